@@ -1,0 +1,253 @@
+"""Every event of the mesh, as frozen structs. Control events travel as JSON with CloudEvents attributes in the headers.
+
+Times are UTC microseconds since 1970 (`*_us`). Fields may be added with defaults only; anything else is a new major version.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """A fact that happened; its class name is the CloudEvents type."""
+
+
+class FileRef(msgspec.Struct, frozen=True, kw_only=True):
+    """One object on S3, pinned: `sha256` is the hex digest of its bytes, `version_id` the S3 version or ""."""
+
+    uri: str
+    sha256: str
+    version_id: str = ""
+    size_bytes: int = 0
+    rows: int = -1
+    partition: int = -1
+
+
+class DataArrived(Event):
+    """Files of a source are on S3 and may be read; an empty `sha256` or `version_id` means: pin what is there now."""
+
+    source: str
+    files: list[FileRef]
+    format: str = ""
+    arrived_at_us: int = 0
+
+
+class SealRequested(Event):
+    """A user, or a schedule, wishes the current epoch to end and the batch layer to run."""
+
+    reason: str = ""
+    requested_at_us: int = 0
+
+
+class FileAccepted(Event):
+    """Ingest checked one file; its place in this topic is its order among all files."""
+
+    source: str
+    file: FileRef
+    format: str
+    accepted_at_us: int
+
+
+class EpochSealRequested(Event):
+    """The batch layer asks ingest to end epoch `epoch` with a barrier in every partition of every log."""
+
+    epoch: int
+    requested_at_us: int = 0
+
+
+class EpochSealed(Event):
+    """The first barrier of `epoch` in one log partition stands at `offset`; rows before it have raw offsets <= `raw_high`."""
+
+    epoch: int
+    source: str
+    partition: int
+    offset: int
+    raw_high: int
+    sealed_at_us: int = 0
+
+
+class Cut(msgspec.Struct, frozen=True, kw_only=True):
+    """End of an epoch in one log partition: the barrier's offset and the highest raw offset before it (-1: none)."""
+
+    offset: int
+    raw_high: int
+
+
+class ViewPublished(Event):
+    """The batch view of `epoch` stands on S3: one file per partition of the partials topic, immutable."""
+
+    view: str
+    source: str
+    epoch: int
+    cut: dict[int, Cut]
+    files: list[FileRef]
+    definition_digest: str
+    as_of_us: int
+    complete_since: dict[int, int]
+    file_count: int = 0
+    published_at_us: int = 0
+
+
+class TrainingSetPublished(Event):
+    """A training set as of an epoch's cut: Parquet files, one row per labelled moment, ordered by time."""
+
+    model: str
+    epoch: int
+    files: list[FileRef]
+    columns: list[str]
+    digest: str
+    rows: int
+    first_at_us: int
+    last_at_us: int
+    statistics_uri: str
+    definition_digest: str
+
+
+class ModelTrained(Event):
+    """A model was trained, validated and tested; its folder holds safetensors, config and metrics."""
+
+    model: str
+    model_digest: str
+    uri: str
+    version_ids: dict[str, str]
+    epoch: int
+    training_set_digest: str
+    definition_digest: str
+    metrics: dict[str, float]
+    trained_at_us: int = 0
+    seconds: float = 0.0
+
+
+class ModelPromoted(Event):
+    """From now on this model answers; the predictor swaps to it as a whole."""
+
+    model: str
+    model_digest: str
+    uri: str
+    version_ids: dict[str, str]
+    definition_digest: str
+    metrics: dict[str, float]
+    reason: str = ""
+    promoted_at_us: int = 0
+
+
+class ModelRejected(Event):
+    """A trained model did not meet what its definition calls good enough; the one before it stays."""
+
+    model: str
+    model_digest: str
+    reason: str
+    metrics: dict[str, float]
+    rejected_at_us: int = 0
+
+
+class ModelRolledBack(Event):
+    """The model before answers again."""
+
+    model: str
+    model_digest: str
+    to_model_digest: str
+    reason: str
+    rolled_back_at_us: int = 0
+
+
+class ViewPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """What one partition of a serving view had seen: base epoch, last log offset and highest raw offset per log partition."""
+
+    epoch: int
+    log: dict[int, int]
+    raw: dict[int, int]
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """What answers a request, as one thing."""
+
+    definition: str
+    epoch: int
+    model: str
+
+    def __str__(self) -> str:
+        """The short form that an answer names, for example `3f2a9c1b-e4-81ab02ff`."""
+        return f"{self.definition[:8]}-e{self.epoch}-{self.model[:8]}"
+
+
+class PredictionServed(Event):
+    """One answered row: enough to rebuild its features to the byte and its score to the byte on the same CPU family."""
+
+    id: str
+    model: str
+    release: Release
+    at_us: int
+    request: dict[str, object]
+    positions: dict[str, ViewPosition]
+    features: dict[str, object]
+    features_digest: str
+    output: float
+    batch_shape: int = 0
+    served_at_us: int = 0
+
+
+class DriftDetected(Event):
+    """A monitored series changed beyond its test's threshold."""
+
+    model: str
+    series: str
+    detector: str
+    statistic: float
+    threshold: float
+    detected_at_us: int = 0
+
+
+class RetrainRequested(Event):
+    """Training should start again, and why."""
+
+    model: str
+    reason: str
+    requested_at_us: int = 0
+
+
+class MetricObserved(Event):
+    """One run-time metric of one process over the last flush interval."""
+
+    name: str
+    value: float
+    unit: str
+    service: str
+    labels: dict[str, str] = {}
+    kind: str = "gauge"
+    quantiles: dict[str, float] = {}
+    observed_at_us: int = 0
+
+
+class GapFound(Event):
+    """A serving view refused a partial because the one before it is missing; the speed layer resumes at the break."""
+
+    view: str
+    partition: int
+    origin_partition: int
+    expected_after: int
+    found_previous: int
+    found_at_us: int = 0
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (
+        DataArrived, SealRequested, FileAccepted, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished,
+        ModelTrained, ModelPromoted, ModelRejected, ModelRolledBack, PredictionServed, DriftDetected, RetrainRequested,
+        MetricObserved, GapFound,
+    )
+}  # fmt: skip
+
+_encoder = msgspec.json.Encoder()
+_decoders = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items()}
+
+
+def encode(event: Event) -> bytes:
+    """JSON bytes of an event."""
+    return _encoder.encode(event)
+
+
+def decode(type_name: str, data: bytes) -> Event:
+    """The event of CloudEvents type `type_name`; raises `msgspec.ValidationError` or `KeyError` for what is not one."""
+    return _decoders[type_name].decode(data)
