@@ -1,0 +1,57 @@
+# Everything a person does here, one verb each. Nothing but Python 3.11 and a network is needed.
+SHELL := /bin/bash -o pipefail
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCKS := requirements/uv.txt requirements/dev.lock
+export UV_HTTP_TIMEOUT ?= 600
+export UV_NO_PROGRESS ?=
+COMPILE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
+
+.PHONY: setup demo test test-unit check faults bench lock clean help
+
+help: ## list these verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+setup: $(STAMP) ## make .venv with every dependency at its pinned version and hash, and the command twinstream
+	@$(BIN)/python -m deploy.local.jars
+
+$(STAMP): $(LOCKS) pyproject.toml requirements/main.in
+	@echo "[setup 1/3] a virtual environment in $(VENV) (seconds)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@echo "[setup 2/3] dependencies: about 3 GB, most of it PyTorch; 2-5 minutes the first time, seconds from uv's cache"
+	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/dev.lock \
+		|| { echo "The install failed. Is there a network, and 8 GB free in $$(pwd)? Then run make setup again: it resumes."; exit 1; }
+	@echo "[setup 3/3] twinstream itself (seconds)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## the main job from files to report, about 8 minutes
+	$(BIN)/twinstream demo
+
+test: setup ## all tests, with real engines
+	$(BIN)/python -m pytest
+
+test-unit: setup ## the tests that start no engine
+	$(BIN)/python -m pytest tests/unit tests/architecture
+
+check: setup ## ruff, mypy and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+faults: setup ## the long fault run: kills, stops, broken files, compared byte for byte
+	$(BIN)/python -m tests.faults.run
+
+bench: setup ## our figures against peers on this machine
+	$(BIN)/python -m benchmarks
+
+lock: $(STAMP) ## write the hashed lock files again from requirements/*.in; add UPGRADE=--upgrade for newer versions
+	$(COMPILE) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) $(UPGRADE) requirements/dev.in -o requirements/dev.lock
+	$(COMPILE) -c requirements/dev.lock requirements/main.in -o requirements/main.lock
+
+clean: ## remove the virtual environment, caches and the data of local meshes
+	rm -rf $(VENV) .twinstream .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
