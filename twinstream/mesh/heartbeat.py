@@ -1,0 +1,45 @@
+"""A process's sign of life: one small file that the supervisor, `status` and the fault runner read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from twinstream.mesh.clock import Clock, WallClock
+from twinstream.mesh.files import write_whole
+from twinstream.mesh.settings import MeshSettings
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process says of itself; `lag` counts messages not yet handled, None when it has none to handle."""
+
+    name: str
+    pid: int
+    ready: bool
+    lag: int | None = None
+    detail: dict[str, object] = {}
+    at_us: int = 0
+
+
+class Heartbeat:
+    """Writes the file `DATA/run/<name>.json` of the process `name`; call `beat` about once a second."""
+
+    def __init__(self, settings: MeshSettings, name: str, clock: Clock | None = None) -> None:
+        self._path = settings.run_folder() / f"{name}.json"
+        self._name = name
+        self._clock = clock or WallClock()
+
+    def beat(self, *, ready: bool, lag: int | None = None, detail: dict[str, object] | None = None) -> None:
+        """Say that this process lives, whether it serves, and how far it is behind."""
+        beat = Beat(name=self._name, pid=os.getpid(), ready=ready, lag=lag, detail=detail or {}, at_us=self._clock.now_us())
+        write_whole(self._path, msgspec.json.encode(beat))
+
+
+def read_beat(path: Path) -> Beat | None:
+    """The last beat in this file; None when there is none yet."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Beat)
+    except FileNotFoundError:
+        return None
