@@ -31,7 +31,7 @@ class Heartbeat:
         self._name = name
         self._clock = clock or WallClock()
 
-    def beat(self, *, ready: bool, lag: int | None = None, detail: dict[str, object] | None = None) -> None:
+    def beat(self, ready: bool, lag: int | None = None, detail: dict[str, object] | None = None) -> None:  # noqa: FBT001
         """Say that this process lives, whether it serves, and how far it is behind."""
         beat = Beat(name=self._name, pid=os.getpid(), ready=ready, lag=lag, detail=detail or {}, at_us=self._clock.now_us())
         write_whole(self._path, msgspec.json.encode(beat))

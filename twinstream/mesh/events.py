@@ -1,0 +1,225 @@
+"""Control events over Kafka as CloudEvents 1.0 in binary mode: attributes in the headers, JSON in the value."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from schemas import events as ev
+from schemas.topics import topic_of
+from twinstream.errors import MeshError, NotRunningError, PublishError, UndecodableEventError
+from twinstream.mesh.settings import MeshSettings
+
+Headers = list[tuple[str, bytes]]
+DELIVERY_BOUND_S = 30.0
+
+
+def cloud_headers(type_name: str, source: str, content_type: str = "application/json") -> Headers:
+    """CloudEvents attributes of one event that happens now."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", uuid.uuid4().hex.encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", type_name.encode()),
+        ("ce_time", datetime.now(UTC).isoformat().encode()),
+        ("content-type", content_type.encode()),
+    ]
+
+
+class EventPublisher:
+    """Publishes events to their topics, in order, each until every replica in sync has it. Safe for threads."""
+
+    def __init__(self, settings: MeshSettings, source: str) -> None:
+        self._source = source
+        self._failures: list[str] = []
+        self._producer = Producer(settings.kafka_client(
+            acks="all", enable_idempotence=True, linger_ms=1, message_max_bytes=8_000_000,
+            message_timeout_ms=int(DELIVERY_BOUND_S * 1000), compression_type="lz4",
+        ))
+
+    def publish(self, event: ev.Event, key: str | bytes | None = None, *, wait: bool = True) -> None:
+        """Send one event; with `wait`, return when Kafka has it, else fail on a later call or `flush`.
+
+        Raises PublishError naming topic and cause.
+        """
+        self.publish_raw(topic_of(event), ev.encode(event), key, cloud_headers(type(event).__name__, self._source), wait=wait)
+
+    def publish_raw(
+        self, topic: str, value: bytes, key: str | bytes | None, headers: Headers, *, wait: bool = True
+    ) -> None:
+        """Send bytes with given headers; otherwise as `publish`."""
+        self._raise_failures()
+        delivered = threading.Event()
+
+        def done(error: KafkaError | None, message: Any) -> None:
+            if error is not None:
+                self._failures.append(f"{message.topic()}: {error.str()}")
+            delivered.set()
+
+        self._enqueue(topic, value=value, key=key, headers=headers, on_delivery=done)
+        if wait:
+            self._wait(delivered, topic)
+        self._raise_failures()
+
+    def flush(self, timeout_s: float = DELIVERY_BOUND_S) -> None:
+        """Return when Kafka has everything published so far; raises PublishError otherwise."""
+        left = self._producer.flush(timeout_s)
+        self._raise_failures()
+        if left:
+            raise PublishError(f"{left} messages not taken within {timeout_s} s: is the broker up?")
+
+    close = flush
+
+    def _enqueue(self, topic: str, **message: Any) -> None:
+        """Hand over to librdkafka, waiting while its queue is full."""
+        give_up = time.monotonic() + DELIVERY_BOUND_S
+        while True:
+            try:
+                self._producer.produce(topic, **message)
+            except BufferError:
+                if time.monotonic() > give_up:
+                    raise PublishError(f"{topic}: the queue stayed full for {DELIVERY_BOUND_S} s: is the broker up?") from None
+                self._producer.poll(0.1)
+            else:
+                self._producer.poll(0)
+                return
+
+    def _wait(self, delivered: threading.Event, topic: str) -> None:
+        give_up = time.monotonic() + DELIVERY_BOUND_S + 5
+        while not delivered.is_set():
+            self._producer.poll(0.05)
+            if time.monotonic() > give_up:
+                raise PublishError(f"{topic}: no answer within {DELIVERY_BOUND_S} s: is the broker up?")
+
+    def _raise_failures(self) -> None:
+        if self._failures:
+            failures, self._failures = self._failures, []
+            raise PublishError("Kafka did not take " + "; ".join(failures[:3]))
+
+
+class EventReader:
+    """Reads control events from all partitions of some topics, each topic's partitions in their order.
+
+    Without `group` nothing is committed and reading starts at the beginning (or, with `from_beginning=False`, at what is
+    written after this call). With `group` it goes on after the last `commit`.
+    """
+
+    def __init__(
+        self, settings: MeshSettings, topics: Sequence[str], group: str | None = None, *, from_beginning: bool = True
+    ) -> None:
+        self._topics = list(topics)
+        self._consumer = Consumer(settings.kafka_client(
+            group_id=group or f"reader-{uuid.uuid4().hex}", enable_auto_commit=False, enable_auto_offset_store=False,
+            auto_offset_reset="earliest" if from_beginning else "latest", fetch_wait_max_ms=50,
+            fetch_message_max_bytes=8_000_000, enable_partition_eof=False, topic_metadata_refresh_interval_ms=5000,
+        ))
+        self._positions: dict[tuple[str, int], int] = {}
+        if group is None:
+            self._assign(from_beginning)
+        else:
+            self._consumer.subscribe(self._topics)
+
+    def poll(self, timeout: float = 1.0) -> tuple[ev.Event, Any] | None:
+        """The next (event, message), None when none came in time.
+
+        Raises UndecodableEventError, whose `message` attribute is what was read; the next call goes on after it.
+        """
+        message = self._consumer.poll(timeout)
+        if message is None:
+            return None
+        error = message.error()
+        if error is not None:
+            if error.retriable() or error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}:  # noqa: SLF001
+                return None
+            raise MeshError(f"reading {', '.join(self._topics)}: {error.str()}")
+        self._positions[(message.topic(), message.partition())] = message.offset() + 1
+        return event_of(message), message
+
+    def __iter__(self) -> Iterator[tuple[ev.Event, Any]]:
+        """Every event, for ever."""
+        while True:
+            found = self.poll(1.0)
+            if found is not None:
+                yield found
+
+    def read_to_end(self, bound_s: float = 30.0) -> Iterator[tuple[ev.Event, Any]]:
+        """Every event up to the end as of now; raises NotRunningError when that takes longer than the bound."""
+        give_up = time.monotonic() + bound_s
+        while not self.at_end():
+            found = self.poll(0.2)
+            if found is not None:
+                yield found
+            elif time.monotonic() > give_up:
+                raise NotRunningError(f"{', '.join(self._topics)} could not be read to the end in {bound_s} s: is the broker up?")
+
+    def at_end(self) -> bool:
+        """True when everything that Kafka has now was returned by `poll`."""
+        return self.lag() == 0
+
+    def lag(self) -> int:
+        """Messages that Kafka has now and `poll` has not returned."""
+        behind = 0
+        for partition in self._consumer.assignment():
+            low, high = self._consumer.get_watermark_offsets(partition, timeout=10.0)
+            position = self._positions.get((partition.topic, partition.partition), self._start(partition, low))
+            behind += max(0, high - max(position, low))
+        return behind
+
+    def commit(self, message: Any) -> None:
+        """With a group: all up to this message is handled."""
+        self._consumer.commit(message=message, asynchronous=False)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def __enter__(self) -> EventReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self, partition: TopicPartition, low: int) -> int:
+        """Where reading of a partition began, when nothing was returned from it yet."""
+        found = self._consumer.position([partition])[0].offset
+        return found if found >= 0 else low
+
+    def _assign(self, from_beginning: bool) -> None:  # noqa: FBT001
+        wanted = []
+        for topic in self._topics:
+            for number in self._partition_numbers(topic):
+                if from_beginning:
+                    wanted.append(TopicPartition(topic, number, OFFSET_BEGINNING))
+                else:
+                    high = self._consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10.0)[1]
+                    self._positions[(topic, number)] = high
+                    wanted.append(TopicPartition(topic, number, high))
+        self._consumer.assign(wanted)
+
+    def _partition_numbers(self, topic: str) -> list[int]:
+        try:
+            found = self._consumer.list_topics(topic, timeout=10.0).topics[topic]
+        except KafkaException as error:
+            raise NotRunningError(f"Kafka does not answer: {error.args[0].str()}") from error
+        if found.error is not None:
+            raise NotRunningError(f"topic {topic}: {found.error.str()}; create the topics first")
+        return sorted(found.partitions)
+
+
+def event_of(message: Any) -> ev.Event:
+    """The event that a message carries; raises UndecodableEventError with the message as its attribute."""
+    headers = {name: value or b"" for name, value in message.headers() or ()}
+    type_name = headers.get("ce_type", b"").decode(errors="replace")
+    try:
+        return ev.decode(type_name, message.value() or b"")
+    except (KeyError, msgspec.DecodeError) as cause:
+        where = f"{message.topic()}[{message.partition()}]@{message.offset()}"
+        error = UndecodableEventError(f"{where} is not a {type_name or 'named event'}: {cause}")
+        error.message = message  # type: ignore[attr-defined]
+        raise error from cause

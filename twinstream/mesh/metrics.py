@@ -1,0 +1,106 @@
+"""Run-time metrics of a process, sent to the metrics topic once a second by a background thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+import structlog
+
+from schemas.events import MetricObserved
+from twinstream.errors import PublishError
+from twinstream.mesh.clock import Clock, WallClock
+from twinstream.mesh.events import EventPublisher
+from twinstream.mesh.settings import MeshSettings
+
+Series = tuple[str, tuple[tuple[str, str], ...]]
+MAX_OBSERVATIONS = 10_000
+QUANTILES = {"p50": 0.5, "p99": 0.99}
+_log = structlog.get_logger()
+
+
+class Metrics:
+    """Counters (sent as deltas), gauges (last value) and observations (count, p50, p99, max). Safe for threads."""
+
+    def __init__(
+        self, settings: MeshSettings, service: str, *, flush_every_s: float = 1.0, clock: Clock | None = None
+    ) -> None:
+        self._service = service
+        self._clock = clock or WallClock()
+        self._lock = threading.Lock()
+        self._counts: dict[Series, float] = {}
+        self._gauges: dict[Series, tuple[float, str]] = {}
+        self._seen: dict[Series, tuple[list[float], str]] = {}
+        self._publisher = EventPublisher(settings, f"/{service}")
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(flush_every_s,), name="metrics", daemon=True)
+        self._thread.start()
+
+    def count(self, name: str, n: float = 1, **labels: object) -> None:
+        """Add `n` to a counter; its name ends in `_total`."""
+        series = _series(name, labels)
+        with self._lock:
+            self._counts[series] = self._counts.get(series, 0) + n
+
+    def gauge(self, name: str, value: float, unit: str = "", **labels: object) -> None:
+        """Set a gauge; the last value before a flush is sent."""
+        with self._lock:
+            self._gauges[_series(name, labels)] = (value, unit)
+
+    def observe(self, name: str, value: float, unit: str = "", **labels: object) -> None:
+        """Add one observation of a distribution; at most 10,000 per flush are kept for the quantiles."""
+        series = _series(name, labels)
+        with self._lock:
+            values, _ = self._seen.setdefault(series, ([], unit))
+            if len(values) < MAX_OBSERVATIONS:
+                values.append(value)
+
+    def flush(self) -> None:
+        """Send what came together since the last flush."""
+        for metric in self._taken():
+            self._publisher.publish(metric, key=metric.name, wait=False)
+
+    def close(self) -> None:
+        """Stop the thread and send the rest."""
+        self._stop.set()
+        self._thread.join(timeout=5.0)
+        self.flush()
+        self._publisher.flush(5.0)
+
+    def _run(self, flush_every_s: float) -> None:
+        while not self._stop.wait(flush_every_s):
+            try:
+                self.flush()
+            except PublishError as error:
+                _log.warning("metrics_lost", reason=str(error))
+
+    def _taken(self) -> list[MetricObserved]:
+        with self._lock:
+            counts, self._counts = self._counts, {}
+            gauges, self._gauges = self._gauges, {}
+            seen, self._seen = self._seen, {}
+        return [
+            *(self._metric(s, n, "1", "counter") for s, n in counts.items()),
+            *(self._metric(s, value, unit, "gauge") for s, (value, unit) in gauges.items()),
+            *(self._metric(s, len(values), unit, "summary", summary(values)) for s, (values, unit) in seen.items()),
+        ]
+
+    def _metric(
+        self, series: Series, value: float, unit: str, kind: str, quantiles: dict[str, float] | None = None
+    ) -> MetricObserved:
+        name, labels = series
+        return MetricObserved(
+            name=name, value=float(value), unit=unit, service=self._service, labels=dict(labels), kind=kind,
+            quantiles=quantiles or {}, observed_at_us=self._clock.now_us(),
+        )
+
+
+def summary(values: Iterable[float]) -> dict[str, float]:
+    """Nearest-rank p50 and p99, and max, of at least one value."""
+    ordered = sorted(values)
+    ranks = {name: min(len(ordered) - 1, int(q * len(ordered))) for name, q in QUANTILES.items()}
+    return {**{name: float(ordered[rank]) for name, rank in ranks.items()}, "max": float(ordered[-1])}
+
+
+def _series(name: str, labels: dict[str, object]) -> Series:
+    return name, tuple(sorted((key, str(value)) for key, value in labels.items()))

@@ -1,0 +1,160 @@
+"""The mesh's one way to S3: whole objects, pinned by version where the bucket keeps versions."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import boto3
+import msgspec
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from twinstream.errors import MeshError, ObjectMissingError
+from twinstream.mesh.settings import MeshSettings
+
+_MISSING = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound", "MethodNotAllowed"}
+
+
+class ObjectHead(msgspec.Struct, frozen=True, kw_only=True):
+    """What S3 says of an object; `version_id` is "" in a bucket without versions."""
+
+    size_bytes: int
+    version_id: str
+    etag: str
+
+
+class ObjectStore:
+    """Reads and writes objects; every missing one is an ObjectMissingError that names it. Safe for threads."""
+
+    def __init__(self, settings: MeshSettings) -> None:
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=settings.s3_endpoint or None,
+            region_name=settings.region,
+            aws_access_key_id=settings.access_key or None,
+            aws_secret_access_key=settings.secret_key or None,
+            config=Config(
+                s3={"addressing_style": "path" if settings.s3_endpoint else "auto"},
+                retries={"max_attempts": 5, "mode": "standard"},
+                connect_timeout=5,
+                read_timeout=60,
+                max_pool_connections=32,
+            ),
+        )
+
+    def put(self, bucket: str, key: str, data: bytes) -> str | None:
+        """Write one object; return its version id, None in a bucket without versions."""
+        answer = self._client.put_object(Bucket=bucket, Key=key, Body=data)
+        return _version(answer) or None
+
+    def get(self, bucket: str, key: str, version_id: str | None = None) -> bytes:
+        """All bytes of one object."""
+        try:
+            return self._client.get_object(Bucket=bucket, Key=key, **_pinned(version_id))["Body"].read()
+        except ClientError as error:
+            raise _explained(error, bucket, key, version_id) from error
+
+    def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectHead:
+        """Size, version and tag of one object."""
+        try:
+            answer = self._client.head_object(Bucket=bucket, Key=key, **_pinned(version_id))
+        except ClientError as error:
+            raise _explained(error, bucket, key, version_id) from error
+        return ObjectHead(size_bytes=answer["ContentLength"], version_id=_version(answer), etag=answer["ETag"].strip('"'))
+
+    def list(self, bucket: str, prefix: str = "") -> list[str]:
+        """Keys below a prefix, in order."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove one object (in a versioned bucket: hide it); a missing one is no error."""
+        self._client.delete_object(Bucket=bucket, Key=key)
+
+    def put_uri(self, uri: str, data: bytes) -> str | None:
+        """`put` to `s3://bucket/key`."""
+        return self.put(*split_uri(uri), data)
+
+    def get_uri(self, uri: str, version_id: str | None = None) -> bytes:
+        """`get` of `s3://bucket/key`."""
+        return self.get(*split_uri(uri), version_id)
+
+    def head_uri(self, uri: str, version_id: str | None = None) -> ObjectHead:
+        """`head` of `s3://bucket/key`."""
+        return self.head(*split_uri(uri), version_id)
+
+    def download(self, uri: str, path: str | Path, version_id: str | None = None) -> None:
+        """Stream an object into a local file, which is replaced."""
+        bucket, key = split_uri(uri)
+        extra = _pinned(version_id)
+        try:
+            self._client.download_file(bucket, key, str(path), ExtraArgs=extra or None)
+        except ClientError as error:
+            raise _explained(error, bucket, key, version_id) from error
+
+    def upload(self, path: str | Path, uri: str) -> str | None:
+        """Stream a local file to an object; return its version id, None in a bucket without versions."""
+        bucket, key = split_uri(uri)
+        self._client.upload_file(str(path), bucket, key)
+        return self.head(bucket, key).version_id or None
+
+    def ensure_bucket(self, bucket: str, *, versioned: bool) -> None:
+        """Make the bucket when it is missing, and turn versions on when asked; an existing bucket keeps its objects."""
+        location = {} if self._client.meta.region_name == "us-east-1" else {
+            "CreateBucketConfiguration": {"LocationConstraint": self._client.meta.region_name}}
+        try:
+            self._client.create_bucket(Bucket=bucket, **location)
+        except ClientError as error:
+            if _code(error) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                raise MeshError(f"bucket {bucket} cannot be made: {error}") from error
+        if versioned:
+            self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    def buckets(self) -> list[str]:
+        """Names of all buckets that these credentials see."""
+        return sorted(bucket["Name"] for bucket in self._client.list_buckets().get("Buckets", ()))
+
+
+def ensure_buckets(settings: MeshSettings) -> None:
+    """The three buckets of a mesh: raw and models keep versions; the warehouse does not, its paths are written once."""
+    store = ObjectStore(settings)
+    store.ensure_bucket(settings.raw_bucket, versioned=True)
+    store.ensure_bucket(settings.model_bucket, versioned=True)
+    store.ensure_bucket(settings.bucket, versioned=False)
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """(bucket, key) of `s3://bucket/key` (also s3a://); raises MeshError for anything else."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme not in {"s3", "s3a"} or not bucket or not key:
+        raise MeshError(f"{uri!r} is not an S3 object: write s3://bucket/key")
+    return bucket, key
+
+
+def sha256_of(path: str | Path) -> str:
+    """Hex digest of a local file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _pinned(version_id: str | None) -> dict[str, str]:
+    return {"VersionId": version_id} if version_id else {}
+
+
+def _version(answer: dict[str, Any]) -> str:
+    version = answer.get("VersionId") or ""
+    return "" if version == "null" else str(version)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _explained(error: ClientError, bucket: str, key: str, version_id: str | None) -> MeshError:
+    where = f"s3://{bucket}/{key}" + (f" (version {version_id})" if version_id else "")
+    if _code(error) in _MISSING:
+        return ObjectMissingError(f"{where} is not there: check the bucket, the key and the version")
+    return MeshError(f"{where} cannot be read: {error}")

@@ -1,0 +1,105 @@
+"""Creates the topics of `schemas.topics` on a broker, and waits until every one has its leaders."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from schemas.topics import CONTROL_TOPICS, Topic, all_topics
+from twinstream.errors import MeshError, NotRunningError, WaitTimeoutError
+from twinstream.mesh.settings import MeshSettings
+
+MAX_MESSAGE_BYTES = 8_388_608
+
+
+class Defined(Protocol):
+    """What of a pipeline is needed here."""
+
+    @property
+    def sources(self) -> Iterable[Any]: ...
+    @property
+    def views(self) -> Iterable[Any]: ...
+
+
+def ensure(settings: MeshSettings, pipeline: Defined | None = None) -> list[str]:
+    """Create what is missing; return the names that were created.
+
+    Without a pipeline: the control topics alone. Raises MeshError when an existing topic has another number of partitions.
+    """
+    wanted = list(CONTROL_TOPICS) if pipeline is None else list(all_topics(
+        names(pipeline.sources), names(pipeline.views), wall_clock=settings.clock == "wall"))
+    return ensure_topics(settings, wanted)
+
+
+def names(things: Iterable[Any]) -> list[str]:
+    """Names of sources or views, given as objects, as a mapping by name, or as names."""
+    return [thing if isinstance(thing, str) else thing.name for thing in things]
+
+
+def ensure_topics(settings: MeshSettings, wanted: Iterable[Topic]) -> list[str]:
+    """Create those of `wanted` that are missing and wait until all can be written."""
+    admin = AdminClient(settings.kafka_client())
+    topics = {topic.name: topic for topic in wanted}
+    present = _present(admin)
+    _refuse_other_counts(topics, present, settings.partitions)
+    missing = [topic for name, topic in topics.items() if name not in present]
+    if missing:
+        _create(admin, missing, settings)
+    _wait_for_leaders(admin, set(topics))
+    return [topic.name for topic in missing]
+
+
+def _present(admin: AdminClient) -> dict[str, int]:
+    """Partition count of every topic that is there."""
+    try:
+        return {name: len(topic.partitions) for name, topic in admin.list_topics(timeout=15).topics.items()}
+    except KafkaException as error:
+        raise NotRunningError(f"Kafka does not answer: {error.args[0].str()}") from error
+
+
+def _refuse_other_counts(topics: dict[str, Topic], present: dict[str, int], partitions: int) -> None:
+    for name, topic in topics.items():
+        count = topic.partitions or partitions
+        if name in present and present[name] != count:
+            raise MeshError(
+                f"topic {name} has {present[name]} partitions and the settings say {count}: set TWINSTREAM_PARTITIONS to "
+                f"{present[name]}, or start with an empty data folder; keys would move between partitions")
+
+
+def _create(admin: AdminClient, missing: list[Topic], settings: MeshSettings) -> None:
+    futures = admin.create_topics([_new(topic, settings) for topic in missing], request_timeout=30)
+    for name, future in futures.items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise MeshError(f"topic {name} cannot be created: {error.args[0].str()}") from error
+
+
+def _new(topic: Topic, settings: MeshSettings) -> NewTopic:
+    return NewTopic(
+        topic.name, num_partitions=topic.partitions or settings.partitions, replication_factor=-1,
+        config={
+            "cleanup.policy": topic.cleanup,
+            "retention.ms": str(topic.retention_ms),
+            "retention.bytes": str(topic.retention_bytes),
+            "message.timestamp.type": topic.timestamps,
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+        },
+    )
+
+
+def _wait_for_leaders(admin: AdminClient, wanted: set[str], bound_s: float = 30.0) -> None:
+    give_up = time.monotonic() + bound_s
+    while True:
+        topics = admin.list_topics(timeout=15).topics
+        waiting = {n for n in wanted if n not in topics or any(p.leader < 0 for p in topics[n].partitions.values())}
+        if not waiting:
+            return
+        if time.monotonic() > give_up:
+            raise WaitTimeoutError(f"no leader after {bound_s} s for {sorted(waiting)[:3]}: see the broker's log")
+        time.sleep(0.05)
