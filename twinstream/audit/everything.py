@@ -1,0 +1,139 @@
+"""Reads all that a source ever had, files and log, as plain records in the order that the laws give them.
+
+Deliberately slow and direct: it shares the byte forms and the cleaning with the mesh, and none of its progress keeping.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pa_parquet
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from schemas import packs, topics
+from schemas.events import FileAccepted, ViewPublished
+from twinstream.define.records import Decoded, Decoder
+
+if TYPE_CHECKING:
+    from twinstream.define import Source
+    from twinstream.mesh.object_store import ObjectStore
+
+POLL_SECONDS = 10.0
+
+
+class Known(msgspec.Struct, frozen=True):
+    """One record, its place in the total order, and where it came from (`log_partition` -1: a file)."""
+
+    record: dict[str, object]
+    position: int
+    id: bytes
+    epoch: int
+    known_us: int
+    log_partition: int = -1
+    log_offset: int = -1
+    file_seq: int = -1
+
+
+def log_messages(kafka: str, topic: str) -> Iterator[tuple[int, int, bytes]]:
+    """(partition, offset, value) of all messages that a topic holds now."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "twinstream-audit", "enable.auto.commit": False})
+    try:
+        partitions = consumer.list_topics(topic, timeout=POLL_SECONDS).topics[topic].partitions
+        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=POLL_SECONDS)[1] for p in partitions}
+        for partition, end in sorted(ends.items()):
+            yield from _one_partition(consumer, topic, partition, end)
+    finally:
+        consumer.close()
+
+
+def _one_partition(consumer: Consumer, topic: str, partition: int, end: int) -> Iterator[tuple[int, int, bytes]]:
+    start = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=POLL_SECONDS)[0]
+    consumer.assign([TopicPartition(topic, partition, start)])
+    while start < end:
+        messages = consumer.consume(500, timeout=POLL_SECONDS)
+        if not messages:
+            raise TimeoutError(f"{topic}[{partition}] gave nothing for {POLL_SECONDS} s at offset {start} of {end}")
+        for message in messages:
+            if message.error() is not None:
+                if message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  (librdkafka's public constant)
+                    continue
+                raise KafkaException(message.error())
+            start = message.offset() + 1
+            if message.offset() < end:
+                yield partition, message.offset(), message.value()
+
+
+def log_records(kafka: str, source: Source) -> Iterator[Known]:
+    """All rows of the log that count, in log order: a row counts when its raw offset is beyond all before it."""
+    high: dict[int, int] = defaultdict(lambda: -1)
+    epoch: dict[int, int] = defaultdict(lambda: 1)
+    for partition, offset, value in log_messages(kafka, topics.records_accepted(source.name)):
+        header = packs.decode_header(value)
+        if header.kind == packs.BARRIER:
+            epoch[partition] = max(epoch[partition], header.epoch + 1)
+            continue
+        rows = packs.decode_rows(value, source.pack_schema).to_pylist()
+        for row in rows:
+            raw, known = row.pop(packs.RAW), row.pop(packs.KNOWN)
+            if raw > high[partition]:
+                yield Known(row, (partition << 44) | raw, _id(source, row), epoch[partition], known, partition, offset)
+                high[partition] = raw
+        high[partition] = max(high[partition], header.raw_last)
+
+
+def file_records(store: ObjectStore, source: Source, files: list[FileAccepted], counts: dict[int, int]) -> Iterator[Known]:
+    """All good rows of all accepted files; `counts[e]`: how many files (of all sources) epoch e and those before it hold."""
+    decoder = Decoder(source)
+    for seq, accepted in enumerate(files):
+        if accepted.source != source.name:
+            continue
+        epoch = min((e for e, count in counts.items() if seq < count), default=1 << 30)
+        data = store.get_uri(accepted.file.uri, accepted.file.version_id or None)
+        decoded = _decode(decoder, data, accepted.format)
+        for row, number in zip(decoded.batch.to_pylist(), decoded.index.tolist(), strict=True):
+            position = -(1 << 62) + (seq << 32) + number
+            known = row[source.known_at or source.event_time]
+            yield Known(row, position, _id(source, row), epoch, known, file_seq=seq)
+
+
+def _id(source: Source, row: dict[str, object]) -> bytes:
+    return repr(tuple(row[name] for name in source.id_fields)).encode()
+
+
+def _decode(decoder: Decoder, data: bytes, form: str) -> Decoded:
+    if form == "parquet":
+        return decoder.table(pa_parquet.read_table(BytesIO(data)))
+    if form == "csv":
+        header = data.split(b"\n", 1)[0].decode().strip().split(",")
+        convert = pa_csv.ConvertOptions(column_types={name.strip('"'): pa.string() for name in header}, strings_can_be_null=True)
+        return decoder.table(pa_csv.read_csv(BytesIO(data), convert_options=convert), text=True)
+    return decoder.json(data.splitlines())
+
+
+def without_duplicates(known: list[Known], at_epoch: int) -> list[Known]:
+    """What counts once epoch `at_epoch` has landed: an id that came both in a file and live counts once."""
+    logged = {}
+    for k in known:
+        if k.file_seq < 0:
+            logged.setdefault(k.id, k.epoch)
+    kept: list[Known] = []
+    filed: dict[bytes, int] = {}
+    for k in sorted((k for k in known if k.file_seq >= 0), key=lambda k: k.position):
+        if k.id not in filed and logged.get(k.id, 1 << 30) > k.epoch:
+            filed[k.id] = k.epoch
+            kept.append(k)
+    kept.extend(
+        k for k in known if k.file_seq < 0 and not (k.epoch <= at_epoch and filed.get(k.id, 1 << 30) < k.epoch)
+    )
+    return kept
+
+
+def counts_of(published: list[ViewPublished]) -> dict[int, int]:
+    """Per epoch, how many accepted files it and those before it hold."""
+    return {p.epoch: p.file_count for p in published}
