@@ -5,6 +5,8 @@ Times are UTC microseconds since 1970 (`*_us`). Fields may be added with default
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -178,9 +180,9 @@ class PredictionServed(Event):
     model: str
     release: Release
     at_us: int
-    request: dict[str, object]
+    request: dict[str, Any]
     positions: dict[str, ViewPosition]
-    features: dict[str, object]
+    features: dict[str, Any]
     features_digest: str
     output: float
     batch_shape: int = 0
