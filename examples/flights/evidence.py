@@ -1,0 +1,149 @@
+"""The demo's figures, each computed from what the mesh holds after the run; nothing is typed in."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections import Counter, defaultdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+from confluent_kafka import Consumer, TopicPartition
+
+from examples.flights.live import Answer, Moment
+from examples.flights.steps import Mesh
+from schemas.topics import SERVICES, event_parked, record_sent
+from twinstream.audit.compare import Audit, manifests
+from twinstream.audit.everything import file_records, log_messages, log_records
+from twinstream.define.records import Decoder
+
+if TYPE_CHECKING:
+    from examples.flights.variants import Compared
+    from twinstream.define import Source
+
+NEW_YORK = ZoneInfo("America/New_York")
+BINS_MS = (0, 10, 20, 30, 40, 50, 75, 100, 150, 250, 500, 1000, 10_000)
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the run left in hand."""
+
+    moments: list[Moment]
+    answers: list[Answer]
+    sent: int
+    audit: Audit
+    variants: Compared | None
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """Records of one source: received raw or in files, in the log or in accepted files, repeated ids, and parked."""
+
+    received: int
+    logged: int
+    duplicate: int
+    parked: int
+
+
+def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any]:
+    """The report as the README describes it."""
+    flows = [flow(mesh, source) for source in mesh.pipeline.sources]
+    fresh = np.array([a.fresh_ms for a in facts.answers if a.had_records])
+    asked = np.array([a.answer_ms for a in facts.answers])
+    predictions = sum(len(a.predictions) for a in facts.answers)
+    result: dict[str, Any] = {
+        "records": {
+            "in": sum(f.received for f in flows), "logged": sum(f.logged for f in flows),
+            "duplicate": sum(f.duplicate for f in flows), "parked": sum(f.parked for f in flows),
+        },
+        "predictions": predictions,
+        "throughput_per_s": round(facts.sent / seconds["live"], 1),
+        "predictions_per_s": round(predictions / seconds["live"], 1),
+        "freshness_ms": percentiles(fresh),
+        "prediction_ms": percentiles(asked),
+        "seam_difference": {"compared": facts.audit.compared, "different": facts.audit.different},
+        "seam_by_view": facts.audit.by_view,
+        "seam_examples": msgspec.to_builtins(facts.audit.examples),
+        "releases": dict(Counter(a.release for a in facts.answers)),
+        "freshness_histogram": histogram(fresh),
+        "seconds": {**seconds, "total": round(sum(seconds.values()), 2)},
+        "memory_mb": mesh.peak_memory_mb(),
+        "machine": machine(),
+        "commit": commit(),
+        "command": "make demo",
+    }  # fmt: skip
+    if facts.variants is not None:
+        result |= facts.variants.figures()
+    return result
+
+
+def flow(mesh: Mesh, source: Source) -> Flow:
+    """Counts a source's records from the topics and files themselves: good ones by decoding every raw record again."""
+    decoder, good, received, ids = Decoder(source), 0, 0, set()
+    values: list[bytes] = []
+    for _, _, value in log_messages(mesh.settings.kafka, record_sent(source.name)):
+        values.append(value or b"")
+    decoded = decoder.json(values)
+    received, good = len(values), decoded.batch.num_rows
+    ids.update(decoded.ids)
+    logged = sum(1 for _ in log_records(mesh.settings.kafka, source))
+    accepted, published = manifests(mesh.settings, mesh.pipeline.views[0].name)
+    filed = sum(1 for _ in file_records(mesh.store, source, accepted, {p.epoch: p.file_count for p in published}))
+    rows = sum(a.file.rows for a in accepted if a.source == source.name)
+    return Flow(received + rows, logged + filed, good - len(ids), parked_of(mesh, source.name))
+
+
+def parked_of(mesh: Mesh, source: str) -> int:
+    """Messages of any service's parked topic that name this source's records or files."""
+    counts: dict[str, int] = defaultdict(int)
+    for service in SERVICES:
+        for headers in headers_of(mesh, event_parked(service)):
+            origin = headers.get("topic", b"").decode() + " " + headers.get("source", b"").decode()
+            counts[source] += source in origin
+    return counts[source]
+
+
+def headers_of(mesh: Mesh, topic: str) -> list[dict[str, bytes]]:
+    """Headers of every message that a one-partition topic holds now."""
+    consumer = Consumer(mesh.settings.kafka_client(group_id="twinstream-evidence", enable_auto_commit=False))
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)
+    consumer.assign([TopicPartition(topic, 0, low)])
+    found: list[dict[str, bytes]] = []
+    while len(found) < high - low:
+        found += [dict(m.headers() or []) for m in consumer.consume(500, timeout=5) if m.error() is None]
+    consumer.close()
+    return found
+
+
+def percentiles(values: np.ndarray) -> dict[str, float]:
+    """p50 and p99, milliseconds."""
+    p50, p99 = np.percentile(values, [50, 99])
+    return {"p50": round(float(p50), 2), "p99": round(float(p99), 2)}
+
+
+def histogram(values: np.ndarray) -> dict[str, list[float]]:
+    """Counts between fixed edges, milliseconds."""
+    counts, edges = np.histogram(values, bins=np.array(BINS_MS))
+    return {"edges_ms": [float(e) for e in edges], "counts": [int(c) for c in counts]}
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        kilobytes = int(file.readline().split()[1])
+    with open("/proc/cpuinfo", encoding="ascii") as file:
+        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    return {
+        "cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "memory_gb": round(kilobytes / 2**20, 1),
+        "system": platform.platform(), "python": platform.python_version(), "at": datetime.now(NEW_YORK).isoformat(timespec="seconds"),
+    }  # fmt: skip
+
+
+def commit() -> str:
+    """The commit of this checkout, `-dirty` when it has changes; "" outside a checkout."""
+    here = os.path.dirname(__file__)
+    described = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)  # noqa: S607
+    return described.stdout.strip()
