@@ -29,3 +29,19 @@ class NotRunningError(MeshError, RuntimeError):
 
 class WaitTimeoutError(MeshError, TimeoutError):
     """What was waited for did not happen within its bound."""
+
+
+class DefinitionError(MeshError, ValueError):
+    """A definition is wrong: says where in the user's file, what, and the remedy."""
+
+    def __init__(self, message: str, remedy: str = "", file: str = "", line: int = 0) -> None:
+        super().__init__(message, remedy, file, line)
+        self.message, self.remedy, self.file, self.line = message, remedy, file, line
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: " if self.file else ""
+        return where + self.message + (f"; {self.remedy}" if self.remedy else "")
+
+
+class RecordError(MeshError, ValueError):
+    """A record does not fit its source; it is parked with this reason."""

@@ -1,0 +1,318 @@
+"""Expressions over a record's fields, recorded from a lambda once; they run over Arrow columns or over one plain record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal as Exact
+from typing import Any, NoReturn
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twinstream.define.location import did_you_mean, refuse
+from twinstream.define.operations import EPOCH, OPERATIONS, Column
+from twinstream.define.types import LIMIT, MAX_PLACES, FieldType
+
+TIME_PARTS = ("hour", "minute_of_day", "weekday", "month", "day_of_year")
+SPAN_PARTS = ("minutes", "hours", "days")
+_NUMBER, _STRING, _BOOL, _TIME, _SPAN = "number", "string", "bool", "timestamp", "span"
+_KIND = {"int": _NUMBER, "decimal": _NUMBER, "string": _STRING, "bool": _BOOL, "timestamp": _TIME}
+
+
+class Expr:
+    """A node: `op` over `args`, or a field (`value` its name), or a literal (`value` in stored form).
+
+    `kind` is number, string, bool, timestamp or span (of two timestamps, microseconds); a number is an integer scaled by 10**places.
+    A null argument gives null; a sum, difference or product beyond 2**62 is null.
+    """
+
+    __slots__ = ("args", "kind", "op", "places", "value")
+
+    def __init__(self, op: str, args: tuple[Expr, ...], kind: str, places: int = 0, value: Any = None) -> None:
+        self.op, self.args, self.kind, self.places, self.value = op, args, kind, places, value
+
+    # -- running -------------------------------------------------------------------------------------------------------------------
+
+    def columns(self, batch: pa.RecordBatch | pa.Table) -> tuple[Column, npt.NDArray[np.bool_]]:
+        """Stored values and which are valid, one a row; what stands at an invalid row has no meaning."""
+        values, valid = self._columns(batch)
+        n = batch.num_rows
+        return np.broadcast_to(values, (n,)), np.broadcast_to(valid, (n,))
+
+    def scalar(self, record: Mapping[str, Any]) -> Any:
+        """The stored value for one record of stored values, None for null."""
+        if self.op == "field":
+            return record.get(self.value)
+        if self.op == "literal":
+            return self.value
+        args = [arg.scalar(record) for arg in self.args]
+        if self.op == "is_null":
+            return args[0] is None
+        if any(arg is None for arg in args):
+            return None
+        operation = OPERATIONS[self.op]
+        result = operation.scalar(*args) if self.value is None else operation.scalar(*args, self.value)
+        return None if operation.bounded and abs(result) > LIMIT else result
+
+    def condition(self, batch: pa.RecordBatch | pa.Table) -> npt.NDArray[np.bool_]:
+        """Rows for which the expression is true; null counts as false."""
+        values, valid = self.columns(batch)
+        return np.asarray(values, bool) & valid
+
+    def holds(self, record: Mapping[str, Any]) -> bool:
+        """Whether the expression is true for one record; null counts as false."""
+        return self.scalar(record) is True
+
+    def floats(self, batch: pa.RecordBatch | pa.Table) -> npt.NDArray[np.float64]:
+        """float64, NaN for null, decimals in their own unit."""
+        values, valid = self.columns(batch)
+        return np.where(valid, values.astype(np.float64) / float(10**self.places), np.nan)
+
+    def number(self, record: Mapping[str, Any]) -> float:
+        """`floats` for one record."""
+        value = self.scalar(record)
+        return float("nan") if value is None else float(value) / float(10**self.places)
+
+    def fields(self) -> set[str]:
+        """Names of the fields that it reads."""
+        return {self.value} if self.op == "field" else set().union(*(arg.fields() for arg in self.args))
+
+    def _columns(self, batch: pa.RecordBatch | pa.Table) -> tuple[Column, npt.NDArray[np.bool_]]:
+        if self.op == "field":
+            return field_column(batch.column(self.value))
+        if self.op == "literal":
+            return np.array(self.value, object if self.kind == _STRING else None), np.True_  # type: ignore[return-value]
+        args = [arg._columns(batch) for arg in self.args]
+        if self.op == "is_null":
+            return ~np.asarray(args[0][1]), np.True_  # type: ignore[return-value]
+        values = [values for values, _ in args]
+        valid = np.logical_and.reduce(np.broadcast_arrays(*(v for _, v in args)))
+        operation = OPERATIONS[self.op]
+        result = operation.columns(*values) if self.value is None else operation.columns(*values, self.value)
+        return result, valid & (result >= -LIMIT) & (result <= LIMIT) if operation.bounded else valid
+
+    # -- recording -----------------------------------------------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> Expr:  # type: ignore[override]
+        return self._compare("==", other)
+
+    def __ne__(self, other: object) -> Expr:  # type: ignore[override]
+        return self._compare("!=", other)
+
+    def __lt__(self, other: object) -> Expr:
+        return self._compare("<", other)
+
+    def __le__(self, other: object) -> Expr:
+        return self._compare("<=", other)
+
+    def __gt__(self, other: object) -> Expr:
+        return self._compare(">", other)
+
+    def __ge__(self, other: object) -> Expr:
+        return self._compare(">=", other)
+
+    def __add__(self, other: object) -> Expr:
+        return self._sum("+", other)
+
+    def __radd__(self, other: object) -> Expr:
+        return literal(other, self)._sum("+", self)
+
+    def __sub__(self, other: object) -> Expr:
+        if self.kind == _TIME and isinstance(other, Expr) and other.kind == _TIME:
+            return Expr("-", (self, other), _SPAN)
+        return self._sum("-", other)
+
+    def __rsub__(self, other: object) -> Expr:
+        return literal(other, self)._sum("-", self)
+
+    def __mul__(self, other: object) -> Expr:
+        right = literal(other, self)
+        self._must_be(_NUMBER, "*")
+        right._must_be(_NUMBER, "*")
+        if self.places + right.places > MAX_PLACES:
+            refuse(f"{self} * {right} has {self.places + right.places} decimal places", f"at most {MAX_PLACES} are kept")
+        return Expr("*", (self, right), _NUMBER, self.places + right.places)
+
+    def __rmul__(self, other: object) -> Expr:
+        return literal(other, self) * self
+
+    def __and__(self, other: object) -> Expr:
+        return self._logic("&", other)
+
+    def __rand__(self, other: object) -> Expr:
+        return literal(other, self) & self
+
+    def __or__(self, other: object) -> Expr:
+        return self._logic("|", other)
+
+    def __ror__(self, other: object) -> Expr:
+        return literal(other, self) | self
+
+    def __invert__(self) -> Expr:
+        self._must_be(_BOOL, "~")
+        return Expr("~", (self,), _BOOL)
+
+    def __bool__(self) -> NoReturn:
+        refuse(f"{self} has no truth value while a definition is read", "use & | ~ instead of and, or, not; split a < b < c into two comparisons")
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def is_null(self) -> Expr:
+        """True where the value is null; never null itself."""
+        return Expr("is_null", (self,), _BOOL)
+
+    def isin(self, values: Iterable[object]) -> Expr:
+        """True where the value is one of `values`."""
+        if isinstance(values, str):
+            refuse(f"isin takes a list of values, not {values!r}", f"write isin([{values!r}])")
+        wanted = [literal(value, self) for value in values]
+        places = max((w.places for w in wanted), default=0)
+        places = max(places, self.places)
+        return Expr("isin", (_rescale(self, places),), _BOOL, 0, frozenset(_rescale(w, places).value for w in wanted))
+
+    def __getattr__(self, name: str) -> Expr:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        parts = {_TIME: TIME_PARTS, _SPAN: SPAN_PARTS}.get(self.kind, ())
+        if name not in parts:
+            refuse(f"{self.kind} {self} has no part {name!r}", did_you_mean(name, (*parts, "is_null", "isin")))
+        return Expr(name, (self,), _NUMBER)
+
+    def __str__(self) -> str:
+        if self.op == "field":
+            return str(self.value)
+        if self.op == "literal":
+            return self._literal_text(self.value)
+        if self.op == "isin":
+            inner = self.args[0]
+            return f"{inner}.isin([{', '.join(inner._literal_text(v) for v in sorted(self.value))}])"
+        if len(self.args) == 2:
+            return f"({self.args[0]} {self.op} {self.args[1]})"
+        return f"~{self.args[0]}" if self.op == "~" else f"{self.args[0]}.{self.op}"
+
+    __repr__ = __str__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Expr, (self.op, self.args, self.kind, self.places, self.value)
+
+    def _literal_text(self, value: Any) -> str:
+        if self.kind == _NUMBER:
+            return format(Exact(value).scaleb(-self.places), "f")
+        return f"{value}us" if self.kind in {_TIME, _SPAN} else msgspec.json.encode(value).decode()
+
+    def _must_be(self, kind: str, op: str) -> None:
+        if self.kind != kind:
+            refuse(f"{op} takes {kind}s, but {self} is a {self.kind}", "compare it with a value of its own kind first" if op in "&|~" else "")
+
+    def _compare(self, op: str, other: object) -> Expr:
+        left, right = _aligned(self, literal(other, self), op)
+        return Expr(op, (left, right), _BOOL)
+
+    def _sum(self, op: str, other: object) -> Expr:
+        left, right = _aligned(self, literal(other, self), op)
+        left._must_be(_NUMBER, op)
+        return Expr(op, (left, right), _NUMBER, left.places)
+
+    def _logic(self, op: str, other: object) -> Expr:
+        right = literal(other, self)
+        self._must_be(_BOOL, op)
+        right._must_be(_BOOL, op)
+        return Expr(op, (self, right), _BOOL)
+
+
+class Row:
+    """Stands for a record while a lambda is recorded: `r.field` or `r["field"]`."""
+
+    def __init__(self, fields: Mapping[str, FieldType], owner: str) -> None:
+        self._fields, self._owner = fields, owner
+
+    def __getattr__(self, name: str) -> Expr:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return field(name, self._fields, self._owner)
+
+    def __getitem__(self, name: str) -> Expr:
+        return field(name, self._fields, self._owner)
+
+
+def field(name: str, fields: Mapping[str, FieldType], owner: str) -> Expr:
+    """The expression that reads a field; refuses an unknown one."""
+    if name not in fields:
+        refuse(f"field {name!r} is not in {owner}", did_you_mean(name, fields))
+    return Expr("field", (), _KIND[fields[name].kind], fields[name].places, name)
+
+
+def literal(value: object, beside: Expr) -> Expr:
+    """A plain value as an expression of the kind that stands beside it."""
+    if isinstance(value, Expr):
+        return value
+    if isinstance(value, bool):
+        return Expr("literal", (), _BOOL, 0, value)
+    if isinstance(value, (int, float, Exact)):
+        return _number(value, beside)
+    if isinstance(value, str) and beside.kind == _STRING:
+        return Expr("literal", (), _STRING, 0, value)
+    if isinstance(value, (str, datetime)) and beside.kind == _TIME:
+        return Expr("literal", (), _TIME, 0, _moment(value))
+    refuse(f"{value!r} cannot stand beside {beside}, a {beside.kind}", "use .is_null() to look for null" if value is None else "")
+
+
+def field_column(column: pa.Array | pa.ChunkedArray) -> tuple[Column, npt.NDArray[np.bool_]]:
+    """Values (strings as objects, nulls filled) and validity of an Arrow column."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if array.null_count == 0:
+        return array.to_numpy(zero_copy_only=False), np.True_  # type: ignore[return-value]
+    valid = array.is_valid().to_numpy(zero_copy_only=False)
+    zero: object = "" if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) else 0
+    return pc.fill_null(array, pa.scalar(zero).cast(array.type)).to_numpy(zero_copy_only=False), valid
+
+
+def _number(value: float | Exact, beside: Expr) -> Expr:
+    """Numbers keep the decimal places that they are written with; beside a moment or a span they are microseconds."""
+    if beside.kind in {_TIME, _SPAN} and isinstance(value, int):
+        return Expr("literal", (), beside.kind, 0, value)
+    exact = Exact(repr(value)) if isinstance(value, float) else Exact(value)
+    if not exact.is_finite():
+        refuse(f"{value!r} is not a finite number", "use .is_null() to look for null")
+    exponent = exact.normalize().as_tuple().exponent
+    places = max(0, -int(exponent))
+    scaled = int(exact.scaleb(places))
+    if places > MAX_PLACES or abs(scaled) > LIMIT:
+        refuse(f"{value!r} has more digits than are kept", f"at most {MAX_PLACES} decimal places and magnitude 2**62")
+    return Expr("literal", (), _NUMBER, places, scaled)
+
+
+def _moment(value: str | datetime) -> int:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        refuse(f"{value!r} is no moment in time", 'write RFC 3339 with a zone, as in "2013-10-01T00:00:00Z"')
+    if moment.tzinfo is None:
+        refuse(f"{value!r} has no time zone", 'write RFC 3339 with a zone, as in "2013-10-01T00:00:00Z"')
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _aligned(left: Expr, right: Expr, op: str) -> tuple[Expr, Expr]:
+    """Both sides of the same kind and with the same decimal places."""
+    if left.kind != right.kind:
+        refuse(f"{left} {op} {right}: a {left.kind} and a {right.kind}", "both sides must be of one kind")
+    places = max(left.places, right.places)
+    return _rescale(left, places), _rescale(right, places)
+
+
+def _rescale(expr: Expr, places: int) -> Expr:
+    """The same number with more decimal places."""
+    if expr.places == places:
+        return expr
+    factor = 10 ** (places - expr.places)
+    if expr.op == "literal":
+        if abs(expr.value * factor) > LIMIT:
+            refuse(f"{expr} is too large beside a number of {places} decimal places", "the magnitude of a number is at most 2**62 units of its last place")
+        return Expr("literal", (), expr.kind, places, expr.value * factor)
+    return Expr("*", (expr, Expr("literal", (), _NUMBER, places - expr.places, factor)), expr.kind, places)

@@ -1,0 +1,53 @@
+"""A label: the outcome that belongs to a question, from a source whose records come later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twinstream.define.durations import microseconds
+from twinstream.define.location import did_you_mean, here, refuse
+from twinstream.define.names import check_column
+from twinstream.define.recording import Condition, record
+from twinstream.define.source import Source
+
+
+class Label:
+    """Declares a label: `value` of the record of `source` that has the spine row's `on` and whose event time lies within `horizon` after the question.
+
+    Of several such records the latest by event time counts. `missing`: the label when there is none, or its value is null; None leaves the row out.
+    """
+
+    def __init__(
+        self, name: str, source: Source, *, on: str | tuple[str, ...], horizon: str, value: Condition | str, missing: float | None = None
+    ) -> None:
+        self.at = here()
+        self.name = check_column(name, "label")
+        if not isinstance(source, Source):
+            refuse(f"label {name!r} comes from {source!r}, not from a source", "give the Source whose records carry the outcome")
+        self.source = source
+        self.on: tuple[str, ...] = (on,) if isinstance(on, str) else tuple(on)
+        for field in self.on:
+            if field not in source.fields:
+                refuse(f"label {name!r} joins on {field!r}, which is not in {source.owner}", did_you_mean(str(field), source.fields))
+        self.horizon = horizon
+        self.horizon_us = microseconds(horizon, "horizon")
+        self.value = record(value, source.fields, source.owner, f"value of label {name!r}", self.at)
+        if self.value.kind not in {"bool", "number"}:
+            refuse(f"value of label {name!r} is {self.value}, a {self.value.kind}", "give a condition or a number")
+        if missing is not None and not isinstance(missing, (bool, int, float)):
+            refuse(f"missing= of label {name!r} is {missing!r}", "give True, False, a number, or None to leave such rows out")
+        self.missing: float | None = None if missing is None else float(missing)
+
+    @property
+    def binary(self) -> bool:
+        """Whether the outcome is true or false."""
+        return self.value.kind == "bool"
+
+    def canonical(self) -> dict[str, Any]:
+        return {
+            "name": self.name, "source": self.source.name, "on": list(self.on), "horizon_us": self.horizon_us, "value": str(self.value),
+            "missing": self.missing,
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Label({self.name!r})"

@@ -1,0 +1,54 @@
+"""Where in the user's file a definition stands, and how a mistake in it is refused: file, line, remedy."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple, NoReturn
+
+from twinstream.errors import DefinitionError
+
+_OURS = str(Path(__file__).parent)
+
+
+class Location(NamedTuple):
+    """A line of the user's file."""
+
+    file: str
+    line: int
+
+
+def here() -> Location:
+    """The innermost line on the call stack that is not ours."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the way to a caller's line
+    while frame is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return Location("<unknown>", 0) if frame is None else Location(frame.f_code.co_filename, frame.f_lineno)
+
+
+def refuse(message: str, remedy: str = "", at: Location | None = None) -> NoReturn:
+    """Raises DefinitionError at the user's line."""
+    where = at or here()
+    raise DefinitionError(message, remedy, where.file, where.line)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A remedy for an unknown name: the nearest known one, or all of them."""
+    known = list(known)
+    best = max(known, key=lambda name: _likeness(word, name), default=None)
+    if best is not None and _likeness(word, best) > 0.6:
+        return f"did you mean {best!r}?"
+    return f"there are: {', '.join(known)}" if known else "there are none"
+
+
+def _likeness(word: str, name: str) -> float:
+    """0..1; a short form of a long name ('dely' of 'delay_minutes') is near as well."""
+    heads = {name, name[: len(word)], name[: len(word) + 1], *name.split("_")}
+    return max(difflib.SequenceMatcher(None, word.lower(), head).ratio() for head in heads)
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_OURS) or file == "<string>"  # the latter: methods that dataclasses generates

@@ -1,0 +1,129 @@
+"""A model: what is asked, when, what it may look at, what it should foretell, and what is good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from twinstream.define.expressions import Expr
+from twinstream.define.label import Label
+from twinstream.define.location import did_you_mean, here, refuse
+from twinstream.define.names import check_column, check_thing
+from twinstream.define.network import network_of
+from twinstream.define.recording import Condition, record
+from twinstream.define.search import LOSSES, Choice, Plain, Range, check_good_enough, check_search
+from twinstream.define.source import Source
+from twinstream.define.view import View
+
+
+class Inputs(NamedTuple):
+    """Names of a model's inputs, in order: request fields `origin`, derived `hour`, features `by-origin.delay_1h`; sequences with their length."""
+
+    numeric: list[str]
+    categorical: list[str]
+    sequences: list[tuple[str, int]]
+
+
+class Model:
+    """Declares a model.
+
+    `spine`: source whose records are the questions; `at`: its field that says when each is asked. `views`: looked up by the spine's
+    fields of the same names as the views' keys. `request`: the spine's fields that are inputs (default: all but id, times and unnamed use).
+    `derive`: more numbers from the spine's fields. `good_enough`: bounds on metrics that a model must meet to be promoted.
+    """
+
+    def __init__(
+        self, name: str, *, spine: Source, at: str, views: Sequence[View], label: Label, request: Sequence[str] | None = None,
+        derive: Mapping[str, Condition] | None = None, network: Any = "twinstream.nn.tabular.TabularNetwork", loss: str = "binary_cross_entropy",
+        search: Mapping[str, Any] | None = None, good_enough: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
+        self.location = here()
+        self.name = check_thing(name, "model")
+        if not isinstance(spine, Source) or not isinstance(label, Label):
+            refuse(f"model {name!r} needs spine= a Source and label= a Label", "give the source whose records are the questions, and the label they wait for")
+        self.spine, self.label = spine, label
+        self.at = self._checked_at(at)
+        self.views = self._checked_views(views)
+        self._check_label()
+        self.request = self._checked_request(request)
+        self.derive: dict[str, Expr] = {n: self._derived(n, f) for n, f in (derive or {}).items()}
+        self.network = network_of(network)
+        self.loss = self._checked_loss(loss)
+        self.search: dict[str, Choice | Range | Plain] = check_search(search or {})
+        self.good_enough = check_good_enough(good_enough or {})
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the network is given."""
+        categorical = [n for n in self.request if self.spine.fields[n].kind == "string"]
+        numeric = [n for n in self.request if n not in categorical] + list(self.derive)
+        outputs = [(f"{view.name}.{output.name}", output.width) for view in self.views for output in view.outputs]
+        numeric += [n for n, width in outputs if width == 1]
+        return Inputs(numeric, categorical, [(n, width) for n, width in outputs if width > 1])
+
+    def canonical(self) -> dict[str, Any]:
+        return {
+            "name": self.name, "spine": self.spine.name, "at": self.at, "views": [v.name for v in self.views], "label": self.label.canonical(),
+            "request": list(self.request), "derive": {n: str(e) for n, e in self.derive.items()}, "inputs": self.inputs, "network": self.network.path,
+            "loss": self.loss, "search": {n: s.canonical() if isinstance(s, (Choice, Range)) else s for n, s in self.search.items()},
+            "good_enough": self.good_enough,
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r})"
+
+    def _checked_at(self, at: str) -> str:
+        fields = self.spine.fields
+        times = [n for n, t in fields.items() if t.kind == "timestamp" and not t.optional]
+        if at not in times:
+            refuse(f"at={at!r} of model {self.name!r} is no Timestamp of {self.spine.owner}", did_you_mean(str(at), times))
+        return at
+
+    def _checked_views(self, views: Sequence[View]) -> tuple[View, ...]:
+        for view in views:
+            if not isinstance(view, View):
+                refuse(f"views of model {self.name!r} hold {view!r}", "give a list of View")
+            for key in view.by:
+                if key not in self.spine.fields:
+                    refuse(f"view {view.name!r} is kept by {key!r}, which is not in {self.spine.owner}", did_you_mean(key, self.spine.fields))
+                if not self.spine.fields[key].same_kind(view.source.fields[key]):
+                    refuse(f"{key!r} is not of the same type in {self.spine.owner} and {view.source.owner}", "give both the same type")
+        names = [view.name for view in views]
+        if len(set(names)) < len(names):
+            refuse(f"model {self.name!r} has two views of one name: {', '.join(names)}", "give each its own name")
+        return tuple(views)
+
+    def _check_label(self) -> None:
+        for field in self.label.on:
+            if field not in self.spine.fields:
+                refuse(f"label {self.label.name!r} joins on {field!r}, which is not in {self.spine.owner}", did_you_mean(field, self.spine.fields))
+            if not self.spine.fields[field].same_kind(self.label.source.fields[field]):
+                refuse(f"{field!r} is not of the same type in {self.spine.owner} and {self.label.source.owner}", "give both the same type")
+
+    def _checked_request(self, request: Sequence[str] | None) -> tuple[str, ...]:
+        possible = [n for n, t in self.spine.fields.items() if t.kind != "timestamp"]
+        if request is None:
+            return tuple(n for n in possible if n not in self.spine.id_fields)
+        for name in [request] if isinstance(request, str) else request:
+            if name not in self.spine.fields:
+                refuse(f"request names {name!r}, which is not in {self.spine.owner}", did_you_mean(str(name), possible))
+            if name not in possible:
+                refuse(f"{name!r} is a Timestamp, which a network cannot use as it is", f'derive from it, as in derive={{"hour": lambda r: r.{name}.hour}}')
+        return (request,) if isinstance(request, str) else tuple(request)
+
+    def _derived(self, name: str, function: Condition) -> Expr:
+        check_column(name, "derived input")
+        if name in self.spine.fields:
+            refuse(f"derived input {name!r} has the name of a field of {self.spine.owner}", "give it another name")
+        result = record(function, self.spine.fields, self.spine.owner, f"derived input {name!r}", here())
+        if result.kind not in {"number", "bool"}:
+            refuse(f"derived input {name!r} is {result}, a {result.kind}, not a number", "take a part of it, as in .hour or .minutes")
+        return result
+
+    def _checked_loss(self, loss: str) -> str:
+        if loss not in LOSSES:
+            refuse(f"loss {loss!r} of model {self.name!r} is not known", did_you_mean(str(loss), LOSSES))
+        if (loss == "binary_cross_entropy") != self.label.binary:
+            what = "a condition" if self.label.binary else "a number"
+            refuse(f"loss {loss!r} does not fit label {self.label.name!r}, which is {what}", "a condition takes binary_cross_entropy, a number does not")
+        return loss
