@@ -9,10 +9,15 @@ from twinstream.define.location import refuse
 
 
 class Network:
-    """Stands for a class: `resolve()` gives it; calling or subclassing the reference does so too."""
+    """Stands for a class: `resolve()` gives it; calling or subclassing the reference does so too.
+
+    `path` is the class's dotted name; `__module__` and `__qualname__` are those of the class.
+    """
 
     def __init__(self, path: str, loaded: type | None = None) -> None:
         self.path, self._loaded = path, loaded
+        self.__module__, _, self.__qualname__ = path.rpartition(".")
+        self.__name__ = self.__qualname__
 
     def resolve(self) -> type:
         """The class; imports its module. Raises ImportError or AttributeError when it is not there."""
