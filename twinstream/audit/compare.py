@@ -121,7 +121,7 @@ def _audit_view(settings: MeshSettings, address: str, view_name: str) -> tuple[s
     pipeline = load(settings.pipeline)
     view = pipeline.view(view_name)
     source = pipeline.source(view.source.name)
-    accepted, published = _manifests(settings, view_name)
+    accepted, published = manifests(settings, view_name)
     store = ObjectStore(settings)
     known = [*log_records(settings.kafka, source), *file_records(store, source, accepted, counts_of(published))]
     compared, differences = 0, []
@@ -133,7 +133,7 @@ def _audit_view(settings: MeshSettings, address: str, view_name: str) -> tuple[s
     return view_name, compared, differences
 
 
-def _manifests(settings: MeshSettings, view: str) -> tuple[list[FileAccepted], list[ViewPublished]]:
+def manifests(settings: MeshSettings, view: str) -> tuple[list[FileAccepted], list[ViewPublished]]:
     accepted: list[FileAccepted] = []
     published: list[ViewPublished] = []
     reader = EventReader(settings, [topic_of(FileAccepted), topic_of(ViewPublished)])
