@@ -5,6 +5,7 @@ Run by `twinstream demo` (or `make demo`); the report is written to `<data>/repo
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +17,12 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from deploy.local import state
 from examples.flights import data as flights
 from examples.flights import evidence, report, variants
 from examples.flights.live import Asker, Moment, Sender, moments, play
 from examples.flights.steps import Mesh, running_mesh
+from twinstream.errors import MeshError
 
 HERE = Path(__file__).parent
 NEW_YORK = ZoneInfo("America/New_York")
@@ -65,6 +68,7 @@ def main(data: str | Path = ".twinstream/demo", *, days: int = 14, keep_up: bool
     """Plays the demo and returns the path of `report.json`; raises MeshError with what to do when a step fails."""
     plan = Plan(data=Path(data).absolute(), days=days, keep_up=keep_up, variants=with_variants)
     phases = Phases()
+    _clear(plan.data)
     with phases("prepare", "reading the flights of 2013 and writing January to September as files"):
         files = flights.write_files(plan.data / "files", microseconds(LIVE_FROM))
         live_until = microseconds(LIVE_FROM + timedelta(days=plan.days))
@@ -74,6 +78,16 @@ def main(data: str | Path = ".twinstream/demo", *, days: int = 14, keep_up: bool
         facts = _run(plan, phases, mesh, files, list(moments(records, questions)))
         result = evidence.report(plan, phases.seconds, mesh, facts)
     return _write(plan, result)
+
+
+def _clear(folder: Path) -> None:
+    """Removes what an earlier run left; raises MeshError while a mesh still runs there."""
+    before = state.read(folder / "mesh")
+    if before is not None and before.running:
+        raise MeshError(f"a mesh is running in {folder / 'mesh'}: end it first with `twinstream down --data {folder / 'mesh'}`")
+    for part in ("mesh", "files"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _run(plan: Plan, phases: Phases, mesh: Mesh, files: dict[str, list[Path]], moments_: list[Moment]) -> evidence.Facts:
