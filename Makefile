@@ -25,7 +25,7 @@ $(STAMP): $(LOCKS) pyproject.toml requirements/main.in
 	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/dev.lock \
 		|| { echo "The install failed. Is there a network, and 8 GB free in $$(pwd)? Then run make setup again: it resumes."; exit 1; }
 	@echo "[setup 3/3] twinstream itself (seconds)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 	@touch $@
 
 demo: setup ## the main job from files to report, about 8 minutes

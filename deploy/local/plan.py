@@ -1,0 +1,122 @@
+"""What one embedded mesh consists of: its settings, addresses, engines, services and preparing steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from deploy.local import hive, jars, java, kafka, ports, s3, services
+from deploy.local.child import Spec
+from twinstream.mesh import object_store, topics_admin
+from twinstream.mesh.settings import MeshSettings
+
+ENGINES = ("kafka", "s3", "hive")
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """Something done once, as soon as `after` is ready; processes wait for it by its name."""
+
+    name: str
+    after: tuple[str, ...]
+    run: Callable[[], object]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the supervisor needs to know."""
+
+    data: Path
+    settings: MeshSettings
+    env: dict[str, str]
+    specs: list[Spec]
+    steps: list[Step]
+    addresses: dict[str, str]
+
+
+def make(
+    data: Path, pipeline: str, names: Iterable[str] = services.ALL, engines: Iterable[str] = ENGINES,
+    env: Mapping[str, str] | None = None, *, usual_ports: bool = False,
+) -> Plan:
+    """Plan a mesh in the folder `data`; `env` holds TWINSTREAM_* settings and whatever else its processes should see.
+
+    Without `usual_ports` any free ports are taken the first time; afterwards the same ones, while they are free.
+    """
+    data, engines, given = data.absolute(), tuple(engines), dict(env or {})
+    wanted = MeshSettings.from_env({**given, "TWINSTREAM_PIPELINE": str(Path(pipeline).absolute()) if pipeline else "none"})
+    port = _ports(data, wanted, usual=usual_ports)
+    runtime = java.find()
+    settings = _settings(wanted, data, port, set(engines))
+    full = {**given, **settings.to_env(), "JAVA_HOME": str(runtime.home), "TWINSTREAM_SPARK_JARS": str(jars.folder_of("spark"))}
+    steps = _steps(settings, set(engines), with_pipeline=bool(pipeline))
+    after = tuple(step.name for step in steps) + (("hive",) if "hive" in engines else ())
+    return Plan(
+        data=data, settings=settings, env=full, steps=steps, addresses=addresses(settings),
+        specs=[*_engine_specs(data, port, settings, runtime, engines), *_service_specs(list(names), full, after)],
+    )
+
+
+def addresses(settings: MeshSettings) -> dict[str, str]:
+    """Where the parts of a mesh are reached."""
+    http = f"http://{settings.http_host}"
+    return {
+        "kafka": settings.kafka, "s3": settings.s3_endpoint, "hive": settings.hive,
+        "ingest": f"{http}:{settings.ingest_port}", "predict": f"{http}:{settings.predict_port}", "monitor": f"{http}:{settings.monitor_port}",
+    }
+
+
+def _ports(data: Path, wanted: MeshSettings, *, usual: bool) -> dict[str, int]:
+    http = {"ingest": wanted.ingest_port, "predict": wanted.predict_port, "monitor": wanted.monitor_port}
+    preferred = {"kafka": 9092, "controller": 9093, "s3": 9090, "hive": 9083, **http}
+    return ports.choose(data / "ports.json", preferred if usual else dict.fromkeys(preferred, 0))
+
+
+def _settings(wanted: MeshSettings, data: Path, port: dict[str, int], engines: set[str]) -> MeshSettings:
+    """The wanted settings with the addresses of what is embedded."""
+    changes: dict[str, object] = {
+        "data": str(data), "ingest_port": port["ingest"], "predict_port": port["predict"], "monitor_port": port["monitor"]}
+    if "kafka" in engines:
+        changes["kafka"] = f"{ports.HOST}:{port['kafka']}"
+    if "s3" in engines:
+        changes |= {"s3_endpoint": s3.endpoint(port["s3"]), "access_key": s3.ACCESS_KEY, "secret_key": s3.SECRET_KEY}
+    if "hive" in engines:
+        changes["hive"] = f"thrift://{ports.HOST}:{port['hive']}"
+    return msgspec.structs.replace(wanted, **changes)
+
+
+def _engine_specs(
+    data: Path, port: dict[str, int], settings: MeshSettings, runtime: java.Java, engines: tuple[str, ...]
+) -> list[Spec]:
+    """Specs of the engines; what must be fetched or formatted first is done at the same time."""
+    makers: dict[str, Callable[[], Spec]] = {
+        "kafka": lambda: kafka.spec(data / "kafka", port["kafka"], port["controller"], runtime),
+        "s3": lambda: s3.spec(data / "s3", port["s3"], runtime),
+        "hive": lambda: hive.spec(data / "hive", port["hive"], runtime, settings.s3_endpoint),
+    }
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda name: makers[name](), engines))
+
+
+def _service_specs(names: list[str], env: dict[str, str], after: tuple[str, ...]) -> list[Spec]:
+    """Services wait for topics and buckets; the batch layer alone needs the metastore as well."""
+    early = tuple(name for name in after if name != "hive")
+    return [services.specs([name], env, after if name == "batch" else early)[0] for name in names]
+
+
+def _steps(settings: MeshSettings, engines: set[str], *, with_pipeline: bool) -> list[Step]:
+    steps = []
+    if "kafka" in engines:
+        steps.append(Step(name="topics", after=("kafka",), run=lambda: make_topics(settings, with_pipeline=with_pipeline)))
+    if "s3" in engines:
+        steps.append(Step(name="buckets", after=("s3",), run=lambda: object_store.ensure_buckets(settings)))
+    return steps
+
+
+def make_topics(settings: MeshSettings, *, with_pipeline: bool = True) -> list[str]:
+    """Create the topics that this mesh's definition needs; the control topics alone without one."""
+    if not with_pipeline:
+        return topics_admin.ensure(settings)
+    from twinstream.mesh.pipeline_file import load
+
+    return topics_admin.ensure(settings, load(settings.pipeline))
