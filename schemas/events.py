@@ -55,6 +55,8 @@ class EpochSealRequested(Event):
 
     epoch: int
     requested_at_us: int = 0
+    wishes: int = 0
+    """How many messages of the topic of `SealRequested` this epoch answers."""
 
 
 class EpochSealed(Event):
@@ -88,6 +90,8 @@ class ViewPublished(Event):
     complete_since: dict[int, int]
     file_count: int = 0
     published_at_us: int = 0
+    cuts: dict[str, dict[int, Cut]] = {}
+    """The end of the epoch in the logs of all sources, this view's included."""
 
 
 class TrainingSetPublished(Event):
