@@ -1,0 +1,214 @@
+"""Decodes and cleans records of a source, live JSON and rows of files alike, into one Arrow batch; says why the others do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal as Exact
+from functools import cached_property
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twinstream.define import columns
+from twinstream.define.cleaned import apply_rules
+from twinstream.define.file_schema import check_schema
+from twinstream.define.source import Source
+from twinstream.define.types import LIMIT, FieldType
+from twinstream.define.values import stored
+from twinstream.errors import RecordError
+
+SEPARATOR = "\x1f"
+LONGEST_KEY = 480
+_LARGE = msgspec.Meta(ge=-LIMIT, le=LIMIT)
+_JSON: dict[str, Any] = {"string": str, "bool": bool, "int": Annotated[int, _LARGE], "decimal": float, "timestamp": Annotated[int, _LARGE] | str}
+_exact_json = msgspec.json.Decoder(float_hook=Exact)
+
+
+class Decoded:
+    """What came of some records: `batch` holds those that fit, `index` says which input each row was, `errors` why the others do not."""
+
+    def __init__(self, batch: pa.RecordBatch, index: npt.NDArray[np.int64], errors: list[tuple[int, str]], id_fields: tuple[str, ...]) -> None:
+        self.batch, self.index, self.errors, self._id_fields = batch, index, errors, id_fields
+
+    @cached_property
+    def ids(self) -> list[bytes]:
+        """Canonical id bytes of each row of the batch."""
+        ids: list[bytes] = key_text(self.batch, self._id_fields).cast(pa.binary()).to_pylist()
+        return ids
+
+
+class Decoder:
+    """Decodes records of one source. `keys`: the key fields of views, whose bytes must not exceed 480.
+
+    Missing and null are the same; unknown fields are ignored.
+    """
+
+    def __init__(self, source: Source, keys: Sequence[tuple[str, ...]] = ()) -> None:
+        self.source = source
+        self._schema = pa.schema([pa.field(f.name, f.type) for f in source.arrow_fields])
+        self._keys = [k for k in dict.fromkeys([source.id_fields, (source.key,), *keys]) if any(source.fields[f].kind == "string" for f in k)]
+        must = {*source.id_fields, source.key, source.event_time}
+        self._must = [n for n, t in source.fields.items() if n in must or not t.optional]
+        self._decode = msgspec.json.Decoder(_struct(source.fields)).decode
+
+    def json(self, values: Sequence[bytes]) -> Decoded:
+        """Records as JSON objects."""
+        rows, rest = self._fast_rows(values)
+        raw = [[getattr(row, f"f{i}") for row in rows] for i in range(len(self.source.fields))]
+        parts = [_store_list(kind, column) for kind, column in zip(self.source.fields.values(), raw, strict=True)]
+        kept = np.setdiff1d(np.arange(len(values)), np.array(rest, np.int64), assume_unique=True) if rest else np.arange(len(values))
+        return self._finish(parts, kept, rest, len(values), lambda i: _object(values[i]), text=False)
+
+    def table(self, table: pa.Table | pa.RecordBatch, text: bool = False) -> Decoded:  # noqa: FBT001, FBT002 - one flag: a file of text
+        """Rows of a file, in its own types; `text`: all columns are text, as CSV gives them. A missing column is null."""
+        n = table.num_rows
+        raw = {name: columns.plain(_array(table, name, n)) for name in self.source.fields}
+        parts = [columns.store(kind, raw[name], text=text and pa.types.is_string(raw[name].type)) for name, kind in self.source.fields.items()]
+        return self._finish(parts, np.arange(n), [], n, lambda i: {name: column[i].as_py() for name, column in raw.items()}, text=text)
+
+    def check_schema(self, schema: pa.Schema, *, text: bool = False) -> None:
+        """Raises RecordError when a file of this schema cannot hold records of the source; `text`: a CSV file."""
+        check_schema(self.source, schema, text=text)
+
+    def _fast_rows(self, values: Sequence[bytes]) -> tuple[list[Any], list[int]]:
+        """Structs of the records that decode at once, and the indexes of the others."""
+        decode = self._decode
+        try:
+            return [decode(value) for value in values], []
+        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
+            pass
+        rows, rest = [], []
+        for i, value in enumerate(values):
+            try:
+                rows.append(decode(value))
+            except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
+                rest.append(i)
+        return rows, rest
+
+    def _finish(
+        self, parts: list[columns.Stored], index: npt.NDArray[np.int64], rest: list[int], n: int,
+        raw: Callable[[int], dict[str, Any]], *, text: bool,
+    ) -> Decoded:  # fmt: skip
+        """Joins what the fast way is sure of with what the slow way makes of the rest, in input order; then the rules."""
+        doubtful = np.logical_or.reduce([part.doubtful for part in parts])
+        batch = pa.RecordBatch.from_arrays([part.array for part in parts], schema=self._schema)
+        errors: dict[int, str] = {}
+        slow = sorted([*rest, *index[doubtful].tolist()])
+        if slow:
+            kept, extra = self._slow(slow, raw, errors, text=text)
+            batch = pa.Table.from_batches([batch.filter(pa.array(~doubtful)), extra]).combine_chunks()
+            index = np.concatenate([index[~doubtful], np.array(kept, np.int64)])
+            order = np.argsort(index)
+            batch, index = _one_batch(batch.take(pa.array(order)), self._schema), index[order]
+        return self._clean(batch, index, errors)
+
+    def _slow(
+        self, rows: list[int], raw: Callable[[int], dict[str, Any]], errors: dict[int, str], *, text: bool
+    ) -> tuple[list[int], pa.RecordBatch]:
+        kept, values = [], []
+        for i in rows:
+            try:
+                values.append(self._slow_row(raw(i), text=text))
+                kept.append(i)
+            except RecordError as error:
+                errors[i] = str(error)
+        arrays = [pa.array([row[c] for row in values], kind.arrow) for c, kind in enumerate(self.source.fields.values())]
+        return kept, pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def _slow_row(self, record: dict[str, Any], *, text: bool) -> list[Any]:
+        row = []
+        for name, kind in self.source.fields.items():
+            try:
+                row.append(stored(kind, record.get(name), text=text))
+            except RecordError as error:
+                raise RecordError(f"{name}: {error}") from error
+        return row
+
+    def _clean(self, batch: pa.RecordBatch, index: npt.NDArray[np.int64], errors: dict[int, str]) -> Decoded:
+        """Applies the rules and checks nulls and the lengths of keys; rows that fail leave the batch."""
+        broken: dict[int, str] = {}
+        if self.source.clean:
+            batch = apply_rules(self.source, batch, broken)
+        for name in self._must:
+            if batch.column(name).null_count:
+                for row in np.flatnonzero(batch.column(name).is_null().to_numpy(zero_copy_only=False)).tolist():
+                    broken.setdefault(row, f"{name}: is null or missing")
+        for fields in self._keys:
+            _check_key(batch, fields, broken)
+        if broken:
+            good = np.ones(batch.num_rows, bool)
+            good[list(broken)] = False
+            errors |= {int(index[row]): reason for row, reason in broken.items()}
+            batch, index = batch.filter(pa.array(good)), index[good]
+        batch = pa.RecordBatch.from_arrays(batch.columns, schema=self.source.schema)
+        return Decoded(batch, index, sorted(errors.items()), self.source.id_fields)
+
+
+def key_text(batch: pa.RecordBatch, fields: Sequence[str]) -> pa.Array:
+    """Canonical text of a key or id of one or more fields; null where a part is null."""
+    parts = [batch.column(name).cast(pa.string()) for name in fields]
+    return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, SEPARATOR)
+
+
+def _check_key(batch: pa.RecordBatch, fields: tuple[str, ...], broken: dict[int, str]) -> None:
+    """Keys must not be too long, and the parts of a joined one must not hold the separator."""
+    if _bytes_at_most(batch, fields) > LONGEST_KEY:
+        for row in np.flatnonzero(pc.greater(pc.binary_length(key_text(batch, fields)), LONGEST_KEY).fill_null(False).to_numpy(zero_copy_only=False)).tolist():
+            broken.setdefault(row, f"{'+'.join(fields)}: the key is longer than {LONGEST_KEY} bytes")
+    for name in fields if len(fields) > 1 else ():
+        column = batch.column(name)
+        if pa.types.is_string(column.type) and pc.any(pc.match_substring(column, SEPARATOR)).as_py():
+            for row in np.flatnonzero(pc.match_substring(column, SEPARATOR).fill_null(False).to_numpy(zero_copy_only=False)).tolist():
+                broken.setdefault(row, f"{name}: holds the character U+001F, which separates the parts of a key")
+
+
+def _bytes_at_most(batch: pa.RecordBatch, fields: tuple[str, ...]) -> int:
+    """An upper bound of a key's length."""
+    strings = [batch.column(name) for name in fields if pa.types.is_string(batch.column(name).type)]
+    return sum(pc.max(pc.binary_length(s)).as_py() or 0 for s in strings) + 21 * len(fields)
+
+
+def _struct(fields: dict[str, FieldType]) -> type[msgspec.Struct]:
+    """A struct of all fields, each null when missing; attributes f0, f1, ... so that any name will do."""
+    names = {f"f{i}": name for i, name in enumerate(fields)}
+    members = [(f"f{i}", _JSON[kind.kind] | None, None) for i, kind in enumerate(fields.values())]
+    return msgspec.defstruct("Record", members, rename=names, gc=False)
+
+
+def _store_list(kind: FieldType, values: list[Any]) -> columns.Stored:
+    """A column of decoded JSON values in stored form; of moments, text and integers may be mixed."""
+    if kind.kind == "decimal":
+        return columns.store(kind, pa.array(values, pa.float64()))
+    if kind.kind != "timestamp":
+        return columns.store(kind, pa.array(values, kind.arrow))
+    text = [v if isinstance(v, str) else None for v in values]
+    whole = [v if isinstance(v, int) else None for v in values]
+    as_text, as_whole = columns.store(kind, pa.array(text, pa.string())), columns.store(kind, pa.array(whole, pa.int64()))
+    return columns.Stored(pc.coalesce(as_text.array, as_whole.array), as_text.doubtful | as_whole.doubtful)
+
+
+def _object(value: bytes) -> dict[str, Any]:
+    """A record with its numbers exactly as written; raises RecordError when it is no JSON object."""
+    try:
+        record = _exact_json.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError) as error:
+        raise RecordError(f"not JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise RecordError(f"expected a JSON object, got {type(record).__name__}")
+    return record
+
+
+def _array(table: pa.Table | pa.RecordBatch, name: str, n: int) -> pa.Array:
+    if name not in table.schema.names:
+        return pa.nulls(n)
+    column = table.column(name)
+    return (column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)) if isinstance(column, pa.ChunkedArray) else column
+
+
+def _one_batch(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=schema)
