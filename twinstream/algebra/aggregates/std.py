@@ -1,0 +1,9 @@
+"""std: standard deviation of the population (n), from exact sums."""
+
+from __future__ import annotations
+
+from twinstream.algebra.slots import Declaration, Form, Taken
+
+
+def declare(taken: Taken) -> Declaration:
+    return Declaration(Form.DEVIATION, (taken.total(), taken.count(), taken.squares()), power=1)

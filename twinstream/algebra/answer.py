@@ -1,0 +1,134 @@
+"""State words to floats: the one meaning of every answer, run by the fold, the kernel and the reader alike. NaN is null."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from twinstream.algebra.compiled.jit import compiled
+from twinstream.algebra.compiled.rows import sparse_at
+from twinstream.algebra.compiled.wide import float128, spread
+from twinstream.algebra.layout import COUNT_BITS, COUNT_MASK, HIGHEST, LOWEST
+from twinstream.algebra.plan import Tables
+from twinstream.algebra.registers import COUNT as REGISTERS
+from twinstream.algebra.registers import REST
+from twinstream.algebra.slots import Form
+
+Words = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+COUNT, SUM, MEAN, VARIANCE, DEVIATION, VALUE = (int(form) for form in list(Form)[:6])
+MOMENT, SHARE, COUNTS, QUANTILE, DISTINCT = (int(form) for form in list(Form)[6:])
+
+
+@compiled
+def answer(t: Tables, window: int, words: Words, row: int, out: Floats) -> None:
+    """Write the outputs of a window (its number in the tables) from the row at `row` that merges its tiles."""
+    hop = 0
+    while not t.hops[hop, 5] <= window < t.hops[hop, 6]:
+        hop += 1
+    for i in range(t.windows[window, 1], t.windows[window, 2]):
+        form, at = t.outputs[i, 0], t.outputs[i, 5]
+        divisor = t.numbers[i, 1]
+        if form == MOMENT:
+            moments(words, row + t.outputs[i, 1], t.outputs[i, 4], divisor, out, at)
+        elif form == COUNTS:
+            for k in range(t.outputs[i, 4]):
+                out[at + k] = float(words[row + t.outputs[i, 1] + k])
+        elif form >= QUANTILE:
+            start = sparse_at(words, row, t.hops[hop, 4], t.outputs[i, 1])
+            entries = words[start + 1 : start + 1 + words[start]]
+            out[at] = distinct(entries) if form == DISTINCT else quantile(entries, t.numbers[i, 0], t.buckets) / divisor
+        else:
+            out[at] = number(form, words, row + t.outputs[i, 1], row + t.outputs[i, 2], row + t.outputs[i, 3], divisor)
+
+
+@compiled
+def number(form: int, words: Words, a: int, b: int, c: int, divisor: float) -> float:
+    """The answer of a form that is one number from the fixed words at a, b, c."""
+    if form == COUNT:
+        return float(words[a])
+    if form == VALUE:
+        return math.nan if words[a] == HIGHEST or words[a] == LOWEST else words[a] / divisor
+    count = words[b]
+    if count == 0:
+        return math.nan
+    if form == SHARE:
+        return words[a] / count
+    if form == SUM:
+        return float128(words[a], words[a + 1]) / divisor
+    if form == MEAN:
+        return float128(words[a], words[a + 1]) / (float(count) * divisor)
+    size = float(count)
+    variance = spread(count, words[a], words[a + 1], words[c], words[c + 1]) / (size * size)
+    return (math.sqrt(variance) if form == DEVIATION else variance) / divisor
+
+
+@compiled
+def moments(words: Words, at: int, width: int, divisor: float, out: Floats, first: int) -> None:
+    """The values of moments in their order, then nulls."""
+    for k in range(width):
+        time = words[at + 3 * k]
+        out[first + k] = math.nan if time == HIGHEST or time == LOWEST else words[at + 3 * k + 2] / divisor
+
+
+@compiled
+def quantile(entries: Words, q: float, values: Floats) -> float:
+    """What stands for the bucket that holds the value of rank floor(q * (n - 1)), counted from 0."""
+    n = 0
+    for entry in entries:
+        n += entry & COUNT_MASK
+    rank = int(q * (n - 1))
+    for entry in entries:
+        rank -= entry & COUNT_MASK
+        if rank < 0:
+            return values[entry >> COUNT_BITS]
+    return math.nan
+
+
+@compiled
+def distinct(entries: Words) -> float:
+    """Estimate of how many different values: the improved raw estimator (Ertl, arXiv:1702.01284, algorithm 6). 0 for no register."""
+    if len(entries) == 0:
+        return 0.0
+    ranks = np.zeros(REST + 2, np.int64)
+    ranks[0] = REGISTERS - len(entries)
+    for entry in entries:
+        ranks[entry & COUNT_MASK] += 1
+    z = REGISTERS * tau((REGISTERS - ranks[REST + 1]) / REGISTERS)
+    for k in range(REST, 0, -1):
+        z = 0.5 * (z + ranks[k])
+    z += REGISTERS * sigma(ranks[0] / REGISTERS)
+    return REGISTERS / (2.0 * math.log(2.0)) * REGISTERS / z
+
+
+@compiled
+def sigma(x: float) -> float:
+    """x + the sum over k >= 1 of x**(2**k) * 2**(k - 1); for registers that are 0."""
+    if x == 1.0:
+        return math.inf
+    y, z = 1.0, x
+    while True:
+        x *= x
+        before = z
+        z += x * y
+        y += y
+        if z == before:
+            return z
+
+
+@compiled
+def tau(x: float) -> float:
+    """A third of 1 - x - the sum over k >= 1 of (1 - x**(2**-k))**2 * 2**-k; for registers that are full."""
+    if x == 0.0 or x == 1.0:
+        return 0.0
+    y, z = 1.0, 1.0 - x
+    while True:
+        x = math.sqrt(x)
+        before = z
+        y *= 0.5
+        z -= (1.0 - x) ** 2 * y
+        if z == before:
+            return z / 3.0

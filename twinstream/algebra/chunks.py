@@ -1,0 +1,36 @@
+"""Under which keys the speed view stores the rows of a view key: view key, hop (1 byte), chunk (int32, big-endian, sign bit flipped)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from twinstream.algebra import windows
+from twinstream.algebra.plan import ViewPlan
+
+
+def suffix(hop: int, chunk: int) -> bytes:
+    """The 5 bytes after the view key; they order as (hop, chunk) does."""
+    return bytes((hop,)) + (chunk + 2**31).to_bytes(4, "big")
+
+
+def view_key(storage_key: bytes) -> bytes:
+    """The view key of a storage key."""
+    return storage_key[:-5]
+
+
+def needed(plan: ViewPlan, key: bytes, at_us: int) -> list[bytes]:
+    """The storage keys that hold every tile that a read at this moment takes, ascending."""
+    longest = tuple(hop.windows[-1] for hop in plan.hops)
+    return [key + end for end in _suffixes(longest, at_us // windows.HOP_US[0])]
+
+
+@lru_cache(maxsize=1024)
+def _suffixes(longest: tuple[str, ...], tile: int) -> tuple[bytes, ...]:
+    """Suffixes for a moment within a tile of 5 minutes."""
+    found = []
+    for window in longest:
+        hop, first, _ = windows.tiles(window, tile * windows.HOP_US[0])
+        last = windows.tile_of(hop, tile * windows.HOP_US[0])
+        size = windows.CHUNK_TILES[hop]
+        found += [suffix(hop, chunk) for chunk in range(first // size, last // size + 1)]
+    return tuple(found)

@@ -1,0 +1,40 @@
+"""How hot loops are compiled: on their first call, without the GIL, never with fastmath, and kept on disk under the digest of their sources.
+
+numba notices a change only in the file of the outermost function; the digest in the folder's name covers what it calls as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import numba
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """The function as machine code. Its integers are int64 and wrap; division by zero gives inf or nan."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = _folder()
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@cache
+def _folder() -> str:
+    """NUMBA_CACHE_DIR, else beside the sources, else the user's cache folder; then the digest of the sources."""
+    algebra = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(algebra.rglob("*.py")):
+        digest.update(path.read_bytes())
+    beside = algebra / "__pycache__"
+    home = beside if os.access(beside if beside.is_dir() else algebra, os.W_OK) else Path.home() / ".cache" / "twinstream"
+    return str(Path(numba.config.CACHE_DIR or home) / f"numba-{digest.hexdigest()[:16]}")

@@ -1,0 +1,144 @@
+"""Blobs of equal keys into one: rows in order, rows of one tile combined."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from twinstream.algebra.compiled.jit import compiled
+from twinstream.algebra.compiled.order import compare
+from twinstream.algebra.compiled.rows import combine, compact, sparse_at
+from twinstream.algebra.layout import FINE, HALF_HOP, HEADER, HOP_SHIFT, MALFORMED, OVER_48
+from twinstream.algebra.plan import Tables
+
+Bytes = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.int64]
+
+
+@compiled
+def hop_of(key: int) -> int:
+    """The hop of a rowkey."""
+    return (key + HALF_HOP) >> HOP_SHIFT
+
+
+@compiled
+def row_fits(t: Tables, words: Words, row: int, stop: int) -> bool:
+    """Whether a row of this plan stands at `row` and ends by `stop`."""
+    if row + HEADER > stop:
+        return False
+    hop, size = hop_of(words[row]), words[row + 1]
+    if hop < 0 or hop > 3 or t.hops[hop, 6] == t.hops[hop, 5] or size > stop - row:
+        return False
+    at = row + HEADER + t.hops[hop, 4]
+    for _ in range(t.hops[hop, 3] - t.hops[hop, 2]):
+        if at >= row + size or words[at] < 0 or words[at] > size:
+            return False
+        at += 1 + words[at]
+    return at == row + size
+
+
+@compiled
+def find_rows(t: Tables, words: Words, start: int, stop: int, rows: Words, n: int) -> int:
+    """Note where the rows of a blob start, after the `n` that are noted; the new count, or -1 when it is no blob of this plan."""
+    while start < stop:
+        if not row_fits(t, words, start, stop):
+            return -1
+        rows[n] = start
+        n += 1
+        start += words[start + 1]
+    return n
+
+
+@compiled
+def sort_rows(words: Words, rows: Words) -> None:
+    """Order row starts by rowkey."""
+    for i in range(1, len(rows)):
+        if words[rows[i - 1]] > words[rows[i]]:
+            break
+    else:
+        return
+    if len(rows) > 48:
+        keys = np.empty(len(rows), np.int64)
+        for i in range(len(rows)):
+            keys[i] = words[rows[i]]
+        rows[:] = rows[np.argsort(keys)]
+        return
+    for i in range(1, len(rows)):
+        row, j = rows[i], i
+        while j > 0 and words[rows[j - 1]] > words[row]:
+            rows[j] = rows[j - 1]
+            j -= 1
+        rows[j] = row
+
+
+@compiled
+def combine_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> tuple[int, int]:
+    """Write one row for these rows of one rowkey; (where it ends, what went wrong)."""
+    hop = hop_of(words[rows[0]])
+    first, last, fixed_words = t.hops[hop, 0], t.hops[hop, 1], t.hops[hop, 4]
+    for i in range(HEADER + fixed_words):
+        out[at + i] = words[rows[0] + i]
+    fault = FINE
+    for r in rows[1:]:
+        fault |= combine(t.fixed, first, last, out, at, words, r)
+    stop = at + HEADER + fixed_words
+    for number in range(t.hops[hop, 3] - t.hops[hop, 2]):
+        begin = stop
+        stop += 1
+        for r in rows:
+            its = sparse_at(words, r, fixed_words, number)
+            for i in range(words[its]):
+                out[stop] = words[its + 1 + i]
+                stop += 1
+        stop = compact(t.sparse[t.hops[hop, 2] + number, 0], out, begin + 1, stop)
+        if stop < 0:
+            return at, OVER_48
+        out[begin] = stop - begin - 1
+    out[at + 1] = stop - at
+    return stop, fault
+
+
+@compiled
+def merge_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> tuple[int, int]:
+    """Write the canonical blob of these rows; (where it ends, what went wrong)."""
+    sort_rows(words, rows)
+    fault, i = FINE, 0
+    while i < len(rows):
+        j = i + 1
+        while j < len(rows) and words[rows[j]] == words[rows[i]]:
+            j += 1
+        if j == i + 1:
+            row, size = rows[i], words[rows[i] + 1]
+            for k in range(size):
+                out[at + k] = words[row + k]
+            at += size
+        else:
+            at, found = combine_rows(t, words, rows[i:j], out, at)
+            fault = max(fault, found)
+        i = j
+    return at, fault
+
+
+@compiled
+def merge_entries(t: Tables, data: Bytes, key_offsets: Words, offsets: Words, words: Words, order: Words) -> tuple[Words, Words, Words, int]:
+    """Blobs in key order into one a key: (words, offsets, number of the first entry of each key, what went wrong)."""
+    out = np.empty(len(words), np.int64)
+    out_offsets = np.zeros(len(order) + 1, np.int64)
+    firsts = np.empty(len(order), np.int64)
+    rows = np.empty(len(words) // HEADER + 1, np.int64)
+    n, at, fault, i = 0, 0, FINE, 0
+    while i < len(order):
+        firsts[n] = order[i]
+        found = 0
+        j = i
+        while j < len(order) and (j == i or compare(data, key_offsets, order[i], order[j]) == 0):
+            found = find_rows(t, words, offsets[order[j]], offsets[order[j] + 1], rows, found)
+            if found < 0:
+                return out, out_offsets, firsts, MALFORMED
+            j += 1
+        at, wrong = merge_rows(t, words, rows[:found], out, at)
+        fault = max(fault, wrong)
+        n += 1
+        out_offsets[n] = at
+        i = j
+    return out[:at], out_offsets[: n + 1], firsts[:n], fault

@@ -1,0 +1,146 @@
+"""Answers at a moment: each window's tiles are merged, shortest window first, so that a row is merged once a hop."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from twinstream.algebra.answer import answer
+from twinstream.algebra.compiled.jit import compiled
+from twinstream.algebra.compiled.lifting import tile_of, used
+from twinstream.algebra.compiled.merging import find_rows, hop_of
+from twinstream.algebra.compiled.rows import clear, combine
+from twinstream.algebra.layout import ADDMAP, COUNT_BITS, COUNT_MASK, FINE, HEADER, HOP_SHIFT, MALFORMED, OVER_48
+from twinstream.algebra.plan import Tables
+
+Words = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+FUTURE = 2**62  # beyond every tile
+
+
+@compiled
+def most_sparse(t: Tables) -> int:
+    """The most sparse arrays that a row of the plan has."""
+    most = 0
+    for hop in range(4):
+        most = max(most, t.hops[hop, 3] - t.hops[hop, 2])
+    return most
+
+
+@compiled
+def scratch(t: Tables) -> tuple[Words, Words, Words]:
+    """What reads share: a merged row; per sparse array a count or rank for each id, all 0; (lowest, highest) id in use."""
+    ids = max(len(t.buckets), 4096)
+    sparse = most_sparse(t)
+    widest = 0
+    for hop in range(4):
+        widest = max(widest, t.hops[hop, 4])
+    touched = np.empty((sparse, 2), np.int64)
+    touched[:, 0], touched[:, 1] = ids, -1
+    return np.empty(HEADER + widest + sparse * (ids + 1), np.int64), np.zeros((sparse, ids), np.int64), touched
+
+
+@compiled
+def spread_entry(op: int, entry: int, dense: Words, touched: Words) -> int:
+    """Let one sparse entry into its dense array; what went wrong, or FINE."""
+    at, value = entry >> COUNT_BITS, entry & COUNT_MASK
+    touched[0] = min(touched[0], at)
+    touched[1] = max(touched[1], at)
+    if op != ADDMAP:
+        dense[at] = max(dense[at], value)
+        return FINE
+    dense[at] += value
+    return FINE if dense[at] <= COUNT_MASK else OVER_48
+
+
+@compiled
+def spread_rows(t: Tables, hop: int, words: Words, row: int, dense: Words, touched: Words) -> int:
+    """Let the sparse arrays of a row into the dense ones; what went wrong, or FINE."""
+    fault = FINE
+    at = row + HEADER + t.hops[hop, 4]
+    for number in range(t.hops[hop, 3] - t.hops[hop, 2]):
+        op = t.sparse[t.hops[hop, 2] + number, 0]
+        for i in range(at + 1, at + 1 + words[at]):
+            fault = max(fault, spread_entry(op, words[i], dense[number], touched[number]))
+        at += 1 + words[at]
+    return fault
+
+
+@compiled
+def gather_entries(t: Tables, hop: int, row: Words, dense: Words, touched: Words) -> None:
+    """Write the dense arrays as the sparse arrays of the merged row."""
+    at = HEADER + t.hops[hop, 4]
+    for number in range(t.hops[hop, 3] - t.hops[hop, 2]):
+        stop = at + 1
+        for i in range(touched[number, 0], touched[number, 1] + 1):
+            if dense[number, i] != 0:
+                row[stop] = i << COUNT_BITS | dense[number, i]
+                stop += 1
+        row[at] = stop - at - 1
+        at = stop
+
+
+@compiled
+def wipe(dense: Words, touched: Words) -> None:
+    """Make the dense arrays 0 again."""
+    for number in range(len(dense)):
+        for i in range(touched[number, 0], touched[number, 1] + 1):
+            dense[number, i] = 0
+        touched[number, 0], touched[number, 1] = dense.shape[1], -1
+
+
+@compiled
+def read_hop(
+    t: Tables, hop: int, words: Words, rows: Words, at_us: int, row: Words, dense: Words, touched: Words, out: Floats
+) -> int:
+    """Answer all windows of one hop from these rows of it; what went wrong, or FINE."""
+    first, last = t.hops[hop, 0], t.hops[hop, 1]
+    clear(t.fixed, first, last, row, 0)
+    fault, newest, end = FINE, tile_of(hop, at_us), FUTURE
+    for window in range(t.hops[hop, 5], t.hops[hop, 6]):
+        oldest = tile_of(hop, at_us - t.windows[window, 0])
+        for r in rows:
+            tile = words[r] - (hop << HOP_SHIFT)
+            if oldest <= tile < end and tile <= newest:
+                fault = max(fault, combine(t.fixed, first, last, row, 0, words, r))
+                fault = max(fault, spread_rows(t, hop, words, r, dense, touched))
+        end = oldest
+        gather_entries(t, hop, row, dense, touched)
+        answer(t, window, row, 0, out)
+    wipe(dense, touched)
+    return fault
+
+
+@compiled
+def read_one(
+    t: Tables, words: Words, start: int, stop: int, at_us: int, rows: Words, row: Words, dense: Words, touched: Words, out: Floats
+) -> int:
+    """Answer everything from the (concatenated) blobs in `start..stop`; what went wrong, or FINE."""
+    found = find_rows(t, words, start, stop, rows, 0)
+    if found < 0:
+        return MALFORMED
+    fault = FINE
+    mine = rows[found:]
+    for hop in range(4):
+        if used(t, hop):
+            n = 0
+            for i in range(found):
+                if hop_of(words[rows[i]]) == hop:
+                    mine[n] = rows[i]
+                    n += 1
+            fault = max(fault, read_hop(t, hop, words, mine[:n], at_us, row, dense, touched, out))
+    return fault
+
+
+@compiled
+def read_each(t: Tables, words: Words, offsets: Words, at_us: Words, out: Floats) -> int:
+    """Answer each key i from `words[offsets[i]:offsets[i + 1]]` at `at_us[i]` into out[i]; what went wrong, or FINE."""
+    row, dense, touched = scratch(t)
+    most = 0
+    for i in range(len(at_us)):
+        most = max(most, offsets[i + 1] - offsets[i])
+    rows = np.empty(2 * (most // HEADER + 1), np.int64)
+    fault = FINE
+    for i in range(len(at_us)):
+        fault = max(fault, read_one(t, words, offsets[i], offsets[i + 1], at_us[i], rows, row, dense, touched, out[i]))
+    return fault

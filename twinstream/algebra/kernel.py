@@ -1,0 +1,159 @@
+"""The algebra over many records and keys at once: lift, merge, read. What it does, `fold.py` says in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from twinstream.algebra import columns, keys, layout, windows
+from twinstream.algebra.compiled import hashing, lifting, merging, order, reading, splitting
+from twinstream.algebra.errors import StateFormError, StateOverflowError
+from twinstream.algebra.plan import ViewPlan
+from twinstream.algebra.state import StateBatch
+
+Words = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+SUFFIX = 5  # bytes of hop and chunk at the end of a storage key
+
+_FAULTS = {
+    layout.OVER_128: "a sum passed 128 bits",
+    layout.OVER_64: "a count passed 64 bits",
+    layout.OVER_48: "a count of a sketch passed 48 bits",
+}
+
+
+def lift(plan: ViewPlan, batch: pa.RecordBatch, position: Words, *, chunked: bool = False) -> StateBatch:
+    """The states of a batch of records, by view key, or by storage key when `chunked`.
+
+    `batch` holds the source's fields; `position` int64[rows] is each row's place in the order of ties. Rows that do not meet the
+    view's condition, or have a null in the key, do not count. Raises StateOverflowError.
+    """
+    batch, position = _counting(plan, batch, position)
+    if batch.num_rows == 0:
+        return StateBatch.empty()
+    key = keys.encode_columns([batch.column(name) for name in plan.view.by])
+    time = columns.integers(batch.column(plan.view.source.event_time))
+    values, valid = columns.take(plan.columns, batch)
+    words, entries, fault = lifting.lift_rows(plan.tables, _by_key_and_time(plan, key.codes, time), key.codes, time, position, values, valid, chunked)
+    _check(plan, fault)
+    data, offsets = lifting.entry_keys(key.data, key.offsets, entries, chunked)
+    lifted = StateBatch(data, offsets, np.append(entries[:, 3], len(words)), words)
+    return _sorted(lifted) if chunked else lifted
+
+
+def merge(plan: ViewPlan, batches: Sequence[StateBatch]) -> StateBatch:
+    """The merge of batches whose keys are of one sort; raises StateOverflowError, StateFormError."""
+    joined = _joined(batches)
+    ranked = order.sorted_order(joined.key_data, joined.key_offsets)
+    words, offsets, firsts, fault = merging.merge_entries(plan.tables, *_parts(joined), ranked)
+    _check(plan, fault)
+    data, key_offsets = joined.take_keys(firsts)
+    return StateBatch(data, key_offsets, offsets, words)
+
+
+def merge_blobs(plan: ViewPlan, blobs: Sequence[bytes]) -> bytes:
+    """One canonical blob for blobs of one key."""
+    return merge(plan, [StateBatch.of([b""], [blob]) for blob in blobs]).blob(0) if blobs else b""
+
+
+def split_chunks(plan: ViewPlan, batch: StateBatch) -> StateBatch:
+    """The same states by storage key (view key, hop, chunk)."""
+    entries, fault = splitting.chunk_entries(plan.tables, batch.offsets, batch.words)
+    _check(plan, fault)
+    data, offsets = lifting.entry_keys(batch.key_data, batch.key_offsets, entries, True)  # noqa: FBT003
+    return _sorted(StateBatch(data, offsets, np.append(entries[:, 3], len(batch.words)), batch.words))
+
+
+def by_partition(batch: StateBatch, partitions: int, *, chunked: bool = False) -> list[StateBatch]:
+    """The batch cut by the partition of each view key; `chunked`: its keys are storage keys."""
+    target = hashing.partitions(batch.key_data, batch.key_offsets, partitions, SUFFIX if chunked else 0)
+    return [batch.take(np.flatnonzero(target == p)) for p in range(partitions)]
+
+
+def read(plan: ViewPlan, words: Words, at_us: int) -> Floats:
+    """The answers [n_out] of one key at a moment from its (concatenated) blobs; NaN is null. Raises StateFormError, StateOverflowError."""
+    return read_many(plan, words, np.array((0, len(words)), np.int64), np.array((at_us,), np.int64))[0]
+
+
+def read_many(plan: ViewPlan, words: Words, offsets: Words, at_us: Words) -> Floats:
+    """The answers [n, n_out]: of key i from the blobs in `words[offsets[i]:offsets[i + 1]]`, at `at_us[i]`."""
+    out = np.empty((len(at_us), plan.n_out), np.float64)
+    _check(plan, reading.read_each(plan.tables, _own(words), _own(offsets), _own(at_us), out))
+    return out
+
+
+def warm_up(plan: ViewPlan) -> None:
+    """Compile, or load from disk, everything that a service calls, so that no first request waits."""
+    schema = plan.view.source.schema
+    row = {name: 0 for name in schema.names}
+    record = {name: "" if pa.types.is_string(schema.field(name).type) else value for name, value in row.items()}
+    batch = pa.RecordBatch.from_arrays([pa.array([record[f.name]]).cast(f.type) for f in schema], schema=schema)
+    state = lift(plan, batch, np.zeros(1, np.int64))
+    merged = merge(plan, [state, split_chunks(plan, state)])
+    by_partition(merged, 1)
+    read(plan, merged.words[:0], 0)
+
+
+def _counting(plan: ViewPlan, batch: pa.RecordBatch, position: Words) -> tuple[pa.RecordBatch, Words]:
+    """The rows that exist for the view."""
+    keep = np.ones(batch.num_rows, np.bool_) if plan.view.where is None else plan.view.where.condition(batch)
+    for name in plan.view.by:
+        if batch.column(name).null_count:
+            keep &= batch.column(name).is_valid().to_numpy(zero_copy_only=False)
+    if keep.all():
+        return batch, _own(position)
+    return batch.filter(pa.array(keep)), _own(position[keep])
+
+
+def _by_key_and_time(plan: ViewPlan, codes: Words, time: Words) -> Words:
+    """Row numbers, ordered by key and then by tile; within a tile the order has no meaning."""
+    finest = windows.HOP_US[plan.hops[0].hop]
+    if finest == 0:
+        return np.argsort(codes)
+    tile = time // finest
+    tile -= tile.min()
+    return np.argsort(codes * (int(tile.max()) + 1) + tile)
+
+
+def _sorted(batch: StateBatch) -> StateBatch:
+    """In key order: storage keys of two view keys can interleave when one is the beginning of the other."""
+    ranked = order.sorted_order(batch.key_data, batch.key_offsets)
+    return batch if bool((ranked[1:] > ranked[:-1]).all()) else batch.take(ranked)
+
+
+def _joined(batches: Sequence[StateBatch]) -> StateBatch:
+    """All entries of all batches, as they come."""
+    if len(batches) == 1:
+        return batches[0]
+    if not batches:
+        return StateBatch.empty()
+    return StateBatch(
+        np.concatenate([b.key_data for b in batches]), _end_to_end([b.key_offsets for b in batches]),
+        _end_to_end([b.offsets for b in batches]), np.concatenate([b.words for b in batches]),
+    )  # fmt: skip
+
+
+def _end_to_end(offsets: Sequence[Words]) -> Words:
+    """Offsets of runs of parts that stand side by side."""
+    starts = np.cumsum([0, *(int(o[-1]) for o in offsets)])
+    return np.concatenate([starts[:1], *(o[1:] + start for o, start in zip(offsets, starts, strict=False))])
+
+
+def _parts(batch: StateBatch) -> tuple[npt.NDArray[np.uint8], Words, Words, Words]:
+    return batch.key_data, batch.key_offsets, batch.offsets, batch.words
+
+
+def _own(array: Words) -> Words:
+    """The array as the compiled loops take it: int64, contiguous, writable (so that they are compiled for one type only)."""
+    array = np.ascontiguousarray(array, np.int64)
+    return array if array.flags.writeable else array.copy()
+
+
+def _check(plan: ViewPlan, fault: int) -> None:
+    if fault == layout.MALFORMED:
+        raise StateFormError(f"words that are no state of view {plan.view.name!r}: was it written under another definition?")
+    if fault != layout.FINE:
+        raise StateOverflowError(f"view {plan.view.name!r}: {_FAULTS[fault]}; nothing was kept of this step. Use a smaller unit, or windows instead of 'all'")

@@ -1,0 +1,48 @@
+"""The words of a state. A blob is rows sorted by rowkey, each once; a row is `[rowkey, n_words, fixed slots..., sparse arrays...]`.
+
+`n_words` counts the whole row; a sparse array is its entry count, then its entries in ascending order. Equal states are equal bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ADD64: Final = 0  # 1 word: sum of the values
+ADD128: Final = 1  # 2 words (low, high), two's complement: sum of the values
+SQUARE128: Final = 2  # 2 words: sum of the squared values
+TALLY: Final = 3  # k words: word i counts the values that are i
+MIN: Final = 4  # 1 word
+MAX: Final = 5  # 1 word
+FIRST: Final = 6  # 3 words (time, position, value) of the least (time, position)
+LAST: Final = 7  # 3 words of the greatest (time, position)
+LASTK: Final = 8  # 3k words: the k greatest, newest first
+ADDMAP: Final = 9  # sparse: id << 48 | count, counts add
+MAXMAP: Final = 10  # sparse: id << 48 | rank, the greater rank stays
+SPARSE: Final = ADDMAP  # ops from here on are sparse
+
+HIGHEST: Final = 2**63 - 1  # what MIN holds, and the time of FIRST, when there was no value
+LOWEST: Final = -(2**63)  # what MAX holds, and the time of LAST, when there was no value
+COUNT_BITS: Final = 48  # of an entry of a sparse array
+COUNT_MASK: Final = 2**48 - 1
+
+HEADER: Final = 2  # words before the slots
+HOP_SHIFT: Final = 40  # rowkey = hop * 2**40 + tile
+HALF_HOP: Final = 2**39
+
+# What a merge or a lift can find wrong; 0 is fine.
+FINE: Final = 0
+OVER_128: Final = 1
+OVER_64: Final = 2
+OVER_48: Final = 3
+MALFORMED: Final = 4
+
+
+def rowkey(hop: int, tile: int) -> int:
+    """The first word of a row; tiles before 1970 are negative."""
+    return (hop << HOP_SHIFT) + tile
+
+
+def hop_and_tile(key: int) -> tuple[int, int]:
+    """The hop and tile of a rowkey."""
+    hop = (key + HALF_HOP) >> HOP_SHIFT
+    return hop, key - (hop << HOP_SHIFT)

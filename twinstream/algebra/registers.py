@@ -1,0 +1,55 @@
+"""The registers of the distinct count: HyperLogLog with 2**12 registers over MurmurHash64A of the value's bytes.
+
+A value's word is `index << 48 | rank`: the top 12 bits of its hash, and one more than the zeros that lead the other 52.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from twinstream.algebra.keys import text_buffers
+
+PRECISION: Final = 12
+COUNT: Final = 2**PRECISION
+REST: Final = 64 - PRECISION  # bits in which leading zeros are counted; a rank is 1..REST + 1
+SEED: Final = 0x7477696E  # "twin"
+MULTIPLIER: Final = 0xC6A4A7935BD1E995
+_MASK: Final = 2**64 - 1
+
+
+def value_bytes(value: Any) -> bytes:
+    """Text in UTF-8; a number as 8 little-endian bytes of its stored integer, true as 1."""
+    return value.encode() if isinstance(value, str) else int(value).to_bytes(8, "little", signed=True)
+
+
+def murmur64(data: bytes) -> int:
+    """MurmurHash64A."""
+    h = SEED ^ (len(data) * MULTIPLIER & _MASK)
+    whole = len(data) & ~7
+    for i in range(0, whole, 8):
+        k = int.from_bytes(data[i : i + 8], "little") * MULTIPLIER & _MASK
+        h = (h ^ (k ^ k >> 47) * MULTIPLIER & _MASK) * MULTIPLIER & _MASK
+    if whole < len(data):
+        h = (h ^ int.from_bytes(data[whole:], "little")) * MULTIPLIER & _MASK
+    h = (h ^ h >> 47) * MULTIPLIER & _MASK
+    return h ^ h >> 47
+
+
+def register(value: Any) -> int:
+    """The word of a value."""
+    h = murmur64(value_bytes(value))
+    return (h >> REST) << 48 | (REST - (h & (1 << REST) - 1).bit_length() + 1)
+
+
+def registers(column: pa.Array | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """`register` of many values: an Arrow string array, or stored integers; what stands at a null has no meaning."""
+    from twinstream.algebra.compiled import hashing
+
+    if isinstance(column, np.ndarray):
+        data = np.ascontiguousarray(column, np.int64)
+        return hashing.registers(data.view(np.uint8), np.arange(0, 8 * len(data) + 1, 8))
+    return hashing.registers(*text_buffers(column))
