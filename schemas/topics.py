@@ -92,7 +92,11 @@ def data_topics(sources: Iterable[str], views: Iterable[str], *, wall_clock: boo
     """Raw and log topic of each source, partials topic of each view; their partition count is the mesh's."""
     stamp = "LogAppendTime" if wall_clock else "CreateTime"
     raw = (
-        Topic(name=record_sent(s), writer="client", public="in", partitions=0, timestamps=stamp, what=f"live records of {s}")
+        Topic(
+            name=record_sent(s), writer="client", public="in", partitions=0, timestamps=stamp, what=f"live records of {s}",
+            # A replay's records bear times long past: retention by time would drop them before they are read.
+            retention_ms=7 * DAY_MS if wall_clock else -1,
+        )
         for s in sources
     )
     log = (Topic(name=records_accepted(s), writer="ingest", partitions=0, retention_ms=-1, what=f"the log of {s}") for s in sources)

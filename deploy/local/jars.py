@@ -61,6 +61,11 @@ def ensure(group: str, java: Java | None = None, say: Say = lambda _: None) -> P
     return folder
 
 
+def is_there(group: str) -> bool:
+    """Whether a set is complete and as pinned."""
+    return _complete(folder_of(group), [jar for jar in manifest() if jar.group == group])
+
+
 def ensure_all(say: Say = print, groups: Iterable[str] = SETS) -> None:
     """`ensure` every set, saying what is done."""
     java = find()

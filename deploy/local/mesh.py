@@ -12,7 +12,7 @@ from typing import Self
 from deploy.local import plan as plans
 from deploy.local.child import Child
 from deploy.local.supervisor import Supervisor, stop_together
-from twinstream.errors import MeshError, NotRunningError, WaitTimeoutError
+from twinstream.errors import MeshError, NotRunningError, SettingsError, WaitTimeoutError
 from twinstream.mesh.settings import MeshSettings
 
 TICK_S = 0.05
@@ -122,7 +122,12 @@ class EmbeddedMesh:
 
     def _in_loop(self, request: Callable[[], object], timeout: float = 60.0) -> None:
         done = threading.Event()
-        self.supervisor.ask(lambda: (request(), done.set())[1])
+
+        def carry_out() -> None:
+            request()
+            done.set()
+
+        self.supervisor.ask(carry_out)
         if not done.wait(timeout):
             raise WaitTimeoutError(f"the supervisor did not answer within {timeout} s")
 
@@ -131,6 +136,8 @@ class EmbeddedMesh:
         while not reached():
             if self._failure is not None:
                 raise self._failure
+            if self.supervisor.fatal:
+                raise SettingsError(self.supervisor.fatal)
             problem = self.supervisor.problem
             if problem and time.monotonic() > give_up - timeout + 20:
                 raise NotRunningError(problem)

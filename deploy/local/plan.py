@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from deploy.local import hive, jars, java, kafka, ports, s3, services
-from deploy.local.child import Spec
+from deploy.local.child import TETHER, Spec
+from twinstream.errors import MeshError, SettingsError
 from twinstream.mesh import object_store, topics_admin
 from twinstream.mesh.settings import MeshSettings
 
@@ -20,8 +25,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Something done once, as soon as `after` is ready; processes wait for it by its name."""
 
     name: str
-    after: tuple[str, ...]
-    run: Callable[[], object]
+    run: Callable[[threading.Event], object]
+    """Gets an event that is set when the mesh stops. A SettingsError or DefinitionError is final, another MeshError is tried again."""
+    after: tuple[str, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +55,7 @@ def make(
     runtime = java.find()
     settings = _settings(wanted, data, port, set(engines))
     full = {**given, **settings.to_env(), "JAVA_HOME": str(runtime.home), "TWINSTREAM_SPARK_JARS": str(jars.folder_of("spark"))}
-    steps = _steps(settings, set(engines), with_pipeline=bool(pipeline))
+    steps = _steps(settings, full, set(engines), with_pipeline=bool(pipeline))
     after = tuple(step.name for step in steps) + (("hive",) if "hive" in engines else ())
     return Plan(
         data=data, settings=settings, env=full, steps=steps, addresses=addresses(settings),
@@ -104,19 +110,25 @@ def _service_specs(names: list[str], env: dict[str, str], after: tuple[str, ...]
     return [services.specs([name], env, after if name == "batch" else early)[0] for name in names]
 
 
-def _steps(settings: MeshSettings, engines: set[str], *, with_pipeline: bool) -> list[Step]:
+def _steps(settings: MeshSettings, env: dict[str, str], engines: set[str], *, with_pipeline: bool) -> list[Step]:
+    """Topics and buckets. The definition is read in a process of its own: it is the user's code."""
     steps = []
-    if "kafka" in engines:
-        steps.append(Step(name="topics", after=("kafka",), run=lambda: make_topics(settings, with_pipeline=with_pipeline)))
+    if "kafka" in engines and with_pipeline:
+        steps.append(Step(name="topics", run=lambda stopping: run_to_end(["-m", "twinstream.mesh.topics_admin"], env, stopping)))
+    elif "kafka" in engines:
+        steps.append(Step(name="topics", after=("kafka",), run=lambda _: topics_admin.ensure(settings)))
     if "s3" in engines:
-        steps.append(Step(name="buckets", after=("s3",), run=lambda: object_store.ensure_buckets(settings)))
+        steps.append(Step(name="buckets", after=("s3",), run=lambda _: object_store.ensure_buckets(settings)))
     return steps
 
 
-def make_topics(settings: MeshSettings, *, with_pipeline: bool = True) -> list[str]:
-    """Create the topics that this mesh's definition needs; the control topics alone without one."""
-    if not with_pipeline:
-        return topics_admin.ensure(settings)
-    from twinstream.mesh.pipeline_file import load
-
-    return topics_admin.ensure(settings, load(settings.pipeline))
+def run_to_end(arguments: list[str], env: dict[str, str], stopping: threading.Event) -> None:
+    """Run Python with these arguments; raises SettingsError for exit status 2, MeshError for others, with what it said."""
+    command = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), sys.executable, *arguments]
+    with subprocess.Popen(command, env={**os.environ, **env}, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            if stopping.wait(0.05):
+                process.terminate()
+        said = process.stderr.read().strip() if process.stderr else ""
+    if process.returncode and not stopping.is_set():
+        raise (SettingsError if process.returncode == 2 else MeshError)(said or f"{arguments} ended with {process.returncode}")

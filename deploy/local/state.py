@@ -22,7 +22,7 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeshState(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole mesh; `problem` is what keeps it from coming up, "" for nothing."""
+    """The whole mesh; `problem` is what keeps it from coming up, "" for nothing; `fatal` when no waiting mends it."""
 
     supervisor: Ref
     services: dict[str, ServiceState]
@@ -30,6 +30,7 @@ class MeshState(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str]
     ready: bool = False
     problem: str = ""
+    fatal: bool = False
 
     @property
     def running(self) -> bool:

@@ -23,7 +23,7 @@ from deploy.local import state as states
 from deploy.local.child import Child
 from deploy.local.plan import Plan, Step
 from deploy.local.processes import Ref, end_leftovers, ref
-from twinstream.errors import MeshError
+from twinstream.errors import DefinitionError, MeshError, SettingsError
 from twinstream.mesh.log import configure
 
 TICK_S = 0.1
@@ -42,6 +42,8 @@ class Supervisor:
         self.children = {spec.name: Child(spec, plan.data) for spec in plan.specs}
         self._steps_done: set[str] = set()
         self._steps_begun: set[str] = set()
+        self.fatal = ""
+        """What no waiting mends: a wrong setting or definition."""
         self._problems: dict[str, str] = {}
         self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = threading.Event()
@@ -82,7 +84,7 @@ class Supervisor:
             f"{name} ended {child.restarts} times before it was ready: see {child.log_path}"
             for name, child in self.children.items() if child.restarts >= GIVE_UP_AFTER and not child.was_ready
         ]
-        return "; ".join([*self._problems.values(), *stuck])
+        return "; ".join([*([self.fatal] if self.fatal else []), *self._problems.values(), *stuck])
 
     @property
     def ready(self) -> bool:
@@ -119,7 +121,10 @@ class Supervisor:
         """Run a step until it succeeds; while it does not, its reason is the mesh's problem."""
         while not self._stopping.is_set():
             try:
-                step.run()
+                step.run(self._stopping)
+            except (SettingsError, DefinitionError) as error:
+                self.fatal = str(error)
+                return
             except MeshError as error:
                 self._problems[step.name] = str(error)
                 _log.warning("step_failed", name=step.name, reason=str(error))
@@ -141,7 +146,7 @@ class Supervisor:
         self._recorded_at = time.monotonic()
         states.write(self.plan.data, states.MeshState(
             supervisor=ref(os.getpid()) or Ref(0, 0), addresses=self.plan.addresses, env=self.plan.env,
-            services={name: _state_of(child) for name, child in self.children.items()}, ready=self.ready, problem=self.problem,
+            services={name: _state_of(child) for name, child in self.children.items()}, ready=self.ready, problem=self.problem, fatal=bool(self.fatal),
         ))
 
 
@@ -187,7 +192,7 @@ def main(data: str, pipeline: str) -> int:
             signal.signal(number, lambda *_: supervisor.stop())
         supervisor.run()
     except MeshError as error:
-        _log.error("mesh_failed", reason=str(error))  # noqa: TRY400  (a user's mistake needs no stack trace)
+        _log.error("mesh_failed", reason=str(error))
         return 1
     return 0
 

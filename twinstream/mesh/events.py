@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -33,6 +33,14 @@ def cloud_headers(type_name: str, source: str, content_type: str = "application/
     ]
 
 
+class Place(NamedTuple):
+    """Where a message stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
 class EventPublisher:
     """Publishes events to their topics, in order, each until every replica in sync has it. Safe for threads."""
 
@@ -44,29 +52,33 @@ class EventPublisher:
             message_timeout_ms=int(DELIVERY_BOUND_S * 1000), compression_type="lz4",
         ))
 
-    def publish(self, event: ev.Event, key: str | bytes | None = None, *, wait: bool = True) -> None:
-        """Send one event; with `wait`, return when Kafka has it, else fail on a later call or `flush`.
+    def publish(self, event: ev.Event, key: str | bytes | None = None, *, wait: bool = True) -> Place | None:
+        """Send one event; with `wait`, return its place when Kafka has it, else fail on a later call or `flush`.
 
         Raises PublishError naming topic and cause.
         """
-        self.publish_raw(topic_of(event), ev.encode(event), key, cloud_headers(type(event).__name__, self._source), wait=wait)
+        return self.publish_raw(topic_of(event), ev.encode(event), key, cloud_headers(type(event).__name__, self._source), wait=wait)
 
     def publish_raw(
         self, topic: str, value: bytes, key: str | bytes | None, headers: Headers, *, wait: bool = True
-    ) -> None:
+    ) -> Place | None:
         """Send bytes with given headers; otherwise as `publish`."""
         self._raise_failures()
         delivered = threading.Event()
+        places: list[Place] = []
 
         def done(error: KafkaError | None, message: Any) -> None:
             if error is not None:
                 self._failures.append(f"{message.topic()}: {error.str()}")
+            else:
+                places.append(Place(message.topic(), message.partition(), message.offset()))
             delivered.set()
 
         self._enqueue(topic, value=value, key=key, headers=headers, on_delivery=done)
         if wait:
             self._wait(delivered, topic)
         self._raise_failures()
+        return places[0] if wait else None
 
     def flush(self, timeout_s: float = DELIVERY_BOUND_S) -> None:
         """Return when Kafka has everything published so far; raises PublishError otherwise."""
@@ -131,6 +143,11 @@ class EventReader:
 
         Raises UndecodableEventError, whose `message` attribute is what was read; the next call goes on after it.
         """
+        message = self.poll_raw(timeout)
+        return None if message is None else (event_of(message), message)
+
+    def poll_raw(self, timeout: float = 1.0) -> Any | None:
+        """As `poll`, but the message itself, whatever is in it."""
         message = self._consumer.poll(timeout)
         if message is None:
             return None
@@ -140,7 +157,7 @@ class EventReader:
                 return None
             raise MeshError(f"reading {', '.join(self._topics)}: {error.str()}")
         self._positions[(message.topic(), message.partition())] = message.offset() + 1
-        return event_of(message), message
+        return message
 
     def __iter__(self) -> Iterator[tuple[ev.Event, Any]]:
         """Every event, for ever."""

@@ -10,14 +10,14 @@ import structlog
 
 def configure(service: str, level: str = "info") -> structlog.stdlib.BoundLogger:
     """Set up this process's log, with `service` in every line; libraries' own logs of WARNING and above join it."""
-    shared = [
+    shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     terminal = sys.stderr.isatty()
-    last = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
-    exceptions = [] if terminal else [structlog.processors.format_exc_info]
+    last: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    exceptions: list[structlog.typing.Processor] = [] if terminal else [structlog.processors.format_exc_info]
     structlog.configure(
         processors=[*shared, *exceptions, last],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

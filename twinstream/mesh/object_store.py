@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import msgspec
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from twinstream.errors import MeshError, ObjectMissingError
 from twinstream.mesh.settings import MeshSettings
@@ -64,11 +65,6 @@ class ObjectStore:
             raise _explained(error, bucket, key, version_id) from error
         return ObjectHead(size_bytes=answer["ContentLength"], version_id=_version(answer), etag=answer["ETag"].strip('"'))
 
-    def list(self, bucket: str, prefix: str = "") -> list[str]:
-        """Keys below a prefix, in order."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
-
     def delete(self, bucket: str, key: str) -> None:
         """Remove one object (in a versioned bucket: hide it); a missing one is no error."""
         self._client.delete_object(Bucket=bucket, Key=key)
@@ -80,6 +76,28 @@ class ObjectStore:
     def get_uri(self, uri: str, version_id: str | None = None) -> bytes:
         """`get` of `s3://bucket/key`."""
         return self.get(*split_uri(uri), version_id)
+
+    def chunks_uri(self, uri: str, version_id: str | None = None, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
+        """All bytes of an object in order, a part at a time."""
+        bucket, key = split_uri(uri)
+        try:
+            body = self._client.get_object(Bucket=bucket, Key=key, **_pinned(version_id))["Body"]
+            yield from body.iter_chunks(chunk_bytes)
+        except ClientError as error:
+            raise _explained(error, bucket, key, version_id) from error
+        except BotoCoreError as error:
+            raise MeshError(f"{uri} broke off while it was read: {error}") from error
+
+    def range_uri(self, uri: str, start: int, length: int, version_id: str | None = None) -> bytes:
+        """`length` bytes of an object from `start` on."""
+        bucket, key = split_uri(uri)
+        span = f"bytes={start}-{start + length - 1}"
+        try:
+            return self._client.get_object(Bucket=bucket, Key=key, Range=span, **_pinned(version_id))["Body"].read()
+        except ClientError as error:
+            raise _explained(error, bucket, key, version_id) from error
+        except BotoCoreError as error:
+            raise MeshError(f"{uri} cannot be read: {error}") from error
 
     def head_uri(self, uri: str, version_id: str | None = None) -> ObjectHead:
         """`head` of `s3://bucket/key`."""
@@ -115,6 +133,11 @@ class ObjectStore:
     def buckets(self) -> list[str]:
         """Names of all buckets that these credentials see."""
         return sorted(bucket["Name"] for bucket in self._client.list_buckets().get("Buckets", ()))
+
+    def list(self, bucket: str, prefix: str = "") -> list[str]:
+        """Keys below a prefix, in order."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
 
 
 def ensure_buckets(settings: MeshSettings) -> None:

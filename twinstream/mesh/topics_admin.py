@@ -1,7 +1,11 @@
-"""Creates the topics of `schemas.topics` on a broker, and waits until every one has its leaders."""
+"""Creates the topics of `schemas.topics` on a broker, and waits until every one has its leaders.
+
+As a process: reads the definition, waits for Kafka, creates; exit status 2 when a setting or the definition is wrong.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -10,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.topics import CONTROL_TOPICS, Topic, all_topics
-from twinstream.errors import MeshError, NotRunningError, WaitTimeoutError
+from twinstream.errors import DefinitionError, MeshError, NotRunningError, SettingsError, WaitTimeoutError
 from twinstream.mesh.settings import MeshSettings
 
 MAX_MESSAGE_BYTES = 8_388_608
@@ -103,3 +107,36 @@ def _wait_for_leaders(admin: AdminClient, wanted: set[str], bound_s: float = 30.
         if time.monotonic() > give_up:
             raise WaitTimeoutError(f"no leader after {bound_s} s for {sorted(waiting)[:3]}: see the broker's log")
         time.sleep(0.05)
+
+
+def main(bound_s: float = 120.0) -> None:
+    """Create the topics of the mesh that the environment names; ends the process with a message when that fails."""
+    from twinstream.mesh.pipeline_file import load
+
+    try:
+        settings = MeshSettings.from_env()
+        pipeline = load(settings.pipeline)
+        _wait_for_kafka(settings, bound_s)
+        ensure(settings, pipeline)
+    except (DefinitionError, SettingsError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except MeshError as error:
+        sys.exit(str(error))
+
+
+def _wait_for_kafka(settings: MeshSettings, bound_s: float) -> None:
+    admin = AdminClient(settings.kafka_client(log_level=0))
+    give_up = time.monotonic() + bound_s
+    while True:
+        try:
+            admin.list_topics(timeout=2)
+        except KafkaException as error:
+            if time.monotonic() > give_up:
+                raise NotRunningError(f"Kafka at {settings.kafka} did not answer within {bound_s} s: {error.args[0].str()}") from error
+        else:
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""`predict` and `demo`: what comes out of a mesh."""
+
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from twinstream.cli import running
+from twinstream.cli.options import DEFAULT_DATA, Data, Timeout
+from twinstream.cli.show import as_json, note
+from twinstream.errors import MeshError, NotRunningError, SettingsError, WaitTimeoutError
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="A model of your definition.")],
+    rows: Annotated[str, typer.Argument(help="One JSON object of request fields, or a list of them; - is standard input.")] = "-",
+    at: Annotated[str, typer.Option(help="The moment to answer for; default: now.")] = "",
+    min_position: Annotated[str, typer.Option(help="Wait until this is applied: what `send` printed.")] = "",
+    data: Data = DEFAULT_DATA,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Ask a model; print the answer as JSON: predictions, id, release and position."""
+    address = running.mesh(data).addresses["predict"]
+    text = sys.stdin.read() if rows == "-" else rows
+    body: dict[str, Any] = {"rows": _rows(text)}
+    if at:
+        body["at"] = int(at) if at.lstrip("-").isdigit() else at
+    if min_position:
+        body["min_position"] = _json(min_position, "--min-position")
+    as_json(post(f"{address}/v1/predict/{model}", body, timeout))
+
+
+def _rows(text: str) -> list[Any]:
+    found = _json(text, "the rows")
+    return found if isinstance(found, list) else [found]
+
+
+def _json(text: str, what: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise SettingsError(f'{what}: not JSON ({error}); write for example \'{{"origin": "JFK"}}\'') from error
+
+
+def post(url: str, body: object, timeout_s: float) -> Any:
+    """The JSON answer to a JSON request; raises MeshError with the server's words."""
+    request = urllib.request.Request(url, msgspec.json.encode(body), {"content-type": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+            return msgspec.json.decode(answer.read())
+    except urllib.error.HTTPError as error:
+        raise MeshError(f"refused ({error.code}): {_words(error.read())}") from error
+    except TimeoutError as error:
+        raise WaitTimeoutError(f"no answer from {url} within {timeout_s:.0f} s") from error
+    except urllib.error.URLError as error:
+        raise NotRunningError(f"nothing answers at {url}: {error.reason}; see twinstream status") from error
+
+
+def _words(body: bytes) -> str:
+    """What an error answer says."""
+    try:
+        found = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body.decode(errors="replace")[:500]
+    return str(found.get("error", found)) if isinstance(found, dict) else str(found)
+
+
+def demo(
+    data: Annotated[Path, typer.Option("--data", help="Folder of the demo; what an earlier run left there is replaced.")] = Path(".twinstream/demo"),
+    days: Annotated[int, typer.Option(min=1, max=92, help="Live days, from 1 October 2013 on.")] = 14,
+    keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave the mesh running at the end, to look at its page.")] = False,  # noqa: FBT002
+    variants: Annotated[bool, typer.Option(help="Also train the two models that the live one is compared with.")] = True,  # noqa: FBT002
+) -> None:
+    """The whole loop on a year of real flights: files, epoch, training, two weeks live, and a report. About 8 minutes."""
+    from examples.flights.demo import main
+
+    report = main(data, days=days, keep_up=keep_up, with_variants=variants)
+    note(f"report: {report}")

