@@ -1,0 +1,107 @@
+"""Starts ingest: `python -m ingest_svc`. Settings, adapters, then rounds until a signal or an error."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+
+from ingest_svc.adapters.kafka_files import FileArrivals
+from ingest_svc.adapters.kafka_log import KafkaLog
+from ingest_svc.adapters.kafka_raw import KafkaRaw
+from ingest_svc.adapters.kafka_seals import KafkaSeals
+from ingest_svc.adapters.kafka_tail import KafkaTail
+from ingest_svc.adapters.kafka_tails import KafkaTails
+from ingest_svc.adapters.s3_objects import S3Objects
+from ingest_svc.identity import instance_of
+from ingest_svc.service import Ingest, Ports, SourceSetup
+from ingest_svc.settings import IngestSettings
+from ingest_svc.validation import Screen
+from twinstream.define.pipeline import Pipeline
+from twinstream.define.records import Decoder
+from twinstream.errors import MeshError
+from twinstream.mesh import log, pipeline_file, topics_admin
+from twinstream.mesh.clock import WallClock
+from twinstream.mesh.events import EventPublisher
+from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.object_store import ObjectStore
+from twinstream.mesh.parking import Parking
+from twinstream.mesh.settings import MeshSettings
+
+BEAT_EVERY_S = 0.5
+
+
+class Process:
+    """Everything real that the process holds."""
+
+    def __init__(self, settings: MeshSettings, knobs: IngestSettings, pipeline: Pipeline) -> None:
+        topics_admin.ensure(settings, pipeline)
+        clock = WallClock()
+        sources = {source.name: source for source in pipeline.sources}
+        decoders = {name: Decoder(source, [v.by for v in pipeline.views_of(name)]) for name, source in sources.items()}
+        setups = {name: SourceSetup(Screen(decoders[name], knobs.record_bytes), source.pack_schema) for name, source in sources.items()}
+        events = EventPublisher(settings, "/ingest_svc")
+        parking = Parking(settings, "ingest", EventPublisher(settings, "/ingest_svc"))
+        self.metrics = Metrics(settings, "ingest")
+        self.seals = KafkaSeals(settings, parking)
+        ports = Ports(
+            log=KafkaLog(settings, sources, knobs.confirm_s), tails=KafkaTails(KafkaTail(settings), sources, knobs), parking=parking,
+            events=events, seals=self.seals, meter=self.metrics, clock=clock)
+        self.ingest = Ingest(ports, setups, knobs, replay=settings.clock == "replay")
+        self.raw = KafkaRaw(
+            settings, knobs, f"ingest-{pipeline.name}", instance_of(settings.data, knobs.worker), sources,
+            opened=self.ingest.open, closed=self.ingest.close)
+        self.files = FileArrivals(
+            settings, f"ingest-files-{pipeline.name}", decoders=decoders, objects=S3Objects(ObjectStore(settings)),
+            parking=Parking(settings, "ingest", EventPublisher(settings, "/ingest_svc")), events=events, meter=self.metrics, clock=clock)
+        self.heartbeat = Heartbeat(settings, f"ingest@{knobs.worker}" if knobs.worker else "ingest")
+
+    def run(self, stopping: threading.Event) -> None:
+        """Rounds until `stopping`; then everything is flushed."""
+        self.files.start()
+        next_beat = 0.0
+        while not stopping.is_set():
+            self.ingest.step(self.raw)
+            if self.files.failure is not None:
+                raise self.files.failure
+            if time.monotonic() >= next_beat:
+                next_beat = time.monotonic() + BEAT_EVERY_S
+                self._beat()
+        self.files.stop()
+        self.ingest.flush()
+        self.heartbeat.beat(False, None, {"state": "stopped"})
+        self.raw.close()
+        self.metrics.close()
+
+    def _beat(self) -> None:
+        lag = self.ingest.lag(self.raw)
+        self.metrics.gauge("ingest_lag_records", lag, "records")
+        lanes = {f"{place.source}/{place.partition}": lane.next_raw for place, lane in self.ingest.lanes.items()}
+        self.heartbeat.beat(self.raw.assigned, lag, {"next_raw": lanes})
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; 1 for a mistake of the user or a refused message, with one line that says what."""
+    logger = log.configure("ingest")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        settings, knobs = MeshSettings.from_env(), IngestSettings.from_env()
+        process = Process(settings, knobs, pipeline_file.load(settings.pipeline))
+        logger.info("started", kafka=settings.kafka, clock=settings.clock, partitions=settings.partitions)
+        process.run(stopping)
+    except MeshError as error:
+        logger.error("stopped", reason=str(error))  # noqa: TRY400  (a mistake of the user or of a broker: no stack trace)
+        return 1
+    except Exception:
+        logger.exception("failed")
+        return 1
+    logger.info("ended")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Ingest's engines: Kafka for raw records, the log and events; S3 for files."""

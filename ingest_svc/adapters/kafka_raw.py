@@ -1,0 +1,128 @@
+"""Reads the raw topics as a static member of a consumer group; where to start comes from the log, never from committed offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from ingest_svc.log_writer import Raws
+from ingest_svc.ports import Place
+from ingest_svc.settings import IngestSettings
+from schemas.topics import record_sent
+from twinstream.mesh.settings import MeshSettings
+
+_log = structlog.get_logger()
+# Told by messages; the client recovers by itself, or the next rebalance does.
+_PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._MAX_POLL_EXCEEDED, KafkaError._PARTITION_EOF}  # noqa: SLF001
+Lanes = Mapping[Place, Sequence[Any]]
+
+
+class KafkaRaw:
+    """Raw records of the assigned partitions. `opened` says where to start, `closed` is told what was taken away."""
+
+    def __init__(
+        self, settings: MeshSettings, knobs: IngestSettings, group: str, instance: str, sources: Iterable[str], *,
+        opened: Callable[[Place], int], closed: Callable[[list[Place]], None],
+    ) -> None:  # fmt: skip
+        self._places = {record_sent(source): source for source in sources}
+        self._opened, self._closed = opened, closed
+        self._rows, self._wait_s = knobs.pack_rows, knobs.pack_ms / 1000
+        self._replay = settings.clock == "replay"
+        self._fresh: dict[Place, int] = {}
+        self.assigned = False
+        self._consumer = Consumer(settings.kafka_client(
+            group_id=group, group_instance_id=instance, session_timeout_ms=knobs.session_ms,
+            heartbeat_interval_ms=max(500, knobs.session_ms // 3), partition_assignment_strategy="cooperative-sticky",
+            enable_auto_commit=False, enable_auto_offset_store=False, auto_offset_reset="error", fetch_wait_max_ms=10,
+            fetch_message_max_bytes=8_388_608, queued_max_messages_kbytes=131_072, reconnect_backoff_max_ms=500,
+            topic_metadata_refresh_interval_ms=10_000, isolation_level="read_committed", error_cb=_note,
+        ))
+        self._consumer.subscribe(list(self._places), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
+
+    def poll(self) -> Iterator[tuple[Place, Raws]]:
+        """What came within a pack's time, by partition. Everything of a call must be taken before the next one."""
+        self._fresh.clear()
+        messages = self._consumer.consume(self._rows, self._wait_s)
+        for place, group in self._by_place(messages).items():
+            wanted = self._from_start(place, group) if place in self._fresh else group
+            if wanted:
+                yield place, self._raws(wanted)
+
+    def rewind(self, place: Place, offset: int) -> None:
+        """Go on at `offset`; what is fetched already is dropped."""
+        at = TopicPartition(record_sent(place.source), place.partition, offset)
+        self._consumer.incremental_unassign([at])
+        self._consumer.incremental_assign([at])
+
+    def lag(self, place: Place, offset: int) -> int:
+        """Records from `offset` to the end that the client knows of."""
+        known = self._consumer.get_watermark_offsets(TopicPartition(record_sent(place.source), place.partition), cached=True)
+        return max(0, known[1] - offset) if known else 0
+
+    def close(self) -> None:
+        """Stop reading; a static member keeps its partitions until its session ends."""
+        self._consumer.close()
+
+    def _assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        starts = []
+        for partition in partitions:
+            place = self._place(partition)
+            start = self._fresh[place] = self._opened(place)
+            starts.append(TopicPartition(partition.topic, partition.partition, start))
+        consumer.incremental_assign(starts)
+        self.assigned = True
+
+    def _revoke(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._closed([self._place(partition) for partition in partitions])
+        consumer.incremental_unassign(partitions)
+
+    def _place(self, partition: TopicPartition) -> Place:
+        return Place(self._places[partition.topic], partition.partition)
+
+    def _by_place(self, messages: list[Any]) -> dict[Place, list[Any]]:
+        """Messages by partition, each in its order; the common case of one run per partition copies nothing twice."""
+        groups: dict[Place, list[Any]] = {}
+        topic, partition, group = None, -1, []
+        for message in messages:
+            if message.error() is not None:
+                self._check(message.error())
+            else:
+                if message.partition() != partition or message.topic() != topic:
+                    topic, partition = message.topic(), message.partition()
+                    group = groups.setdefault(Place(self._places[topic], partition), [])
+                group.append(message)
+        return groups
+
+    def _from_start(self, place: Place, group: list[Any]) -> list[Any]:
+        """Of a partition opened during this call: only what follows its start without a hole, for the rest may be of an earlier ownership."""
+        start = self._fresh[place]
+        at = next((i for i, message in enumerate(group) if message.offset() == start), None)
+        if at is None:
+            self.rewind(place, start)
+            return []
+        return group[at:]
+
+    def _raws(self, group: list[Any]) -> Raws:
+        first, last, n = group[0].offset(), group[-1].offset(), len(group)
+        whole = last - first == n - 1
+        offsets = np.arange(first, last + 1) if whole else np.fromiter((m.offset() for m in group), np.int64, n)
+        if self._replay:
+            times = np.fromiter((m.timestamp()[1] for m in group), np.int64, n) * 1000
+        else:
+            times = np.full(n, group[0].timestamp()[1] * 1000, np.int64)
+        return Raws(offsets, times, [m.value() for m in group])
+
+    @staticmethod
+    def _check(error: KafkaError) -> None:
+        if error.code() not in _PASSING and not error.retriable():
+            raise KafkaException(error)
+        _log.warning("raw_read_interrupted", reason=error.str())
+
+
+def _note(error: KafkaError) -> None:
+    """The client's own errors: it reconnects by itself, a fatal one is raised by the next poll."""
+    _log.warning("kafka_client_error", reason=error.str(), fatal=error.fatal())

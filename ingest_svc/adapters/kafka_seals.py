@@ -1,0 +1,45 @@
+"""The port `SealRequests` over Kafka: everything that was ever asked for, from the beginning."""
+
+from __future__ import annotations
+
+import structlog
+
+from ingest_svc.ports import ParkingLot
+from schemas.events import EpochSealRequested, Event
+from schemas.topics import topic_of
+from twinstream.errors import UndecodableEventError
+from twinstream.mesh.events import EventReader
+from twinstream.mesh.settings import MeshSettings
+
+_log = structlog.get_logger()
+
+
+class KafkaSeals:
+    """Reads seal requests; what is none is parked."""
+
+    def __init__(self, settings: MeshSettings, parking: ParkingLot) -> None:
+        self._reader = EventReader(settings, [topic_of(EpochSealRequested)])
+        self._parking = parking
+
+    def poll(self) -> list[Event]:
+        """Requests that came since the last call."""
+        found: list[Event] = []
+        while True:
+            try:
+                event = self._reader.poll(0)
+            except UndecodableEventError as error:
+                park_event(self._parking, error)
+                continue
+            if event is None:
+                return found
+            found.append(event[0])
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def park_event(parking: ParkingLot, error: UndecodableEventError) -> None:
+    """Park a control message that is no event."""
+    message = error.message  # type: ignore[attr-defined]
+    parking.park(message.value() or b"", str(error), topic=message.topic(), partition=message.partition(), offset=message.offset())
+    _log.warning("event_parked", topic=message.topic(), offset=message.offset(), reason=str(error))

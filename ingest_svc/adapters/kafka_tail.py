@@ -1,0 +1,103 @@
+"""Reads the end of a topic's partition: where a log stands, which ids it holds lately, what was parked already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from ingest_svc.dedupe import RecentIds
+from ingest_svc.log_state import LogState, state_of
+from schemas.packs import KNOWN, decode_header, decode_rows
+from twinstream.define.records import key_text
+from twinstream.define.source import Source
+from twinstream.errors import NotRunningError
+from twinstream.mesh.settings import MeshSettings
+
+BOUND_S = 30.0
+
+
+class KafkaTail:
+    """Reads single partitions from an offset to their present end."""
+
+    def __init__(self, settings: MeshSettings) -> None:
+        self._consumer = Consumer(settings.kafka_client(
+            group_id="ingest-tail", enable_auto_commit=False, fetch_wait_max_ms=10, auto_offset_reset="earliest",
+            fetch_message_max_bytes=8_000_000, reconnect_backoff_max_ms=500,
+        ))
+
+    def ends(self, topic: str, partition: int) -> tuple[int, int]:
+        """First offset and the one after the last."""
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=BOUND_S)
+        except KafkaException as error:
+            raise NotRunningError(f"{topic}[{partition}]: Kafka does not say where it ends: {error.args[0].str()}") from error
+        return low, high
+
+    def offset_at(self, topic: str, partition: int, time_us: int) -> int:
+        """The first offset with a Kafka timestamp at or after a time; -1 when there is none."""
+        asked = TopicPartition(topic, partition, max(0, time_us // 1000))
+        return self._consumer.offsets_for_times([asked], timeout=BOUND_S)[0].offset
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Any]:
+        """Messages of [start, end)."""
+        if start >= end:
+            return
+        self._consumer.assign([TopicPartition(topic, partition, start)])
+        give_up = time.monotonic() + BOUND_S
+        while start < end:
+            for message in self._consumer.consume(500, 0.05):
+                _check(message)
+                start = max(start, message.offset() + 1)
+                give_up = time.monotonic() + BOUND_S
+                if message.offset() < end:
+                    yield message
+            if time.monotonic() > give_up:
+                raise NotRunningError(f"{topic}[{partition}] gave nothing for {BOUND_S} s at offset {start} of {end}")
+        self._consumer.unassign()
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+def log_tail(
+    tail: KafkaTail, topic: str, partition: int, source: Source, *, messages: int, ids: int
+) -> tuple[LogState, RecentIds]:
+    """Where a log partition stands, and the ids that its rows within the dedupe horizon have.
+
+    The Kafka timestamp of a log message is the known time of its newest row, so that the horizon is found without a search.
+    """
+    low, end = tail.ends(topic, partition)
+    newest = state_of((m.offset(), decode_header(m.value())) for m in tail.read(topic, partition, max(low, end - messages), end))
+    horizon = newest.known_max_us - source.dedupe_us
+    found = tail.offset_at(topic, partition, horizon) if source.dedupe_us and end > low else end
+    start = max(low, min(end - messages, end if found < 0 else found))
+    recent, schema = RecentIds(source.dedupe_us, ids), source.pack_schema
+    state = LogState(next_offset=end)
+    for message in tail.read(topic, partition, start, end):
+        value = message.value()
+        header = decode_header(value)
+        state = state.after(message.offset(), header)
+        if header.rows and header.known_max_us >= horizon:
+            rows = decode_rows(value, schema)
+            recent.restore(key_text(rows, source.id_fields).cast(pa.binary()).to_pylist(), rows.column(KNOWN).to_numpy())
+    return state, recent
+
+
+def parked_offsets(tail: KafkaTail, topic: str, raw_topic: str, partition: int, state: LogState) -> set[int]:
+    """Raw offsets beyond the log that were parked already: their covering pack was lost with the process that parked them."""
+    low, end = tail.ends(topic, 0)
+    start = tail.offset_at(topic, 0, state.written_us - 60_000_000) if state.written_us else low
+    key = f"{raw_topic}/{partition}".encode()
+    found = (m for m in tail.read(topic, 0, end if start < 0 else start, end) if m.key() == key)
+    offsets = {int(dict(m.headers() or ()).get("parked_offset", b"-1")) for m in found}
+    return {offset for offset in offsets if offset > state.raw_high}
+
+
+def _check(message: Any) -> None:
+    error = message.error()
+    if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  (librdkafka's public constant)
+        raise KafkaException(error)

@@ -1,0 +1,34 @@
+"""The port `Tails` over Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ingest_svc.adapters.kafka_tail import KafkaTail, log_tail, parked_offsets
+from ingest_svc.dedupe import RecentIds
+from ingest_svc.log_state import LogState
+from ingest_svc.ports import Place
+from ingest_svc.settings import IngestSettings
+from schemas.topics import event_parked, record_sent, records_accepted
+from twinstream.define.source import Source
+
+
+class KafkaTails:
+    """Reads the ends of the topics of some sources."""
+
+    def __init__(self, tail: KafkaTail, sources: Mapping[str, Source], knobs: IngestSettings) -> None:
+        self._tail, self._sources, self._knobs = tail, sources, knobs
+
+    def log(self, place: Place) -> tuple[LogState, RecentIds]:
+        """Where the log stands, and the ids within the dedupe horizon."""
+        return log_tail(
+            self._tail, records_accepted(place.source), place.partition, self._sources[place.source],
+            messages=self._knobs.tail_messages, ids=self._knobs.dedupe_ids)
+
+    def parked(self, place: Place, state: LogState) -> set[int]:
+        """Raw offsets beyond the log that are parked already."""
+        return parked_offsets(self._tail, event_parked("ingest"), record_sent(place.source), place.partition, state)
+
+    def raw_range(self, place: Place) -> tuple[int, int]:
+        """First raw offset and the one after the last."""
+        return self._tail.ends(record_sent(place.source), place.partition)

@@ -1,0 +1,107 @@
+"""Checks a file on S3 before it is accepted: it exists in the named version, has the named bytes, and a schema that fits its source."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from typing import Protocol
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingest_svc.ports import Objects
+from ingest_svc.validation import JsonDecoder
+from schemas.events import FileRef
+from twinstream.errors import MeshError, ObjectMissingError, RecordError
+
+EXTENSIONS = {"parquet": "parquet", "csv": "csv", "json": "jsonl", "jsonl": "jsonl", "ndjson": "jsonl"}
+"""Format by file extension; also the spellings that an event may use."""
+SAMPLE_BYTES = 1_000_000
+SAMPLE_LINES = 100
+
+
+class FileRefusedError(MeshError, ValueError):
+    """A file cannot be accepted, now or later."""
+
+
+class FileDecoder(JsonDecoder, Protocol):
+    """Knows the schema of one source."""
+
+    def check_schema(self, schema: pa.Schema, *, text: bool = False) -> None:
+        """Raise RecordError when files with this schema cannot be read; `text`: all columns are text."""
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """A file as it may be accepted: pinned by version and digest, and its format."""
+
+    file: FileRef
+    format: str
+
+
+def check_file(file: FileRef, form: str, decoder: FileDecoder, objects: Objects) -> Checked:
+    """The pinned file; raises FileRefusedError or ObjectMissingError with what is wrong."""
+    form = format_of(file.uri, form)
+    head = objects.head(file.uri, file.version_id)
+    version = file.version_id or head.version_id
+    digest, sample, lines = _read_through(objects, file.uri, version)
+    if file.sha256 and file.sha256.lower() != digest:
+        raise FileRefusedError(f"{file.uri}: its bytes have SHA-256 {digest}, the event says {file.sha256}: was it replaced or cut off?")
+    pinned = FileRef(uri=file.uri, sha256=digest, version_id=version, size_bytes=head.size_bytes, rows=lines if form == "jsonl" else -1)
+    try:
+        if form == "parquet":
+            return Checked(_check_parquet(pinned, decoder, objects), form)
+        _check_text(form, sample, decoder)
+    except ObjectMissingError:
+        raise
+    except (RecordError, pa.ArrowException, ValueError) as error:
+        raise FileRefusedError(f"{file.uri} is no {form} file of this source: {error}") from error
+    return Checked(pinned, form)
+
+
+def format_of(uri: str, form: str) -> str:
+    """`parquet`, `csv` or `jsonl`, from what the event says or from the extension."""
+    asked = (form or uri.rsplit("/", 1)[-1].rpartition(".")[2]).lower()
+    if asked not in EXTENSIONS:
+        raise FileRefusedError(f"{uri}: format {asked!r} is none of {', '.join(EXTENSIONS)}; name one in the event's `format`")
+    return EXTENSIONS[asked]
+
+
+def _read_through(objects: Objects, uri: str, version: str) -> tuple[str, bytes, int]:
+    """SHA-256 of all bytes, the first of them, and the count of line ends."""
+    digest, sample, lines = hashlib.sha256(), b"", 0
+    for chunk in objects.chunks(uri, version):
+        digest.update(chunk)
+        lines += chunk.count(b"\n")
+        if len(sample) < SAMPLE_BYTES:
+            sample += chunk[: SAMPLE_BYTES - len(sample)]
+    return digest.hexdigest(), sample, lines
+
+
+def _check_parquet(file: FileRef, decoder: FileDecoder, objects: Objects) -> FileRef:
+    """The file with its count of rows; only its footer is read."""
+    with objects.open(file.uri, file.version_id, file.size_bytes) as stream:
+        parquet = pq.ParquetFile(stream)
+        decoder.check_schema(parquet.schema_arrow)
+        return msgspec.structs.replace(file, rows=int(parquet.metadata.num_rows))
+
+
+def _check_text(form: str, sample: bytes, decoder: FileDecoder) -> None:
+    if form == "csv":
+        decoder.check_schema(pa.schema([pa.field(name, pa.string()) for name in _header(sample)]), text=True)
+    else:
+        _check_lines(sample, decoder)
+
+
+def _header(sample: bytes) -> list[str]:
+    line = sample.split(b"\n", 1)[0].decode("utf-8-sig").rstrip("\r")
+    return next(csv.reader([line]), [])
+
+
+def _check_lines(sample: bytes, decoder: FileDecoder) -> None:
+    """At least one of the first lines must be a good record: bad ones are parked one by one, a wrong file as a whole."""
+    whole = sample if len(sample) < SAMPLE_BYTES else sample.rpartition(b"\n")[0]
+    lines = [line for line in whole.split(b"\n")[:SAMPLE_LINES] if line.strip()]
+    errors = decoder.json(lines).errors
+    if lines and len(errors) == len(lines):
+        raise FileRefusedError(f"none of the first {len(lines)} lines is a good record; line {errors[0][0] + 1}: {errors[0][1]}")

@@ -1,0 +1,54 @@
+"""What each event means to ingest: pure, given its ports; nothing is published here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ingest_svc.file_check import FileDecoder, FileRefusedError, check_file
+from ingest_svc.ports import Objects
+from schemas.events import DataArrived, EpochSealRequested, FileAccepted, FileRef
+from twinstream.errors import ObjectMissingError
+
+Pin = tuple[str, str]
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """What became of an arrival: files accepted, files known already, and those refused with the reason."""
+
+    accepted: list[FileAccepted]
+    repeated: int
+    refused: list[tuple[str, str]]
+
+
+def pin_of(file: FileRef) -> Pin:
+    """What makes a file this file and no other: version, or digest where there are no versions."""
+    return file.uri, file.version_id or file.sha256
+
+
+def handle_data_arrived(
+    event: DataArrived, decoders: Mapping[str, FileDecoder], objects: Objects, known: set[Pin], now_us: int
+) -> Arrival:
+    """Check each file; `known` holds the pins of all files accepted before and is not changed."""
+    if event.source not in decoders:
+        return Arrival([], 0, [("", f"source {event.source!r} is not in the definition; it has {', '.join(sorted(decoders))}")])
+    found: dict[Pin, FileAccepted] = {}
+    repeated, refused = 0, []
+    for file in event.files:
+        try:
+            checked = check_file(file, event.format, decoders[event.source], objects)
+        except (FileRefusedError, ObjectMissingError) as error:
+            refused.append((file.uri, str(error)))
+            continue
+        pin = pin_of(checked.file)
+        if pin in known or pin in found:
+            repeated += 1
+        else:
+            found[pin] = FileAccepted(source=event.source, file=checked.file, format=checked.format, accepted_at_us=now_us)
+    return Arrival(list(found.values()), repeated, refused)
+
+
+def handle_epoch_seal_requested(event: EpochSealRequested, requested: int) -> int:
+    """The epoch up to which every partition must be sealed: a request never takes an earlier one back."""
+    return max(requested, event.epoch)

@@ -1,0 +1,42 @@
+"""One open partition of a source: its writer, and what it sent that Kafka has not confirmed yet."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ingest_svc.log_writer import LogMessage, LogWriter, Packed
+from ingest_svc.ports import Place
+from schemas.packs import PackHeader
+
+
+class Lane:
+    """`parked_before`: raw offsets whose parking survived although their covering pack did not."""
+
+    def __init__(self, place: Place, raw_topic: str, writer: LogWriter, parked_before: set[int]) -> None:
+        self.place, self.raw_topic, self.writer = place, raw_topic, writer
+        self._parked_before = parked_before
+        self._waiting: deque[int] = deque()
+
+    @property
+    def next_raw(self) -> int:
+        """The first raw offset that is not covered."""
+        return self.writer.raw_high + 1
+
+    @property
+    def waiting(self) -> int:
+        """Log messages without confirmation."""
+        return len(self._waiting)
+
+    def sent(self, message: LogMessage, oldest_us: int) -> None:  # noqa: ARG002  (its place in the queue is what counts)
+        """A message went out whose oldest raw record is of `oldest_us`."""
+        self._waiting.append(oldest_us)
+
+    def confirmed(self, header: PackHeader, offset: int) -> int:
+        """Kafka has the oldest message that waits; return the time of its oldest raw record. Raises OverlapError."""
+        oldest_us = self._waiting.popleft()
+        self.writer.appended(header, offset)
+        return oldest_us
+
+    def to_park(self, packed: Packed) -> list[tuple[int, bytes, str]]:
+        """(raw offset, original, reason) of what must be parked and is not yet."""
+        return [(p.offset, p.value, p.reason) for p in packed.parked if p.offset not in self._parked_before]

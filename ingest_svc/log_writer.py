@@ -1,0 +1,143 @@
+"""The state machine of one log partition: raw records in their order go in, log messages and what must be parked come out.
+
+Pure: no Kafka, no clock. It leaves the anatomy because every record passes here; `benchmarks/` has its figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ingest_svc.dedupe import RecentIds
+from ingest_svc.log_state import LogState
+from ingest_svc.validation import Screen, Screened
+from schemas.packs import BARRIER, PACK, RAW, PackHeader, encode_pack
+from twinstream.errors import MeshError
+
+Int64s = npt.NDArray[np.int64]
+
+
+class OverlapError(MeshError, RuntimeError):
+    """Another writer wrote into this log partition: what this one knows of it is out of date."""
+
+
+class Raws(msgspec.Struct, frozen=True):
+    """Raw records of one partition in their order: offsets, Kafka timestamps in microseconds, values (None: tombstone)."""
+
+    offsets: Int64s
+    times_us: Int64s
+    values: Sequence[bytes | None]
+
+    def beyond(self, raw_high: int) -> Raws:
+        """Those after an offset."""
+        start = int(np.searchsorted(self.offsets, raw_high, "right"))
+        return self if start == 0 else Raws(self.offsets[start:], self.times_us[start:], self.values[start:])
+
+
+class LogMessage(msgspec.Struct, frozen=True):
+    """One message for the log."""
+
+    header: PackHeader
+    data: bytes
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """One raw record that cannot be accepted, as it came."""
+
+    offset: int
+    value: bytes
+    reason: str
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """What becomes of some raw records. `parked` must be safe in Kafka before `messages` are sent, for these cover it."""
+
+    messages: list[LogMessage]
+    parked: list[Parked]
+    rows: int = 0
+    duplicates: int = 0
+
+
+class LogWriter:
+    """Writes one log partition; starts where the log's `state` says, with the ids that its tail holds."""
+
+    def __init__(
+        self, state: LogState, recent: RecentIds, screen: Screen, schema: pa.Schema, *, replay: bool = False, pack_bytes: int = 4_000_000
+    ) -> None:
+        self.confirmed = state
+        self.raw_high = state.raw_high
+        self._known_us = state.known_max_us
+        self._recent, self._screen, self._schema = recent, screen, schema
+        self._replay, self._pack_bytes = replay, pack_bytes
+
+    @property
+    def epoch(self) -> int:
+        """The epoch in which the next pack lies."""
+        return self.confirmed.epoch
+
+    def pack(self, raws: Raws, now_us: int) -> Packed:
+        """Cover these raw records, of which those covered already are passed over."""
+        raws = raws.beyond(self.raw_high)
+        if not len(raws.offsets):
+            return Packed([], [])
+        known = self._known(raws, now_us)
+        screened = self._screen.screen(raws.values)
+        new = self._recent.add(screened.ids, known[screened.index])
+        messages = self._messages(raws, known, screened, new, now_us)
+        self.raw_high = int(raws.offsets[-1])
+        parked = [Parked(int(raws.offsets[i]), raws.values[i] or b"", reason) for i, reason in screened.rejected]
+        rows = int(new.sum())
+        return Packed(messages, parked, rows, len(new) - rows)
+
+    def barrier(self, now_us: int) -> LogMessage:
+        """The end of the current epoch; nothing may be packed before it is `appended`."""
+        return LogMessage(header := self._header(BARRIER, 0, self.raw_high, now_us), encode_pack(header, None))
+
+    def appended(self, header: PackHeader, offset: int) -> None:
+        """A message stands in the log at `offset`; raises OverlapError when that is not where this writer's next one belongs."""
+        if offset != self.confirmed.next_offset:
+            raise OverlapError(f"offset {offset} instead of {self.confirmed.next_offset}: another writer is at work")
+        self.confirmed = self.confirmed.after(offset, header)
+
+    def _known(self, raws: Raws, now_us: int) -> Int64s:
+        """When each record became known: never earlier than the one before it."""
+        if self._replay:
+            known = np.maximum(np.maximum.accumulate(raws.times_us), self._known_us)
+        else:
+            known = np.full(len(raws.offsets), max(now_us, self._known_us), np.int64)
+        self._known_us = int(known[-1])
+        return known
+
+    def _messages(self, raws: Raws, known: Int64s, screened: Screened, new: npt.NDArray[np.bool_], now_us: int) -> list[LogMessage]:
+        index, batch = screened.index, screened.batch
+        if not new.all():
+            index, batch = index[new], batch.filter(pa.array(new))
+        rows = pa.RecordBatch.from_arrays(
+            [pa.array(raws.offsets[index]), pa.array(known[index]), *batch.columns], schema=self._schema)
+        pieces = self._pieces(rows)
+        ends = [int(piece.column(RAW)[-1].as_py()) for piece in pieces[:-1]] + [int(raws.offsets[-1])]
+        firsts = [self.raw_high + 1, *(end + 1 for end in ends[:-1])]
+        return [self._message(*piece, now_us) for piece in zip(pieces, firsts, ends, strict=True)]
+
+    def _pieces(self, rows: pa.RecordBatch) -> list[pa.RecordBatch]:
+        """The rows halved until each piece has at most `pack_bytes`, or one row."""
+        if rows.num_rows <= 1 or rows.nbytes <= self._pack_bytes:
+            return [rows]
+        middle = rows.num_rows // 2
+        return [*self._pieces(rows.slice(0, middle)), *self._pieces(rows.slice(middle))]
+
+    def _message(self, rows: pa.RecordBatch, first: int, last: int, now_us: int) -> LogMessage:
+        header = self._header(PACK, rows.num_rows, last, now_us, raw_first=first)
+        return LogMessage(header, encode_pack(header, rows))
+
+    def _header(self, kind: int, rows: int, raw_last: int, now_us: int, raw_first: int | None = None) -> PackHeader:
+        barrier = self.confirmed.barrier
+        return PackHeader(
+            kind=kind, epoch=self.epoch, rows=rows, raw_first=raw_last + 1 if raw_first is None else raw_first, raw_last=raw_last,
+            raw_high=raw_last, barrier_epoch=barrier.epoch if barrier.offset >= 0 else -1, barrier_offset=barrier.offset,
+            barrier_raw_high=barrier.raw_high, known_max_us=self._known_us, written_us=now_us,
+        )  # fmt: skip

@@ -1,0 +1,54 @@
+"""Every knob of ingest, each with its default and what it does; read from `TWINSTREAM_INGEST_<KNOB>`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from twinstream.errors import SettingsError
+
+PREFIX = "TWINSTREAM_INGEST_"
+
+
+class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Knobs of the ingest processes."""
+
+    worker: str = ""
+    """Name of this worker among those with the same data folder (default: TWINSTREAM_INSTANCE); a restart takes its partitions back by it."""
+    pack_rows: int = 10_000
+    """A pack is closed when it covers this many raw records."""
+    pack_ms: int = 10
+    """A pack is closed after this many milliseconds, full or not."""
+    pack_bytes: int = 4_000_000
+    """A log message is cut before its rows are larger than this many bytes."""
+    record_bytes: int = 1_000_000
+    """A raw record larger than this many bytes is parked (HTTP: rejected)."""
+    outstanding: int = 64
+    """Log messages of one partition that may wait for Kafka's confirmation; also how much a writer that overlaps can add."""
+    tail_messages: int = 256
+    """On start at least this many of the last log messages are read: more than a few overlapping writers can have `outstanding`."""
+    dedupe_ids: int = 20_000_000
+    """Ids remembered per partition; beyond it the oldest are forgotten before the source's horizon, which is logged."""
+    session_ms: int = 6000
+    """After this many milliseconds without a sign of life a worker's partitions go to another one."""
+    confirm_s: float = 30.0
+    """Seconds that a barrier, a hand-over or an end waits for Kafka's confirmation before the process gives up."""
+    http_body_bytes: int = 16_000_000
+    """A larger HTTP request is answered with 413."""
+    http_confirm_s: float = 10.0
+    """Seconds that an HTTP request waits for Kafka before it is answered with 503."""
+    http_threads: int = 16
+    """HTTP requests that may wait for Kafka at the same time."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> IngestSettings:
+        """Knobs from environment variables; raises SettingsError for one that is wrong."""
+        env = os.environ if env is None else env
+        given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "") != ""}
+        given.setdefault("worker", env.get("TWINSTREAM_INSTANCE", ""))
+        try:
+            return msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{PREFIX}*: {error}") from error

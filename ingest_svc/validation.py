@@ -1,0 +1,66 @@
+"""What may enter the log: a record that has a value, is not too large, and is accepted by its source's decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Rejected = tuple[int, str]
+
+
+class Decoded(Protocol):
+    """What a decoder makes of some records; see `twinstream.define.records`."""
+
+    @property
+    def batch(self) -> pa.RecordBatch: ...
+    @property
+    def index(self) -> npt.NDArray[np.int64]: ...
+    @property
+    def ids(self) -> Sequence[bytes]: ...
+    @property
+    def errors(self) -> Sequence[Rejected]: ...
+
+
+class JsonDecoder(Protocol):
+    """Decodes JSON records of one source."""
+
+    def json(self, values: Sequence[bytes]) -> Decoded: ...
+
+
+class Screened(msgspec.Struct, frozen=True):
+    """Good records as columns, the input position of each, its id; and the rejected ones with their reasons."""
+
+    batch: pa.RecordBatch
+    index: npt.NDArray[np.int64]
+    ids: Sequence[bytes]
+    rejected: list[Rejected]
+
+
+class Screen:
+    """Checks raw records of one source."""
+
+    def __init__(self, decoder: JsonDecoder, record_bytes: int) -> None:
+        self._decoder, self._record_bytes = decoder, record_bytes
+
+    def screen(self, values: Sequence[bytes | None]) -> Screened:
+        """Each of `values` is in the result once, as a good row or as rejected."""
+        rejected, at = self._refused_unread(values)
+        found = self._decoder.json([values[i] for i in at] if rejected else values)  # type: ignore[misc, arg-type]
+        rejected += [(int(at[i]), reason) for i, reason in found.errors]
+        return Screened(found.batch, at[found.index], found.ids, sorted(rejected))
+
+    def _refused_unread(self, values: Sequence[bytes | None]) -> tuple[list[Rejected], npt.NDArray[np.int64]]:
+        """Tombstones and too large records, and the positions of the others."""
+        sizes = np.fromiter((-1 if v is None else len(v) for v in values), np.int64, len(values))
+        bad = np.flatnonzero((sizes < 0) | (sizes > self._record_bytes))
+        return [(int(i), self._why(int(sizes[i]))) for i in bad], np.delete(np.arange(len(values)), bad)
+
+    def _why(self, size: int) -> str:
+        if size < 0:
+            return "no value (a tombstone): deletes are not supported"
+        return f"{size} bytes are more than the {self._record_bytes} of one record"
