@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, TopicPartition
 from examples.flights.live import Answer, Moment
 from examples.flights.steps import Mesh
 from schemas.topics import SERVICES, event_parked, record_sent
-from twinstream.audit.compare import Audit, manifests
+from twinstream.audit.compare import Audit, keys_of, manifests
 from twinstream.audit.everything import file_records, log_messages, log_records
 from twinstream.define.records import Decoder
 
@@ -82,7 +82,7 @@ def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any
 
 def flow(mesh: Mesh, source: Source) -> Flow:
     """Counts a source's records from the topics and files themselves: good ones by decoding every raw record again."""
-    decoder, good, received, ids = Decoder(source), 0, 0, set()
+    decoder, ids = Decoder(source, keys_of(mesh.pipeline, source)), set()
     values: list[bytes] = []
     for _, _, value in log_messages(mesh.settings.kafka, record_sent(source.name)):
         values.append(value or b"")
@@ -91,7 +91,7 @@ def flow(mesh: Mesh, source: Source) -> Flow:
     ids.update(decoded.ids)
     logged = sum(1 for _ in log_records(mesh.settings.kafka, source))
     accepted, published = manifests(mesh.settings, mesh.pipeline.views[0].name)
-    filed = sum(1 for _ in file_records(mesh.store, source, accepted, {p.epoch: p.file_count for p in published}))
+    filed = sum(1 for _ in file_records(mesh.store, source, keys_of(mesh.pipeline, source), accepted, {p.epoch: p.file_count for p in published}))
     rows = sum(a.file.rows for a in accepted if a.source == source.name)
     return Flow(received + rows, logged + filed, good - len(ids), parked_of(mesh, source.name))
 

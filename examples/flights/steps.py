@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from twinstream.mesh.settings import MeshSettings
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
+PLAIN_ONE_IN = 16
 READY_S, EPOCH_S, TRAINING_S, FILES_S = 180, 600, 600, 120
 
 
@@ -82,7 +83,7 @@ class Mesh:
 
     def audit(self) -> Audit:
         """Every key of every view against a from-scratch fold of everything."""
-        return audit(self.settings, self.predict_address)
+        return audit(self.settings, self.predict_address, plain_one_in=PLAIN_ONE_IN)
 
     def peak_memory_mb(self) -> dict[str, float]:
         """Highest proportional memory of each process tree so far, and of all together at one moment."""

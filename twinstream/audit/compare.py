@@ -7,15 +7,18 @@ import json
 import multiprocessing
 import struct
 import urllib.request
+import zlib
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from schemas.events import FileAccepted, ViewPublished
 from schemas.topics import topic_of
-from twinstream.algebra import keys
+from twinstream.algebra import kernel, keys, layout
 from twinstream.algebra.fold import fold
+from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 from twinstream.audit.everything import Known, counts_of, file_records, log_records, without_duplicates
 from twinstream.mesh.events import EventReader
@@ -23,10 +26,9 @@ from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
 
 if TYPE_CHECKING:
-    from twinstream.define import View
+    from twinstream.define import Pipeline, Source, View
     from twinstream.mesh.settings import MeshSettings
 
-TILE_BITS = 40
 _LENGTH = struct.Struct("<q")
 
 
@@ -68,7 +70,7 @@ def fetch(address: str, view: str, partition: int) -> Served:
     batch = StateBatch.from_bytes(data[8 + length :])
     return Served(
         view, partition, head["epoch"], _int_keys(head["log"]), _int_keys(head["complete_since"]),
-        {key: batch.blob(i) for i, key in enumerate(batch.keys)},
+        dict(zip(batch.keys, batch.blobs(), strict=True)),
     )  # fmt: skip
 
 
@@ -82,25 +84,40 @@ def prune(blob: bytes, complete_since: dict[int, int]) -> bytes:
     kept, at = [], 0
     while at < len(words):
         row = words[at : at + int(words[at + 1])]
-        hop = (int(row[0]) + (1 << TILE_BITS - 1)) >> TILE_BITS
-        if int(row[0]) - (hop << TILE_BITS) >= complete_since.get(hop, -(1 << 62)):
+        hop, tile = layout.hop_and_tile(int(row[0]))
+        if tile >= complete_since.get(hop, tile):
             kept.append(row)
         at += int(words[at + 1])
     return b"".join(row.tobytes() for row in kept)
 
 
-def expected(view: View, known: list[Known], served: Served, partitions: int) -> dict[bytes, bytes]:
-    """What the oracle folds from all that `served` had seen, pruned alike."""
-    seen = (
-        (k.record, k.position)
-        for k in without_duplicates(known, served.epoch)
+def expected(view: View, known: list[Known], served: Served, partitions: int, plain_one_in: int = 1) -> dict[bytes, bytes]:
+    """What one fold of all that `served` had seen gives, pruned alike.
+
+    Every key by the compiled kernel, in one pass; of the keys one in `plain_one_in` by the plain oracle instead (1: all by it).
+    """
+    seen = [
+        k for k in without_duplicates(known, served.epoch)
         if (k.epoch <= served.epoch if k.file_seq >= 0 else k.log_offset <= served.log.get(k.log_partition, -1))
-    )
-    states = fold(view, seen)
+    ]  # fmt: skip
+    states = by_kernel(view, seen) if plain_one_in > 1 else {}
+    states |= fold(view, ((k.record, k.position) for k in seen if _sampled(view, k.record, plain_one_in)))
     pruned = {
         key: prune(blob, served.complete_since) for key, blob in states.items() if keys.partition_of(key, partitions) == served.partition
     }
     return {key: blob for key, blob in pruned.items() if blob}
+
+
+def by_kernel(view: View, seen: list[Known]) -> dict[bytes, bytes]:
+    """One lift of all records at once."""
+    batch = pa.RecordBatch.from_pylist([k.record for k in seen], schema=view.source.schema)
+    states = kernel.lift(ViewPlan(view), batch, np.array([k.position for k in seen], np.int64))
+    return dict(zip(states.keys, states.blobs(), strict=True))
+
+
+def _sampled(view: View, record: dict[str, object], one_in: int) -> bool:
+    key = keys.encode([record[name] for name in view.by])
+    return key is not None and zlib.crc32(key) % one_in == 0
 
 
 def compare(served: Served, wanted: dict[bytes, bytes]) -> list[Difference]:
@@ -117,20 +134,25 @@ def _hex(blob: bytes | None) -> str | None:
     return None if blob is None else blob.hex()
 
 
-def _audit_view(settings: MeshSettings, address: str, view_name: str) -> tuple[str, int, list[Difference]]:
+def _audit_view(settings: MeshSettings, address: str, view_name: str, plain_one_in: int) -> tuple[str, int, list[Difference]]:
     pipeline = load(settings.pipeline)
     view = pipeline.view(view_name)
     source = pipeline.source(view.source.name)
     accepted, published = manifests(settings, view_name)
     store = ObjectStore(settings)
-    known = [*log_records(settings.kafka, source), *file_records(store, source, accepted, counts_of(published))]
+    known = [*log_records(settings.kafka, source), *file_records(store, source, keys_of(pipeline, source), accepted, counts_of(published))]
     compared, differences = 0, []
     for partition in range(settings.partitions):
         served = fetch(address, view_name, partition)
-        wanted = expected(view, known, served, settings.partitions)
+        wanted = expected(view, known, served, settings.partitions, plain_one_in)
         differences.extend(compare(served, wanted))
         compared += len(served.states.keys() | wanted.keys())
     return view_name, compared, differences
+
+
+def keys_of(pipeline: Pipeline, source: Source) -> list[tuple[str, ...]]:
+    """The keys of all views over a source."""
+    return [view.by for view in pipeline.views if view.source.name == source.name]
 
 
 def manifests(settings: MeshSettings, view: str) -> tuple[list[FileAccepted], list[ViewPublished]]:
@@ -148,12 +170,16 @@ def manifests(settings: MeshSettings, view: str) -> tuple[list[FileAccepted], li
     return accepted, published
 
 
-def audit(settings: MeshSettings, address: str, processes: int = 2) -> Audit:
-    """Compares every key of every view; reads the log while it may still grow: each partition is compared at its own position."""
+def audit(settings: MeshSettings, address: str, *, processes: int = 2, plain_one_in: int = 1) -> Audit:
+    """Compares every key of every view; the log may still grow meanwhile: each partition is compared at its own position.
+
+    The plain oracle folds one key in `plain_one_in`, the compiled kernel the others, each in one pass over everything.
+    """
     names = [view.name for view in load(settings.pipeline).views]
+    n = len(names)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
-        results = list(pool.map(_audit_view, [settings] * len(names), [address] * len(names), names))
+        results = list(pool.map(_audit_view, [settings] * n, [address] * n, names, [plain_one_in] * n))
     differences = [difference for _, _, found in results for difference in found]
     return Audit(
         compared=sum(compared for _, compared, _ in results), different=len(differences),

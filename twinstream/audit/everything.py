@@ -87,9 +87,14 @@ def log_records(kafka: str, source: Source) -> Iterator[Known]:
         high[partition] = max(high[partition], header.raw_last)
 
 
-def file_records(store: ObjectStore, source: Source, files: list[FileAccepted], counts: dict[int, int]) -> Iterator[Known]:
-    """All good rows of all accepted files; `counts[e]`: how many files (of all sources) epoch e and those before it hold."""
-    decoder = Decoder(source)
+def file_records(
+    store: ObjectStore, source: Source, keys: list[tuple[str, ...]], files: list[FileAccepted], counts: dict[int, int]
+) -> Iterator[Known]:
+    """All good rows of all accepted files.
+
+    `keys`: the keys of the source's views; `counts[e]`: how many files (of all sources) epoch e and those before it hold.
+    """
+    decoder = Decoder(source, keys)
     for seq, accepted in enumerate(files):
         if accepted.source != source.name:
             continue
