@@ -1,0 +1,1 @@
+"""The two layers that fold records into views: `batch` (Spark) and `speed` (Faust)."""

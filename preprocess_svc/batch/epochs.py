@@ -1,0 +1,187 @@
+"""What the batch layer does next, told by the topics alone: a pure state machine, so a restart in any phase goes on where it was.
+
+Epochs count from 1. An epoch is landed when every view has its `ViewPublished`; until then the same cut is folded again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.events import Cut, EpochSealed, EpochSealRequested, Event, FileAccepted, SealRequested, TrainingSetPublished, ViewPublished
+
+ASK_AGAIN_US = 5_000_000
+START = Cut(offset=-1, raw_high=-1)
+
+Cuts = dict[str, dict[int, Cut]]
+"""Per source and log partition, where an epoch ends."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the definition and the settings decides about epochs."""
+
+    sources: tuple[str, ...]
+    views: tuple[str, ...]
+    models: tuple[str, ...]
+    digest: str
+    partitions: int
+    seal_every_us: int = 0
+    seal_after_files: int = 0
+
+
+class Seal(msgspec.Struct, frozen=True):
+    """Ask ingest for the end of `epoch`; `reason` is for the log."""
+
+    epoch: int
+    wishes: int
+    reason: str
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Barriers of `epoch` are missing in these (source, partition)."""
+
+    epoch: int
+    missing: tuple[tuple[str, int], ...]
+
+
+class Land(msgspec.Struct, frozen=True):
+    """Append the rows between two cuts to the history, fold and publish `views`.
+
+    `files_from..files_to`: numbers of the files, end excluded; `files_to` None: all that are accepted by now. `after`: the cut before.
+    """
+
+    epoch: int
+    views: tuple[str, ...]
+    after: Cuts
+    cut: Cuts
+    files_from: int
+    files_to: int | None
+    as_of_us: int
+
+
+class Train(msgspec.Struct, frozen=True):
+    """Build and publish the training sets of these models as of `epoch`."""
+
+    epoch: int
+    models: tuple[str, ...]
+
+
+class Rest(msgspec.Struct, frozen=True):
+    """Nothing to do."""
+
+
+Step = Seal | Wait | Land | Train | Rest
+
+
+class Seen:
+    """All that the topics said so far, in the order in which each topic says it."""
+
+    def __init__(self, started_us: int = 0) -> None:
+        self.started_us = started_us
+        self.files: list[FileAccepted] = []
+        self.requested: dict[int, EpochSealRequested] = {}
+        self.sealed: dict[tuple[int, str, int], EpochSealed] = {}
+        self.published: dict[tuple[str, int], ViewPublished] = {}
+        self.trained: set[tuple[str, int, str]] = set()
+        self.wishes = 0
+
+    def take(self, event: Event, offset: int) -> None:
+        """Learn one event; `offset` is its place in its topic, which has one partition."""
+        match event:
+            case FileAccepted():
+                self._take_file(event, offset)
+            case SealRequested():
+                self.wishes = max(self.wishes, offset + 1)
+            case EpochSealRequested():
+                self.requested[event.epoch] = event
+            case EpochSealed():
+                self.sealed.setdefault((event.epoch, event.source, event.partition), event)
+            case ViewPublished():
+                self.published.setdefault((event.view, event.epoch), event)
+            case TrainingSetPublished():
+                self.trained.add((event.model, event.epoch, event.definition_digest))
+            case _:
+                pass
+
+    def decline(self, model: str, epoch: int, digest: str) -> None:
+        """There is no row to train from: do not try this training set again before the next epoch (or the next start)."""
+        self.trained.add((model, epoch, digest))
+
+    def _take_file(self, event: FileAccepted, offset: int) -> None:
+        """A file's number is its offset; what is read twice is dropped."""
+        if offset > len(self.files):
+            raise ValueError(f"file {offset} follows file {len(self.files) - 1}: the topic of accepted files lost messages")
+        if offset == len(self.files):
+            self.files.append(event)
+
+    @property
+    def newest(self) -> int:
+        """The last epoch of which any view is published; 0: none."""
+        return max((epoch for _, epoch in self.published), default=0)
+
+    def manifest(self, epoch: int) -> ViewPublished | None:
+        """Any view's manifest of an epoch: all agree in cuts, files and time."""
+        return next((event for (_, e), event in self.published.items() if e == epoch), None)
+
+    @property
+    def last_sealed_us(self) -> int:
+        """When an epoch's end was asked for last; at the start of this process if never."""
+        return max((event.requested_at_us for event in self.requested.values()), default=self.started_us)
+
+
+def next_step(plan: Plan, seen: Seen, now_us: int) -> Step:
+    """The one thing to do now."""
+    newest = seen.newest
+    missing = tuple(view for view in plan.views if newest and (view, newest) not in seen.published)
+    if missing:
+        return _land(plan, seen, newest, missing)
+    untrained = tuple(model for model in plan.models if newest and (model, newest, plan.digest) not in seen.trained)
+    if untrained:
+        return Train(newest, untrained)
+    return _open_epoch(plan, seen, newest + 1, now_us)
+
+
+def _open_epoch(plan: Plan, seen: Seen, epoch: int, now_us: int) -> Step:
+    """Of the epoch that is not landed: wait for its barriers, land it, or ask for its end when there is a reason."""
+    places = [(source, partition) for source in plan.sources for partition in range(plan.partitions)]
+    missing = tuple(place for place in places if (epoch, *place) not in seen.sealed)
+    if not missing:
+        return _land(plan, seen, epoch, plan.views)
+    asked = seen.requested.get(epoch)
+    if asked is not None and now_us - asked.requested_at_us < ASK_AGAIN_US:
+        return Wait(epoch, missing)
+    if asked is not None or len(missing) < len(places):
+        return Seal(epoch, asked.wishes if asked else 0, "barriers are missing")
+    reason = _reason(plan, seen, now_us)
+    return Seal(epoch, seen.wishes, reason) if reason else Rest()
+
+
+def _reason(plan: Plan, seen: Seen, now_us: int) -> str:
+    """Why the open epoch should end now; "": it should not."""
+    if seen.wishes > max((event.wishes for event in seen.requested.values()), default=0):
+        return "asked for"
+    if plan.seal_every_us and now_us - seen.last_sealed_us >= plan.seal_every_us:
+        return "schedule"
+    if plan.seal_after_files and len(seen.files) - _file_count(seen, seen.newest) >= plan.seal_after_files:
+        return "files"
+    return ""
+
+
+def _land(plan: Plan, seen: Seen, epoch: int, views: tuple[str, ...]) -> Land:
+    before, known = seen.manifest(epoch - 1), seen.manifest(epoch)
+    ends = before.cuts if before else {}
+    return Land(
+        epoch=epoch, views=views, cut={s: {p: _sealed(seen, epoch, s, p) for p in range(plan.partitions)} for s in plan.sources},
+        after={s: {p: ends.get(s, {}).get(p, START) for p in range(plan.partitions)} for s in plan.sources},
+        files_from=_file_count(seen, epoch - 1), files_to=known.file_count if known else None, as_of_us=before.as_of_us if before else 0,
+    )  # fmt: skip
+
+
+def _sealed(seen: Seen, epoch: int, source: str, partition: int) -> Cut:
+    """The first barrier; a source that came into the definition after this epoch was sealed has no rows in it."""
+    event = seen.sealed.get((epoch, source, partition))
+    return Cut(offset=event.offset, raw_high=event.raw_high) if event else START
+
+
+def _file_count(seen: Seen, epoch: int) -> int:
+    manifest = seen.manifest(epoch)
+    return manifest.file_count if manifest else 0

@@ -1,0 +1,141 @@
+"""Folds the new rows of all sources into the batch views, in one Spark job: lift, shuffle by target partition, merge with the base before.
+
+A group is one (view, partition): its file is sorted by key, and written where no other attempt writes.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from preprocess_svc.batch.base_file import BaseWriter, read_base
+from preprocess_svc.batch.merging import Group, grouped, merged
+from preprocess_svc.batch.pruning import prune
+from preprocess_svc.batch.rows import POSITION
+from schemas.events import FileRef
+from twinstream.algebra import kernel
+from twinstream.algebra.plan import ViewPlan
+from twinstream.algebra.state import StateBatch
+from twinstream.define import View
+from twinstream.mesh.object_store import ObjectStore, sha256_of
+from twinstream.mesh.settings import MeshSettings
+
+LIFT_ROWS = 200_000
+STATES = "group int, key binary, blob binary"
+STATES_SCHEMA = pa.schema([("group", pa.int32()), ("key", pa.binary()), ("blob", pa.binary())])
+WRITTEN = "group int, uri string, sha256 string, size_bytes bigint, rows bigint"
+WRITTEN_SCHEMA = pa.schema([
+    ("group", pa.int32()), ("uri", pa.string()), ("sha256", pa.string()), ("size_bytes", pa.int64()), ("rows", pa.int64())])  # fmt: skip
+
+
+class Fold(msgspec.Struct, frozen=True):
+    """One view's part of the job: `since` is its `complete_since`, `before` its files of the epoch before (by partition), `prefix` the S3 URI to write below."""
+
+    view: View
+    since: dict[int, int]
+    before: dict[int, FileRef]
+    prefix: str
+
+
+def fold(
+    spark: SparkSession, mesh: MeshSettings, folds: list[Fold], rows: Mapping[str, list[tuple[DataFrame, list[int]]]]
+) -> dict[str, list[FileRef]]:
+    """The new base files of each view, by partition.
+
+    `rows`: per source, frames of history rows with the numbers (in `folds`) of the views that take them.
+    """
+    groups = len(folds) * mesh.partitions
+    lifted = [
+        frame.select(*needed([folds[n].view for n in numbers])).mapInArrow(Lift(folds, numbers, mesh.partitions), STATES)
+        for parts in rows.values() for frame, numbers in parts if numbers
+    ]  # fmt: skip
+    every_group = spark.range(0, groups, 1, 1).selectExpr("cast(id as int) as group", "cast(null as binary) as key", "cast(null as binary) as blob")
+    states = reduce(DataFrame.unionByName, lifted, every_group)
+    written = states.repartition(groups, "group").sortWithinPartitions("group", "key").mapInArrow(MergeAndWrite(mesh, folds), WRITTEN)
+    files: dict[str, list[FileRef]] = {f.view.name: [] for f in folds}
+    for row in sorted(written.toArrow().to_pylist(), key=lambda row: row["group"]):
+        number, partition = divmod(row.pop("group"), mesh.partitions)
+        files[folds[number].view.name].append(FileRef(partition=partition, **row))
+    return files
+
+
+def needed(views: Iterable[View]) -> list[str]:
+    """The columns of the history that these views of one source read."""
+    names: set[str] = set()
+    for view in views:
+        names |= {*view.by, view.source.event_time, *(view.where.fields() if view.where is not None else ())}
+        for column in ViewPlan(view).columns:
+            names |= {column.of} if isinstance(column.of, str) else column.of.fields() if column.of is not None else set()
+            names |= column.where.fields() if column.where is not None else set()
+    return [POSITION, *sorted(names)]
+
+
+class Lift:
+    """Rows of one source to states of its views, by group."""
+
+    def __init__(self, folds: list[Fold], numbers: list[int], partitions: int) -> None:
+        self._folds, self._numbers, self._partitions = folds, numbers, partitions
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        plans = {number: ViewPlan(self._folds[number].view) for number in self._numbers}
+        for rows in in_parts(batches, LIFT_ROWS):
+            position = rows[POSITION].to_numpy()
+            for number, plan in plans.items():
+                states = prune(kernel.lift(plan, rows, position), self._folds[number].since)
+                for partition, part in enumerate(kernel.by_partition(states, self._partitions)):
+                    if len(part):
+                        yield _states(number * self._partitions + partition, part)
+
+
+def in_parts(batches: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in larger batches, so that a lift has more to combine."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        held.append(batch)
+        count += batch.num_rows
+        if count >= most:
+            yield from pa.Table.from_batches(held).combine_chunks().to_batches()
+            held, count = [], 0
+    if count:
+        yield from pa.Table.from_batches(held).combine_chunks().to_batches()
+
+
+def _states(group: int, states: StateBatch) -> pa.RecordBatch:
+    columns = [pa.array([group] * len(states), pa.int32()), pa.array(states.keys, pa.binary()), pa.array(states.blobs(), pa.binary())]
+    return pa.RecordBatch.from_arrays(columns, schema=STATES_SCHEMA)
+
+
+class MergeAndWrite:
+    """Sorted states to one base file a group. A group's first row has no key: it is there even when nothing is new."""
+
+    def __init__(self, mesh: MeshSettings, folds: list[Fold]) -> None:
+        self._mesh, self._folds = mesh, folds
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        store = ObjectStore(self._mesh)
+        for group in grouped(batches):
+            yield self._one(store, group)
+
+    def _one(self, store: ObjectStore, group: Group) -> pa.RecordBatch:
+        number, partition = divmod(group.number, self._mesh.partitions)
+        fold, plan = self._folds[number], ViewPlan(self._folds[number].view)
+        before = fold.before.get(partition)
+        uri = f"{fold.prefix}/{partition:05d}-{uuid.uuid4().hex}.parquet"
+        with tempfile.TemporaryDirectory(prefix="twinstream-base-") as folder:
+            old = read_base(store, before, Path(folder) / "before") if before else iter(())
+            with BaseWriter(Path(folder) / "base") as writer:
+                for states in merged(plan, old, group.states):
+                    writer.write(prune(states, fold.since))
+            path = Path(folder) / "base"
+            store.upload(path, uri)
+            row = (group.number, uri, sha256_of(path), os.path.getsize(path), writer.rows)  # noqa: PTH202
+        return pa.RecordBatch.from_arrays([pa.array([value], field.type) for value, field in zip(row, WRITTEN_SCHEMA, strict=True)], schema=WRITTEN_SCHEMA)

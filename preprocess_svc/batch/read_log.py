@@ -1,0 +1,114 @@
+"""The rows of a source's log between two cuts: Spark reads exactly these offsets, Arrow functions unpack them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F  # noqa: N812  (its customary name)
+
+from preprocess_svc.batch.settings import BatchSettings, pairs
+from preprocess_svc.batch.rows import KNOWN, POSITION, row_schema, spark_schema
+from schemas import packs
+from schemas.events import Cut
+from schemas.topics import records_accepted
+from twinstream.define import Source
+from twinstream.mesh.settings import MeshSettings
+
+POSITION_SHIFT = 44
+JOIN_ROWS = 50_000
+_RAW_LAST, _RAW_HIGH = 5, 6  # words of a pack's header
+
+
+def read(
+    spark: SparkSession, mesh: MeshSettings, knobs: BatchSettings, source: Source, after: dict[int, Cut], cut: dict[int, Cut]
+) -> tuple[DataFrame | None, Callable[[], dict[int, Cut]]]:
+    """(rows that count, cut with the highest raw offset so far); the latter once the rows were computed.
+
+    Log partition p from behind `after[p]` to before `cut[p]`; None when no message lies there.
+    """
+    spans = {p: (after[p].offset + 1, max(cut[p].offset, after[p].offset + 1)) for p in cut}
+    if all(start == end for start, end in spans.values()):
+        return None, lambda: {p: Cut(offset=cut[p].offset, raw_high=after[p].raw_high) for p in cut}
+    seen = Observation()
+    messages = _messages(spark, mesh, knobs, source, spans).observe(seen, *_highest(cut))
+    high = {p: c.raw_high for p, c in after.items()}
+    rows = messages.mapInArrow(Unpack(source, high), spark_schema(source))
+    return rows, lambda: _highs(seen.get, high, cut)
+
+
+def _messages(
+    spark: SparkSession, mesh: MeshSettings, knobs: BatchSettings, source: Source, spans: dict[int, tuple[int, int]]
+) -> DataFrame:
+    """One task a log partition, in the order of its offsets: Spark splits a range only when told to."""
+    topic = records_accepted(source.name)
+    reader = spark.read.format("kafka").option("kafka.bootstrap.servers", mesh.kafka).option("assign", json.dumps({topic: list(spans)}))
+    for name, end in (("startingOffsets", 0), ("endingOffsets", 1)):
+        reader = reader.option(name, json.dumps({topic: {str(p): span[end] for p, span in spans.items()}}))
+    for name, value in pairs(knobs.kafka_options).items():
+        reader = reader.option(f"kafka.{name}", value)
+    return reader.option("failOnDataLoss", "true").load().select("partition", "offset", "value")
+
+
+def _highest(cut: dict[int, Cut]) -> list[Column]:
+    high = F.greatest(_word(_RAW_LAST), _word(_RAW_HIGH))
+    return [F.max(F.when(F.col("partition") == p, high)).alias(f"p{p}") for p in cut]
+
+
+def _word(number: int) -> Column:
+    """A little-endian int64 of the header, in Spark SQL."""
+    digits = F.hex(F.substring("value", 8 * number + 1, 8))
+    return F.conv(F.concat(*(F.substring(digits, 2 * byte + 1, 2) for byte in range(7, -1, -1))), 16, -10).cast("bigint")
+
+
+def _highs(seen: dict[str, int | None], before: dict[int, int], cut: dict[int, Cut]) -> dict[int, Cut]:
+    return {p: Cut(offset=c.offset, raw_high=max(before[p], -1 if (high := seen[f"p{p}"]) is None else high)) for p, c in cut.items()}
+
+
+class Unpack:
+    """Packs to rows. A row counts only if its raw offset is beyond all before it in its log partition: the first writer wins."""
+
+    def __init__(self, source: Source, high: dict[int, int]) -> None:
+        self._source, self._high = source, high
+
+    def __call__(self, messages: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Batches (partition, offset, value) in offset order to batches of rows."""
+        schema, high = row_schema(self._source), dict(self._high)
+        found: list[pa.RecordBatch] = []
+        count = 0
+        for batch in messages:
+            for partition, value in zip(batch["partition"].to_pylist(), batch["value"], strict=True):
+                found.append(self._rows(partition, value.as_buffer(), high, schema))
+                count += found[-1].num_rows
+                if count >= JOIN_ROWS:
+                    yield joined(found, schema)
+                    found, count = [], 0
+        yield joined(found, schema)
+
+    def _rows(self, partition: int, value: pa.Buffer, high: dict[int, int], schema: pa.Schema) -> pa.RecordBatch:
+        header = packs.decode_header(value.to_pybytes()[:96])
+        before = high[partition]
+        if header.kind == packs.BARRIER or header.rows == 0:
+            high[partition] = max(before, header.raw_last, header.raw_high)
+            return pa.RecordBatch.from_pylist([], schema=schema)
+        rows = packs.decode_rows(value, self._source.pack_schema)
+        raw = rows[packs.RAW].to_numpy()
+        counts = raw > np.maximum.accumulate(np.concatenate(([before], raw)))[:-1]
+        high[partition] = max(before, header.raw_last, header.raw_high)
+        return positioned(rows, counts, (partition << POSITION_SHIFT) | raw, schema)
+
+
+def positioned(pack: pa.RecordBatch, counts: np.ndarray, position: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows of a pack that count, with their positions."""
+    columns = {POSITION: pa.array(position), KNOWN: pack[packs.KNOWN]} | {n: pack[n] for n in schema.names if n not in {POSITION, KNOWN}}
+    batch = pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
+    return batch if counts.all() else batch.filter(pa.array(counts))
+
+
+def joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    """Many small batches as one."""
+    columns = pa.Table.from_batches(batches, schema).combine_chunks().to_batches()
+    return columns[0] if columns else pa.RecordBatch.from_pylist([], schema=schema)

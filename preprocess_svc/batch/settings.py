@@ -1,0 +1,47 @@
+"""Knobs of the batch layer alone; where the mesh is stands in `MeshSettings`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from twinstream.errors import SettingsError
+
+PREFIX = "TWINSTREAM_BATCH_"
+
+
+class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Read from `TWINSTREAM_BATCH_<KNOB>`, and the folder of jars from `TWINSTREAM_SPARK_JARS`."""
+
+    jars: str = ""
+    """Folder of the jars that Spark needs to read Kafka and S3; "": they are on its class path already."""
+    driver_memory: str = "1500m"
+    """Heap of the Spark driver; with a local master also of the executor."""
+    shuffle_partitions: int = 4
+    """Tasks of a shuffle; on a cluster two or three for each core."""
+    keep_epochs: int = 3
+    """Batch views and training sets of so many newest epochs stay on S3; older ones are deleted."""
+    rows_per_file: int = 65_536
+    """Rows of one file of a training set, and of one of its sort tasks; part of its digest."""
+    kafka_options: str = ""
+    """More options of the Java Kafka client, `name=value` separated by ';', without Spark's prefix `kafka.`."""
+    spark_options: str = ""
+    """More Spark settings, `spark.name=value` separated by ';'."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> BatchSettings:
+        """Raises SettingsError naming the knob that is wrong."""
+        env = os.environ if env is None else env
+        given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "") != ""}
+        given |= {"jars": env["TWINSTREAM_SPARK_JARS"]} if env.get("TWINSTREAM_SPARK_JARS") else {}
+        try:
+            return msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"a setting {PREFIX}* is wrong: {error}") from error
+
+
+def pairs(text: str) -> dict[str, str]:
+    """`a=1;b=2` as a mapping."""
+    return dict(pair.split("=", 1) for pair in text.split(";") if "=" in pair)
