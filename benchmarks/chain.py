@@ -1,0 +1,79 @@
+"""The whole chain: raw topic (filled beforehand) -> ingest -> log -> speed -> partials -> view, until all is readable.
+
+`python -m benchmarks.chain [records] [accounts]`: records a second, and the CPU seconds of each process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks.record import record
+from deploy.local.mesh import EmbeddedMesh
+from predict_svc.view.reader import ViewReader
+from twinstream.mesh.settings import MeshSettings
+
+HERE = Path(__file__).parent
+SERVICES = ("ingest", "speed", "view")
+POLL_S = 0.02
+BOUND_S = 300
+
+
+def main(n: int = 2_000_000, accounts: int = 10_000) -> None:
+    """Measures once and records the result."""
+    with tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder:
+        mesh = EmbeddedMesh(folder, HERE / "pipeline.py", SERVICES, engines=("kafka", "s3"))
+        with mesh:
+            for name in SERVICES:
+                mesh.stop_one(name)
+            subprocess.run([sys.executable, "-m", "benchmarks.payments", mesh.settings.kafka, str(n), str(accounts)], check=True)
+            figures = _measure(mesh, n)
+    record("chain", {"records": n, "accounts": accounts, **figures})
+
+
+def _measure(mesh: EmbeddedMesh, n: int) -> dict[str, object]:
+    from twinstream.mesh.pipeline_file import load
+
+    view = load(mesh.settings.pipeline).view("by-account")
+    for name in ("view", "speed"):
+        mesh.start_one(name)
+    before = _cpu(mesh)
+    mesh.start_one("ingest")
+    started = time.perf_counter()
+    seconds = _until_readable(mesh.settings, view, n, started)
+    after = _cpu(mesh)
+    return {
+        "records_per_s": round(n / seconds), "seconds": round(seconds, 2),
+        "cpu_seconds": {name: round(after[name] - before.get(name, 0.0), 2) for name in after},
+    }  # fmt: skip
+
+
+def _until_readable(settings: MeshSettings, view: object, n: int, started: float) -> float:
+    """Seconds until the positions of all partitions together cover n raw records."""
+    reader = ViewReader(settings, view)
+    while True:
+        seen = sum(high + 1 for high in reader.raw_high().values())
+        if seen >= n:
+            return time.perf_counter() - started
+        if time.perf_counter() - started > BOUND_S:
+            raise TimeoutError(f"{seen} of {n} records readable after {BOUND_S} s")
+        time.sleep(POLL_S)
+
+
+def _cpu(mesh: EmbeddedMesh) -> dict[str, float]:
+    found = {}
+    for name in (*SERVICES, "kafka"):
+        pid = mesh.child(name).pid
+        if pid is not None:
+            times = psutil.Process(pid).cpu_times()
+            found[name] = times.user + times.system
+    return found
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
