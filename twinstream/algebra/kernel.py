@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,14 +32,17 @@ def lift(plan: ViewPlan, batch: pa.RecordBatch, position: Words, *, chunked: boo
     `batch` holds the source's fields; `position` int64[rows] is each row's place in the order of ties. Rows that do not meet the
     view's condition, or have a null in the key, do not count. Raises StateOverflowError.
     """
-    batch, position = _counting(plan, batch, position)
-    if batch.num_rows == 0:
-        return StateBatch.empty()
+    batch, position = counting(plan, batch, position)
+    return StateBatch.empty() if batch.num_rows == 0 else _lifted(plan, batch, position, chunked=chunked)
+
+
+def _lifted(plan: ViewPlan, batch: pa.RecordBatch, position: Words, *, chunked: bool) -> StateBatch:
+    """`lift` of one or more rows that all count."""
     key = keys.encode_columns([batch.column(name) for name in plan.view.by])
     time = columns.integers(batch.column(plan.view.source.event_time))
     values, valid = columns.take(plan.columns, batch)
     words, entries, fault = lifting.lift_rows(plan.tables, _by_key_and_time(plan, key.codes, time), key.codes, time, position, values, valid, chunked)
-    _check(plan, fault)
+    check(plan, fault)
     data, offsets = lifting.entry_keys(key.data, key.offsets, entries, chunked)
     lifted = StateBatch(data, offsets, np.append(entries[:, 3], len(words)), words)
     return _sorted(lifted) if chunked else lifted
@@ -49,7 +53,7 @@ def merge(plan: ViewPlan, batches: Sequence[StateBatch]) -> StateBatch:
     joined = _joined(batches)
     ranked = order.sorted_order(joined.key_data, joined.key_offsets)
     words, offsets, firsts, fault = merging.merge_entries(plan.tables, *_parts(joined), ranked)
-    _check(plan, fault)
+    check(plan, fault)
     data, key_offsets = joined.take_keys(firsts)
     return StateBatch(data, key_offsets, offsets, words)
 
@@ -62,7 +66,7 @@ def merge_blobs(plan: ViewPlan, blobs: Sequence[bytes]) -> bytes:
 def split_chunks(plan: ViewPlan, batch: StateBatch) -> StateBatch:
     """The same states by storage key (view key, hop, chunk)."""
     entries, fault = splitting.chunk_entries(plan.tables, batch.offsets, batch.words)
-    _check(plan, fault)
+    check(plan, fault)
     data, offsets = lifting.entry_keys(batch.key_data, batch.key_offsets, entries, True)  # noqa: FBT003
     return _sorted(StateBatch(data, offsets, np.append(entries[:, 3], len(batch.words)), batch.words))
 
@@ -81,31 +85,29 @@ def read(plan: ViewPlan, words: Words, at_us: int) -> Floats:
 def read_many(plan: ViewPlan, words: Words, offsets: Words, at_us: Words) -> Floats:
     """The answers [n, n_out]: of key i from the blobs in `words[offsets[i]:offsets[i + 1]]`, at `at_us[i]`."""
     out = np.empty((len(at_us), plan.n_out), np.float64)
-    _check(plan, reading.read_each(plan.tables, _own(words), _own(offsets), _own(at_us), out))
+    check(plan, reading.read_each(plan.tables, own(words), own(offsets), own(at_us), out))
     return out
 
 
 def warm_up(plan: ViewPlan) -> None:
     """Compile, or load from disk, everything that a service calls, so that no first request waits."""
     schema = plan.view.source.schema
-    row = {name: 0 for name in schema.names}
-    record = {name: "" if pa.types.is_string(schema.field(name).type) else value for name, value in row.items()}
-    batch = pa.RecordBatch.from_arrays([pa.array([record[f.name]]).cast(f.type) for f in schema], schema=schema)
-    state = lift(plan, batch, np.zeros(1, np.int64))
+    batch = pa.RecordBatch.from_arrays([pa.array(["0"]).cast(field.type) for field in schema], schema=schema)
+    state = _lifted(plan, batch, np.zeros(1, np.int64), chunked=True)
     merged = merge(plan, [state, split_chunks(plan, state)])
     by_partition(merged, 1)
     read(plan, merged.words[:0], 0)
 
 
-def _counting(plan: ViewPlan, batch: pa.RecordBatch, position: Words) -> tuple[pa.RecordBatch, Words]:
-    """The rows that exist for the view."""
+def counting(plan: ViewPlan, batch: pa.RecordBatch, *beside: Words) -> tuple[Any, ...]:
+    """The rows that exist for the view, and what stands beside them."""
     keep = np.ones(batch.num_rows, np.bool_) if plan.view.where is None else plan.view.where.condition(batch)
     for name in plan.view.by:
         if batch.column(name).null_count:
             keep &= batch.column(name).is_valid().to_numpy(zero_copy_only=False)
     if keep.all():
-        return batch, _own(position)
-    return batch.filter(pa.array(keep)), _own(position[keep])
+        return batch, *(own(array) for array in beside)
+    return batch.filter(pa.array(keep)), *(own(array[keep]) for array in beside)
 
 
 def _by_key_and_time(plan: ViewPlan, codes: Words, time: Words) -> Words:
@@ -146,13 +148,14 @@ def _parts(batch: StateBatch) -> tuple[npt.NDArray[np.uint8], Words, Words, Word
     return batch.key_data, batch.key_offsets, batch.offsets, batch.words
 
 
-def _own(array: Words) -> Words:
+def own(array: Words) -> Words:
     """The array as the compiled loops take it: int64, contiguous, writable (so that they are compiled for one type only)."""
     array = np.ascontiguousarray(array, np.int64)
     return array if array.flags.writeable else array.copy()
 
 
-def _check(plan: ViewPlan, fault: int) -> None:
+def check(plan: ViewPlan, fault: int) -> None:
+    """Raise what a compiled loop found wrong."""
     if fault == layout.MALFORMED:
         raise StateFormError(f"words that are no state of view {plan.view.name!r}: was it written under another definition?")
     if fault != layout.FINE:

@@ -1,0 +1,167 @@
+"""The sweep behind point-in-time features: a key's events and questions in the order of time, with the tiles of one hop at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from twinstream.algebra.answer import answer
+from twinstream.algebra.compiled.jit import compiled
+from twinstream.algebra.compiled.lifting import tile_of, used
+from twinstream.algebra.compiled.reading import gather_entries, scratch, spread_entry, wipe
+from twinstream.algebra.compiled.rows import clear, combine, lift
+from twinstream.algebra.layout import ADDMAP, COUNT_BITS, COUNT_MASK, FINE, HEADER, OVER_48
+from twinstream.algebra.plan import Tables
+
+Words = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+ID_BITS = 13  # of a bucket or register
+
+
+@compiled
+def tiles_of(hop: int, run: Words, time: Words) -> tuple[Words, Words]:
+    """(the tiles of these events, ascending, each once; the number of each event's tile)."""
+    all_tiles = np.empty(len(run), np.int64)
+    for i in range(len(run)):
+        all_tiles[i] = tile_of(hop, time[run[i]])
+    tiles = np.unique(all_tiles)
+    return tiles, np.searchsorted(tiles, all_tiles)
+
+
+@compiled
+def fresh_rows(t: Tables, hop: int, count: int) -> Words:
+    """Empty rows side by side, without their sparse arrays."""
+    size = HEADER + t.hops[hop, 4]
+    rows = np.zeros(count * size, np.int64)
+    for i in range(count):
+        clear(t.fixed, t.hops[hop, 0], t.hops[hop, 1], rows, i * size)
+    return rows
+
+
+@compiled
+def entry_id(op: int, value: int) -> int:
+    """The id under which a sparse slot keeps a value."""
+    return value if op == ADDMAP else value >> COUNT_BITS
+
+
+@compiled
+def entries_of(t: Tables, hop: int, run: Words, tile: Words, values: Words, valid: Flags) -> tuple[Words, Words]:
+    """All sparse entries that these events will ever make: (their names, ascending; [slots, events] the entry of each, -1 for none).
+
+    A name is (tile number * sparse slots + slot) << 13 | id, so that a tile's entries stand together.
+    """
+    first, count = t.hops[hop, 2], t.hops[hop, 3] - t.hops[hop, 2]
+    named = np.empty((count, len(run)), np.int64)
+    for s in range(count):
+        op, column = t.sparse[first + s, 0], t.sparse[first + s, 1]
+        for i in range(len(run)):
+            named[s, i] = (tile[i] * count + s) << ID_BITS | entry_id(op, values[column, run[i]]) if valid[column, run[i]] else -1
+    names = np.unique(named)
+    if len(names) > 0 and names[0] < 0:
+        names = names[1:]
+    where = np.empty((count, len(run)), np.int64)
+    for s in range(count):
+        where[s] = np.searchsorted(names, named[s])
+        for i in range(len(run)):
+            if named[s, i] < 0:
+                where[s, i] = -1
+    return names, where
+
+
+@compiled
+def learn(
+    t: Tables, hop: int, event: int, time: Words, position: Words, values: Words, valid: Flags, rows: Words, row: int, kept: Words, where: Words
+) -> int:
+    """Let one event into its tile's row and sparse entries; what went wrong, or FINE."""
+    fault = FINE
+    for s in range(t.hops[hop, 0], t.hops[hop, 1]):
+        column = t.fixed[s, 1]
+        if valid[column, event]:
+            wrong = lift(t.fixed[s, 0], rows, row + t.fixed[s, 2], t.fixed[s, 3], time[event], position[event], values[column, event])
+            fault = max(fault, wrong)
+    for s in range(len(where)):
+        if where[s] >= 0:
+            op, column = t.sparse[t.hops[hop, 2] + s, 0], t.sparse[t.hops[hop, 2] + s, 1]
+            at = where[s]
+            kept[at] = kept[at] + 1 if op == ADDMAP else max(kept[at], values[column, event] & COUNT_MASK)
+            if kept[at] > COUNT_MASK:
+                fault = OVER_48
+    return fault
+
+
+@compiled
+def ask(
+    t: Tables, hop: int, at_us: int, tiles: Words, rows: Words, names: Words, begins: Words, kept: Words, row: Words, dense: Words, touched: Words,
+    out: Floats,
+) -> int:  # fmt: skip
+    """Answer the windows of a hop from the tiles as they stand; what went wrong, or FINE."""
+    size, count = HEADER + t.hops[hop, 4], t.hops[hop, 3] - t.hops[hop, 2]
+    first, last, mask = t.hops[hop, 0], t.hops[hop, 1], (1 << ID_BITS) - 1
+    clear(t.fixed, first, last, row, 0)
+    end = np.searchsorted(tiles, tile_of(hop, at_us), "right")
+    fault = FINE
+    for window in range(t.hops[hop, 5], t.hops[hop, 6]):
+        begin = np.searchsorted(tiles, tile_of(hop, at_us - t.windows[window, 0]))
+        for i in range(begin, end):
+            fault = max(fault, combine(t.fixed, first, last, row, 0, rows, i * size))
+            for e in range(begins[i], begins[i + 1]):
+                if kept[e] > 0:
+                    s = (names[e] >> ID_BITS) - i * count
+                    entry = (names[e] & mask) << COUNT_BITS | kept[e]
+                    fault = max(fault, spread_entry(t.sparse[t.hops[hop, 2] + s, 0], entry, dense[s], touched[s]))
+        end = begin
+        gather_entries(t, hop, row, dense, touched)
+        answer(t, window, row, 0, out)
+    wipe(dense, touched)
+    return fault
+
+
+@compiled
+def sweep_key(
+    t: Tables, hop: int, run: Words, time: Words, position: Words, known: Words, values: Words, valid: Flags, asked: Words, at_us: Words,
+    known_by: Words, row: Words, dense: Words, touched: Words, out: Floats,
+) -> int:  # fmt: skip
+    """One key, one hop: events `run` and questions `asked`, both in the order of knowledge."""
+    tiles, tile = tiles_of(hop, run, time)
+    rows = fresh_rows(t, hop, len(tiles))
+    names, where = entries_of(t, hop, run, tile, values, valid)
+    count = t.hops[hop, 3] - t.hops[hop, 2]
+    begins = np.searchsorted(names, np.arange(len(tiles) + 1) * count << ID_BITS)
+    kept = np.zeros(len(names), np.int64)
+    fault, i = FINE, 0
+    for question in asked:
+        while i < len(run) and known[run[i]] <= known_by[question]:
+            its = tile[i] * (HEADER + t.hops[hop, 4])
+            fault = max(fault, learn(t, hop, run[i], time, position, values, valid, rows, its, kept, where[:, i]))
+            i += 1
+        wrong = ask(t, hop, at_us[question], tiles, rows, names, begins, kept, row, dense, touched, out[question])
+        fault = max(fault, wrong)
+    return fault
+
+
+@compiled
+def sweep(
+    t: Tables, order: Words, key: Words, time: Words, position: Words, known: Words, values: Words, valid: Flags, asking: Words, asked: Words,
+    at_us: Words, known_by: Words, out: Floats,
+) -> int:  # fmt: skip
+    """Answer every question; `order` and `asking` sort events and questions by key and then by knowledge. What went wrong, or FINE."""
+    row, dense, touched = scratch(t)
+    fault = FINE
+    for hop in range(4):
+        i, q = 0, 0
+        while q < len(asking) and used(t, hop):
+            k, stop = asked[asking[q]], q
+            while stop < len(asking) and asked[asking[stop]] == k:
+                stop += 1
+            while i < len(order) and key[order[i]] < k:
+                i += 1
+            j = i
+            while j < len(order) and key[order[j]] == k:
+                j += 1
+            wrong = sweep_key(
+                t, hop, order[i:j], time, position, known, values, valid, asking[q:stop], at_us, known_by, row, dense, touched, out
+            )
+            fault = max(fault, wrong)
+            i, q = j, stop
+    return fault
