@@ -1,0 +1,29 @@
+"""Signs of life of the processes on this host, from the folder into which each writes its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from twinstream.mesh.heartbeat import read_beat
+
+
+class HeartbeatFolder:
+    """Implements `ports.Beats`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self) -> list[dict[str, Any]]:
+        """Every process's last beat, by name; a file that is no beat is left out."""
+        found = []
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                beat = read_beat(path)
+            except msgspec.DecodeError:
+                continue
+            if beat is not None:
+                found.append({"name": beat.name, "pid": beat.pid, "ready": beat.ready, "lag": beat.lag, "at_us": beat.at_us})
+        return found

@@ -1,0 +1,68 @@
+"""Reads label records from a source's log by the mesh's rule of who counts: a row only if its raw offset is beyond all before it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from monitor_svc.labels import LabelRow
+from schemas.packs import KNOWN, PACK, RAW, decode_header, decode_rows
+from twinstream.define.label import Label
+
+
+class LabelLog:
+    """One label's source: log messages in, label records out; remembers the highest raw offset and known time per partition."""
+
+    def __init__(self, label: Label) -> None:
+        self._label = label
+        self._raw_high: dict[int, int] = {}
+        self.known_us: dict[int, int] = {}
+
+    def rows(self, partition: int, data: bytes) -> list[LabelRow]:
+        """Label records of one log message; raises ValueError when the bytes are none."""
+        header = decode_header(data)
+        self.known_us[partition] = max(self.known_us.get(partition, 0), header.known_max_us)
+        if header.kind != PACK or not header.rows:
+            self._raw_high[partition] = max(self._raw_high.get(partition, -1), header.raw_high)
+            return []
+        high = self._raw_high.get(partition, header.raw_first - 1)
+        self._raw_high[partition] = max(high, header.raw_high)
+        return self._decoded(data, high)
+
+    def _decoded(self, data: bytes, high: int) -> list[LabelRow]:
+        batch = decode_rows(data, self._label.source.pack_schema)
+        counts = [raw > high for raw in batch.column(RAW).to_pylist()]
+        keys = zip(*(batch.column(name).to_pylist() for name in self._label.on), strict=True)
+        events = batch.column(self._label.source.event_time).to_pylist()
+        known = batch.column(KNOWN).to_pylist()
+        outcomes = self._label.value.floats(batch).tolist()
+        return [
+            LabelRow(key=key, event_us=event, known_us=at, outcome=outcome)
+            for key, event, at, outcome, row_counts in zip(keys, events, known, outcomes, counts, strict=True)
+            if row_counts and None not in key
+        ]
+
+
+def request_key(label: Label, request: Mapping[str, Any]) -> Hashable | None:
+    """The join key of a prediction's request, in the stored types of the label's source; None when the request does not hold it."""
+    values = [request.get(name) for name in label.on]
+    if None in values:
+        return None
+    try:
+        return tuple(_stored(label.source.fields[name], value) for name, value in zip(label.on, values, strict=True))
+    except (ArithmeticError, TypeError, ValueError, msgspec.ValidationError):
+        return None
+
+
+def _stored(kind: Any, value: Any) -> Any:
+    """A JSON value as its field stores it: times in microseconds, decimals scaled."""
+    if kind.kind == "timestamp" and isinstance(value, str):
+        moment = msgspec.convert(value, datetime)
+        return round(moment.timestamp() * 1_000_000)
+    if kind.kind == "decimal":
+        return int(Decimal(str(value)).scaleb(kind.places).to_integral_value())
+    return int(value) if kind.kind == "int" else value

@@ -1,0 +1,146 @@
+"""Joins predictions and the labels that come later: late, missing or corrected ones too, in bounded memory.
+
+A prediction waits until its horizon has passed; then it counts as missing. It is kept for one more horizon, in which a late label still revises it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Hashable
+from typing import Literal
+
+import msgspec
+
+
+class Asked(msgspec.Struct, kw_only=True, eq=False):
+    """One prediction that waits for its label, or has it: `label` is what counts now."""
+
+    model: str
+    release: str
+    model_digest: str
+    at_us: int
+    score: float
+    label: float | None = None
+    label_event_us: int | None = None
+
+
+class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One record of a label's source; `outcome` is NaN when the label's value is null."""
+
+    key: Hashable
+    event_us: int
+    known_us: int
+    outcome: float
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A prediction's label became known, or changed: `before` is what counted until now."""
+
+    asked: Asked
+    label: float
+    before: float | None
+    how: Literal["arrived", "missing", "revised"]
+
+
+class Joiner:
+    """Joins the predictions of one model to its label.
+
+    The label of a prediction asked at t is the outcome of the record with the same key whose event time lies in (t, t + horizon], of several the
+    latest by event time, of equal ones the latest in the log; `missing` when there is none or its outcome is null. `advance` tells how far time has come.
+    """
+
+    def __init__(self, horizon_us: int, missing: float | None, max_kept: int = 1_000_000) -> None:
+        self._horizon_us, self._missing, self._max_kept = horizon_us, missing, max_kept
+        self._asked: dict[Hashable, list[Asked]] = {}
+        self._due: list[tuple[int, int, Hashable, Asked, bool]] = []
+        self._rows: dict[Hashable, list[LabelRow]] = {}
+        self._row_order: deque[LabelRow] = deque()
+        self._number = 0
+        self.pending = 0
+        self.given_up = 0
+
+    def ask(self, key: Hashable, asked: Asked, due_from_us: int) -> list[Outcome]:
+        """Take a prediction; its horizon runs from `due_from_us` (or from its own time, if that is later)."""
+        self._asked.setdefault(key, []).append(asked)
+        self._push(max(asked.at_us, due_from_us) + self._horizon_us, key, asked, expired=False)
+        self.pending += 1
+        self._bound()
+        return [outcome for row in self._rows.get(key, ()) for outcome in self._apply(asked, row)]
+
+    def label(self, row: LabelRow) -> list[Outcome]:
+        """Take a label record, in the order of its log."""
+        self._rows.setdefault(row.key, []).append(row)
+        self._row_order.append(row)
+        if len(self._row_order) > self._max_kept:
+            self._forget_row()
+            self.given_up += 1
+        return [outcome for asked in self._asked.get(row.key, ()) for outcome in self._apply(asked, row)]
+
+    def advance(self, known_us: int) -> list[Outcome]:
+        """Everything known up to `known_us` was given: what has no label by its horizon counts as missing; what is past use is forgotten."""
+        found: list[Outcome] = []
+        while self._due and self._due[0][0] < known_us:
+            due_us, _, key, asked, expired = heapq.heappop(self._due)
+            if expired:
+                self._forget(key, asked)
+            else:
+                found += self._expire(asked)
+                self._push(due_us + self._horizon_us, key, asked, expired=True)
+        while self._row_order and self._row_order[0].known_us < known_us - 2 * self._horizon_us:
+            self._forget_row()
+        return found
+
+    def kept(self) -> tuple[int, int]:
+        """Predictions and label records in memory."""
+        return len(self._due), len(self._row_order)
+
+    def _apply(self, asked: Asked, row: LabelRow) -> list[Outcome]:
+        if not asked.at_us < row.event_us <= asked.at_us + self._horizon_us:
+            return []
+        if asked.label_event_us is not None and row.event_us < asked.label_event_us:
+            return []
+        asked.label_event_us = row.event_us
+        label = self._missing if math.isnan(row.outcome) else row.outcome
+        return [] if label is None else self._set(asked, label, "arrived")
+
+    def _expire(self, asked: Asked) -> list[Outcome]:
+        if asked.label is not None:
+            return []
+        if self._missing is None:
+            self.pending -= 1
+            return []
+        return self._set(asked, self._missing, "missing")
+
+    def _set(self, asked: Asked, label: float, how: Literal["arrived", "missing"]) -> list[Outcome]:
+        before, asked.label = asked.label, label
+        if before == label:
+            return []
+        if before is None:
+            self.pending -= 1
+        return [Outcome(asked=asked, label=label, before=before, how=how if before is None else "revised")]
+
+    def _push(self, due_us: int, key: Hashable, asked: Asked, *, expired: bool) -> None:
+        self._number += 1
+        heapq.heappush(self._due, (due_us, self._number, key, asked, expired))
+
+    def _bound(self) -> None:
+        while len(self._due) > self._max_kept:
+            _, _, key, asked, expired = heapq.heappop(self._due)
+            self.pending -= not expired and asked.label is None
+            self.given_up += 1
+            self._forget(key, asked)
+
+    def _forget(self, key: Hashable, asked: Asked) -> None:
+        others = self._asked[key]
+        others.remove(asked)
+        if not others:
+            del self._asked[key]
+
+    def _forget_row(self) -> None:
+        row = self._row_order.popleft()
+        others = self._rows[row.key]
+        others.remove(row)
+        if not others:
+            del self._rows[row.key]

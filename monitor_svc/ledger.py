@@ -1,0 +1,107 @@
+"""What happened in the mesh, newest last, in bounded memory: epochs, training sets, models, parked messages, drift, retraining."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Any
+
+import msgspec
+
+from schemas import events as ev
+
+KEPT = 200
+
+
+class Parked(msgspec.Struct, frozen=True, kw_only=True):
+    """One message that a service could not handle, without its content."""
+
+    service: str
+    reason: str
+    topic: str
+    partition: int
+    offset: int
+    bytes: int
+    at_us: int
+
+
+class Epoch(msgspec.Struct, kw_only=True):
+    """One epoch as far as it is known here; `views`: when each view's base was published."""
+
+    epoch: int
+    as_of_us: int = 0
+    files: int = 0
+    bytes: int = 0
+    views: dict[str, int] = {}
+    training_rows: dict[str, int] = {}
+    definition: str = ""
+
+
+class Happened(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the timeline."""
+
+    kind: str
+    what: str
+    at_us: int
+    model: str = ""
+    digest: str = ""
+    metrics: dict[str, float] = {}
+
+
+class Ledger:
+    """Takes events, gives the lists of the page."""
+
+    def __init__(self) -> None:
+        self.epochs: dict[int, Epoch] = {}
+        self.timeline: deque[Happened] = deque(maxlen=KEPT)
+        self.parked: deque[Parked] = deque(maxlen=KEPT)
+        self.parked_total: Counter[str] = Counter()
+        self.promoted: dict[str, ev.ModelPromoted] = {}
+        self.training_set: dict[str, ev.TrainingSetPublished] = {}
+        self.drift: deque[ev.DriftDetected] = deque(maxlen=KEPT)
+        self.retrain: deque[ev.RetrainRequested] = deque(maxlen=KEPT)
+
+    def park(self, parked: Parked) -> None:
+        self.parked.append(parked)
+        self.parked_total[parked.service] += 1
+
+    def view_published(self, event: ev.ViewPublished) -> None:
+        epoch = self._epoch(event.epoch)
+        if not epoch.views:
+            self.happened("epoch", f"epoch {event.epoch} landed on S3", event.published_at_us)
+        epoch.views[event.view] = event.published_at_us
+        epoch.as_of_us, epoch.files, epoch.definition = event.as_of_us, event.file_count, event.definition_digest
+        epoch.bytes += sum(file.size_bytes for file in event.files)
+
+    def training_set_published(self, event: ev.TrainingSetPublished) -> None:
+        self._epoch(event.epoch).training_rows[event.model] = event.rows
+        self.training_set[event.model] = event
+
+    def promoted_now(self, event: ev.ModelPromoted) -> None:
+        self.promoted[event.model] = event
+        self.happened("promoted", event.reason or "promoted", event.promoted_at_us, event.model, event.model_digest, metrics=event.metrics)
+
+    def rolled_back(self, event: ev.ModelRolledBack) -> None:
+        now = self.promoted.get(event.model)
+        if now is not None:
+            self.promoted[event.model] = msgspec.structs.replace(now, model_digest=event.to_model_digest, metrics={})
+        self.happened("rolled back", event.reason, event.rolled_back_at_us, event.model, event.to_model_digest)
+
+    def happened(
+        self, kind: str, what: str, at_us: int, model: str = "", digest: str = "", *, metrics: dict[str, float] | None = None
+    ) -> None:
+        self.timeline.append(Happened(kind=kind, what=what, at_us=at_us, model=model, digest=digest, metrics=metrics or {}))
+
+    def lists(self) -> dict[str, Any]:
+        """The page's lists, as plain data."""
+        return msgspec.to_builtins({
+            "epochs": [self.epochs[number] for number in sorted(self.epochs)][-50:],
+            "timeline": sorted(self.timeline, key=lambda line: line.at_us)[-60:],
+            "parked": {"total": dict(self.parked_total), "recent": list(self.parked)[-60:]},
+            "drift_events": list(self.drift)[-40:],
+            "retrain_events": list(self.retrain)[-20:],
+        })  # fmt: skip
+
+    def _epoch(self, number: int) -> Epoch:
+        if number not in self.epochs and len(self.epochs) >= KEPT:
+            del self.epochs[min(self.epochs)]
+        return self.epochs.setdefault(number, Epoch(epoch=number, views={}, training_rows={}))

@@ -1,0 +1,149 @@
+"""How good predictions are: AUC and log loss, over the latest labelled ones and over all, with a release's own numbers."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from monitor_svc.labels import Asked, Outcome
+
+BINS = 2048
+MAX_RELEASES = 50
+MAX_POINTS = 600
+_SMALLEST = 1e-7
+Floats = npt.NDArray[np.float64]
+
+
+def auc(scores: Floats, labels: Floats) -> float | None:
+    """Area under the ROC curve (ties count half); None unless both outcomes are there."""
+    positive = labels > 0.5
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if not n_positive or not n_negative:
+        return None
+    ranks = rankdata(scores)[positive].sum()
+    return float((ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+
+
+def auc_error(area: float, n_positive: int, n_negative: int) -> float:
+    """Standard error of an AUC (Hanley and McNeil, 1982)."""
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area) + (n_positive - 1) * (q1 - area**2) + (n_negative - 1) * (q2 - area**2)
+    return math.sqrt(max(variance, 0.0) / (n_positive * n_negative))
+
+
+def log_losses(scores: Floats, labels: Floats) -> Floats:
+    """Log loss of each prediction, its score clipped to [1e-7, 1 - 1e-7]."""
+    clipped = np.clip(scores, _SMALLEST, 1 - _SMALLEST)
+    return np.asarray(-np.where(labels > 0.5, np.log(clipped), np.log1p(-clipped)))
+
+
+def log_loss(score: float, label: float) -> float:
+    """Log loss of one prediction."""
+    clipped = min(max(score, _SMALLEST), 1 - _SMALLEST)
+    return -math.log(clipped if label > 0.5 else 1 - clipped)
+
+
+class Cumulative:
+    """AUC and log loss of any number of predictions in fixed memory: scores are counted in 2,048 equal bins.
+
+    The AUC's error is at most half the share of (late, not late) pairs that fall into one bin.
+    """
+
+    def __init__(self) -> None:
+        self._counts = np.zeros((2, BINS), np.int64)
+        self._loss = 0.0
+
+    @property
+    def n(self) -> int:
+        return int(self._counts.sum())
+
+    @property
+    def positives(self) -> int:
+        return int(self._counts[1].sum())
+
+    def add(self, score: float, label: float, n: int = 1) -> None:
+        """Count a labelled prediction; n = -1 takes it back."""
+        self._counts[int(label > 0.5), min(max(int(score * BINS), 0), BINS - 1)] += n
+        self._loss += n * log_loss(score, label)
+
+    def auc(self) -> float | None:
+        negative, positive = self._counts
+        pairs = int(negative.sum()) * int(positive.sum())
+        if not pairs:
+            return None
+        below = np.cumsum(negative) - negative
+        return float((positive * (below + negative / 2)).sum() / pairs)
+
+    def log_loss(self) -> float | None:
+        return self._loss / self.n if self.n else None
+
+
+class Point(msgspec.Struct, frozen=True):
+    """Quality at one moment of known time."""
+
+    known_us: int
+    labelled: int
+    auc_rolling: float | None
+    auc_all: float | None
+    log_loss_rolling: float | None
+    log_loss_all: float | None
+
+
+class Quality:
+    """Quality of one model: rolling, since the start, and by release (the latest 50)."""
+
+    def __init__(self, rolling: int, step: int) -> None:
+        self._rolling: deque[Asked] = deque(maxlen=rolling)
+        self._step = step
+        self.all = Cumulative()
+        self.releases: dict[str, Cumulative] = {}
+        self.points: list[Point] = []
+        self.counts = {"arrived": 0, "missing": 0, "revised": 0}
+
+    def take(self, outcome: Outcome, known_us: int) -> None:
+        """Count a label that arrived, was missing, or was revised."""
+        asked = outcome.asked
+        self.counts[outcome.how] += 1
+        for measure in (self.all, self._release(asked.release)):
+            if outcome.before is not None:
+                measure.add(asked.score, outcome.before, -1)
+            measure.add(asked.score, outcome.label)
+        if outcome.before is None:
+            self._rolling.append(asked)
+            if self.all.n % self._step == 0:
+                self._add_point(known_us)
+
+    def rolling(self, model_digest: str | None = None) -> tuple[Floats, Floats]:
+        """Scores and labels of the latest labelled predictions, of one model's only if named."""
+        rows = [(a.score, a.label) for a in self._rolling if model_digest in {None, a.model_digest}]
+        scores, labels = zip(*rows, strict=True) if rows else ((), ())
+        return np.asarray(scores, float), np.asarray(labels, float)
+
+    def point(self, known_us: int) -> Point:
+        """Quality as of now."""
+        scores, labels = self.rolling()
+        rolling_loss = float(log_losses(scores, labels).mean()) if len(scores) else None
+        return Point(known_us, self.all.n, auc(scores, labels), self.all.auc(), rolling_loss, self.all.log_loss())
+
+    def calibration(self, bins: int = 10) -> list[dict[str, float]]:
+        """Mean score and observed share by tenths of the rolling window's scores."""
+        scores, labels = self.rolling()
+        if len(scores) < bins:
+            return []
+        parts = np.array_split(np.argsort(scores, kind="stable"), bins)
+        return [{"score": float(scores[p].mean()), "observed": float(labels[p].mean()), "n": len(p)} for p in parts]
+
+    def _release(self, name: str) -> Cumulative:
+        if name not in self.releases and len(self.releases) >= MAX_RELEASES:
+            del self.releases[next(iter(self.releases))]
+        return self.releases.setdefault(name, Cumulative())
+
+    def _add_point(self, known_us: int) -> None:
+        self.points.append(self.point(known_us))
+        if len(self.points) > MAX_POINTS:
+            del self.points[1:-1:2]

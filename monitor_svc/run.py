@@ -1,0 +1,165 @@
+"""The run loop: reads the topics in the order of known time, hands messages to the handlers, and once a second tells what follows."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import msgspec
+import structlog
+
+from monitor_svc import handlers, service
+from monitor_svc.adapters.kafka_topics import Topics
+from monitor_svc.board import Board
+from monitor_svc.ledger import Parked
+from monitor_svc.ports import MetricSink, Publisher
+from monitor_svc.state import State
+from monitor_svc.telemetry import SECOND_US
+from schemas import events as ev
+from twinstream.errors import UndecodableEventError
+from twinstream.mesh.clock import Clock
+from twinstream.mesh.events import event_of
+from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.parking import Parking
+
+BATCH = 2000
+WAIT_S = 0.05
+_log = structlog.get_logger()
+
+
+class Streams(msgspec.Struct, frozen=True):
+    """What is read: rare facts, run-time metrics, parked messages, predictions, logs of label sources."""
+
+    facts: Topics
+    metrics: Topics
+    parked: Topics
+    predictions: Topics
+    labels: Topics
+
+    def all(self) -> tuple[Topics, ...]:
+        return (self.facts, self.metrics, self.parked, self.predictions, self.labels)
+
+
+class Run:
+    """One process's loop; `step` is called until it is told to stop."""
+
+    def __init__(
+        self, state: State, streams: Streams, board: Board, clock: Clock, *, publisher: Publisher, metrics: MetricSink, parking: Parking,
+        heartbeat: Heartbeat,
+    ) -> None:  # fmt: skip
+        self._state, self._streams, self._board, self._clock = state, streams, board, clock
+        self._publisher, self._metrics, self._parking, self._heartbeat = publisher, metrics, parking, heartbeat
+        self._sources = service.label_topics(state.pipeline)
+        self._reached_end: set[int] = set()
+        self._measured: dict[str, int] = {}
+        self._second = 0
+
+    def until(self, stopping: threading.Event) -> None:
+        """Run until told to stop."""
+        while not stopping.is_set():
+            self.step()
+
+    def step(self) -> None:
+        """Read one round, then, once a second, say what follows from it."""
+        messages = self._read()
+        with self._board.lock:
+            for message in messages:
+                self._take(message)
+            self._follow_ends()
+        now_us = self._clock.now_us()
+        if now_us // SECOND_US > self._second:
+            self._second = now_us // SECOND_US
+            self._each_second(now_us)
+
+    def _read(self) -> list[Any]:
+        read_predictions, read_labels = self._state.known.next_streams()
+        streams = self._streams
+        found = [*streams.facts.poll(BATCH, 0), *streams.metrics.poll(BATCH, 0), *streams.parked.poll(BATCH, 0)]
+        found += streams.labels.poll(BATCH, 0) if read_labels else []
+        return found + (streams.predictions.poll(BATCH, WAIT_S) if read_predictions else [])
+
+    def _take(self, message: Any) -> None:
+        """One message to its handler; what cannot be read is parked, byte for byte."""
+        topic = message.topic()
+        try:
+            if topic in service.PARKED:
+                handlers.handle_parked(parked_of(message, service.PARKED[topic]), self._state)
+            elif topic in self._sources:
+                handlers.handle_log_message(self._sources[topic], message.partition(), message.value() or b"", self._state)
+            else:
+                service.handle(event_of(message), self._state)
+        except (UndecodableEventError, ValueError) as error:
+            self._park(message, str(error))
+
+    def _park(self, message: Any, reason: str) -> None:
+        """Park it once: what was read again after a restart was parked before."""
+        place = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
+        _log.warning("message_refused", reason=reason, **place)
+        if self._state.caught_up:
+            self._parking.park(message.value() or b"", reason, **place)
+
+    def _follow_ends(self) -> None:
+        known, streams = self._state.known, self._streams
+        known.predictions_at_end = streams.predictions.at_end()
+        known.labels_open = {
+            (self._sources[topic], partition) for topic, partition in streams.labels.partitions if not streams.labels.ended(topic, partition)
+        }  # fmt: skip
+        self._reached_end |= {number for number, topics in enumerate(streams.all()) if topics.at_end()}
+        if not self._state.caught_up and len(self._reached_end) == len(streams.all()):
+            self._state.telemetry.redraw(self._clock.now_us())
+            self._state.caught_up = True
+            _log.info("caught_up", models={name: watch.predicted_total for name, watch in self._state.models.items()})
+
+    def _each_second(self, now_us: int) -> None:
+        with self._board.lock:
+            handlers.advance(self._state, now_us)
+            found = handlers.judge(self._state, now_us)
+            values = self._state.telemetry.tick(now_us)
+            self._board.announce(now_us // SECOND_US, values)
+        for event in found:
+            self._publisher.publish(event, key=getattr(event, "model", None))
+            _log.info("event_published", type=type(event).__name__, **_named(event))
+        self._measure()
+        lag = sum(topics.lag() for topics in self._streams.all())
+        self._metrics.gauge("monitor_lag_messages", lag, "1")
+        self._heartbeat.beat(self._state.caught_up, lag, {"page_listeners": self._board.listen(0)})
+
+    def _measure(self) -> None:
+        """Own metrics; quality only when it rests on new labels, so that an old number does not look new."""
+        for (model, how), n in self._state.unpublished_labels.items():
+            self._metrics.count("monitor_labelled_total", n, model=model, how=how)
+        self._state.unpublished_labels.clear()
+        for name, watch in self._state.models.items():
+            labelled = sum(watch.quality.counts.values())
+            if self._state.caught_up and labelled and labelled != self._measured.get(name):
+                self._measured[name] = labelled
+                self._measure_quality(name)
+
+    def _measure_quality(self, name: str) -> None:
+        watch = self._state.models[name]
+        point, release = watch.quality.point(0), watch.quality.releases.get(watch.last_release)
+        rows = [("rolling", "", point.auc_rolling, point.log_loss_rolling), ("all", "", point.auc_all, point.log_loss_all)]
+        if release is not None:
+            rows.append(("release", watch.last_release, release.auc(), release.log_loss()))
+        for window, of, area, loss in rows:
+            labels = {"model": name, "window": window, **({"release": of} if of else {})}
+            if area is not None:
+                self._metrics.gauge("monitor_auc", area, "1", **labels)
+            if loss is not None:
+                self._metrics.gauge("monitor_log_loss", loss, "nat", **labels)
+        if watch.scores:
+            self._metrics.gauge("monitor_prediction_mean", sum(watch.scores) / len(watch.scores), "1", model=name)
+
+
+def parked_of(message: Any, parking_service: str) -> Parked:
+    """A parked message without its content; what its headers do not say is "" or -1."""
+    headers = {name: (value or b"").decode(errors="replace") for name, value in message.headers() or ()}
+    return Parked(
+        service=parking_service, reason=headers.get("parked_reason", ""), topic=headers.get("parked_topic", ""),
+        partition=int(headers.get("parked_partition", -1)), offset=int(headers.get("parked_offset", -1)),
+        bytes=len(message.value() or b""), at_us=message.timestamp()[1] * 1000,
+    )  # fmt: skip
+
+
+def _named(event: ev.Event) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.to_builtins(event).items() if isinstance(value, (str, float))}

@@ -1,0 +1,80 @@
+"""The state as the page and `/v1/state` show it: plain data, every part with the time it is of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from monitor_svc.quality import Point
+from monitor_svc.state import State
+from monitor_svc.telemetry import Latest
+from monitor_svc.watch import ModelWatch
+
+
+def whole(state: State, beats: list[dict[str, Any]], now_us: int) -> dict[str, Any]:
+    """Everything, with the history of every charted line."""
+    return {**moment(state, beats, now_us), "history": state.telemetry.history()}
+
+
+def moment(state: State, beats: list[dict[str, Any]], now_us: int) -> dict[str, Any]:
+    """Everything but the history."""
+    return {
+        "at_us": now_us,
+        "pipeline": {"name": state.pipeline.name, "digest": state.pipeline.digest, "clock": state.mesh.clock},
+        "known_us": state.known.newest_label_us,
+        "caught_up": state.caught_up,
+        "processes": beats,
+        "sources": _sources(state),
+        "models": [_model(watch, state) for watch in state.models.values()],
+        "metrics": [_metric(latest) for _, latest in sorted(state.telemetry.latest.items())],
+        **state.ledger.lists(),
+    }
+
+
+def _sources(state: State) -> list[dict[str, Any]]:
+    logged = state.telemetry.total("logged")
+    duplicates = state.telemetry.totals(lambda latest: "duplicate" in latest.name and latest.service.startswith("ingest"), "source")
+    parked = state.telemetry.totals(lambda latest: "parked" in latest.name and latest.service.startswith("ingest"), "source")
+    names = [source.name for source in state.pipeline.sources]
+    return [{"name": n, "logged": logged.get(n, 0), "duplicates": duplicates.get(n, 0), "parked": parked.get(n, 0)} for n in names]
+
+
+def _model(watch: ModelWatch, state: State) -> dict[str, Any]:
+    now = watch.quality.point(state.known.newest_label_us)
+    promoted = state.ledger.promoted.get(watch.model.name)
+    asked, rows = watch.joiner.kept()
+    return {
+        "name": watch.model.name, "release": watch.last_release, "model_digest": watch.model_digest,
+        "promoted": msgspec.to_builtins(promoted) if promoted else None,
+        "good_enough": watch.model.good_enough, "binary": watch.model.label.binary,
+        "last_at_us": watch.last_at_us, "last_served_us": watch.last_served_us, "last_labelled_us": watch.last_labelled_us,
+        "predictions": watch.predicted_total, "labels": watch.quality.counts, "labelled": watch.quality.all.n,
+        "base_rate": watch.quality.all.positives / watch.quality.all.n if watch.quality.all.n else None,
+        "prediction_mean": sum(watch.scores) / len(watch.scores) if watch.scores else None,
+        "pending": watch.joiner.pending, "kept": {"predictions": asked, "labels": rows}, "given_up": watch.joiner.given_up,
+        "unjoinable": watch.unjoinable, "now": msgspec.to_builtins(now), "points": _columns(watch.quality.points),
+        "scores": watch.score_histogram(), "calibration": watch.quality.calibration(), "releases": _releases(watch),
+        "drift": [msgspec.to_builtins(finding) for finding in watch.drift.findings[:60]], "drift_seen": watch.drift.reference_share,
+    }  # fmt: skip
+
+
+def _releases(watch: ModelWatch) -> list[dict[str, Any]]:
+    measured = watch.quality.releases
+    found = []
+    for name, n in reversed(watch.predictions.items()):
+        of = measured.get(name)
+        numbers = {"labelled": of.n, "auc": of.auc(), "log_loss": of.log_loss()} if of else {"labelled": 0, "auc": None, "log_loss": None}
+        found.append({"release": name, "predictions": n, **numbers})
+    return found
+
+
+def _columns(points: list[Point]) -> dict[str, list[float | int | None]]:
+    return {name: [getattr(point, name) for point in points] for name in Point.__struct_fields__}
+
+
+def _metric(latest: Latest) -> dict[str, Any]:
+    return {
+        "name": latest.name, "service": latest.service, "labels": latest.labels, "kind": latest.kind, "unit": latest.unit,
+        "value": latest.total if latest.kind == "counter" else latest.value, "quantiles": latest.quantiles, "at_us": latest.at_us,
+    }  # fmt: skip

@@ -1,0 +1,33 @@
+"""What this service knows, all of it in memory and rebuilt from the topics at a start."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from monitor_svc.known_time import KnownTime
+from monitor_svc.label_log import LabelLog
+from monitor_svc.ledger import Ledger
+from monitor_svc.retraining import Debounce
+from monitor_svc.settings import MonitorSettings
+from monitor_svc.telemetry import SECOND_US, Telemetry
+from monitor_svc.watch import ModelWatch
+from twinstream.define.pipeline import Pipeline
+from twinstream.mesh.settings import MeshSettings
+
+
+class State:
+    """One per process; only the run loop changes it."""
+
+    def __init__(self, pipeline: Pipeline, mesh: MeshSettings, knobs: MonitorSettings) -> None:
+        self.pipeline, self.mesh, self.knobs = pipeline, mesh, knobs
+        self.telemetry = Telemetry(knobs.history_s)
+        self.ledger = Ledger()
+        self.models = {model.name: ModelWatch(model, knobs) for model in pipeline.models}
+        self.logs: dict[str, list[tuple[str, LabelLog]]] = defaultdict(list)
+        for model in pipeline.models:
+            self.logs[model.label.source.name].append((model.name, LabelLog(model.label)))
+        self.known = KnownTime(mesh.clock)
+        self.debounce = Debounce(round(knobs.retrain_quiet_s * SECOND_US))
+        self.announced_us: dict[tuple[str, str, str], int] = {}
+        self.unpublished_labels: dict[tuple[str, str], int] = defaultdict(int)
+        self.caught_up = False

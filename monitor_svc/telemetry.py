@@ -1,0 +1,170 @@
+"""Run-time metrics of all services as they pass: the newest value of every series, and a second-by-second history of the charted ones."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from schemas.events import MetricObserved
+
+SECOND_US = 1_000_000
+SETTLE_S = 3
+"""A second is drawn this long after it ended: every process flushes once a second, and the way here takes some time."""
+SMOOTH_S = 5
+"""Rates and quantiles are taken over this many seconds."""
+TO_MS = {"s": 1000.0, "ms": 1.0, "us": 0.001, "ns": 1e-6}
+MAX_SERIES = 2000
+
+
+class Chart(msgspec.Struct, frozen=True):
+    """Which metrics feed a chart: by the metric's name; `by` is the label that splits it into lines ("service": the writer)."""
+
+    id: str
+    pattern: re.Pattern[str]
+    kind: str
+    by: str = ""
+
+
+CHARTS: tuple[Chart, ...] = (
+    Chart("logged", re.compile(r"ingest_(records_|rows_)?(logged|accepted|records|rows)(_records|_rows)?_total"), "counter", "source"),
+    Chart("freshness", re.compile(r"\w*freshness\w*"), "summary"),
+    Chart("latency", re.compile(r"predict_(\w*latency\w*|request_\w+|requests?_seconds|answer_\w+|prediction_(m|u)s|predict_(m|u)s)"), "summary"),
+    Chart("lag", re.compile(r"\w+_lag(_\w+)?"), "gauge", "service"),
+    Chart("seam_difference", re.compile(r"\w*seam_difference\w*"), "gauge"),
+)
+
+
+class Latest(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest value of one series; of a counter also its sum since this monitor started to read."""
+
+    name: str
+    service: str
+    labels: dict[str, str]
+    kind: str
+    unit: str
+    value: float
+    total: float
+    quantiles: dict[str, float]
+    at_us: int
+
+
+class Seconds:
+    """Values of one line by second: sums of counters, last of gauges, count-weighted p50 and largest p99 of summaries."""
+
+    def __init__(self, kind: str, history_s: int) -> None:
+        self._kind, self._history_s = kind, history_s
+        self._bins: dict[int, list[tuple[float, float, float]]] = {}
+
+    def add(self, second: int, value: float, p50: float = 0.0, p99: float = 0.0) -> None:
+        self._bins.setdefault(second, []).append((value, p50, p99))
+        while len(self._bins) > self._history_s + SMOOTH_S + SETTLE_S:
+            del self._bins[min(self._bins)]
+
+    def at(self, second: int) -> dict[str, float]:
+        """What to draw for a second: {"": value} or {"p50", "p99"}; empty when nothing came lately."""
+        found = [row for s in range(second - SMOOTH_S + 1, second + 1) for row in self._bins.get(s, ())]
+        if not found:
+            return {}
+        if self._kind == "counter":
+            return {"": sum(value for value, _, _ in found) / SMOOTH_S}
+        if self._kind == "gauge":
+            return {"": found[-1][0]}
+        n = sum(value for value, _, _ in found) or 1.0
+        return {"p50": sum(value * p50 for value, p50, _ in found) / n, "p99": max(p99 for _, _, p99 in found)}
+
+
+class Telemetry:
+    """Takes metrics, and events counted by the second, and gives the charts' lines."""
+
+    def __init__(self, history_s: int) -> None:
+        self._history_s = history_s
+        self._lines: dict[str, Seconds] = {}
+        self.latest: dict[tuple[str, str, tuple[tuple[str, str], ...]], Latest] = {}
+        self._drawn: deque[tuple[int, dict[str, float]]] = deque(maxlen=history_s)
+
+    def take(self, metric: MetricObserved) -> None:
+        """One metric of one process over its last flush interval."""
+        self._remember(metric)
+        for chart in CHARTS:
+            if chart.kind == metric.kind and chart.pattern.fullmatch(metric.name):
+                self._draw(chart, metric)
+
+    def count(self, line: str, at_us: int, n: float = 1) -> None:
+        """Count events that this service reads itself."""
+        self._line(line, "counter").add(at_us // SECOND_US, n)
+
+    def total(self, chart_id: str, by: str = "source") -> dict[str, float]:
+        """Sum of a chart's counters since this monitor started to read, by label."""
+        pattern = next(chart.pattern for chart in CHARTS if chart.id == chart_id)
+        return self.totals(lambda latest: pattern.fullmatch(latest.name) is not None, by)
+
+    def totals(self, wanted: Callable[[Latest], bool], by: str) -> dict[str, float]:
+        """Sum of the counters for which `wanted(latest)` is true, by label."""
+        found: dict[str, float] = {}
+        for latest in self.latest.values():
+            if latest.kind == "counter" and wanted(latest):
+                key = latest.labels.get(by, "")
+                found[key] = found.get(key, 0) + latest.total
+        return found
+
+    def tick(self, now_us: int) -> dict[str, float]:
+        """Draw the newest settled second; returns its values by line, rounded."""
+        return self._drawn_at(now_us // SECOND_US - SETTLE_S)
+
+    def redraw(self, now_us: int) -> None:
+        """Draw all seconds again, after the past was read."""
+        self._drawn.clear()
+        newest = now_us // SECOND_US - SETTLE_S
+        for second in range(newest - self._history_s + 1, newest + 1):
+            values = self._drawn_at(second)
+            if not values and len(self._drawn) == 1:
+                self._drawn.clear()
+
+    def history(self) -> dict[str, list[float | None]]:
+        """Every drawn second: "t" in seconds since 1970, and one list per line with None where nothing came."""
+        ids = sorted({line for _, values in self._drawn for line in values})
+        columns: dict[str, list[float | None]] = {"t": [float(second) for second, _ in self._drawn]}
+        for line in ids:
+            columns[line] = [values.get(line) for _, values in self._drawn]
+        return columns
+
+    def _drawn_at(self, second: int) -> dict[str, float]:
+        values = {
+            f"{name}.{part}" if part else name: round(value, 3)
+            for name, line in self._lines.items()
+            for part, value in line.at(second).items()
+        }
+        if not self._drawn or self._drawn[-1][0] < second:
+            self._drawn.append((second, values))
+        return values
+
+    def _draw(self, chart: Chart, metric: MetricObserved) -> None:
+        by = metric.service if chart.by == "service" else metric.labels.get(chart.by, "") if chart.by else ""
+        scale = TO_MS.get(metric.unit, 1.0) if chart.kind == "summary" else 1.0
+        quantiles = (metric.quantiles.get(name, 0.0) * scale for name in ("p50", "p99"))
+        line = self._line(f"{chart.id}:{by}" if by else chart.id, chart.kind)
+        line.add(metric.observed_at_us // SECOND_US, metric.value, *quantiles)
+
+    def _line(self, name: str, kind: str) -> Seconds:
+        if name not in self._lines:
+            self._lines[name] = Seconds(kind, self._history_s)
+        return self._lines[name]
+
+    def _remember(self, metric: MetricObserved) -> None:
+        key = (metric.service, metric.name, tuple(sorted(metric.labels.items())))
+        before = self.latest.get(key)
+        if before is None and len(self.latest) >= MAX_SERIES:
+            del self.latest[_oldest(self.latest.items())]
+        self.latest[key] = Latest(
+            name=metric.name, service=metric.service, labels=metric.labels, kind=metric.kind, unit=metric.unit, value=metric.value,
+            total=metric.value + (before.total if before else 0.0), quantiles=metric.quantiles, at_us=metric.observed_at_us,
+        )  # fmt: skip
+
+
+def _oldest(
+    items: Iterable[tuple[tuple[str, str, tuple[tuple[str, str], ...]], Latest]],
+) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    return min(items, key=lambda item: item[1].at_us)[0]

@@ -1,0 +1,104 @@
+"""Everything that is known about one model while it serves: joined labels, quality, drift, and what follows from them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from monitor_svc.drift import ModelDrift
+from monitor_svc.label_log import request_key
+from monitor_svc.labels import Asked, Joiner, LabelRow, Outcome
+from monitor_svc.quality import MAX_RELEASES, Quality, log_loss
+from monitor_svc.retraining import reason_to_retrain
+from monitor_svc.settings import MonitorSettings
+from schemas.events import PredictionServed
+from twinstream.define.model import Model
+
+SCORE_BINS = 40
+
+
+class ModelWatch:
+    """Takes the predictions and labels of one model, in the order in which they became known."""
+
+    def __init__(self, model: Model, knobs: MonitorSettings) -> None:
+        self.model, self._knobs = model, knobs
+        self.joiner = Joiner(model.label.horizon_us, model.label.missing, knobs.max_kept)
+        self.quality = Quality(knobs.rolling, knobs.quality_step)
+        self.predictions: dict[str, int] = {}
+        self.last_release: str = ""
+        self.last_at_us = 0
+        self.last_served_us = 0
+        self.last_labelled_us = 0
+        self.unjoinable = 0
+        self.predicted_total = 0
+        self.scores: deque[float] = deque(maxlen=knobs.window)
+        self.model_digest = ""
+        self.drift = ModelDrift(knobs)
+
+    def predicted(self, event: PredictionServed, due_from_us: int) -> list[Outcome]:
+        """Take a prediction; returns outcomes whose labels came before it."""
+        if event.release.model != self.model_digest:  # what another model's predictions look like is learned anew
+            self.model_digest, self.drift = event.release.model, ModelDrift(self._knobs)
+        self._remember(event)
+        self.drift.predicted(event.output, {**self._request_numbers(event.request), **event.features})
+        key = request_key(self.model.label, event.request)
+        if key is None:
+            self.unjoinable += 1
+            return []
+        return self._take(self.joiner.ask(key, self._asked(event), due_from_us), max(event.at_us, due_from_us))
+
+    def labelled(self, row: LabelRow) -> list[Outcome]:
+        """Take one label record."""
+        return self._take(self.joiner.label(row), row.known_us)
+
+    def advance(self, known_us: int) -> list[Outcome]:
+        """All that was known by then was given."""
+        return self._take(self.joiner.advance(known_us), known_us)
+
+    def reason_to_retrain(self) -> str | None:
+        """Why this model should be trained again, if it should; see `retraining.py` for the rule."""
+        scores, labels = self.quality.rolling(self.model_digest)
+        bounds = self.model.good_enough if self.model.label.binary else {}
+        return reason_to_retrain(
+            scores, labels, bounds, self._knobs.min_labelled,
+            lasting=self.drift.lasting(), series=max(1, len(self.drift.findings)))  # fmt: skip
+
+    def score_histogram(self) -> dict[str, list[float]]:
+        """Shares of scores in 40 equal bins: of the latest predictions and of the model's first ones."""
+        shares = {"recent": list(self.scores), "first": self.drift.first_scores}
+        return {name: _shares(values) for name, values in shares.items()}
+
+    def _remember(self, event: PredictionServed) -> None:
+        self.last_release = str(event.release)
+        if self.last_release not in self.predictions and len(self.predictions) >= MAX_RELEASES:
+            del self.predictions[next(iter(self.predictions))]
+        self.predictions[self.last_release] = self.predictions.get(self.last_release, 0) + 1
+        self.predicted_total += 1
+        self.last_at_us, self.last_served_us = event.at_us, event.served_at_us
+        self.scores.append(event.output)
+
+    def _take(self, outcomes: list[Outcome], known_us: int) -> list[Outcome]:
+        if not self.model.label.binary:
+            return outcomes
+        for outcome in outcomes:
+            self.last_labelled_us = max(self.last_labelled_us, known_us)
+            self.quality.take(outcome, known_us)
+            if outcome.asked.model_digest == self.model_digest:
+                self.drift.labelled(log_loss(outcome.asked.score, outcome.label))
+        return outcomes
+
+    def _asked(self, event: PredictionServed) -> Asked:
+        return Asked(
+            model=event.model, release=str(event.release), model_digest=event.release.model, at_us=event.at_us, score=event.output)  # fmt: skip
+
+    def _request_numbers(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        fields = self.model.spine.fields
+        return {n: v for n, v in request.items() if n in fields and fields[n].numeric and fields[n].kind != "timestamp"}
+
+
+def _shares(scores: list[float]) -> list[float]:
+    counts = np.histogram(scores, bins=SCORE_BINS, range=(0.0, 1.0))[0]
+    return [round(float(n), 5) for n in counts / max(1, len(scores))]
