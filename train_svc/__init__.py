@@ -1,0 +1,1 @@
+"""Trains models on published training sets and decides which of them answers."""

@@ -1,0 +1,81 @@
+"""Starts the train service: settings -> adapters -> run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from train_svc.adapters.in_process_tuner import InProcessTuner
+from train_svc.adapters.ray_tuner import RayTuner, importable
+from train_svc.adapters.s3_models import S3Models
+from train_svc.adapters.s3_training_sets import S3TrainingSets
+from train_svc.ports import Ports
+from train_svc.search import IN_PROCESS, RAY
+from train_svc.service import TOPICS, Service
+from train_svc.settings import TrainSettings
+from twinstream.errors import MeshError
+from twinstream.mesh import log
+from twinstream.mesh.clock import WallClock
+from twinstream.mesh.events import EventPublisher, EventReader
+from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.object_store import ObjectStore
+from twinstream.mesh.parking import Parking
+from twinstream.mesh.pipeline_file import load
+from twinstream.mesh.settings import MeshSettings
+
+STOP_BOUND_S = 4.0
+
+
+def main() -> None:
+    """Runs until SIGTERM."""
+    settings, own = MeshSettings.from_env(), TrainSettings.from_env()
+    log.configure("train")
+    signal.signal(signal.SIGTERM, _stop)
+    os.nice(own.nice)
+    heartbeat = Heartbeat(settings, "train")
+    heartbeat.beat(ready=False)
+    publisher = EventPublisher(settings, "/train_svc")
+    parking = Parking(settings, "train", publisher)
+
+    def park(message: Any, reason: str) -> None:
+        parking.park(message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset())
+
+    service = Service(EventReader(settings, TOPICS), publisher, ports(settings, own), park)
+    threading.Thread(target=_beat, args=(heartbeat, service), name="heartbeat", daemon=True).start()
+    service.run()
+
+
+def ports(settings: MeshSettings, own: TrainSettings) -> Ports:
+    """The real things that the handlers need."""
+    store, pipeline = ObjectStore(settings), load(settings.pipeline)
+    ray = RayTuner(settings.ray_address, settings.data, own.parallel)
+    here = InProcessTuner()
+    shared = all(importable(model.network) for model in pipeline.models)
+    return Ports(
+        pipeline=pipeline, settings=own, training_sets=S3TrainingSets(store), models=S3Models(store, settings.model_bucket, pipeline.name),
+        tuners={IN_PROCESS: here, RAY: ray if shared else here}, clock=WallClock(),
+    )  # fmt: skip
+
+
+def _beat(heartbeat: Heartbeat, service: Service) -> None:
+    tick = threading.Event()
+    while not tick.wait(1.0):
+        heartbeat.beat(ready=True, lag=0 if service.state == "waiting" else 1, detail={"state": service.state})
+
+
+def _stop(_number: int, _frame: Any) -> None:
+    """Ends the process in the ordinary way, so that Ray's processes end with it; after a bound, at once."""
+    timer = threading.Timer(STOP_BOUND_S, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except MeshError as error:
+        sys.exit(f"train: {error}")

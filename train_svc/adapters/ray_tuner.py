@@ -1,0 +1,133 @@
+"""Ray Tune as the searcher: trials in parallel, bad ones stopped early (ASHA), actors reused."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from train_svc.ports import Problem
+from train_svc.search import RAY, Candidate, Found, best_of
+from train_svc.training import fit_split
+
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AUTH_MODE": "token",
+    "OMP_NUM_THREADS": "1",
+}
+LONGEST_FOLDER = 40
+"""Ray's sockets lie up to 66 characters below its folder, and a socket's path may have 107."""
+
+
+class RayTuner:
+    """Searches on a Ray cluster, or (address "") on one that lives in this process's children for the length of a search."""
+
+    def __init__(self, address: str, data: str, parallel: int) -> None:
+        self._address, self._data, self._parallel = address, data, parallel
+
+    def search(self, problem: Problem, candidates: list[Candidate]) -> Found:
+        """Raises NothingFoundError when no candidate gave a finite loss."""
+        with running_ray(self._address, self._data, self._parallel):
+            return best_of(tune(problem, candidates, self._parallel, self._data), RAY)
+
+
+def tune(problem: Problem, candidates: list[Candidate], parallel: int, data: str) -> list[tuple[Candidate, float, int]]:
+    """(candidate, lowest validation loss, passes) of every trial, in the order of the candidates."""
+    from ray import tune as ray_tune
+    from ray.tune.schedulers import ASHAScheduler
+
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses the result files that nobody asked for
+    folder = Path(tempfile.mkdtemp(prefix="tune-", dir=_made(data)))
+    try:
+        results = ray_tune.Tuner(
+            ray_tune.with_resources(ray_tune.with_parameters(trial, problem=problem), {"cpu": 1}),
+            param_space={"candidate": ray_tune.grid_search(candidates)},
+            tune_config=ray_tune.TuneConfig(
+                metric="loss", mode="min", max_concurrent_trials=parallel, reuse_actors=True,
+                scheduler=ASHAScheduler(max_t=problem.config.max_epochs, grace_period=1, reduction_factor=2)),
+            run_config=ray_tune.RunConfig(storage_path=str(folder), verbose=0, failure_config=ray_tune.FailureConfig(max_failures=1)),
+        ).fit()
+        done = [_outcome(result) for result in results]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return sorted(done, key=lambda found: candidates.index(found[0]))
+
+
+def trial(config: dict[str, Any], problem: Problem) -> None:
+    """One trial, in an actor of its own: reports the lowest loss so far after each pass."""
+    from ray import tune as ray_tune
+
+    lowest = float("inf")
+
+    def report(epoch: int, loss: float) -> bool:
+        nonlocal lowest
+        lowest = min(lowest, loss)
+        ray_tune.report({"loss": lowest, "epoch": epoch})
+        return False
+
+    fit_split(
+        problem.split, problem.inputs, problem.statistics, problem.config.changed(config["candidate"]), network_class=problem.network,
+        on_epoch=report)
+
+
+@contextmanager
+def running_ray(address: str, data: str, parallel: int) -> Iterator[None]:
+    """A connected Ray for the length of the block; what this process started ends with it."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+    import ray
+
+    folder = short_folder(data)
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            ray.init(
+                num_cpus=parallel, num_gpus=0, include_dashboard=False, object_store_memory=150_000_000, _temp_dir=str(folder),
+                _node_ip_address="127.0.0.1", **quiet)
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def short_folder(data: str) -> Path:
+    """A new folder below the mesh's data folder, or below the host's temporary one when that path is too long for sockets."""
+    wanted = Path(data).absolute() / "ray"
+    home = wanted if len(str(wanted)) + 9 <= LONGEST_FOLDER else Path(tempfile.gettempdir())
+    return Path(tempfile.mkdtemp(prefix="r", dir=_made(home)))
+
+
+def importable(network: Any) -> bool:
+    """Whether another process can import a network's class; one that stands in a definition file cannot."""
+    module = str(getattr(network, "path", "") or f"{network.__module__}.x").rpartition(".")[0]
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _made(folder: str | Path) -> Path:
+    path = Path(folder).absolute()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _outcome(result: Any) -> tuple[Candidate, float, int]:
+    candidate = result.config["candidate"]
+    if result.error is not None or not result.metrics:
+        return candidate, float("nan"), 0
+    return candidate, float(result.metrics.get("loss", float("nan"))), int(result.metrics.get("epoch", 0))

@@ -1,0 +1,58 @@
+"""Every knob of the train service, from `TWINSTREAM_TRAIN_<NAME>`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from twinstream.errors import SettingsError
+
+PREFIX = "TWINSTREAM_TRAIN_"
+
+
+class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How candidates are searched and when a new model is worth making."""
+
+    tuner: Literal["auto", "ray", "in-process"] = "auto"
+    """"auto": Ray Tune, unless the search is small (see `small_rows` and `small_candidates`)."""
+    candidates: int = 6
+    """Configurations that a search tries."""
+    search_rows: int = 40_000
+    """Most training rows that a search looks at; the final fit takes all. The share is a metric of the model."""
+    search_epochs: int = 4
+    """Passes over the searched rows that the best candidates get; ASHA stops the others after 1 or 2."""
+    small_rows: int = 20_000
+    """Up to so many training rows a search runs in this process: starting Ray would take longer than the search."""
+    small_candidates: int = 2
+    """Up to so many candidates a search runs in this process, whatever the rows."""
+    parallel: int = 2
+    """Trials that run at once, each with one thread."""
+    max_epochs: int = 8
+    """Passes of the final fit; early stopping may end it before."""
+    patience: int = 3
+    """Passes without a better validation loss that end the final fit."""
+    batch_size: int = 1024
+    """Rows of one optimizer step."""
+    threads: int = 1
+    """Threads of one PyTorch operation in the final fit; small matrices gain nothing from more."""
+    seed: int = 1
+    """Makes candidates, initial weights and the order of rows reproducible."""
+    min_growth: float = 0.0
+    """Share by which a training set must have grown since the last trained one; 0 trains on every new one."""
+    tolerance: float = 0.0
+    """How much worse (as a share of its loss) a new model may be than the promoted one on the same test rows."""
+    nice: int = 10
+    """Added to the scheduling niceness while training, so that what answers requests goes first."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> TrainSettings:
+        """Settings from environment variables; raises SettingsError naming the one that is wrong."""
+        env = os.environ if env is None else env
+        given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "") != ""}
+        try:
+            return msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{PREFIX}...: {error}") from error

@@ -1,0 +1,191 @@
+"""One network trained on one table, to be read from top to bottom. Knows no search, no topic, no bucket."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+
+from train_svc import scores
+from twinstream.errors import MeshError
+from twinstream.features.arrays import codes, from_table, numbers, vocabularies
+from twinstream.features.inputs import InputNames, Inputs
+from twinstream.nn.files import BINARY
+from twinstream.nn.tabular import TabularNetwork
+
+LABEL, AT = "label", "_at_us"
+LOSSES: dict[str, Callable[[], nn.Module]] = {
+    BINARY: nn.BCEWithLogitsLoss, "mean_squared_error": nn.MSELoss, "mean_absolute_error": nn.L1Loss}
+TRAIN_SHARE, VALIDATION_SHARE = 0.70, 0.15
+SCORING_ROWS = 8192
+
+
+class TrainingImpossibleError(MeshError, ValueError):
+    """A training set from which nothing can be learned."""
+
+
+class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How one network is trained; `arguments` go to the network's class."""
+
+    learning_rate: float = 2e-3
+    """Peak of the one-cycle schedule."""
+    weight_decay: float = 1e-2
+    batch_size: int = 1024
+    max_epochs: int = 12
+    """Passes over the training rows; the schedule is laid out for all of them."""
+    patience: int = 3
+    """Passes without a better validation loss after which training stops."""
+    loss: str = BINARY
+    seed: int = 1
+    threads: int = 0
+    """Threads of one PyTorch operation; 0 leaves them as they are."""
+    arguments: dict[str, Any] = {}
+
+    def changed(self, candidate: Mapping[str, Any]) -> TrainingConfig:
+        """The config with a search's choice: names of these settings change them, all others go to the network."""
+        known = set(self.__struct_fields__) - {"arguments"}
+        own = {name: value for name, value in candidate.items() if name in known}
+        return msgspec.structs.replace(self, **own, arguments={**self.arguments, **{n: v for n, v in candidate.items() if n not in known}})
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """Rows as tensors: float64[n, N], int64[n, C], float64[n, S, K], and labels float32[n]."""
+
+    numeric: Tensor
+    categorical: Tensor
+    sequences: Tensor
+    label: Tensor
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, which: Any) -> Rows:
+        """The rows of an index tensor or slice."""
+        return Rows(self.numeric[which], self.categorical[which], self.sequences[which], self.label[which])
+
+
+class Split(msgspec.Struct, frozen=True):
+    """Rows by time: train, then validation, then test."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+OnEpoch = Callable[[int, float], bool]
+"""Called after each pass with its number and validation loss; True stops training."""
+
+
+def fit(
+    table: pa.Table, inputs: InputNames, statistics: Mapping[str, Any], config: TrainingConfig | None = None, *,
+    network_class: Callable[..., Any] = TabularNetwork, on_epoch: OnEpoch | None = None,
+) -> tuple[nn.Module, dict[str, float]]:
+    """Trains on the first 70 % by time, stops early by the next 15 %, and scores the rest.
+
+    Returns the network in evaluation mode and its metrics: test ones by their plain name (`auc`), others as `validation_auc`.
+    Take a subset of the inputs to train a variant: `fit(table, Inputs.of(model.inputs).request_only(), statistics)`.
+    """
+    split = split_of(table, Inputs.of(inputs), statistics)
+    return fit_split(split, Inputs.of(inputs), statistics, config or TrainingConfig(), network_class=network_class, on_epoch=on_epoch)
+
+
+def fit_split(
+    split: Split, inputs: Inputs, statistics: Mapping[str, Any], config: TrainingConfig, *,
+    network_class: Callable[..., Any] = TabularNetwork, on_epoch: OnEpoch | None = None,
+) -> tuple[nn.Module, dict[str, float]]:
+    """As `fit`, on rows that were split already."""
+    check(split, config)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    network: nn.Module = network_class(inputs, statistics, **config.arguments)
+    loss_of = LOSSES[config.loss]()
+    steps = math.ceil(len(split.train) / config.batch_size)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=steps * config.max_epochs)
+    best_loss, best_state, best_epoch, epoch = math.inf, copy.deepcopy(network.state_dict()), 0, 0
+    for epoch in range(1, config.max_epochs + 1):
+        network.train()
+        for batch in torch.randperm(len(split.train)).split(config.batch_size):
+            rows = split.train.take(batch)
+            optimizer.zero_grad(set_to_none=True)
+            loss = loss_of(network(rows.numeric, rows.categorical, rows.sequences), rows.label)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+        validation_loss = float(loss_of(outputs(network, split.validation), split.validation.label))
+        if validation_loss < best_loss:
+            best_loss, best_state, best_epoch = validation_loss, copy.deepcopy(network.state_dict()), epoch
+        if (on_epoch is not None and on_epoch(epoch, validation_loss)) or epoch - best_epoch >= config.patience:
+            break
+    network.load_state_dict(best_state)
+    counts = {"train_rows": float(len(split.train)), "epochs": float(epoch), "best_epoch": float(best_epoch)}
+    return network.eval(), {**metrics(network, split, config.loss), **counts}
+
+
+def split_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> Split:
+    """The table's rows, which are ordered by time, as train, validation and test; the statistics' bounds in time win over shares."""
+    rows = rows_of(table, inputs, statistics)
+    first, second = bounds(table, statistics)
+    return Split(rows.take(slice(0, first)), rows.take(slice(first, second)), rows.take(slice(second, None)))
+
+
+def bounds(table: pa.Table, statistics: Mapping[str, Any]) -> tuple[int, int]:
+    """Index of the first validation row and of the first test row. Rows at `train_until_us` belong to training."""
+    n = table.num_rows
+    given = statistics.get("split") or {}
+    if AT not in table.column_names or "train_until_us" not in given:
+        return int(n * TRAIN_SHARE), int(n * (TRAIN_SHARE + VALIDATION_SHARE))
+    at = table.column(AT).to_numpy()
+    first, second = np.searchsorted(at, [given["train_until_us"], given["validation_until_us"]], side="right")
+    return int(first), int(second)
+
+
+def rows_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> Rows:
+    """All rows of a table as tensors."""
+    features = from_table(table, inputs)
+    categorical = codes(features.texts, vocabularies(inputs, statistics), len(features))
+    label = numbers(table.column(LABEL)).astype(np.float32)
+    return Rows(torch.from_numpy(features.numeric), torch.from_numpy(categorical), torch.from_numpy(features.sequences), torch.from_numpy(label))
+
+
+def check(split: Split, config: TrainingConfig) -> None:
+    """Raises TrainingImpossibleError when a part is empty, or a part of a binary question has one answer only."""
+    for name in ("train", "validation", "test"):
+        label = getattr(split, name).label
+        if len(label) == 0:
+            raise TrainingImpossibleError(f"the {name} part of the training set is empty: more labelled rows are needed")
+        if bool(torch.isnan(label).any()):
+            raise TrainingImpossibleError(f"the {name} part of the training set has rows without a label")
+        if config.loss == BINARY and bool((label == label[0]).all()):
+            raise TrainingImpossibleError(f"all {len(label)} labels of the {name} part are {float(label[0]):g}: more rows are needed")
+
+
+def outputs(network: nn.Module, rows: Rows) -> Tensor:
+    """float32[n] of the network in evaluation mode."""
+    network.eval()
+    with torch.inference_mode():
+        parts = (rows.take(slice(at, at + SCORING_ROWS)) for at in range(0, len(rows), SCORING_ROWS))
+        return torch.cat([network(part.numeric, part.categorical, part.sequences) for part in parts])
+
+
+def scored(network: nn.Module, rows: Rows, loss: str) -> dict[str, float]:
+    """Scores of a network on rows."""
+    given = outputs(network, rows).double()
+    if loss == BINARY:
+        return scores.binary(rows.label.numpy(), torch.sigmoid(given).numpy())
+    return scores.numeric(rows.label.numpy(), given.numpy())
+
+
+def metrics(network: nn.Module, split: Split, loss: str) -> dict[str, float]:
+    """Test scores by plain name, validation scores with their prefix."""
+    validation = scored(network, split.validation, loss)
+    return {**scored(network, split.test, loss), **{f"validation_{name}": value for name, value in validation.items()}}

@@ -1,0 +1,51 @@
+"""What a prediction remembers of its features: values by name, and a digest over canonical bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from typing import Any
+
+import numpy as np
+
+from twinstream.features.arrays import Features
+from twinstream.features.inputs import Inputs
+
+_LENGTH = struct.Struct("<i")
+_NULL = _LENGTH.pack(-1)
+
+
+def values(features: Features, row: int, inputs: Inputs) -> dict[str, Any]:
+    """Input name -> number, text, list of numbers, or None where null."""
+    named: dict[str, Any] = {name: _plain(x) for name, x in zip(inputs.numeric, features.numeric[row].tolist(), strict=True)}
+    named.update((name, texts[row]) for name, texts in zip(inputs.categorical, features.texts, strict=True))
+    for i, (name, length) in enumerate(inputs.sequences):
+        named[name] = [_plain(x) for x in features.sequences[row, i, :length].tolist()]
+    return named
+
+
+def digest(features: Features, row: int, inputs: Inputs) -> str:
+    """Hex sha256 over a row in the order of the inputs.
+
+    Numbers and steps of sequences are little-endian float64 with one NaN for null; a text is its UTF-8 length (int32, -1: null) and bytes.
+    """
+    parts = [_float_bytes(features.numeric[row])]
+    parts += [_text_bytes(texts[row]) for texts in features.texts]
+    parts += [_float_bytes(features.sequences[row, i, :length]) for i, (_, length) in enumerate(inputs.sequences)]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def _float_bytes(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> bytes:
+    return np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes()
+
+
+def _text_bytes(text: str | None) -> bytes:
+    if text is None:
+        return _NULL
+    data = text.encode()
+    return _LENGTH.pack(len(data)) + data
+
+
+def _plain(number: float) -> float | None:
+    return None if math.isnan(number) else number
