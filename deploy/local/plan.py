@@ -123,7 +123,7 @@ def _steps(settings: MeshSettings, env: dict[str, str], engines: set[str], *, wi
 
 
 def run_to_end(arguments: list[str], env: dict[str, str], stopping: threading.Event) -> None:
-    """Run Python with these arguments; raises SettingsError for exit status 2, MeshError for others, with what it said."""
+    """Run Python with these arguments; raises SettingsError for exit status 2, MeshError for others, with its last line."""
     command = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), sys.executable, *arguments]
     with subprocess.Popen(command, env={**os.environ, **env}, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
@@ -131,4 +131,5 @@ def run_to_end(arguments: list[str], env: dict[str, str], stopping: threading.Ev
                 process.terminate()
         said = process.stderr.read().strip() if process.stderr else ""
     if process.returncode and not stopping.is_set():
-        raise (SettingsError if process.returncode == 2 else MeshError)(said or f"{arguments} ended with {process.returncode}")
+        raise (SettingsError if process.returncode == 2 else MeshError)(
+            said.splitlines()[-1] if said else f"{arguments} ended with {process.returncode}")

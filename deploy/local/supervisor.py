@@ -1,6 +1,7 @@
 """Runs a Plan: starts what is due, starts again what ended, records the state, and stops all in order.
 
 As a process: `python -m deploy.local.supervisor DATA PIPELINE`; SIGTERM or SIGINT stops everything it started.
+TWINSTREAM_SERVICES names the services to run, comma separated (`speed@2`: a second worker); default: each once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import IO
 import structlog
 
 from deploy.local import plan as plans
+from deploy.local import services
 from deploy.local import state as states
 from deploy.local.child import Child
 from deploy.local.plan import Plan, Step
@@ -187,7 +189,8 @@ def main(data: str, pipeline: str) -> int:
     """Run the mesh of this data folder until a signal comes."""
     configure("supervisor")
     try:
-        supervisor = Supervisor(plans.make(Path(data), pipeline, env=dict(os.environ), usual_ports=True))
+        names = [name for name in os.environ.get("TWINSTREAM_SERVICES", ",".join(services.ALL)).split(",") if name]
+        supervisor = Supervisor(plans.make(Path(data), pipeline, names, env=dict(os.environ), usual_ports=True))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: supervisor.stop())
         supervisor.run()

@@ -27,8 +27,8 @@ class Heartbeat:
     """Writes the file `DATA/run/<name>.json` of the process `name`; call `beat` about once a second."""
 
     def __init__(self, settings: MeshSettings, name: str, clock: Clock | None = None) -> None:
-        self._path = settings.run_folder() / f"{name}.json"
-        self._name = name
+        self._name = f"{name}@{settings.instance}" if settings.instance else name
+        self._path = settings.run_folder() / f"{self._name}.json"
         self._clock = clock or WallClock()
 
     def beat(self, ready: bool, lag: int | None = None, detail: dict[str, object] | None = None) -> None:  # noqa: FBT001

@@ -53,6 +53,8 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     """S3 key; "" leaves it to the standard credential chain."""
     secret_key: str = ""
     region: str = "us-east-1"
+    instance: str = ""
+    """Which of several workers of one service this process is; "" for the first."""
     external: bool = False
     """True: Kafka, S3 and Hive run elsewhere and none is started here."""
 
@@ -79,9 +81,9 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
         return folder
 
     def kafka_client(self, **more: object) -> dict[str, object]:
-        """Options of a librdkafka client: bootstrap, `kafka_options`, and `more` with '_' for '.'."""
+        """Options of a librdkafka client: bootstrap, `kafka_options`, and `more` with '_' for '.' (but `log_level`, `*_cb`)."""
         options = dict(pair.split("=", 1) for pair in self.kafka_options.split(";") if "=" in pair)
-        return {"bootstrap.servers": self.kafka, **options, **{k.replace("_", "."): v for k, v in more.items()}}
+        return {"bootstrap.servers": self.kafka, **options, **{_librdkafka(k): v for k, v in more.items()}}
 
 
 ENVIRONMENT: dict[str, str] = {
@@ -107,8 +109,13 @@ ENVIRONMENT: dict[str, str] = {
     "access_key": "AWS_ACCESS_KEY_ID",
     "secret_key": "AWS_SECRET_ACCESS_KEY",
     "region": "AWS_REGION",
+    "instance": "TWINSTREAM_INSTANCE",
     "external": "TWINSTREAM_EXTERNAL",
 }
+
+
+def _librdkafka(name: str) -> str:
+    return name if name == "log_level" or name.endswith("_cb") else name.replace("_", ".")
 
 
 def _text(value: object) -> str:
