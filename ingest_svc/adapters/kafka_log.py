@@ -16,6 +16,9 @@ from schemas.topics import records_accepted
 from twinstream.errors import PublishError
 from twinstream.mesh.settings import MeshSettings
 
+_ERRORS = 3
+"""Of syslog: librdkafka warns of every gapless producer that the option is young."""
+
 
 class KafkaLog:
     """A message never times out here: one that did, while the next went through, would be a hole that covers records."""
@@ -25,11 +28,11 @@ class KafkaLog:
         self._confirm_s = confirm_s
         self._confirmed: list[Confirmed] = []
         self._failed: list[str] = []
-        self._producer = Producer(settings.kafka_client(
+        self._producer = Producer({"log_level": _ERRORS, **settings.kafka_client(
             acks="all", enable_idempotence=True, enable_gapless_guarantee=True, message_timeout_ms=0, linger_ms=1,
             message_max_bytes=8_000_000, batch_size=8_000_000, compression_type="lz4", reconnect_backoff_max_ms=500,
             queue_buffering_max_kbytes=262_144,
-        ))
+        )})
 
     def send(self, place: Place, message: LogMessage) -> None:
         """Hand one message to librdkafka."""

@@ -34,13 +34,13 @@ class KafkaRaw:
         self._replay = settings.clock == "replay"
         self._fresh: dict[Place, int] = {}
         self.assigned = False
-        self._consumer = Consumer(settings.kafka_client(
+        self._consumer = Consumer({"error_cb": _note, **settings.kafka_client(
             group_id=group, group_instance_id=instance, session_timeout_ms=knobs.session_ms,
             heartbeat_interval_ms=max(500, knobs.session_ms // 3), partition_assignment_strategy="cooperative-sticky",
             enable_auto_commit=False, enable_auto_offset_store=False, auto_offset_reset="error", fetch_wait_max_ms=10,
             fetch_message_max_bytes=8_388_608, queued_max_messages_kbytes=131_072, reconnect_backoff_max_ms=500,
-            topic_metadata_refresh_interval_ms=10_000, isolation_level="read_committed", error_cb=_note,
-        ))
+            topic_metadata_refresh_interval_ms=10_000, isolation_level="read_committed",
+        )})
         self._consumer.subscribe(list(self._places), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
 
     def poll(self) -> Iterator[tuple[Place, Raws]]:

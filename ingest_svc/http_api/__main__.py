@@ -1,0 +1,62 @@
+"""Starts ingest over HTTP: `python -m ingest_svc.http_api`. Granian serves from one worker process; this one beats for it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import urllib.error
+import urllib.request
+
+from granian.constants import Interfaces
+from granian.server import Server
+
+from ingest_svc.settings import IngestSettings
+from twinstream.errors import MeshError
+from twinstream.mesh import log, pipeline_file, topics_admin
+from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.settings import MeshSettings
+
+BEAT_EVERY_S = 1.0
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; 1 for a mistake of the user, with one line that says what."""
+    logger = log.configure("ingest-http")
+    try:
+        settings, knobs = MeshSettings.from_env(), IngestSettings.from_env()
+        topics_admin.ensure(settings, pipeline_file.load(settings.pipeline))
+    except MeshError as error:
+        logger.error("stopped", reason=str(error))  # noqa: TRY400  (a mistake of the user: no stack trace)
+        return 1
+    stopping = threading.Event()
+    beats = threading.Thread(target=_beat, args=(settings, stopping), name="heartbeat", daemon=True)
+    beats.start()
+    logger.info("started", address=f"{settings.http_host}:{settings.ingest_port}")
+    Server(
+        "ingest_svc.http_api.wsgi:make", factory=True, address=settings.http_host, port=settings.ingest_port, interface=Interfaces.WSGI,
+        workers=1, blocking_threads=knobs.http_threads, backlog=1024, log_enabled=False, websockets=False, workers_kill_timeout=3,
+    ).serve()
+    stopping.set()
+    beats.join(2.0)
+    logger.info("ended")
+    return 0
+
+
+def _beat(settings: MeshSettings, stopping: threading.Event) -> None:
+    """Say once a second whether requests are served."""
+    heartbeat = Heartbeat(settings, "ingest-http")
+    while not stopping.wait(BEAT_EVERY_S):
+        heartbeat.beat(_ready(f"http://{settings.http_host}:{settings.ingest_port}/readyz"))
+    heartbeat.beat(False)
+
+
+def _ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=3.0) as answer:  # noqa: S310  (our own address)
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""The routes of ingest over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from ingest_svc.http_api.bodies import BodyError, records_in
+from ingest_svc.http_api.sending import Gate, Raw, send_records
+from ingest_svc.ports import Events, Meter
+from schemas.events import DataArrived
+from twinstream.errors import PublishError
+from twinstream.mesh.clock import Clock
+
+_log = structlog.get_logger()
+_arrival = msgspec.json.Decoder(DataArrived)
+
+
+class RawTopics(Raw, Protocol):
+    """The raw topics, and whether a broker answers."""
+
+    def reachable(self, timeout_s: float = 2.0) -> bool: ...
+
+
+class Api(msgspec.Struct, frozen=True):
+    """What the routes need."""
+
+    gates: Mapping[str, Gate]
+    raw: RawTopics
+    events: Events
+    meter: Meter
+    clock: Clock
+    body_bytes: int
+
+
+def make_app(api: Api) -> Flask:
+    """The WSGI application."""
+    app = Flask("ingest")
+    app.config["MAX_CONTENT_LENGTH"] = api.body_bytes
+    app.add_url_rule("/v1/records/<source>", "records", lambda source: _records(api, source), methods=["POST"])
+    app.add_url_rule("/v1/data-arrived", "data_arrived", lambda: _data_arrived(api), methods=["POST"])
+    app.add_url_rule("/livez", "livez", lambda: _answer({"status": "ok"}))
+    app.add_url_rule("/readyz", "readyz", lambda: _ready(api))
+    app.register_error_handler(HTTPException, lambda error: _error(error.description or error.name, error.code or 500))
+    app.register_error_handler(PublishError, lambda error: _error(str(error), 503))
+    app.register_error_handler(Exception, _failed)
+    return app
+
+
+def _records(api: Api, source: str) -> Response:
+    """200 when all records were taken, 207 when some were, 400 when none was."""
+    if source not in api.gates:
+        return _error(f"source {source!r} is not in the definition; it has {', '.join(sorted(api.gates))}", 404)
+    started = api.clock.now_us()
+    try:
+        values = records_in(request.get_data(cache=False))
+    except BodyError as error:
+        return _error(str(error), 400)
+    receipt = send_records(api.gates, source, values, api.raw)
+    api.meter.count("ingest_http_records_total", receipt.accepted, source=source)
+    api.meter.count("ingest_http_rejected_total", len(receipt.rejected), source=source)
+    api.meter.observe("ingest_http_request_ms", (api.clock.now_us() - started) / 1000, "ms", source=source)
+    return _answer(receipt, 200 if not receipt.rejected else 207 if receipt.accepted else 400)
+
+
+def _data_arrived(api: Api) -> Response:
+    """202: Kafka has the event; the files are checked after the answer."""
+    try:
+        event = _arrival.decode(request.get_data(cache=False))
+    except msgspec.DecodeError as error:
+        return _error(f"no DataArrived event: {error}", 400)
+    if event.source not in api.gates:
+        return _error(f"source {event.source!r} is not in the definition; it has {', '.join(sorted(api.gates))}", 404)
+    if not event.files:
+        return _error("`files` is empty: name at least one", 400)
+    event = event if event.arrived_at_us else msgspec.structs.replace(event, arrived_at_us=api.clock.now_us())
+    api.events.publish(event, event.source)
+    return _answer({"accepted": len(event.files)}, 202)
+
+
+def _ready(api: Api) -> Response:
+    return _answer({"status": "ready"}) if api.raw.reachable() else _error("Kafka does not answer", 503)
+
+
+def _failed(error: Exception) -> Response:
+    """The one catch-all: logged with its cause, answered without it."""
+    _log.error("request_failed", path=request.path, exc_info=error)
+    return _error("the request failed; the log of ingest-http says why", 500)
+
+
+def _error(text: str, status: int) -> Response:
+    return _answer({"error": text}, status)
+
+
+def _answer(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, mimetype="application/json")

@@ -1,0 +1,57 @@
+"""Checks records and hands the good ones to Kafka; pure but for the `Raw` port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import pyarrow as pa
+
+from ingest_svc.validation import Screen, Screened
+from twinstream.algebra import keys
+from twinstream.define.source import Source
+
+
+class Raw(Protocol):
+    """The raw topics."""
+
+    def send(self, source: str, records: Sequence[tuple[bytes | None, bytes]]) -> dict[int, int]:
+        """Send (key, value) pairs; when Kafka has all of them, return the highest offset by partition. Raises PublishError."""
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """One record that was not taken, and why."""
+
+    index: int
+    reason: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of a request. `position`: for each partition the raw offset that holds all of these records when it is reached."""
+
+    accepted: int
+    rejected: list[Rejected]
+    position: dict[int, int]
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """One source: its definition and its checks."""
+
+    source: Source
+    screen: Screen
+
+
+def send_records(gates: Mapping[str, Gate], source: str, values: Sequence[bytes], raw: Raw) -> Receipt:
+    """Send the good records; the others are told one by one. Raises KeyError for a source that is not defined."""
+    gate = gates[source]
+    screened = gate.screen.screen(values)
+    pairs = list(zip(_keys(gate.source, screened), [values[i] for i in screened.index.tolist()], strict=True))
+    position = raw.send(source, pairs) if pairs else {}
+    return Receipt(len(pairs), [Rejected(i, reason) for i, reason in screened.rejected], position)
+
+
+def _keys(source: Source, screened: Screened) -> list[bytes | None]:
+    """Kafka key of each record: the bytes of the source's key, so that views by it find partition and key together."""
+    column: pa.Array = screened.batch.column(source.key)
+    return [keys.encode((value,)) for value in column.to_pylist()]
