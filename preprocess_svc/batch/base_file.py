@@ -61,4 +61,5 @@ def read_base(store: ObjectStore, file: FileRef, path: Path) -> Iterator[StateBa
             f"{file.uri} has SHA-256 {found}, but {file.sha256} was published: restore the object, or delete the epoch's events to fold again")
     with pa_parquet.ParquetFile(path) as parquet:
         for batch in parquet.iter_batches(GROUP_ROWS):
-            yield StateBatch.of(batch["key"].to_pylist(), batch["blob"].to_pylist())
+            if batch.num_rows:
+                yield StateBatch.of(batch["key"].to_pylist(), batch["blob"].to_pylist())

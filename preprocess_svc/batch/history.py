@@ -6,6 +6,7 @@ Every attempt writes to a path of its own; the table's partition then points to 
 from __future__ import annotations
 
 import uuid
+from typing import NamedTuple
 
 from pyspark.sql import DataFrame, Observation, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
@@ -20,11 +21,12 @@ FEW_ROWS = 500_000
 """So many new rows are sent to every task, rather than shuffling the whole history."""
 
 
-class Landed:
+class Landed(NamedTuple):
     """What an epoch added to one table: `rows`, the latest time at which one became known (0: no row), and where it lies."""
 
-    def __init__(self, rows: int, known_max_us: int, path: str) -> None:
-        self.rows, self.known_max_us, self.path = rows, known_max_us, path
+    rows: int
+    known_max_us: int
+    path: str
 
 
 class History:

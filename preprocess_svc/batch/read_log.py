@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  (its customary name)
 
 from preprocess_svc.batch.settings import BatchSettings, pairs
-from preprocess_svc.batch.rows import KNOWN, POSITION, row_schema, spark_schema
+from preprocess_svc.batch.rows import KNOWN, POSITION, one_batch, row_schema, spark_schema
 from schemas import packs
 from schemas.events import Cut
 from schemas.topics import records_accepted
@@ -110,5 +110,4 @@ def positioned(pack: pa.RecordBatch, counts: np.ndarray, position: np.ndarray, s
 
 def joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
     """Many small batches as one."""
-    columns = pa.Table.from_batches(batches, schema).combine_chunks().to_batches()
-    return columns[0] if columns else pa.RecordBatch.from_pylist([], schema=schema)
+    return one_batch(pa.Table.from_batches(batches, schema))

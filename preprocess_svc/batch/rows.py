@@ -28,3 +28,9 @@ def ddl(schema: pa.Schema) -> str:
 
 def _spark_type(kind: pa.DataType) -> str:
     return f"array<{_spark_type(kind.value_type)}>" if pa.types.is_list(kind) else _SPARK[str(kind)]
+
+
+def one_batch(table: pa.Table) -> pa.RecordBatch:
+    """A table as one batch, also when it has no rows."""
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)

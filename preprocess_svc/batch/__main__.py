@@ -1,0 +1,104 @@
+"""Starts the batch layer: settings, Spark, then the loop until a signal or an error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from preprocess_svc.batch import session, warmup
+from preprocess_svc.batch.engine import Engine
+from preprocess_svc.batch.epochs import Plan
+from preprocess_svc.batch.service import Batch
+from preprocess_svc.batch.settings import BatchSettings
+from twinstream.define import Pipeline
+from twinstream.errors import MeshError
+from twinstream.mesh import log, pipeline_file
+from twinstream.mesh.clock import WallClock
+from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.settings import MeshSettings
+
+BEAT_S = 1.0
+END_BOUND_S = 3.0
+
+
+def plan_of(mesh: MeshSettings, pipeline: Pipeline) -> Plan:
+    """What the state machine needs to know."""
+    return Plan(
+        sources=tuple(s.name for s in pipeline.sources), views=tuple(v.name for v in pipeline.views),
+        models=tuple(m.name for m in pipeline.models), digest=pipeline.digest, partitions=mesh.partitions,
+        seal_every_us=round(mesh.seal_every_s * 1e6), seal_after_files=mesh.seal_after_files,
+    )  # fmt: skip
+
+
+class Pulse:
+    """Beats in a thread of its own: a step of Spark takes longer than the supervisor's patience."""
+
+    def __init__(self, mesh: MeshSettings, stopping: threading.Event) -> None:
+        self._heart, self._stopping = Heartbeat(mesh, "batch"), stopping
+        self.ready = False
+        self.state: Callable[[], dict[str, object]] = lambda: {"doing": "starting Spark"}
+        threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self._heart.beat(self.ready, None, self.state())
+            if self._stopping.wait(BEAT_S):
+                return
+
+
+def run(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, stopping: threading.Event, logger: Any) -> None:
+    """Everything real, wired; returns once `stopping` is set."""
+    pulse, clock = Pulse(mesh, stopping), WallClock()
+    spark = session.create(mesh, knobs)
+    metrics = Metrics(mesh, "batch")
+    engine = Engine(spark, mesh, knobs, pipeline, clock, metrics)
+    warmup.run(spark, pipeline)
+    batch = Batch(plan_of(mesh, pipeline), engine, clock)
+    pulse.state = lambda: {"doing": batch.doing, "epoch": batch.seen.newest, "files": len(batch.seen.files)}
+    pulse.ready = True
+    logger.info("started", spark=spark.version, master=mesh.spark_master)
+    try:
+        batch.run(stopping)
+    finally:
+        engine.close()
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; 1 for a mistake of the user or a broken engine, with one line that says what."""
+    logger = log.configure("batch")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _end(stopping))
+    try:
+        mesh, knobs = MeshSettings.from_env(), BatchSettings.from_env()
+        run(mesh, knobs, pipeline_file.load(mesh.pipeline), stopping, logger)
+    except MeshError as error:
+        logger.error("stopped", reason=str(error))  # noqa: TRY400  (a mistake of the user: no stack trace)
+        return 1
+    except Exception:
+        if stopping.is_set():
+            return 0
+        logger.exception("failed")
+        return 1
+    logger.info("ended")
+    return 0
+
+
+def _end(stopping: threading.Event) -> None:
+    """End at the next step; a step of Spark that takes longer is broken off, which is safe, as it is done again."""
+    stopping.set()
+    timer = threading.Timer(END_BOUND_S, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # the JVM ends with this process; waiting for its own farewell takes seconds

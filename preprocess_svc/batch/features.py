@@ -1,0 +1,52 @@
+"""What one view would have answered at each question: a sweep over the events of some keys, in the order in which they became known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from preprocess_svc.batch.outcomes import AT, ROW
+from preprocess_svc.batch.rows import KNOWN, POSITION, one_batch
+from twinstream.algebra.pit import Events, Spine, point_in_time
+from twinstream.algebra.plan import ViewPlan
+from twinstream.define import View
+from twinstream.define.records import key_text
+
+FEATURES = f"part int, {ROW} bigint, view int, answers binary"
+_SCHEMA = pa.schema([("part", pa.int32()), (ROW, pa.int64()), ("view", pa.int32()), ("answers", pa.binary())])
+
+
+class ViewFeatures:
+    """Runs in Spark's Python workers, on all questions and all events of some keys of view number `number`.
+
+    An answer is the float64 numbers of the view's outputs, as bytes; NaN is null.
+    """
+
+    def __init__(self, view: View, number: int, bounds: list[int]) -> None:
+        self._view, self._number, self._bounds = view, number, np.array(bounds, np.int64)
+
+    def __call__(self, asked: pa.Table, events: pa.Table) -> pa.Table:
+        asked, view = asked.combine_chunks(), self._view
+        at = asked[AT].to_numpy()
+        known = Events(one_batch(events), events[POSITION].to_numpy(), events[KNOWN].to_numpy())
+        key = key_text(one_batch(asked), view.by).cast(pa.binary())
+        answers = point_in_time(ViewPlan(view), known, Spine(key, at))
+        part = np.searchsorted(self._bounds, at, side="right").astype(np.int32)
+        columns = [pa.array(part), asked[ROW], pa.array(np.full(len(at), self._number, np.int32)), _bytes(answers)]
+        return pa.Table.from_arrays(columns, schema=_SCHEMA)
+
+
+def _bytes(answers: np.ndarray) -> pa.Array:
+    """Each row's numbers as one binary value, without copying."""
+    data = np.ascontiguousarray(answers)
+    offsets = np.arange(len(data) + 1, dtype=np.int32) * np.int32(8 * data.shape[1])
+    return pa.Array.from_buffers(pa.binary(), len(data), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
+def numbers(answers: pa.Array, width: int) -> np.ndarray:
+    """The inverse of `_bytes`: float64 [rows, width]."""
+    _, offsets, data = answers.buffers()
+    if not len(answers):
+        return np.zeros((0, width))
+    start = np.frombuffer(offsets, np.int32, 1, 4 * answers.offset)[0]
+    return np.frombuffer(data, np.float64, len(answers) * width, int(start)).reshape(-1, width)

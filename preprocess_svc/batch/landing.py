@@ -1,0 +1,102 @@
+"""Lands an epoch: reads files and logs between two cuts, appends to the history, folds the batch views, and says what is to be published."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import structlog
+from pyspark.sql import DataFrame, SparkSession
+
+from preprocess_svc.batch import read_files, read_log
+from preprocess_svc.batch.epochs import Cuts, Land, Seen
+from preprocess_svc.batch.fold_views import Fold, fold
+from preprocess_svc.batch.history import History, Landed
+from preprocess_svc.batch.pruning import complete_since
+from preprocess_svc.batch.settings import BatchSettings
+from schemas.events import Cut, ViewPublished
+from schemas.topics import base_prefix
+from twinstream.algebra.plan import ViewPlan
+from twinstream.define import Pipeline, Source, View
+from twinstream.mesh.clock import Clock
+from twinstream.mesh.settings import MeshSettings
+
+_log = structlog.get_logger()
+SOURCES_AT_ONCE = 4
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """One source's part of an epoch, in the history."""
+
+    landed: Landed
+    cut: dict[int, Cut]
+
+
+class Landing:
+    """Does a `Land` step. `observe(phase, seconds)` is told how long each phase took."""
+
+    def __init__(
+        self, spark: SparkSession, mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, history: History, clock: Clock,
+        observe: Callable[[str, float], None],
+    ) -> None:  # fmt: skip
+        self._spark, self._mesh, self._knobs, self._pipeline = spark, mesh, knobs, pipeline
+        self._history, self._clock, self._observe = history, clock, observe
+
+    def land(self, step: Land, seen: Seen) -> list[ViewPublished]:
+        """The manifests of the step's views; nothing is published yet, and doing it again gives the same states."""
+        files_to = len(seen.files) if step.files_to is None else step.files_to
+        started = time.monotonic()
+        appended = self._append_all(step, seen, files_to)
+        self._observe("history", time.monotonic() - started)
+        as_of = max(step.as_of_us, *(a.landed.known_max_us for a in appended.values()))
+        started = time.monotonic()
+        manifests = self._fold(step, seen, {name: a.landed for name, a in appended.items()}, as_of)
+        self._observe("fold", time.monotonic() - started)
+        cuts = {name: a.cut for name, a in appended.items()}
+        return [self._manifest(step, view, files, cuts, as_of, files_to) for view, files in manifests]
+
+    def _append_all(self, step: Land, seen: Seen, files_to: int) -> dict[str, Appended]:
+        """All sources at the same time: their jobs are small, and most of a small job is waiting."""
+        with ThreadPoolExecutor(SOURCES_AT_ONCE, thread_name_prefix="append") as pool:
+            sources = self._pipeline.sources
+            return dict(zip((s.name for s in sources), pool.map(lambda s: self._append(step, seen, files_to, s), sources), strict=True))
+
+    def _append(self, step: Land, seen: Seen, files_to: int, source: Source) -> Appended:
+        numbered = [read_files.NumberedFile(n, seen.files[n]) for n in range(step.files_from, files_to) if seen.files[n].source == source.name]
+        keys = [view.by for view in self._pipeline.views_of(source.name)]
+        files = read_files.read(self._spark, self._mesh, source, keys, numbered)
+        log, cut = read_log.read(self._spark, self._mesh, self._knobs, source, step.after[source.name], step.cut[source.name])
+        landed = self._history.append(source, step.epoch, files, log)
+        _log.info("history_appended", source=source.name, epoch=step.epoch, rows=landed.rows, files=len(numbered))
+        return Appended(landed=landed, cut=cut())
+
+    def _fold(self, step: Land, seen: Seen, landed: dict[str, Landed], as_of: int) -> list[tuple[View, list]]:
+        views = [self._pipeline.view(name) for name in step.views]
+        folds = [self._one_fold(step, seen, view, as_of) for view in views]
+        rows = {source.name: self._new_rows(step, folds, source, landed[source.name]) for source in self._pipeline.sources}
+        files = fold(self._spark, self._mesh, folds, rows)
+        return [(view, files[view.name]) for view in views]
+
+    def _one_fold(self, step: Land, seen: Seen, view: View, as_of: int) -> Fold:
+        """On the base before, if it was folded under this very definition; else on nothing, from the whole history."""
+        before = seen.published.get((view.name, step.epoch - 1))
+        usable = before is not None and before.definition_digest == self._pipeline.digest
+        return Fold(
+            view=view, since=complete_since(ViewPlan(view), as_of), prefix=f"s3://{self._mesh.bucket}/{base_prefix(self._pipeline.name, view.name, step.epoch)}",
+            before={file.partition: file for file in before.files} if before is not None and usable else {}, whole=not usable,
+        )  # fmt: skip
+
+    def _new_rows(self, step: Land, folds: list[Fold], source: Source, landed: Landed) -> list[tuple[DataFrame, list[int]]]:
+        mine = [n for n, f in enumerate(folds) if f.view.source.name == source.name]
+        whole, new = [n for n in mine if folds[n].whole], [n for n in mine if not folds[n].whole]
+        parts = [(self._history.rows(source, step.epoch), whole)] if whole else []
+        return parts + ([(self._history.rows(source, step.epoch, since=step.epoch), new)] if new and landed.rows else [])
+
+    def _manifest(self, step: Land, view: View, files: list, cuts: Cuts, as_of: int, files_to: int) -> ViewPublished:
+        return ViewPublished(
+            view=view.name, source=view.source.name, epoch=step.epoch, cut=cuts[view.source.name], files=files,
+            definition_digest=self._pipeline.digest, as_of_us=as_of, complete_since=complete_since(ViewPlan(view), as_of),
+            file_count=files_to, published_at_us=self._clock.now_us(), cuts=cuts,
+        )  # fmt: skip

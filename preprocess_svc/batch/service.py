@@ -1,0 +1,132 @@
+"""The batch layer's loop: learn what the topics say, do the one thing that is next, publish it. Open this first.
+
+| step | does | publishes |
+|---|---|---|
+| Seal | | EpochSealRequested |
+| Land | history, fold | ViewPublished for each view |
+| Train | training sets | TrainingSetPublished for each model |
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from preprocess_svc.batch.epochs import Land, Plan, Rest, Seal, Seen, Step, Train, Wait, next_step
+from schemas.events import (
+    EpochSealed, EpochSealRequested, Event, FileAccepted, SealRequested, TrainingSetPublished, ViewPublished,
+)  # fmt: skip
+from schemas.topics import topic_of
+from twinstream.mesh.clock import Clock
+
+TOPICS = sorted({topic_of(kind) for kind in (
+    FileAccepted, SealRequested, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished)})  # fmt: skip
+POLL_S = 0.2
+_log = structlog.get_logger()
+
+
+class Ports(Protocol):
+    """What the loop needs of the world."""
+
+    def poll(self, timeout_s: float) -> tuple[Event, int] | None:
+        """The next event of TOPICS and its offset."""
+
+    def at_end(self) -> bool:
+        """Whether every event that there is now was returned by `poll`."""
+
+    def publish(self, event: Event, key: str) -> None:
+        """Returns when Kafka has it."""
+
+    def land(self, step: Land, seen: Seen) -> list[ViewPublished]: ...
+
+    def train(self, model: str, manifest: ViewPublished) -> TrainingSetPublished | None: ...
+
+    def retire(self, epoch: int) -> None:
+        """Delete what is not needed any more once `epoch` is published."""
+
+    def observe(self, phase: str, seconds: float) -> None: ...
+
+
+class Batch:
+    """Runs the steps. `doing` is what it does now, for the heartbeat."""
+
+    def __init__(self, plan: Plan, ports: Ports, clock: Clock) -> None:
+        self._plan, self._ports, self._clock = plan, ports, clock
+        self.seen = Seen(clock.now_us())
+        self.doing = "starting"
+
+    def run(self, stopping: threading.Event) -> None:
+        """Until `stopping`; whatever a step raises ends the process, and the next one does the step again."""
+        self.learn(to_end=True)
+        while not stopping.is_set():
+            if not self.once():
+                self.learn(to_end=False)
+
+    def once(self) -> bool:
+        """Do the next step; False when there was nothing to do but wait."""
+        step = next_step(self._plan, self.seen, self._clock.now_us())
+        self.doing = type(step).__name__.lower()
+        return self._do(step)
+
+    def learn(self, *, to_end: bool) -> None:
+        """Take in what the topics say: what is there within a moment, or all that there is now."""
+        found = self._ports.poll(POLL_S)
+        while found is not None or (to_end and not self._ports.at_end()):
+            if found is not None:
+                self.seen.take(*found)
+            found = self._ports.poll(0.0 if not to_end else POLL_S)
+
+    def _do(self, step: Step) -> bool:
+        match step:
+            case Rest() | Wait():
+                return False
+            case Seal():
+                self._seal(step)
+            case Land():
+                self._land()
+            case Train():
+                self._train(step)
+        return True
+
+    def _seal(self, step: Seal) -> None:
+        _log.info("seal_requested", epoch=step.epoch, reason=step.reason)
+        self._publish(EpochSealRequested(epoch=step.epoch, requested_at_us=self._clock.now_us(), wishes=step.wishes), str(step.epoch))
+
+    def _land(self) -> None:
+        """All files that are accepted by now belong to the epoch, so everything is read up to its end first."""
+        self.learn(to_end=True)
+        step = next_step(self._plan, self.seen, self._clock.now_us())
+        if not isinstance(step, Land):
+            return
+        self._timed("land", lambda: [self._publish(manifest, manifest.view) for manifest in self._ports.land(step, self.seen)])
+        _log.info("epoch_landed", epoch=step.epoch, views=len(step.views))
+        self._ports.retire(step.epoch)
+
+    def _train(self, step: Train) -> None:
+        manifest = self.seen.manifest(step.epoch)
+        assert manifest is not None
+        for model in step.models:
+            self._timed("training_set", lambda model=model: self._train_one(model, manifest))  # type: ignore[misc]
+
+    def _train_one(self, model: str, manifest: ViewPublished) -> None:
+        published = self._ports.train(model, manifest)
+        if published is None:
+            _log.warning("training_set_empty", model=model, epoch=manifest.epoch)
+            self.seen.decline(model, manifest.epoch, self._plan.digest)
+            return
+        self._publish(published, model)
+        _log.info("training_set_published", model=model, epoch=published.epoch, rows=published.rows, digest=published.digest[:12])
+
+    def _publish(self, event: Event, key: str) -> None:
+        """Publish and learn it at once; read again from its topic later, it says the same."""
+        self._ports.publish(event, key)
+        self.seen.take(event, -1)
+
+    def _timed(self, phase: str, work: Callable[[], object]) -> None:
+        started = time.monotonic()
+        work()
+        self._ports.observe(phase, time.monotonic() - started)
