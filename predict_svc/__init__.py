@@ -1,0 +1,1 @@
+"""The serving side: `view` keeps the serving views, `api` answers predictions from them."""

@@ -1,0 +1,80 @@
+"""`python -m predict_svc.view`: one view worker."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import sys
+import threading
+
+from predict_svc.view.publications import Publications
+from predict_svc.view.settings import ViewSettings
+from predict_svc.view.worker import ViewWorker, in_loop
+from schemas.events import ViewPublished
+from schemas.topics import topic_of
+from twinstream.algebra import kernel
+from twinstream.errors import MeshError
+from twinstream.mesh import faust_app, pipeline_file
+from twinstream.mesh.events import EventPublisher, EventReader
+from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.log import configure
+from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.object_store import ObjectStore
+from twinstream.mesh.settings import MeshSettings
+
+
+def main() -> None:
+    """Settings, stores, bases, Faust."""
+    log = configure("view")
+    faulthandler.enable()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        settings, knobs = MeshSettings.from_env(), ViewSettings.from_env()
+        pipeline = pipeline_file.load(settings.pipeline)
+        metrics = Metrics(settings, "view")
+        worker = ViewWorker(settings, knobs, pipeline, metrics, EventPublisher(settings, "/predict_svc/view"))
+        heartbeat = Heartbeat(settings, "view" if knobs.instance == "1" else f"view-{knobs.instance}")
+        heartbeat.beat(ready=False)
+        for plan in worker.plans.values():
+            kernel.warm_up(plan)
+        worker.publications = Publications(
+            ObjectStore(settings), in_loop(loop, worker.land), in_loop(loop, worker.refuse), knobs.base_retry_s)
+        follow(settings, worker.publications)
+    except MeshError as error:
+        log.error("cannot_start", reason=str(error))  # noqa: TRY400  a user's mistake needs no trace
+        sys.exit(2)
+    worker.publications.start()
+    worker.app = faust_app.CarrierApp(settings, worker.options, worker)
+
+    def beat(lag: int | None) -> None:
+        if lag is not None:
+            metrics.gauge("view_lag_messages", lag)
+        heartbeat.beat(ready=worker.ready and (lag or 0) <= knobs.ready_lag, lag=lag, detail=worker.detail())
+
+    faust_app.run(worker.app, beat, [worker.keep_flushing, worker.keep_telling], loop)
+
+
+def follow(settings: MeshSettings, publications: Publications) -> None:
+    """Know all that was published up to now, then follow in a thread."""
+    reader = EventReader(settings, [topic_of(ViewPublished)])
+    for event, _ in reader.read_to_end():
+        if isinstance(event, ViewPublished):
+            publications.published(event)
+
+    def on() -> None:
+        try:
+            for event, _ in reader:
+                if isinstance(event, ViewPublished):
+                    publications.published(event)
+        except BaseException:
+            import structlog
+
+            structlog.get_logger().exception("publications_unreadable")
+            faust_app.end(faust_app.FAILED)
+
+    threading.Thread(target=on, name="publications", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""How LMDB is opened: the store of a view and partition, for its writer and its readers, and a base, which never changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lmdb
+
+FILE = "speed.lmdb"
+MAX_DBS = 64
+MAX_READERS = 512
+_written_here: dict[Path, lmdb.Environment] = {}  # LMDB must not be opened twice in one process: readers beside a writer share its environment
+
+
+def table(slot: int) -> bytes:
+    """Name of a table of speed states."""
+    return b"speed-%02d" % slot
+
+
+def open_store(folder: Path, *, map_gib: int) -> lmdb.Environment:
+    """For the writer. It survives a killed process; after a power cut the store is built anew."""
+    environment = lmdb.open(
+        str(folder / FILE), subdir=False, map_size=map_gib << 30, max_dbs=MAX_DBS, max_readers=MAX_READERS, lock=True,
+        sync=False, metasync=False, writemap=True, readahead=False, meminit=False)
+    _written_here[folder.resolve()] = environment
+    return environment
+
+
+def close_store(folder: Path) -> None:
+    """End the writing of a store."""
+    _written_here.pop(folder.resolve()).close()
+
+
+def open_for_reading(folder: Path) -> lmdb.Environment:
+    """For a reader, also in the writer's process; raises lmdb.Error when there is no store."""
+    shared = _written_here.get(folder.resolve())
+    if shared is not None:
+        return shared
+    return lmdb.open(
+        str(folder / FILE), subdir=False, readonly=True, create=False, max_dbs=MAX_DBS, max_readers=MAX_READERS, lock=True, readahead=False)
+
+
+def is_shared(environment: lmdb.Environment) -> bool:
+    """Whether a reader's environment is its writer's, and so not the reader's to close."""
+    return environment in _written_here.values()
+
+
+def open_base(path: Path) -> lmdb.Environment:
+    """A landed base."""
+    return lmdb.open(str(path), subdir=False, readonly=True, create=False, lock=False, readahead=False, max_spare_txns=8)

@@ -1,0 +1,29 @@
+"""What the serving view refuses."""
+
+from __future__ import annotations
+
+from twinstream.errors import MeshError
+
+
+class ViewNotReadyError(MeshError, LookupError):
+    """The view, or the base asked for, is not on this host, or not whole yet."""
+
+
+class WindowNotKept(MeshError, LookupError):  # noqa: N818
+    """A window begins before what the base keeps."""
+
+
+class ViewBehindError(MeshError, TimeoutError):
+    """The view did not reach a position, or an age, within its bound."""
+
+
+class BaseRefusedError(MeshError, ValueError):
+    """A base file is not what its manifest says."""
+
+
+class StoreFullError(MeshError, OSError):
+    """The disk of the view is full. What was committed stands; nothing more is taken."""
+
+
+class StoreFormError(MeshError, ValueError):
+    """A store was written under another definition or form."""

@@ -1,0 +1,164 @@
+"""What stands in a store beside the states, and the rule by which partials are taken. Pure.
+
+`progress`: per log partition what is contained. `layout`: which bases and speed states there are; it changes once an epoch.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from enum import Enum
+from functools import lru_cache
+
+import msgspec
+
+from schemas.events import Cut, ViewPosition, ViewPublished
+from schemas.partials import PartialHeader
+
+PROGRESS, LAYOUT, READ, FORM = b"progress", b"layout", b"read", b"form"
+SLOTS = 32  # tables of speed states in a store, used in turn by the epochs
+FORMAT = 1
+_ENTRY = struct.Struct("<4q")
+
+
+class Progress(msgspec.Struct):
+    """What of one log partition is contained: all up to `offset`; -1: nothing."""
+
+    offset: int = -1
+    raw_high: int = -1
+    epoch: int = 0
+    written_us: int = 0
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True):
+    """One landed batch view. `file` lies in the store's folder; "" is the empty base of epoch 0."""
+
+    epoch: int
+    file: str = ""
+    cut: dict[int, Cut] = {}
+    complete_since: dict[int, int] = {}
+    as_of_us: int = 0
+
+    def covers(self, partition: int) -> int:
+        """The last offset of a log partition that the base contains."""
+        cut = self.cut.get(partition)
+        return -1 if cut is None else cut.offset
+
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """Landed bases, oldest first; epochs that have speed states; whether the store was ever complete up to the end of its input."""
+
+    bases: tuple[Base, ...] = (Base(epoch=0),)
+    epochs: tuple[int, ...] = ()
+    whole: bool = False
+
+    @property
+    def floor(self) -> int:
+        """Speed states of epochs up to this one are not kept."""
+        return self.bases[0].epoch
+
+    @property
+    def newest(self) -> Base:
+        return self.bases[-1]
+
+    def base(self, epoch: int | None) -> Base | None:
+        """The base of this epoch, None when it is not here; the newest for None."""
+        return self.newest if epoch is None else next((b for b in self.bases if b.epoch == epoch), None)
+
+
+class Read(msgspec.Struct):
+    """Where to read the partials on; `held`: per log partition the first partial that had to be left because of a gap."""
+
+    offset: int = 0
+    held: dict[int, int] = {}
+
+    @property
+    def start(self) -> int:
+        """Where a restart begins."""
+        return min([self.offset, *self.held.values()])
+
+
+class Verdict(Enum):
+    """What becomes of a partial."""
+
+    APPLY = "apply"
+    REPEAT = "repeat"
+    GAP = "gap"
+
+
+def judge(progress: Progress, header: PartialHeader) -> Verdict:
+    """The rule of law 3."""
+    if header.origin_offset <= progress.offset:
+        return Verdict.REPEAT
+    return Verdict.APPLY if header.previous <= progress.offset else Verdict.GAP
+
+
+def bridged(layout: Layout, header: PartialHeader) -> Layout | None:
+    """The layout without the bases that lack what is missing before this partial; None when all lack it."""
+    able = tuple(base for base in layout.bases if base.covers(header.origin_partition) >= header.previous)
+    return msgspec.structs.replace(layout, bases=able, epochs=_above(layout.epochs, able[0].epoch)) if able else None
+
+
+def with_base(layout: Layout, base: Base, *, alone: bool) -> Layout:
+    """The layout once `base` landed: the two newest stay, or `base` alone; the epochs that none of them needs go."""
+    bases = (base,) if alone else (layout.newest, base)
+    return msgspec.structs.replace(layout, bases=bases, epochs=_above(layout.epochs, bases[0].epoch))
+
+
+def with_epoch(layout: Layout, epoch: int) -> Layout:
+    """The layout with speed states of `epoch`; raises ValueError when its table is taken by another live epoch."""
+    if any(e % SLOTS == epoch % SLOTS for e in layout.epochs):
+        raise ValueError(f"{len(layout.epochs)} epochs wait for a base, from {layout.epochs[0]} to {epoch}: {SLOTS} is the most")
+    return msgspec.structs.replace(layout, epochs=tuple(sorted((*layout.epochs, epoch))))
+
+
+def _above(epochs: tuple[int, ...], floor: int) -> tuple[int, ...]:
+    return tuple(epoch for epoch in epochs if epoch > floor)
+
+
+def base_of(published: ViewPublished, file: str) -> Base:
+    """A manifest as a landed base."""
+    return Base(
+        epoch=published.epoch, file=file, cut=published.cut, complete_since=published.complete_since, as_of_us=published.as_of_us)
+
+
+def pack_progress(progress: Mapping[int, Progress]) -> bytes:
+    """One entry a log partition, in order; those never seen are -1."""
+    entries = (progress.get(p, _NOTHING) for p in range(max(progress, default=-1) + 1))
+    return b"".join(_ENTRY.pack(e.offset, e.raw_high, e.epoch, e.written_us) for e in entries)
+
+
+def unpack_progress(data: bytes | None) -> dict[int, Progress]:
+    return {p: Progress(*entry) for p, entry in enumerate(_ENTRY.iter_unpack(data or b""))}
+
+
+@lru_cache(maxsize=64)
+def unpack_layout(data: bytes | None) -> Layout:
+    return _layout.decode(data) if data else Layout()
+
+
+def pack_layout(layout: Layout) -> bytes:
+    return msgspec.msgpack.encode(layout)
+
+
+def unpack_read(data: bytes | None) -> Read:
+    return _read.decode(data) if data else Read()
+
+
+def pack_read(read: Read) -> bytes:
+    return msgspec.msgpack.encode(read)
+
+
+def position(base: Base, progress: Mapping[int, Progress]) -> ViewPosition:
+    """What a read at `base` has seen: what the base contains or what was applied, whichever is more."""
+    log = {p: cut.offset for p, cut in base.cut.items()}
+    raw = {p: cut.raw_high for p, cut in base.cut.items()}
+    for p, entry in progress.items():
+        log[p] = max(entry.offset, log.get(p, -1))
+        raw[p] = max(entry.raw_high, raw.get(p, -1))
+    return ViewPosition(epoch=base.epoch, log=log, raw=raw)
+
+
+_NOTHING = Progress()
+_layout = msgspec.msgpack.Decoder(Layout)
+_read = msgspec.msgpack.Decoder(Read)

@@ -1,0 +1,210 @@
+"""Reads the store of one partition: what stands in it, and the blobs of keys."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lmdb
+import numpy as np
+import numpy.typing as npt
+
+from predict_svc.view import environments
+from predict_svc.view import layout as lay
+from predict_svc.view.errors import ViewNotReadyError
+from predict_svc.view.layout import Base, Layout, Progress
+from schemas.events import ViewPosition
+from twinstream.algebra import chunks, kernel
+from twinstream.algebra.plan import ViewPlan
+from twinstream.algebra.state import StateBatch
+
+LOOK_AGAIN_S = 0.2
+SUFFIX = 5
+
+
+class Seen(NamedTuple):
+    """What a transaction sees: its base, the speed tables that belong on it, the position of both together."""
+
+    base: Base
+    base_env: Any
+    tables: tuple[Any, ...]
+    position: ViewPosition
+
+
+class PartitionReader:
+    """One partition of a view. Notices when the store was deleted and built anew."""
+
+    def __init__(self, folder: str | Path, plan: ViewPlan) -> None:
+        self.folder = Path(folder)
+        self._path = str(self.folder / environments.FILE)
+        self._plan = plan
+        self._lock = threading.RLock()
+        self._env: lmdb.Environment | None = None
+        self._inode, self._looked = 0, 0.0
+        self._bases: dict[str, lmdb.Environment] = {}
+        self._last: tuple[Any, Any, Any, Seen] | None = None
+
+    def begin(self) -> Any:
+        """A read transaction; raises ViewNotReadyError while there is no store."""
+        now = time.monotonic()
+        if self._env is None or now - self._looked > LOOK_AGAIN_S:
+            self._look(now)
+        return self._env.begin()  # type: ignore[union-attr]
+
+    def layout(self, txn: Any) -> Layout:
+        """The layout; raises ViewNotReadyError while the store is not whole."""
+        layout = lay.unpack_layout(txn.get(lay.LAYOUT, db=self._meta))
+        if not layout.whole:
+            raise ViewNotReadyError(f"{self.folder}: the view is being built and is not whole yet; wait until its worker is ready")
+        return layout
+
+    def progress(self, txn: Any) -> dict[int, Progress]:
+        """Per log partition what is contained."""
+        return lay.unpack_progress(txn.get(lay.PROGRESS, db=self._meta))
+
+    def seen(self, txn: Any, epoch: int | None) -> Seen:
+        """What this transaction shows at a base; raises ViewNotReadyError when that base is not here."""
+        raw_layout, raw_progress = txn.get(lay.LAYOUT, db=self._meta), txn.get(lay.PROGRESS, db=self._meta)
+        last = self._last
+        if last is not None and last[0] == raw_layout and last[1] == epoch:
+            if last[2] == raw_progress:
+                return last[3]
+            old = last[3]
+            seen = Seen(old.base, old.base_env, old.tables, lay.position(old.base, lay.unpack_progress(raw_progress)))
+        else:
+            seen = self._found(txn, epoch, raw_progress)
+        self._last = (raw_layout, epoch, raw_progress, seen)
+        return seen
+
+    def blobs(self, txn: Any, seen: Seen, key: bytes, at_us: int) -> bytearray:
+        """The words that a read of a key at a moment takes."""
+        found = []
+        if seen.base_env is not None:
+            with seen.base_env.begin() as base:
+                found.append(base.get(key, b""))
+        if seen.tables:
+            needed = chunks.needed(self._plan, key, at_us)
+            for table in seen.tables:
+                found += [blob for k in needed if (blob := txn.get(k, None, table)) is not None]
+        return bytearray().join(found)
+
+    def many_blobs(
+        self, txn: Any, seen: Seen, wanted: Sequence[bytes], at: npt.NDArray[np.int64]
+    ) -> tuple[bytearray, npt.NDArray[np.int64]]:
+        """The words of all keys side by side, and their offsets; a key may be wanted at several moments."""
+        found = self._from_base(seen, wanted)
+        for table in seen.tables:
+            self._from_table(txn, table, wanted, at, found)
+        offsets = np.zeros(len(wanted) + 1, np.int64)
+        joined = [b"".join(found[key]) for key in wanted]
+        np.cumsum(np.fromiter(map(len, joined), np.int64, len(joined)) // 8, out=offsets[1:])
+        return bytearray().join(joined), offsets
+
+    def all_blobs(self, txn: Any, seen: Seen, key: bytes) -> list[bytes]:
+        """Every blob of one key."""
+        found = []
+        if seen.base_env is not None:
+            with seen.base_env.begin() as base:
+                found.append(base.get(key, b""))
+        for table in seen.tables:
+            cursor = txn.cursor(db=table)
+            if cursor.set_range(key):
+                for stored, blob in cursor:
+                    if not stored.startswith(key):
+                        break
+                    if len(stored) == len(key) + SUFFIX:
+                        found.append(blob)
+        return [blob for blob in found if blob]
+
+    def all_states(self, txn: Any, seen: Seen) -> Iterator[StateBatch]:
+        """The base and each table, by view key."""
+        if seen.base_env is not None:
+            with seen.base_env.begin() as base:
+                yield _batch(base.cursor(), 0)
+        for table in seen.tables:
+            yield kernel.merge(self._plan, [_batch(txn.cursor(db=table), SUFFIX)])
+
+    def lacking(self, raw: Mapping[int, int], epoch: int | None) -> dict[int, int]:
+        """Which of these raw offsets are not contained."""
+        with self.begin() as txn:
+            reached = self.seen(txn, epoch).position.raw
+        return {p: offset for p, offset in raw.items() if reached.get(p, -1) < offset}
+
+    def close(self) -> None:
+        """Release the files."""
+        with self._lock:
+            for env in self._bases.values():
+                env.close()
+            if self._env is not None and not environments.is_shared(self._env):
+                self._env.close()
+            self._env, self._bases, self._last = None, {}, None
+
+    def _from_base(self, seen: Seen, wanted: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+        found: dict[bytes, list[bytes]] = {key: [] for key in wanted}
+        if seen.base_env is not None:
+            with seen.base_env.begin() as base:
+                for key, blob in base.cursor().getmulti(sorted(found)):
+                    found[key].append(blob)
+        return found
+
+    def _from_table(self, txn: Any, table: Any, wanted: Sequence[bytes], at: npt.NDArray[np.int64], found: dict[bytes, list[bytes]]) -> None:
+        needed: dict[bytes, None] = {}
+        for key, moment in zip(wanted, at.tolist(), strict=True):
+            needed.update(dict.fromkeys(chunks.needed(self._plan, key, moment)))
+        for stored, blob in txn.cursor(db=table).getmulti(sorted(needed)):
+            found[stored[:-SUFFIX]].append(blob)
+
+    def _found(self, txn: Any, epoch: int | None, raw_progress: bytes | None) -> Seen:
+        layout = self.layout(txn)
+        base = layout.base(epoch)
+        if base is None:
+            raise ViewNotReadyError(f"{self.folder}: the base of epoch {epoch} is not here, those of {[b.epoch for b in layout.bases]} are")
+        tables = tuple(self._tables[e % lay.SLOTS] for e in layout.epochs if e > base.epoch)
+        return Seen(base, self._base(layout, base), tables, lay.position(base, lay.unpack_progress(raw_progress)))
+
+    def _base(self, layout: Layout, base: Base) -> Any:
+        """The environment of a base; those of bases that are gone are let go."""
+        if not base.file:
+            return None
+        with self._lock:
+            if base.file not in self._bases:
+                try:
+                    self._bases[base.file] = environments.open_base(self.folder / base.file)
+                except lmdb.Error as error:
+                    raise ViewNotReadyError(f"{self.folder / base.file} cannot be opened: {error}") from error
+            return self._bases[base.file]
+
+    def _look(self, now: float) -> None:
+        """Open the store, or another one that took its place."""
+        with self._lock:
+            self._looked = now
+            try:
+                inode = os.stat(self._path).st_ino
+            except OSError as error:
+                self.close()
+                raise ViewNotReadyError(f"{self.folder}: there is no view on this host yet; is its worker running?") from error
+            if self._env is None or inode != self._inode:
+                self.close()
+                self._open(inode)
+
+    def _open(self, inode: int) -> None:
+        try:
+            env = environments.open_for_reading(self.folder)
+            self._meta = env.open_db(b"meta", create=False)
+            self._tables = [env.open_db(environments.table(slot), create=False) for slot in range(lay.SLOTS)]
+        except lmdb.Error as error:
+            raise ViewNotReadyError(f"{self.folder}: the store cannot be opened yet: {error}") from error
+        self._env, self._inode = env, inode
+
+
+def _batch(cursor: Any, suffix: int) -> StateBatch:
+    """All entries of a table, by their keys without the last `suffix` bytes; equal ones are left to a merge."""
+    keys, blobs = [], []
+    for key, blob in cursor:
+        keys.append(key[: len(key) - suffix])
+        blobs.append(blob)
+    return StateBatch.of(keys, blobs)

@@ -1,0 +1,174 @@
+"""Reads a serving view from LMDB, in any process of its host: base and speed states of one transaction, with the position they stand for.
+
+A hot loop: measured by `benchmarks/` as the view read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from predict_svc.view.errors import ViewBehindError, ViewNotReadyError, WindowNotKept
+from predict_svc.view.partition_reader import PartitionReader, Seen
+from schemas.events import ViewPosition
+from twinstream.algebra import kernel, keys, windows
+from twinstream.algebra.plan import ViewPlan
+from twinstream.algebra.state import StateBatch
+from twinstream.define import View
+from twinstream.mesh.settings import MeshSettings
+
+Floats = npt.NDArray[np.float64]
+POLL_S = 0.001
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """All states of one partition in one transaction; tiles before `complete_since[hop]` are not whole in it."""
+
+    position: ViewPosition
+    complete_since: dict[int, int]
+    states: StateBatch
+
+
+class ViewReader:
+    """Reads one view. Safe for threads. `epoch`: the base to read at, among those landed; None: the newest."""
+
+    def __init__(self, settings: MeshSettings, view: View) -> None:
+        self.plan = ViewPlan(view)
+        self._longest = tuple((layout.hop, layout.windows[-1]) for layout in self.plan.hops)
+        folder = f"{settings.data}/view/{view.name}"
+        self._parts = [PartitionReader(f"{folder}/{p}", self.plan) for p in range(settings.partitions)]
+        self._partition = lru_cache(maxsize=100_000)(lambda key: keys.partition_of(key, settings.partitions))
+
+    def read(self, key: bytes, at_us: int, epoch: int | None = None) -> tuple[Floats, ViewPosition]:
+        """The answers float64[n_out] (NaN: null) of one key at a moment, and what they have seen.
+
+        Raises ViewNotReadyError, WindowNotKept.
+        """
+        part = self._parts[self._partition(key)]
+        with part.begin() as txn:
+            seen = part.seen(txn, epoch)
+            self._check_kept(seen, at_us)
+            data = part.blobs(txn, seen, key, at_us)
+        return kernel.read(self.plan, np.frombuffer(data, np.int64), at_us), seen.position
+
+    def read_many(
+        self, wanted: Sequence[bytes], at_us: Sequence[int] | npt.NDArray[np.int64], epoch: int | None = None
+    ) -> tuple[Floats, list[ViewPosition]]:
+        """Answers [n, n_out] of key i at moment i, and the position of each; keys of one partition are read in one transaction."""
+        at = np.ascontiguousarray(at_us, np.int64)
+        groups: dict[int, list[int]] = defaultdict(list)
+        for i, key in enumerate(wanted):
+            groups[self._partition(key)].append(i)
+        out = np.empty((len(wanted), self.plan.n_out), np.float64)
+        positions: list[ViewPosition] = [_NOWHERE] * len(wanted)
+        for partition, rows in groups.items():
+            answers, seen = self._read_part(self._parts[partition], [wanted[i] for i in rows], at[rows], epoch)
+            out[rows] = answers
+            for i in rows:
+                positions[i] = seen.position
+        return out, positions
+
+    def bases(self) -> set[int]:
+        """Epochs whose base is landed in all partitions; empty while a partition cannot be read."""
+        landed: list[set[int]] = []
+        for part in self._parts:
+            try:
+                with part.begin() as txn:
+                    landed.append({base.epoch for base in part.layout(txn).bases})
+            except ViewNotReadyError:
+                return set()
+        return set.intersection(*landed)
+
+    def state(self, key: bytes, epoch: int | None = None) -> bytes:
+        """The canonical blob of a key, all tiles that are kept; b"" for a key never seen."""
+        part = self._parts[self._partition(key)]
+        with part.begin() as txn:
+            return kernel.merge_blobs(self.plan, part.all_blobs(txn, part.seen(txn, epoch), key))
+
+    def snapshot(self, partition: int, epoch: int | None = None) -> Snapshot:
+        """All states of one partition, merged and canonical; for comparisons: it takes memory for all of them."""
+        part = self._parts[partition]
+        with part.begin() as txn:
+            seen = part.seen(txn, epoch)
+            states = kernel.merge(self.plan, list(part.all_states(txn, seen)))
+        return Snapshot(seen.position, seen.base.complete_since, states)
+
+    def iterate_keys(self, epoch: int | None = None) -> Iterator[bytes]:
+        """Every view key that has a state, partition by partition, each once."""
+        for partition in range(len(self._parts)):
+            yield from self.snapshot(partition, epoch).states.keys
+
+    def positions(self, epoch: int | None = None) -> dict[int, ViewPosition]:
+        """The position of each partition of the view."""
+        found = {}
+        for partition, part in enumerate(self._parts):
+            with part.begin() as txn:
+                found[partition] = part.seen(txn, epoch).position
+        return found
+
+    def age_us(self, now_us: int, key: bytes | None = None) -> int:
+        """How old what the view last took is: now less the time at which the newest applied log message of each log partition was
+        written, the greatest of them; of the key's partition, or of all. Log partitions that never had a message have no age.
+        """
+        parts = self._parts if key is None else [self._parts[self._partition(key)]]
+        written = []
+        for part in parts:
+            with part.begin() as txn:
+                written += [p.written_us for p in part.progress(txn).values() if p.written_us > 0]
+        return max(0, now_us - min(written, default=now_us))
+
+    def wait_for(self, raw: Mapping[int, int], timeout_s: float, key: bytes | None = None, epoch: int | None = None) -> None:
+        """Wait until all raw offsets are contained, in the key's partition or in all; raises ViewBehindError after `timeout_s`."""
+        parts = self._parts if key is None else [self._parts[self._partition(key)]]
+        give_up = time.monotonic() + timeout_s
+        for part in parts:
+            while True:
+                lacking = part.lacking(raw, epoch)
+                if not lacking:
+                    break
+                if time.monotonic() >= give_up:
+                    raise ViewBehindError(
+                        f"view {self.plan.view.name}, {part.folder}: raw offsets {lacking} were asked for and are not reached within {timeout_s} s")
+                time.sleep(POLL_S)
+
+    def wait_fresh(self, max_age_us: int, timeout_s: float, now_us: int, key: bytes | None = None) -> None:
+        """Wait until what was written `max_age_us` before `now_us` is contained; raises ViewBehindError after `timeout_s`."""
+        give_up = time.monotonic() + timeout_s
+        while (age := self.age_us(now_us, key)) > max_age_us:
+            if time.monotonic() >= give_up:
+                raise ViewBehindError(f"view {self.plan.view.name} is {age / 1e6:.3f} s old, {max_age_us / 1e6:.3f} s were asked for")
+            time.sleep(POLL_S)
+
+    def close(self) -> None:
+        """Release what this reader holds open."""
+        for part in self._parts:
+            part.close()
+
+    def _read_part(self, part: PartitionReader, wanted: list[bytes], at: npt.NDArray[np.int64], epoch: int | None) -> tuple[Floats, Seen]:
+        with part.begin() as txn:
+            seen = part.seen(txn, epoch)
+            if len(at):
+                self._check_kept(seen, int(at.min()))
+            data, offsets = part.many_blobs(txn, seen, wanted, at)
+        return kernel.read_many(self.plan, np.frombuffer(data, np.int64), offsets, at), seen
+
+    def _check_kept(self, seen: Seen, at_us: int) -> None:
+        """Raises WindowNotKept when a window begins before what the base keeps whole."""
+        if not seen.base.complete_since:
+            return
+        for hop, window in self._longest:
+            first = windows.tiles(window, at_us)[1]
+            since = seen.base.complete_since.get(hop)
+            if since is not None and hop != windows.ALL and first < since:
+                raise WindowNotKept(
+                    f"view {self.plan.view.name}: a window of {window} at {at_us} us begins before {since * windows.HOP_US[hop]} us, from "
+                    f"where on the base of epoch {seen.base.epoch} keeps it; ask for a later moment")
+
+
+_NOWHERE = ViewPosition(epoch=-1, log={}, raw={})

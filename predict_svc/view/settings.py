@@ -1,0 +1,49 @@
+"""Knobs of the serving view."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from twinstream.errors import SettingsError
+
+PREFIX = "TWINSTREAM_VIEW_"
+
+
+class ViewSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every knob; the environment variable of `flush_s` is `TWINSTREAM_VIEW_FLUSH_S`."""
+
+    instance: str = "1"
+    """Names this worker among the view workers of its host."""
+    flush_s: float = 0.004
+    """For how long partials are collected before they are written, seconds."""
+    flush_bytes: int = 8_000_000
+    """Partials of this size together are written at once, bytes."""
+    map_gib: int = 64
+    """Address space of one store: the most that the speed states of one view and partition can take, GiB."""
+    spare_bytes: int = 33_554_432
+    """Space that the disk must have left beside what a write may need, bytes."""
+    fetch_wait_ms: int = 10
+    """For how long the broker holds an empty fetch, milliseconds."""
+    stall_s: int = 20
+    """A worker that is behind and does not move for this many seconds ends."""
+    base_retry_s: float = 5.0
+    """Time between two attempts to fetch a base that could not be used, seconds."""
+    first_base_s: float = 120.0
+    """For how long an empty store waits for its base before it takes partials, seconds."""
+    gap_report_s: float = 3.0
+    """Time between two reports of the same break in a chain, seconds."""
+    ready_lag: int = 2000
+    """Partials that may be waiting while the view counts as ready."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> ViewSettings:
+        """Settings from the environment; raises SettingsError."""
+        env = os.environ if env is None else env
+        given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "")}
+        try:
+            return msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{PREFIX}*: {error}") from error

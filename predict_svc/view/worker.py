@@ -1,0 +1,208 @@
+"""The view worker: partials to stores, bases to stores, and what is told about it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from faust.types import TP
+
+from predict_svc.view.errors import StoreFullError
+from predict_svc.view.layout import Base
+from predict_svc.view.publications import Place, Publications
+from predict_svc.view.settings import ViewSettings
+from predict_svc.view.store import Applied, Gap, Store
+from schemas.events import GapFound
+from schemas.topics import partials_folded
+from twinstream.algebra.plan import ViewPlan
+from twinstream.define import Pipeline
+from twinstream.mesh.events import EventPublisher
+from twinstream.mesh.faust_app import FAILED, CarrierApp, WorkerOptions, end
+from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.settings import MeshSettings
+
+_log = structlog.get_logger()
+
+
+def folder_of(settings: MeshSettings, view: str, partition: int) -> Path:
+    """Where the store of a view and partition lies."""
+    return Path(settings.data) / "view" / view / str(partition)
+
+
+class ViewWorker:
+    """Writes the partials of the partitions that Faust assigns into their stores, and lands bases in them."""
+
+    def __init__(self, settings: MeshSettings, knobs: ViewSettings, pipeline: Pipeline, metrics: Metrics, publisher: EventPublisher) -> None:
+        self._settings, self._knobs = settings, knobs
+        self._metrics, self._publisher = metrics, publisher
+        self.plans = {view.name: ViewPlan(view) for view in pipeline.views}
+        self._view_of = {partials_folded(name): name for name in self.plans}
+        self._stores: dict[TP, Store] = {}
+        self._next: dict[TP, int] = {}
+        self._pending: dict[TP, list[tuple[int, bytes]]] = {}
+        self._pending_bytes = 0
+        self._due = 0.0
+        self._arrived = asyncio.Event()
+        self._gaps: dict[tuple[TP, int], tuple[Gap, float]] = {}
+        self._refusals: dict[str, str] = {}
+        self._landing: dict[TP, asyncio.Future[None]] = {}
+        self.assigned = False
+        self.app: CarrierApp
+        self.publications: Publications
+
+    @property
+    def options(self) -> WorkerOptions:
+        """What Faust needs to know."""
+        k = self._knobs
+        return WorkerOptions(
+            name="view", topics=tuple(self._view_of), instance=k.instance, fetch_wait_ms=k.fetch_wait_ms, stall_s=k.stall_s, buffered=2048)
+
+    async def start_offsets(self, partitions: set[TP]) -> Mapping[TP, int]:
+        """Go on where each store says; an empty store first gets its base."""
+        self._flush()
+        for tp in self._stores.keys() - partitions:
+            self._stores.pop(tp).close()
+            self._next.pop(tp)
+        fresh = partitions - self._stores.keys()
+        for tp in fresh:
+            self._stores[tp] = Store(folder_of(self._settings, *self._place(tp)), self.plans[self._view_of[tp.topic]], self._knobs)
+        self._hold()
+        empty = {self._place(tp) for tp in fresh if not self._stores[tp].progress()}
+        if empty:
+            await asyncio.to_thread(self.publications.wait_landed_or_tried, empty, self._knobs.first_base_s)
+            await asyncio.sleep(0)  # lets bases that were handed over land first
+        if fresh:
+            first = await self.app.consumer.earliest_offsets(*fresh)
+            self._next.update({tp: max(self._stores[tp].read_state().start, first[tp]) for tp in fresh})
+        self.assigned = True
+        return self.next_offsets()
+
+    async def handle(self, message: Any) -> None:
+        """Collect the next partial; what was taken before, or comes too early after a seek, is left."""
+        tp = TP(message.topic, message.partition)
+        if message.offset != self._next.get(tp):
+            return
+        self._next[tp] += 1
+        self._pending.setdefault(tp, []).append((message.offset, message.value))
+        self._pending_bytes += len(message.value)
+        now = time.monotonic()
+        if not self._arrived.is_set():
+            self._due = now + self._knobs.flush_s
+            self._arrived.set()
+        if now >= self._due or self._pending_bytes >= self._knobs.flush_bytes:
+            self._flush()
+
+    def next_offsets(self) -> Mapping[TP, int]:
+        """The next partials offset of each partition."""
+        return dict(self._next)
+
+    async def keep_flushing(self) -> None:
+        """Write what was collected when nothing more comes."""
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(max(0.0, self._due - time.monotonic()))
+            self._flush()
+
+    async def keep_telling(self) -> None:
+        """Every second: breaks that stay, and stores that became whole."""
+        while True:
+            await asyncio.sleep(1.0)
+            self._report_gaps()
+            for tp, store in self._stores.items():
+                if not store.layout().whole and self._landed(tp) and self._at_end(tp):
+                    store.set_whole()
+                    _log.info("view_whole", view=self._view_of[tp.topic], partition=tp.partition)
+
+    def land(self, place: Place, base: Base) -> None:
+        """Take a base that was fetched; called in the event loop."""
+        tp = TP(partials_folded(place[0]), place[1])
+        store = self._stores.get(tp)
+        if store is None:
+            return
+        self._flush()
+        began = time.perf_counter()
+        again = store.land(base)
+        self._refusals.pop(f"{place[0]}/{place[1]}", None)
+        _log.info("base_landed", view=place[0], partition=place[1], epoch=base.epoch, ms=round((time.perf_counter() - began) * 1e3, 1))
+        self._metrics.count("view_bases_landed_total", view=place[0])
+        if again is not None and tp in self._next:
+            self._next[tp] = again
+            self._seeking = asyncio.ensure_future(self.app.seek({tp: again}))
+
+    def refuse(self, place: Place, epoch: int, reason: str) -> None:
+        """Tell that a base cannot be used; the one before stays."""
+        self._refusals[f"{place[0]}/{place[1]}"] = f"epoch {epoch}: {reason}"
+        self._metrics.count("view_bases_refused_total", view=place[0])
+
+    @property
+    def ready(self) -> bool:
+        """Whether all stores are whole and have the newest base."""
+        return self.assigned and all(self._landed(tp) and store.layout().whole for tp, store in self._stores.items())
+
+    def detail(self) -> dict[str, object]:
+        """For the heartbeat."""
+        newest = {tp: store.layout().newest.epoch for tp, store in self._stores.items()}
+        return {
+            "partitions": len(self._stores), "epoch": min(newest.values(), default=0), "refused": dict(self._refusals), "gaps": len(self._gaps),
+        }  # fmt: skip
+
+    def _flush(self) -> None:
+        """Write all that was collected, one transaction a store."""
+        pending, self._pending, self._pending_bytes = self._pending, {}, 0
+        self._arrived.clear()
+        for tp, partials in pending.items():
+            began = time.perf_counter()
+            try:
+                done = self._stores[tp].apply(partials)
+            except StoreFullError as error:
+                _log.error("disk_full", reason=str(error))  # noqa: TRY400
+                end(FAILED)
+            self._metrics.observe("view_apply_ms", (time.perf_counter() - began) * 1e3, "ms")
+            self._note(tp, done)
+
+    def _note(self, tp: TP, done: Applied) -> None:
+        now_us, view = time.time_ns() // 1000, self._view_of[tp.topic]
+        for written_us in done.written_us:
+            self._metrics.observe("view_freshness_ms", (now_us - written_us) / 1e3, "ms")
+        self._metrics.count("view_rows_total", done.rows, view=view)
+        if done.repeats:
+            self._metrics.count("view_repeats_total", done.repeats, view=view)
+        for gap in done.gaps:
+            self._metrics.count("view_gaps_total", view=view)
+            self._gaps.setdefault((tp, gap.origin_partition), (gap, 0.0))
+        if self._gaps:
+            held = self._stores[tp].read_state().held
+            self._gaps = {k: v for k, v in self._gaps.items() if k[0] != tp or k[1] in held}
+
+    def _report_gaps(self) -> None:
+        """Tell of each break that no base on its way can close."""
+        for (tp, origin), (gap, told) in self._gaps.items():
+            if self._landed(tp) and time.monotonic() - told > self._knobs.gap_report_s:
+                view = self._view_of[tp.topic]
+                _log.warning("gap_found", view=view, partition=tp.partition, origin=origin, expected_after=gap.expected_after)
+                self._publisher.publish(GapFound(
+                    view=view, partition=tp.partition, origin_partition=origin, expected_after=gap.expected_after,
+                    found_previous=gap.found_previous, found_at_us=time.time_ns() // 1000), wait=False)
+                self._gaps[(tp, origin)] = (gap, time.monotonic())
+
+    def _hold(self) -> None:
+        self.publications.hold({self._place(tp): (store.folder, store.layout().newest.epoch) for tp, store in self._stores.items()})
+
+    def _place(self, tp: TP) -> Place:
+        return self._view_of[tp.topic], tp.partition
+
+    def _landed(self, tp: TP) -> bool:
+        return self._stores[tp].layout().newest.epoch >= self.publications.newest(self._view_of[tp.topic])
+
+    def _at_end(self, tp: TP) -> bool:
+        end_offset = self.app.consumer.highwater(tp)
+        return end_offset is not None and tp in self._next and self._next[tp] >= end_offset and tp not in self._pending
+
+
+def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., None]) -> Callable[..., None]:
+    """The function, called from another thread, runs in the event loop."""
+    return lambda *arguments: loop.call_soon_threadsafe(function, *arguments) and None

@@ -1,0 +1,48 @@
+"""`python -m preprocess_svc.speed`: one speed worker."""
+
+from __future__ import annotations
+
+import sys
+
+from preprocess_svc.speed.resume import Resume
+from preprocess_svc.speed.settings import SpeedSettings
+from preprocess_svc.speed.worker import SpeedWorker
+from twinstream.algebra import kernel
+from twinstream.errors import MeshError
+from twinstream.mesh import faust_app, pipeline_file
+from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.log import configure
+from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.settings import MeshSettings
+
+READY_LAG = 2000
+
+
+def main() -> None:
+    """Settings, worker, Faust."""
+    log = configure("speed")
+    try:
+        settings, knobs = MeshSettings.from_env(), SpeedSettings.from_env()
+        pipeline = pipeline_file.load(settings.pipeline)
+        metrics = Metrics(settings, "speed")
+        worker = SpeedWorker(settings, knobs, pipeline, Resume(settings, pipeline, knobs.clock_skew_s), metrics)
+    except MeshError as error:
+        log.error("cannot_start", reason=str(error))  # noqa: TRY400  a user's mistake needs no trace
+        sys.exit(2)
+    heartbeat = Heartbeat(settings, "speed" if knobs.instance == "1" else f"speed-{knobs.instance}")
+    heartbeat.beat(ready=False)
+    for plan in worker.plans:
+        kernel.warm_up(plan)
+    worker.app = faust_app.CarrierApp(settings, worker.options, worker)
+
+    def beat(lag: int | None) -> None:
+        if lag is not None:
+            metrics.gauge("speed_lag_messages", lag)
+        ready = worker.assigned and (lag is None or lag <= READY_LAG)
+        heartbeat.beat(ready=ready, lag=lag, detail={"partitions": len(worker.next_offsets())})
+
+    faust_app.run(worker.app, beat, [worker.watch_gaps])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Reads from Kafka where each log partition has to be folded on from: the speed layer's own partials, behind the last published cut."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, TopicPartition
+
+from preprocess_svc.speed.chain import BEGINNING, Link, advance, resume_at
+from schemas.events import ViewPublished
+from schemas.partials import decode_header
+from schemas.topics import partials_folded, records_accepted, topic_of
+from twinstream.define import Pipeline
+from twinstream.errors import NotRunningError
+from twinstream.mesh.events import EventReader
+from twinstream.mesh.settings import MeshSettings
+
+LogPartition = tuple[str, int]  # source, partition of its log
+_log = structlog.get_logger()
+SILENCE_S = 30.0
+
+
+class Resume:
+    """Answers, for log partitions, where to fold on. Its own Kafka consumer; safe to call from one thread at a time."""
+
+    def __init__(self, settings: MeshSettings, pipeline: Pipeline, clock_skew_s: float) -> None:
+        self._settings = settings
+        self._pipeline = pipeline
+        self._skew_ms = int(clock_skew_s * 1000)
+
+    def links(self, wanted: Collection[LogPartition]) -> dict[LogPartition, Link]:
+        """The place behind which the log partition is to be folded; everything before is in every view's partials or base."""
+        started = time.monotonic()
+        cuts = self._cuts()
+        consumer = Consumer(self._settings.kafka_client(
+            group_id="twinstream-speed-resume", enable_auto_commit=False, enable_partition_eof=False, fetch_wait_max_ms=20))
+        try:
+            found = {}
+            for source in {source for source, _ in wanted}:
+                mine = [partition for name, partition in wanted if name == source]
+                found.update(self._of_source(consumer, source, mine, cuts))
+        finally:
+            consumer.close()
+        _log.info("resume_found", partitions=len(found), seconds=round(time.monotonic() - started, 3))
+        return found
+
+    def _of_source(
+        self, consumer: Consumer, source: str, partitions: list[int], cuts: Mapping[str, Mapping[int, Link]]
+    ) -> dict[LogPartition, Link]:
+        """One source: replay the view's rule over the partials of each of its views, from a little before the earliest cut."""
+        views = [view.name for view in self._pipeline.views_of(source)]
+        chains = {(v, q, p): cuts[v].get(p, BEGINNING) for v in views for q in range(self._settings.partitions) for p in partitions}
+        since_ms = self._written_ms(consumer, source, [cuts[v].get(p, BEGINNING) for v in views for p in partitions], partitions)
+        for view in views:
+            for target, value in _values(consumer, partials_folded(view), self._settings.partitions, since_ms):
+                header = decode_header(value)
+                place = (view, target, header.origin_partition)
+                if place in chains:
+                    chains[place] = advance(chains[place], header)
+        return {(source, p): resume_at([link for (_, _, o), link in chains.items() if o == p], BEGINNING) for p in partitions}
+
+    def _cuts(self) -> dict[str, dict[int, Link]]:
+        """Per view the end of its newest published epoch in each log partition."""
+        newest: dict[str, ViewPublished] = {}
+        with EventReader(self._settings, [topic_of(ViewPublished)]) as reader:
+            for event, _ in reader.read_to_end():
+                if isinstance(event, ViewPublished) and event.epoch > getattr(newest.get(event.view), "epoch", 0):
+                    newest[event.view] = event
+        cuts: dict[str, dict[int, Link]] = defaultdict(dict)
+        for view, event in newest.items():
+            cuts[view] = {p: Link(cut.offset, event.epoch + 1, cut.raw_high) for p, cut in event.cut.items()}
+        return cuts
+
+    def _written_ms(self, consumer: Consumer, source: str, cuts: list[Link], partitions: list[int]) -> int:
+        """A time before which no partial behind any of these cuts was written; 0 (the beginning) when one has no cut."""
+        if min(link.offset for link in cuts) < 0:
+            return 0
+        topic = records_accepted(source)
+        stamps = []
+        for partition, link in zip(partitions * (len(cuts) // len(partitions)), cuts, strict=True):
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=SILENCE_S)
+            if not low <= link.offset < high:
+                return 0
+            consumer.assign([TopicPartition(topic, partition, link.offset)])
+            message = consumer.poll(SILENCE_S)
+            if message is None or message.error() is not None:
+                return 0
+            stamps.append(message.timestamp()[1])
+        return max(0, min(stamps) - self._skew_ms)
+
+
+def _values(consumer: Consumer, topic: str, partitions: int, since_ms: int) -> Iterable[tuple[int, bytes]]:
+    """(partition, value) of all that a topic holds now, from the first message stamped `since_ms` or later on."""
+    starts = {p: OFFSET_BEGINNING for p in range(partitions)}
+    if since_ms:
+        asked = consumer.offsets_for_times([TopicPartition(topic, p, since_ms) for p in range(partitions)], timeout=SILENCE_S)
+        starts = {tp.partition: tp.offset for tp in asked}
+    ends: dict[int, int] = {}
+    for p in range(partitions):
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=SILENCE_S)
+        start = low if starts[p] == OFFSET_BEGINNING else high if starts[p] == OFFSET_END or starts[p] < 0 else max(low, starts[p])
+        if start < high:
+            starts[p], ends[p] = start, high
+    consumer.assign([TopicPartition(topic, p, starts[p]) for p in ends])
+    while ends:
+        message = consumer.poll(SILENCE_S)
+        if message is None:
+            raise NotRunningError(f"{topic}: nothing came for {SILENCE_S} s, with partitions {sorted(ends)} not read to their ends")
+        if message.error() is not None:
+            _checked(message)
+            continue
+        p, offset = message.partition(), message.offset()
+        if p in ends and offset < ends[p]:
+            yield p, message.value()
+        if p in ends and offset >= ends[p] - 1:
+            del ends[p]
+
+
+def _checked(message: Any) -> None:
+    """Raise what librdkafka does not repair by itself."""
+    if not message.error().retriable():
+        raise NotRunningError(f"{message.topic()}[{message.partition()}]: {message.error().str()}")

@@ -1,0 +1,41 @@
+"""Knobs of the speed layer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from twinstream.errors import SettingsError
+
+PREFIX = "TWINSTREAM_SPEED_"
+
+
+class SpeedSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every knob; the environment variable of `linger_s` is `TWINSTREAM_SPEED_LINGER_S`."""
+
+    instance: str = "1"
+    """Names this worker among the speed workers of its host."""
+    linger_s: float = 0.003
+    """For how long a partial waits for others to be sent with it, seconds."""
+    fetch_wait_ms: int = 10
+    """For how long the broker holds an empty fetch, milliseconds."""
+    stall_s: int = 20
+    """A worker that is behind and does not move for this many seconds ends."""
+    unconfirmed: int = 4000
+    """Partials sent and not yet confirmed by Kafka; beyond, folding waits."""
+    clock_skew_s: float = 600.0
+    """By how much the clocks of hosts may differ: how far before a cut the scan of own partials begins, seconds."""
+    resume_again_s: float = 5.0
+    """Shortest time between two scans for a break that a view reported, seconds."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> SpeedSettings:
+        """Settings from the environment; raises SettingsError."""
+        env = os.environ if env is None else env
+        given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "")}
+        try:
+            return msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{PREFIX}*: {error}") from error

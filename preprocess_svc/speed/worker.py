@@ -1,0 +1,147 @@
+"""The speed worker: which log partition goes to which folder, what is sent, and what happens when a view reports a break."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from faust.types import TP
+
+from preprocess_svc.speed.chain import Link
+from preprocess_svc.speed.folder import Folder, Partial
+from preprocess_svc.speed.resume import LogPartition, Resume
+from preprocess_svc.speed.settings import SpeedSettings
+from schemas.events import GapFound
+from schemas.topics import partials_folded, records_accepted, topic_of
+from twinstream.algebra.plan import ViewPlan
+from twinstream.define import Pipeline
+from twinstream.mesh.events import EventReader
+from twinstream.mesh.faust_app import FAILED, CarrierApp, WorkerOptions, end
+from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.settings import MeshSettings
+
+_log = structlog.get_logger()
+
+
+class SpeedWorker:
+    """Folds the log partitions that Faust assigns, and sends their partials in order. A send that fails ends the process."""
+
+    def __init__(self, settings: MeshSettings, knobs: SpeedSettings, pipeline: Pipeline, resume: Resume, metrics: Metrics) -> None:
+        self._settings, self._knobs, self._pipeline = settings, knobs, pipeline
+        self._resume, self._metrics = resume, metrics
+        self._plans = {s.name: [ViewPlan(v) for v in pipeline.views_of(s.name)] for s in pipeline.sources if pipeline.views_of(s.name)}
+        self._source_of = {records_accepted(name): name for name in self._plans}
+        self._topic_of = {v.name: partials_folded(v.name) for v in pipeline.views}
+        self._folders: dict[TP, Folder] = {}
+        self._resumed_at: dict[TP, float] = {}
+        self._unconfirmed = 0
+        self.app: CarrierApp
+        self.assigned = False
+
+    @property
+    def options(self) -> WorkerOptions:
+        """What Faust needs to know."""
+        k = self._knobs
+        return WorkerOptions(
+            name="speed", topics=tuple(self._source_of), instance=k.instance, linger_s=k.linger_s, fetch_wait_ms=k.fetch_wait_ms,
+            stall_s=k.stall_s)
+
+    @property
+    def plans(self) -> list[ViewPlan]:
+        """The plans of all views."""
+        return [plan for plans in self._plans.values() for plan in plans]
+
+    async def start_offsets(self, partitions: set[TP]) -> Mapping[TP, int]:
+        """Go on where a folder stands; where there is none yet, behind what Kafka already holds of it."""
+        self._folders = {tp: folder for tp, folder in self._folders.items() if tp in partitions}
+        await self._start(partitions - self._folders.keys())
+        self.assigned = True
+        return self.next_offsets()
+
+    async def handle(self, message: Any) -> None:
+        """Fold the next message of a log partition; what was folded before, or comes too early after a seek, is left."""
+        folder = self._folders.get(TP(message.topic, message.partition))
+        if folder is None or message.offset != folder.next_offset:
+            return
+        began = time.perf_counter()
+        rows, partials = folder.fold(message.value, message.offset, time.time_ns() // 1000)
+        self._metrics.observe("speed_fold_ms", (time.perf_counter() - began) * 1e3, "ms")
+        self._metrics.count("speed_rows_total", rows)
+        self._metrics.count("speed_partials_total", len(partials))
+        await self._send(partials)
+
+    def next_offsets(self) -> Mapping[TP, int]:
+        """The next log offset of each partition."""
+        return {tp: folder.next_offset for tp, folder in self._folders.items()}
+
+    async def watch_gaps(self) -> None:
+        """For each break that a view reports, look again where the log partition has to be folded on from."""
+        reports: asyncio.Queue[GapFound] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=_read_gaps, args=(self._settings, loop, reports), name="gaps", daemon=True).start()
+        while True:
+            gap = await reports.get()
+            source = self._pipeline.view(gap.view).source.name
+            await self._repair(TP(records_accepted(source), gap.origin_partition))
+
+    async def _repair(self, tp: TP) -> None:
+        folder = self._folders.get(tp)
+        if folder is None or time.monotonic() - self._resumed_at.get(tp, 0.0) < self._knobs.resume_again_s:
+            return
+        place = self._place(tp)
+        link = (await asyncio.to_thread(self._resume.links, [place]))[place]
+        self._resumed_at[tp] = time.monotonic()
+        folder = self._folders.get(tp)
+        if folder is not None and link.offset < folder.at.offset:
+            _log.warning("chain_resumed", source=place[0], partition=place[1], behind=link.offset, stood_at=folder.at.offset)
+            self._metrics.count("speed_breaks_total")
+            folder.at = link
+            await self.app.seek({tp: folder.next_offset})
+
+    async def _start(self, partitions: set[TP]) -> None:
+        if not partitions:
+            return
+        links = await asyncio.to_thread(self._resume.links, [self._place(tp) for tp in partitions])
+        for tp in partitions:
+            self._folders[tp] = self._folder(tp, links[self._place(tp)])
+            self._resumed_at[tp] = time.monotonic()
+
+    def _folder(self, tp: TP, link: Link) -> Folder:
+        name = self._source_of[tp.topic]
+        _log.info("log_partition_taken", source=name, partition=tp.partition, behind=link.offset, epoch=link.epoch)
+        return Folder(self._pipeline.source(name), self._plans[name], tp.partition, self._settings.partitions, link)
+
+    def _place(self, tp: TP) -> LogPartition:
+        return self._source_of[tp.topic], tp.partition
+
+    async def _send(self, partials: list[Partial]) -> None:
+        """Enqueue in order; wait only when too many are on their way."""
+        sent: Awaitable[Any] | None = None
+        for partial in partials:
+            sent = await self.app.send(self._topic_of[partial.view], partial.target, partial.value)
+            self._unconfirmed += 1
+            sent.add_done_callback(self._confirmed)  # type: ignore[attr-defined]
+        if sent is not None and self._unconfirmed > self._knobs.unconfirmed:
+            await sent
+
+    def _confirmed(self, sent: asyncio.Future[Any]) -> None:
+        self._unconfirmed -= 1
+        if sent.cancelled() or sent.exception() is not None:
+            _log.error("partial_not_sent", reason="cancelled" if sent.cancelled() else repr(sent.exception()))
+            end(FAILED)
+
+
+def _read_gaps(settings: MeshSettings, loop: asyncio.AbstractEventLoop, reports: asyncio.Queue[GapFound]) -> None:
+    """Thread: hand over reports that come from now on; when it fails the process ends."""
+    put: Callable[[GapFound], Any] = lambda gap: loop.call_soon_threadsafe(reports.put_nowait, gap)  # noqa: E731
+    try:
+        for event, _ in EventReader(settings, [topic_of(GapFound)], from_beginning=False):
+            if isinstance(event, GapFound):
+                put(event)
+    except Exception:
+        _log.exception("gap_reports_unreadable")
+        end(FAILED)
