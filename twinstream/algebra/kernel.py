@@ -71,6 +71,13 @@ def split_chunks(plan: ViewPlan, batch: StateBatch) -> StateBatch:
     return _sorted(StateBatch(data, offsets, np.append(entries[:, 3], len(batch.words)), batch.words))
 
 
+def prune(plan: ViewPlan, batch: StateBatch, since: Sequence[int]) -> StateBatch:
+    """The batch without the rows of hop h whose tile is before `since[h]`, and without keys that have no row left."""
+    words, offsets, kept, fault = splitting.newer_rows(plan.tables, batch.offsets, batch.words, np.array(since, np.int64))
+    check(plan, fault)
+    return StateBatch(*batch.take_keys(kept), offsets, words)
+
+
 def by_partition(batch: StateBatch, partitions: int, *, chunked: bool = False) -> list[StateBatch]:
     """The batch cut by the partition of each view key; `chunked`: its keys are storage keys."""
     target = hashing.partitions(batch.key_data, batch.key_offsets, partitions, SUFFIX if chunked else 0)
@@ -95,7 +102,7 @@ def warm_up(plan: ViewPlan) -> None:
     batch = pa.RecordBatch.from_arrays([pa.array(["0"]).cast(field.type) for field in schema], schema=schema)
     state = _lifted(plan, batch, np.zeros(1, np.int64), chunked=True)
     merged = merge(plan, [state, split_chunks(plan, state)])
-    by_partition(merged, 1)
+    by_partition(prune(plan, merged, (0, 0, 0, 0)), 1)
     read(plan, merged.words[:0], 0)
 
 

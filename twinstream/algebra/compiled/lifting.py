@@ -39,10 +39,10 @@ def tiles_of(t: Tables, order: Words, time: Words) -> Words:
 
 
 @compiled
-def run_end(tiles: Words, start: int, end: int) -> int:
+def run_end(tiles: Words, hop: int, start: int, end: int) -> int:
     """End of the run of equal tiles that starts at `start`, at most `end`."""
     stop = start + 1
-    while stop < end and tiles[stop] == tiles[start]:
+    while stop < end and tiles[hop, stop] == tiles[hop, start]:
         stop += 1
     return stop
 
@@ -69,7 +69,7 @@ def measure(t: Tables, tiles: Words, ends: Words) -> tuple[int, int]:
         before, start = rows, 0
         for end in ends:
             while start < end:
-                start = run_end(tiles[hop], start, end)
+                start = run_end(tiles, hop, start, end)
                 rows += 1
         sparse = t.hops[hop, 3] - t.hops[hop, 2]
         words += (rows - before) * (HEADER + t.hops[hop, 4] + sparse) + tiles.shape[1] * sparse
@@ -77,34 +77,40 @@ def measure(t: Tables, tiles: Words, ends: Words) -> tuple[int, int]:
 
 
 @compiled
-def fill(t: Tables, hop: int, run: Words, time: Words, position: Words, values: Words, valid: Flags, words: Words, row: int) -> int:
-    """Write the fixed slots of a row from the records `run`; what went wrong, or FINE."""
+def fill(
+    t: Tables, hop: int, order: Words, start: int, stop: int, time: Words, position: Words, values: Words, valid: Flags, words: Words, row: int
+) -> int:
+    """Write the fixed slots of a row from the records `order[start:stop]`; what went wrong, or FINE."""
     first, last = t.hops[hop, 0], t.hops[hop, 1]
     clear(t.fixed, first, last, words, row)
     fault = FINE
     for s in range(first, last):
         op, column, at, size = t.fixed[s, 0], t.fixed[s, 1], row + t.fixed[s, 2], t.fixed[s, 3]
-        for i in run:
+        for j in range(start, stop):
+            i = order[j]
             if valid[column, i]:
                 fault = max(fault, lift(op, words, at, size, time[i], position[i], values[column, i]))
     return fault
 
 
 @compiled
-def fill_sparse(t: Tables, hop: int, run: Words, values: Words, valid: Flags, words: Words, at: int) -> int:
+def fill_sparse(
+    t: Tables, hop: int, order: Words, start: int, stop: int, values: Words, valid: Flags, words: Words, at: int
+) -> int:
     """Write the sparse arrays of a row from `at` on; where they end, or -1."""
     for s in range(t.hops[hop, 2], t.hops[hop, 3]):
         op, column = t.sparse[s, 0], t.sparse[s, 1]
-        stop = at + 1
-        for i in run:
+        end = at + 1
+        for j in range(start, stop):
+            i = order[j]
             if valid[column, i]:
-                words[stop] = values[column, i] << COUNT_BITS | 1 if op == ADDMAP else values[column, i]
-                stop += 1
-        stop = compact(op, words, at + 1, stop)
-        if stop < 0:
+                words[end] = values[column, i] << COUNT_BITS | 1 if op == ADDMAP else values[column, i]
+                end += 1
+        end = compact(op, words, at + 1, end)
+        if end < 0:
             return -1
-        words[at] = stop - at - 1
-        at = stop
+        words[at] = end - at - 1
+        at = end
     return at
 
 
@@ -125,14 +131,14 @@ def lift_rows(
         for hop in range(4):
             start = begin if used(t, hop) else end
             while start < end:
-                stop, tile = run_end(tiles[hop], start, end), tiles[hop, start]
+                stop, tile = run_end(tiles, hop, start, end), tiles[hop, start]
                 chunk = tile // CHUNK_TILES[hop]
                 if n == opened or (chunked and (entries[n - 1, 1] != hop or entries[n - 1, 2] != chunk)):
                     entries[n, 0], entries[n, 1], entries[n, 2], entries[n, 3] = key[order[begin]], hop, chunk, at
                     n += 1
-                run, row = order[start:stop], at
-                fault = max(fault, fill(t, hop, run, time, position, values, valid, words, row))
-                at = fill_sparse(t, hop, run, values, valid, words, row + HEADER + t.hops[hop, 4])
+                row = at
+                fault = max(fault, fill(t, hop, order, start, stop, time, position, values, valid, words, row))
+                at = fill_sparse(t, hop, order, start, stop, values, valid, words, row + HEADER + t.hops[hop, 4])
                 if at < 0:
                     return words[:0], entries[:0], OVER_48
                 words[row], words[row + 1] = (hop << HOP_SHIFT) + tile, at - row

@@ -126,7 +126,8 @@ def combine(fixed: Words, first: int, last: int, words: Words, row: int, other: 
 @compiled
 def compact(op: int, words: Words, start: int, stop: int) -> int:
     """Sort the entries in `start..stop` and make those of one id one; the new stop, or -1 when a count does not fit."""
-    words[start:stop].sort()
+    if stop - start > 1:
+        words[start:stop].sort()
     kept = start - 1
     for i in range(start, stop):
         entry = words[i]

@@ -1,4 +1,4 @@
-"""Blobs of view keys cut into the chunks under which the speed view stores them."""
+"""Blobs cut into the chunks under which the speed view stores them; blobs without their oldest rows."""
 
 from __future__ import annotations
 
@@ -31,3 +31,26 @@ def chunk_entries(t: Tables, offsets: Words, words: Words) -> tuple[Words, int]:
                 n += 1
             row += words[row + 1]
     return entries[:n], FINE
+
+
+@compiled
+def newer_rows(t: Tables, offsets: Words, words: Words, since: Words) -> tuple[Words, Words, Words, int]:
+    """Rows whose tile is not before `since` of its hop: (words, offsets, numbers of the keys that keep any, what went wrong)."""
+    out, out_offsets, kept = np.empty(len(words), np.int64), np.zeros(len(offsets), np.int64), np.empty(len(offsets), np.int64)
+    n, at = 0, 0
+    for k in range(len(offsets) - 1):
+        row = offsets[k]
+        while row < offsets[k + 1]:
+            if not row_fits(t, words, row, offsets[k + 1]):
+                return out[:0], out_offsets[:1], kept[:0], MALFORMED
+            hop, size = hop_of(words[row]), words[row + 1]
+            if words[row] - (hop << HOP_SHIFT) >= since[hop]:
+                for i in range(size):
+                    out[at + i] = words[row + i]
+                at += size
+            row += size
+        if at > out_offsets[n]:
+            kept[n] = k
+            n += 1
+            out_offsets[n] = at
+    return out[:at], out_offsets[: n + 1], kept[:n], FINE
