@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+
 from deploy.local.mesh import EmbeddedMesh
 from twinstream.mesh.object_store import ensure_buckets
 from twinstream.mesh.settings import MeshSettings

@@ -14,7 +14,7 @@ from typing import IO
 
 import msgspec
 
-from deploy.local.processes import Ref, end_session, ref
+from deploy.local.processes import MARK, Ref, end, in_session, marked, ref
 from twinstream.mesh.heartbeat import read_beat
 
 TETHER = Path(__file__).with_name("tether.py")
@@ -53,6 +53,7 @@ class Child:
         self._again_at = 0.0
         self._fast_ends = 0
         self._probed = threading.Event()
+        self._mark = f"{data}#{spec.name};"
 
     @property
     def log_path(self) -> Path:
@@ -90,12 +91,17 @@ class Child:
         """Whether it should be started now."""
         return self.wanted and self._process is None and self._clock() >= self._again_at
 
+    @property
+    def due_at(self) -> float:
+        """When it may be started again, by its clock."""
+        return self._again_at
+
     def start(self) -> None:
         """Start it, its output appended to its log."""
         with self._log() as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *self.spec.argv],
-                env={**os.environ, **self.spec.env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **self.spec.env, MARK: self._mark}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )
         self._ref = ref(self._process.pid)
         self._started_at = self._clock()
@@ -142,9 +148,9 @@ class Child:
         self.signal(signal.SIGTERM)
 
     def _forget(self) -> None:
-        """After its end: nothing of its session stays."""
+        """After its end: nothing that it started stays."""
         if self._process is not None:
-            end_session(self._process.pid)
+            end([*in_session(self._process.pid), *marked(self._mark)])
         self._process, self._ref = None, None
         self._probed.clear()
 

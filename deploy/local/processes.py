@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -9,7 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
-import psutil
+
+MARK = "TWINSTREAM_MESH"
+"""Variable that every process of a mesh carries: its data folder, '#', its name, ';'."""
 
 
 class Ref(msgspec.Struct, frozen=True):
@@ -33,23 +36,45 @@ def alive(process: Ref) -> bool:
     return ref(process.pid) == process
 
 
-def end_session(leader: int) -> None:
-    """SIGKILL everything in the session that the process `leader` began, whether or not it lives itself."""
-    for process in psutil.process_iter():
-        try:
-            if os.getsid(process.pid) == leader:
-                process.kill()
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
+def marked(marker: str) -> list[Ref]:
+    """Living processes, other than this one, whose environment says TWINSTREAM_MESH=`marker`..., however they were started."""
+    wanted = f"{MARK}={marker}".encode()
+    return [found for pid in _pids() if pid != os.getpid() and _carries(pid, wanted) and (found := ref(pid))]
 
 
-def end_leftovers(processes: Iterable[Ref], bound_s: float = 10.0) -> list[int]:
-    """End processes that an earlier supervisor left, with their sessions; return the pids of those that lived."""
-    living = [process for process in processes if alive(process)]
-    for process in living:
-        end_session(process.pid)
-    wait_ended(living, bound_s)
-    return [process.pid for process in living]
+def in_session(leader: int) -> list[Ref]:
+    """Living processes of the session that the process `leader` began, whether or not it lives itself."""
+    return [found for pid in _pids() if _session(pid) == leader and (found := ref(pid))]
+
+
+def end(processes: Iterable[Ref], bound_s: float = 5.0) -> list[int]:
+    """SIGKILL these and wait until they are gone; return their pids."""
+    ended = list(processes)
+    for process in ended:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    wait_ended(ended, bound_s)
+    return [process.pid for process in ended]
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return -1
+
+
+def _carries(pid: int, prefix: bytes) -> bool:
+    """Whether a variable of the environment that it began with starts so; False for what ended or is somebody else's."""
+    try:
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(variable.startswith(prefix) for variable in variables)
 
 
 def wait_ended(processes: Iterable[Ref], bound_s: float) -> bool:

@@ -18,7 +18,6 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool
     lag: int | None
     restarts: int = 0
-    process: Ref | None = None
 
 
 class MeshState(msgspec.Struct, frozen=True, kw_only=True):

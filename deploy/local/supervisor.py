@@ -24,7 +24,7 @@ from deploy.local import services
 from deploy.local import state as states
 from deploy.local.child import Child
 from deploy.local.plan import Plan, Step
-from deploy.local.processes import Ref, end_leftovers, ref
+from deploy.local.processes import Ref, end, marked, ref
 from twinstream.errors import DefinitionError, MeshError, SettingsError
 from twinstream.mesh.log import configure
 
@@ -161,13 +161,13 @@ def take_over(data: Path) -> IO[str]:
     except OSError:
         lock.close()
         raise MeshError(f"a mesh is running in {data} already: stop it with twinstream down") from None
-    end_recorded(data)
+    end_leftovers(data)
     return lock
 
 
 def _state_of(child: Child) -> states.ServiceState:
     return states.ServiceState(
-        state=child.state, pid=child.pid, ready=child.ready, lag=child.lag, restarts=child.restarts, process=child.ref)
+        state=child.state, pid=child.pid, ready=child.ready, lag=child.lag, restarts=child.restarts)
 
 
 def stop_together(children: list[Child]) -> None:
@@ -179,10 +179,9 @@ def stop_together(children: list[Child]) -> None:
         child.finish(max(0.1, child.spec.stop_bound_s - (time.monotonic() - begun)))
 
 
-def end_recorded(data: Path) -> list[int]:
-    """End the processes that the last state file names and that still live; return their pids."""
-    before = states.read(data)
-    return [] if before is None else end_leftovers(s.process for s in before.services.values() if s.process)
+def end_leftovers(data: Path) -> list[int]:
+    """End what a killed supervisor of this folder left; return the pids."""
+    return end(marked(f"{data.absolute()}#"))
 
 
 def main(data: str, pipeline: str) -> int:

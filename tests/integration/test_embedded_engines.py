@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from deploy.local.hive import answers_thrift
 from deploy.local.mesh import EmbeddedMesh
 from schemas.events import DataArrived, FileRef

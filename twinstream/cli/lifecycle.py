@@ -15,7 +15,7 @@ import typer
 from deploy.local import processes, state
 from deploy.local.child import TETHER
 from deploy.local.services import ALL
-from deploy.local.supervisor import end_recorded
+from deploy.local.supervisor import end_leftovers
 from twinstream.cli import external, running
 from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout
 from twinstream.cli.show import as_json, note, out, table
@@ -142,12 +142,10 @@ def down(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
 def stop(data: Path) -> bool:
     """End the mesh of a folder and whatever a killed supervisor left; False when nothing ran."""
     found = state.read(data)
-    if found is None:
-        return False
-    lived = found.running
-    if lived:
+    lived = found is not None and found.running
+    if found is not None and lived:
         processes.stop(found.supervisor, STOP_BOUND_S)
-    return bool(end_recorded(data)) or lived
+    return bool(end_leftovers(data)) or lived
 
 
 def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002

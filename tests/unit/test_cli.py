@@ -1,0 +1,84 @@
+"""Commands: exit codes that mean something, and words instead of stack traces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from twinstream.cli.main import FAILED, NOT_RUNNING, OK, USAGE, run
+from twinstream.cli.records import _keyed, _millis
+from twinstream.define import Source, String, Timestamp
+from twinstream.errors import RecordError
+
+COMMANDS = ("up", "down", "status", "logs", "doctor", "demo", "publish", "send", "seal", "predict", "watch", "topics")
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TWINSTREAM_EXTERNAL", "TWINSTREAM_PIPELINE", "TWINSTREAM_DATA"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == OK
+    assert "Usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["down"], ["seal"], ["publish", "weather", "a.csv"], ["send", "weather", "-"], ["predict", "late", "{}"], ["watch"]])
+def test_it_is_said_how_to_start_when_nothing_runs(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*arguments, "--data", str(tmp_path)]) == NOT_RUNNING
+    said = capsys.readouterr().err
+    assert "error:" in said
+    assert "Traceback" not in said
+
+
+def test_a_wrong_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["stauts"]) == USAGE
+    assert "status" in capsys.readouterr().err
+
+
+def test_a_missing_definition_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["up", "--pipeline", str(tmp_path / "none.py"), "--data", str(tmp_path)]) == USAGE
+    assert "--pipeline" in capsys.readouterr().err
+
+
+def test_status_is_json_when_nothing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status", "--json", "--data", str(tmp_path)]) == NOT_RUNNING
+    found = msgspec.json.decode(capsys.readouterr().out)
+    assert found["services"]["kafka"] == {"state": "stopped", "pid": None, "ready": False, "lag": None}
+
+
+def test_topics_are_listed_without_a_mesh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["topics", "--json", "--data", str(tmp_path)]) == OK
+    assert "mesh.metric-observed.v1" in {topic["name"] for topic in msgspec.json.decode(capsys.readouterr().out)}
+
+
+def test_doctor_tells_scripts_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--json", "--data", str(tmp_path)]) in {OK, FAILED}
+    assert {"Python", "Java", "jars"} <= {finding["what"] for finding in msgspec.json.decode(capsys.readouterr().out)}
+
+
+@pytest.fixture
+def weather() -> Source:
+    return Source("weather", id="origin", key="origin", event_time="at", fields={"origin": String(), "at": Timestamp()})
+
+
+def test_a_line_is_keyed_by_the_source_and_sent_as_it_is(weather: Source) -> None:
+    lines = [b'{"origin": "JFK", "at": "2013-10-01T00:00:00Z"}\n', b"\n", b'{"at": 5}']
+    assert list(_keyed(weather, lines, "")) == [(b"JFK", lines[0].strip(), 0), (None, lines[2], 0)]
+
+
+def test_the_line_is_named_when_it_is_no_object(weather: Source) -> None:
+    with pytest.raises(RecordError, match="line 2"):
+        list(_keyed(weather, [b"{}", b"[1]"], ""))
+
+
+@pytest.mark.parametrize(
+    ("value", "millis"), [(1_380_585_600_000_000, 1_380_585_600_000), ("2013-10-01T00:00:00Z", 1_380_585_600_000),
+                          ("2013-10-01T00:00:00", 1_380_585_600_000), ("2013-10-01T02:00:00+02:00", 1_380_585_600_000)])
+def test_a_records_time_becomes_the_messages(value: object, millis: int) -> None:
+    assert _millis({"at": value}, "at", 1) == millis
