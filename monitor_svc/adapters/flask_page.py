@@ -15,7 +15,7 @@ from monitor_svc.board import Board
 PAGE = Path(__file__).parents[1] / "page"
 MAX_LISTENERS = 32
 TICK_TIMEOUT_S = 5.0
-POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
 
 
 def make_app(board: Board, stopping: threading.Event) -> Flask:

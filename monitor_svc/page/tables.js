@@ -1,0 +1,117 @@
+// Tables below the charts: processes, releases, parked messages, drift, epochs, every metric.
+import { age, bytes, clockTime, el, moment, number, percent, short } from "./format.js";
+
+const STALE_S = 10;
+let find = "";
+
+function table(columns, rows, none) {
+  if (!rows.length) return el("div", { class: "empty" }, none);
+  const head = el("tr", {}, ...columns.map(([name, kind]) => el("th", { class: kind ?? "" }, name)));
+  const body = rows.map((row) => el("tr", {}, ...row.map((cell, i) => el("td", { class: columns[i][1] ?? "" }, cell ?? "–"))));
+  return el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)));
+}
+
+const card = (title, note, size, content) =>
+  el("div", { class: `card ${size}` }, el("h2", {}, title, el("small", {}, note)), content);
+
+const ago = (us, now) => {
+  const seconds = (now - us) / 1e6;
+  return el("span", { class: seconds > STALE_S ? "stale-age" : "soft" }, us ? age(seconds) : "never");
+};
+
+function processes(state, now) {
+  const rows = state.processes.map((p) => {
+    const stale = (now - p.at_us) / 1e6 > STALE_S;
+    const dot = el("i", { class: `state ${stale ? "off" : p.ready ? "" : "wait"}`, title: stale ? "silent" : p.ready ? "ready" : "not ready" });
+    return [el("span", {}, dot, p.name), el("span", { class: "soft" }, stale ? "silent" : p.ready ? "ready" : "not ready"), p.lag === null ? "–" : short(p.lag), ago(p.at_us, now)];
+  });
+  return card("Processes", "on this host", "third", table([["name"], ["state"], ["lag, messages", "n"], ["last sign", "n"]], rows, "No process has given a sign of life."));
+}
+
+function releases(state) {
+  const rows = state.models.flatMap((model) => model.releases.map((r) => [
+    el("span", { class: "mono" }, r.release), model.name,
+    r.release === model.release ? el("span", { class: "tag good" }, "answers") : el("span", { class: "tag" }, "before"),
+    short(r.predictions), short(r.labelled), number(r.auc, 3), number(r.log_loss, 3)]));
+  return card("Releases", "definition, epoch, model: what answered", "two-thirds",
+    table([["release", "short"], ["model", "short"], [""], ["predictions", "n"], ["labelled", "n"], ["AUC", "n"], ["log loss", "n"]], rows, "Nothing was predicted yet."));
+}
+
+function labels(state) {
+  const rows = state.models.map((m) => [
+    m.name, short(m.predictions), short(m.pending), short(m.labels.arrived), short(m.labels.missing), short(m.labels.revised), percent(m.base_rate),
+    percent(m.prediction_mean), moment(m.last_labelled_us)]);
+  return card("Labels", "how predictions met what came true", "two-thirds", table(
+    [["model", "short"], ["predictions", "n"], ["waiting", "n"], ["arrived", "n"], ["missing", "n"], ["revised", "n"], ["true share", "n"], ["mean score", "n"], ["last known", "n"]],
+    rows, "No model is declared."));
+}
+
+function sources(state) {
+  const rows = state.sources.map((s) => [s.name, short(s.logged), short(s.duplicates), short(s.parked)]);
+  return card("Sources", "seen by this page", "third", table([["source"], ["logged", "n"], ["duplicates", "n"], ["parked", "n"]], rows, "No source is declared."));
+}
+
+function epochs(state) {
+  const rows = [...state.epochs].reverse().map((e) => {
+    const views = Object.values(e.views);
+    return [`e${e.epoch}`, views.length, bytes(e.bytes), short(e.files), short(Object.values(e.training_rows).reduce((a, b) => a + b, 0)), moment(e.as_of_us), clockTime(Math.max(...views, 0))];
+  });
+  return card("Epochs", "batch views on S3", "", table(
+    [["epoch"], ["views", "n"], ["bases", "n"], ["files", "n"], ["training rows", "n"], ["as of", "n"], ["published", "n"]], rows, "No epoch has ended yet."));
+}
+
+function drift(state) {
+  const model = state.models.find((m) => m.drift.length) ?? state.models[0];
+  const rows = (model?.drift ?? []).map((f) => {
+    const share = f.detector === "ks" ? f.statistic : Math.min(1, f.statistic * 4);
+    return [
+      el("span", { class: "mono" }, f.series), f.detector === "ks" ? "KS" : "ADWIN",
+      el("span", {}, el("span", { class: "bar", width: `${Math.round(60 * share)}px` }), number(f.statistic, 3)),
+      f.shift === null ? "–" : `${f.shift > 0 ? "+" : ""}${number(f.shift, 2)} σ`, f.detector === "ks" ? percent(f.nulls, 0) : "–",
+      f.drifted ? el("span", { class: "tag warn" }, "drift") : el("span", { class: "tag" }, "same")];
+  });
+  const seen = model && model.drift_seen < 1 ? `features: ${percent(model.drift_seen, 0)} of the predictions that a comparison needs` : "latest against the model's first predictions";
+  return card("Drift", seen, "", table([["series", "short"], ["test"], ["statistic", "short"], ["mean", "n"], ["null", "n"], ["", "n"]], rows, "No comparison yet."));
+}
+
+function parked(state, now) {
+  const total = Object.values(state.parked.total).reduce((a, b) => a + b, 0);
+  const rows = [...state.parked.recent].reverse().map((p) => [
+    el("span", { class: "soft" }, age((now - p.at_us) / 1e6)), p.service, p.reason, el("span", { class: "mono soft" }, `${p.topic}[${p.partition}]@${p.offset}`)]);
+  return card("Parked", `${number(total)} messages that could not be handled, kept with their bytes`, "all",
+    table([["when", "short"], ["by"], ["reason", "long"], ["from", "long"]], rows, "Nothing is parked."));
+}
+
+function asked(state) {
+  if (!state.retrain_events.length) return null;
+  const rows = [...state.retrain_events].reverse().map((r) => [clockTime(r.requested_at_us), r.model, r.reason]);
+  return card("Retraining requested", "", "all", table([["when", "short"], ["model", "short"], ["reason", "long"]], rows, ""));
+}
+
+export function showTables(node, state, now) {
+  const kept = node.querySelector("#metrics-card") ?? metricsCard();
+  const scrolled = [...node.querySelectorAll(".scroll")].map((s) => s.scrollTop);
+  node.replaceChildren(...[processes(state, now), releases(state), sources(state), labels(state), drift(state), epochs(state), asked(state), parked(state, now)].filter(Boolean), kept);
+  [...node.querySelectorAll(".scroll")].forEach((s, i) => { s.scrollTop = scrolled[i] ?? 0; });
+  showMetrics(kept, state, now);
+}
+
+function metricsCard() {
+  const input = el("input", { class: "find", type: "search", placeholder: "find a metric", "aria-label": "Find a metric" });
+  input.addEventListener("input", () => { find = input.value.toLowerCase(); });
+  return el("div", { class: "card all", id: "metrics-card" }, input, el("h2", {}, "All metrics", el("small", {}, "newest value of every series")), el("div", { id: "metrics" }));
+}
+
+function showMetrics(node, state, now) {
+  const rows = state.metrics
+    .map((m) => ({ ...m, text: Object.entries(m.labels).map(([k, v]) => `${k}=${v}`).join(" ") }))
+    .filter((m) => `${m.name} ${m.service} ${m.text}`.toLowerCase().includes(find))
+    .map((m) => [
+      el("span", { class: "mono" }, m.name), m.service, el("span", { class: "mono soft" }, m.text),
+      m.kind === "summary" ? Object.entries(m.quantiles).map(([k, v]) => `${k} ${number(v)}`).join("  ") : number(m.value, m.unit === "1" && Number.isInteger(m.value) ? 0 : undefined),
+      el("span", { class: "soft" }, m.unit === "1" ? "" : m.unit), ago(m.at_us, now)]);
+  const target = node.querySelector("#metrics"), top = target.querySelector(".scroll")?.scrollTop ?? 0;
+  target.replaceChildren(table([["name", "short"], ["service"], ["labels", "long"], ["value", "n"], ["unit"], ["age", "n"]], rows, "None."));
+  const scroll = target.querySelector(".scroll");
+  if (scroll) scroll.scrollTop = top;
+}
