@@ -6,7 +6,6 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCKS := requirements/uv.txt requirements/dev.lock
 export UV_HTTP_TIMEOUT ?= 600
-export UV_NO_PROGRESS ?=
 COMPILE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
 .PHONY: setup demo test test-unit check faults bench lock clean help
