@@ -104,7 +104,7 @@ class Service:
         digest = work.training_set.digest
         self._failed[digest] = self._failed.get(digest, 0) + 1
         log.warning("training_failed", model=work.training_set.model, attempt=self._failed[digest], reason=str(error))
-        if self._failed[digest] < ATTEMPTS or (isinstance(error, ObjectMissingError) and self._failed[digest] < 10 * ATTEMPTS):
+        if self._failed[digest] < ATTEMPTS:
             self._read(1.0)
             return []
         name = work.trained.model_digest if isinstance(work, Judgement) else f"set:{digest}"

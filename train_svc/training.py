@@ -139,13 +139,13 @@ def split_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> 
 
 
 def bounds(table: pa.Table, statistics: Mapping[str, Any]) -> tuple[int, int]:
-    """Index of the first validation row and of the first test row. Rows at `train_until_us` belong to training."""
+    """Index of the first validation row and of the first test row. Rows at `train_until_us` are validation rows."""
     n = table.num_rows
     given = statistics.get("split") or {}
     if AT not in table.column_names or "train_until_us" not in given:
         return int(n * TRAIN_SHARE), int(n * (TRAIN_SHARE + VALIDATION_SHARE))
     at = table.column(AT).to_numpy()
-    first, second = np.searchsorted(at, [given["train_until_us"], given["validation_until_us"]], side="right")
+    first, second = np.searchsorted(at, [given["train_until_us"], given["validation_until_us"]], side="left")
     return int(first), int(second)
 
 

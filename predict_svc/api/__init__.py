@@ -1,0 +1,1 @@
+"""The predictor: HTTP in, features from the views, a model, HTTP out."""

@@ -1,0 +1,118 @@
+"""Bodies of requests and answers, and errors with their HTTP status."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from schemas.events import ViewPosition
+from twinstream.define import Timestamp
+from twinstream.define.values import stored
+from twinstream.errors import MeshError, RecordError
+
+Positions = dict[str, dict[int, int]]
+"""Per source and partition a raw offset that must be contained."""
+
+
+class RequestError(MeshError):
+    """What a client gets to read, with a status."""
+
+    status: ClassVar[int] = 400
+
+
+class UnknownError(RequestError):
+    """There is no such model, view or path."""
+
+    status = 404
+
+
+class ConflictError(RequestError):
+    """The question is well formed, but what is kept cannot answer it."""
+
+    status = 409
+
+
+class NotReadyError(RequestError):
+    """Not yet, or not at the moment."""
+
+    status = 503
+
+
+class BehindError(RequestError):
+    """The position asked for was not reached within the bound."""
+
+    status = 504
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """How fresh an answer must be. `max_staleness_ms`: all that was in the raw topics so long ago must be contained."""
+
+    min_position: Positions = {}
+    max_staleness_ms: float | None = None
+
+
+class PredictBody(Wish, frozen=True, kw_only=True):
+    """Body of `POST /v1/predict/<model>`; `at` is RFC 3339 or UTC microseconds, for rows without a moment of their own."""
+
+    rows: list[dict[str, Any]]
+    at: int | str | None = None
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds of a request's parts."""
+
+    waited_ms: float
+    views_ms: float
+    model_ms: float
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `POST /v1/predict/<model>`, a prediction for each row in order; row i is event `<id>-<i>`."""
+
+    predictions: list[float]
+    id: str
+    release: str
+    position: dict[str, ViewPosition]
+    timing: Timing
+
+
+class ViewAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `GET /v1/views/<view>`."""
+
+    view: str
+    key: list[str]
+    at: int
+    features: dict[str, Any]
+    position: ViewPosition
+    release: str
+
+
+_body = msgspec.json.Decoder(PredictBody)
+_positions = msgspec.json.Decoder(Positions)
+
+
+def predict_body(data: bytes) -> PredictBody:
+    """Raises RequestError that says where the body does not fit."""
+    try:
+        return _body.decode(data)
+    except msgspec.DecodeError as error:
+        raise RequestError(f"the body does not fit: {error}") from error
+
+
+def positions(text: str) -> Positions:
+    """`min_position` of a query; raises RequestError."""
+    try:
+        return _positions.decode(text)
+    except msgspec.DecodeError as error:
+        raise RequestError(f'min_position is JSON like {{"orders": {{"0": 12}}}}: {error}') from error
+
+
+def moment(at: int | str | None, otherwise_us: int) -> int:
+    """UTC microseconds of `at`; raises RequestError."""
+    if at is None:
+        return otherwise_us
+    try:
+        return int(stored(Timestamp(), int(at) if isinstance(at, str) and at.lstrip("-").isdigit() else at))
+    except RecordError as error:
+        raise RequestError(f"at: {error}") from error

@@ -1,0 +1,136 @@
+"""One worker process of the predictor: constructs readers, Kafka clients and threads after the fork, and the application on them."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import signal
+import threading
+from typing import Any
+
+import structlog
+import torch
+from flask import Flask
+
+from predict_svc.api.activation import Activation
+from predict_svc.api.predictor import Predictor
+from predict_svc.api.raw_ends import RawEnds
+from predict_svc.api.releases import CONSUMES
+from predict_svc.api.routes import Api, application
+from predict_svc.api.serving import Network, Serving
+from predict_svc.api.settings import PredictSettings
+from predict_svc.view.errors import ViewNotReadyError
+from predict_svc.view.reader import ViewReader
+from schemas.events import ModelPromoted, PredictionServed
+from schemas.topics import topic_of
+from twinstream.algebra import kernel
+from twinstream.errors import MeshError, PublishError
+from twinstream.mesh import log
+from twinstream.mesh.clock import WallClock
+from twinstream.mesh.events import EventPublisher, EventReader
+from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.object_store import ObjectStore
+from twinstream.mesh.parking import Parking
+from twinstream.mesh.pipeline_file import load
+from twinstream.mesh.settings import MeshSettings
+from twinstream.nn.digest import DECIDING, ModelCorruptError
+from twinstream.nn.files import from_files
+
+PR_SET_PDEATHSIG = 1
+
+
+def create() -> Flask:
+    """The application of this process; granian calls it once in each worker."""
+    end_with_parent()
+    settings, own = MeshSettings.from_env(), PredictSettings.from_env()
+    log.configure("predict")
+    torch.set_num_threads(1)
+    pipeline = load(settings.pipeline)
+    readers = {view.name: ViewReader(settings, view) for view in pipeline.views}
+    for reader in readers.values():
+        kernel.warm_up(reader.plan)
+    publisher, metrics = EventPublisher(settings, "/predict_svc/api"), Metrics(settings, "predict")
+    serving, clock = Serving(), WallClock()
+    ends = RawEnds(settings, sorted({view.source.name for view in pipeline.views}), own.ends_age_ms)
+    activation = Activation(
+        serving, pipeline, readers, lifecycle=EventReader(settings, [topic_of(CONSUMES[0])]), load=network_loader(settings, pipeline),
+        park=parker(settings, publisher), load_retry_s=own.load_retry_s)
+    predictor = Predictor(readers, ends, clock, wait_bound_s=own.wait_bound_s, max_rows=own.max_rows)
+
+    def publish(event: PredictionServed) -> None:
+        try:
+            publisher.publish(event, key=event.model, wait=False)
+        except PublishError as error:
+            metrics.count("predict_events_lost_total", 1)
+            structlog.get_logger().error("prediction_not_published", reason=str(error))
+
+    stop = threading.Event()
+    threading.Thread(target=follow, args=(activation, stop, own.refresh_s), name="activation", daemon=True).start()
+    atexit.register(close, stop, publisher, metrics)
+    return application(Api(
+        pipeline=pipeline, serving=serving, predictor=predictor, readers=readers, publish=publish, refresh=activation.refresh,
+        ready=lambda: readiness(activation, serving, readers), meter=metrics, clock=clock))  # type: ignore[arg-type]
+
+
+def follow(activation: Activation, stop: threading.Event, pause_s: float) -> None:
+    """Runs the activation; when it fails the process ends, for a predictor that no longer follows lies."""
+    try:
+        activation.run(stop, pause_s)
+    except BaseException:  # noqa: BLE001  the run loop's one catch-all: it ends the process
+        structlog.get_logger().exception("activation_failed")
+        os._exit(1)
+
+
+def network_loader(settings: MeshSettings, pipeline: Any) -> Any:
+    """Fetches a promoted model's files in the versions that its event pins, and checks them against its digest."""
+    store = ObjectStore(settings)
+
+    def load_network(promoted: ModelPromoted) -> Network:
+        model = pipeline.model(promoted.model)
+        files = {name: store.get_uri(f"{promoted.uri}/{name}", promoted.version_ids.get(name) or None) for name in DECIDING}
+        loaded = from_files(files, promoted.model_digest, model.network)
+        if loaded.config.definition_digest != pipeline.digest:
+            raise ModelCorruptError(f"model {promoted.model_digest[:12]} says that it was made for definition {loaded.config.definition_digest[:12]}")
+        return Network(promoted.model_digest, loaded)
+
+    return load_network
+
+
+def parker(settings: MeshSettings, publisher: EventPublisher) -> Any:
+    """Parks a lifecycle message that cannot be read."""
+    parking = Parking(settings, "predict", publisher)
+
+    def park(message: Any, reason: str) -> None:
+        parking.park(message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset())
+
+    return park
+
+
+def readiness(activation: Activation, serving: Serving, readers: dict[str, ViewReader]) -> tuple[bool, dict[str, object]]:
+    """Ready when the lifecycle topic was read to its end and every view can be read; a model is not needed for that."""
+    now, waiting = serving.now, []
+    for name, reader in readers.items():
+        try:
+            reader.positions(now.epochs.get(name))
+        except ViewNotReadyError:
+            waiting.append(name)
+    detail: dict[str, object] = {
+        "views_not_ready": waiting, "releases": {name: str(active.release) for name, active in now.active.items()}, "reasons": now.reasons}
+    return activation.caught_up and not waiting, detail
+
+
+def close(stop: threading.Event, publisher: EventPublisher, metrics: Metrics) -> None:
+    """Sends what is still to be sent."""
+    stop.set()
+    try:
+        publisher.flush(2.0)
+        metrics.close()
+    except MeshError as error:
+        structlog.get_logger().warning("closed_with_loss", reason=str(error))
+
+
+def end_with_parent() -> None:
+    """Linux ends this worker when the server that started it dies, even by kill -9: nothing is left that holds the port."""
+    if os.path.exists("/proc/self/stat"):  # noqa: PTH110
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,193 @@
+"""Paths of the predictor as a Flask application; every error is `{"error": text}` with its status."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import structlog
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from predict_svc.api.messages import (
+    ConflictError,
+    NotReadyError,
+    RequestError,
+    UnknownError,
+    ViewAnswer,
+    Wish,
+    moment,
+    positions,
+    predict_body,
+)
+from predict_svc.api.predictor import Predictor, not_ready, read_keys
+from predict_svc.api.serving import Active, Serving
+from predict_svc.view.errors import ViewNotReadyError, WindowNotKept
+from schemas.events import PredictionServed
+from twinstream.errors import RecordError
+from twinstream.features.request import outputs, view_key
+from twinstream.mesh.clock import Clock
+
+JSON = "application/json"
+_encode = msgspec.json.Encoder().encode
+log = structlog.get_logger()
+
+
+class Meter:
+    """What requests are measured by; `twinstream.mesh.metrics.Metrics` is one."""
+
+    def observe(self, name: str, value: float, unit: str = "", **labels: object) -> None: ...
+    def count(self, name: str, n: float = 1, **labels: object) -> None: ...
+
+
+class Api(msgspec.Struct, frozen=True):
+    """What the routes stand on."""
+
+    pipeline: Any
+    serving: Serving
+    predictor: Predictor
+    readers: Mapping[str, Any]
+    publish: Callable[[PredictionServed], None]
+    refresh: Callable[[], None]
+    ready: Callable[[], tuple[bool, dict[str, object]]]
+    meter: Meter
+    clock: Clock
+
+
+def application(api: Api) -> Flask:
+    """The WSGI application."""
+    app = Flask("predict")
+    app.config["MAX_CONTENT_LENGTH"] = 32_000_000
+    app.post("/v1/predict/<model>")(lambda model: predict(api, model))
+    app.get("/v1/views/<view>")(lambda view: read_view(api, view))
+    app.get("/v1/views/<view>/states/<int:partition>")(lambda view, partition: states(api, view, partition))
+    app.get("/v1/releases")(lambda: releases(api))
+    app.get("/livez")(lambda: answer({"live": True}))
+    app.get("/readyz")(lambda: readiness(api))
+    app.register_error_handler(Exception, lambda error: failed(api, error))
+    return app
+
+
+def predict(api: Api, model: str) -> Response:
+    """Answers the rows, publishes an event for each."""
+    started = time.perf_counter()
+    body = predict_body(request.get_data(cache=False))
+    try:
+        found, events = api.predictor.predict(active_of(api, model), body)
+    except ViewNotReadyError:
+        api.refresh()  # the base of this release was let go between the two: take the release that is there now
+        found, events = api.predictor.predict(active_of(api, model), body)
+    for event in events:
+        api.publish(event)
+    api.meter.observe("predict_answer_ms", (time.perf_counter() - started) * 1000 - found.timing.waited_ms, "ms", model=model)
+    api.meter.observe("predict_waited_ms", found.timing.waited_ms, "ms", model=model)
+    api.meter.count("predict_rows_total", len(events), model=model)
+    return answer(found)
+
+
+def read_view(api: Api, view: str) -> Response:
+    """The features of one key at a moment."""
+    reader = reader_of(api, view)
+    try:
+        key = view_key(reader.plan.view, request.args.getlist("key"))
+    except RecordError as error:
+        raise RequestError(str(error)) from error
+    at_us = moment(request.args.get("at"), api.clock.now_us())
+    api.predictor.wait(_wish(), [view])
+    epoch = epoch_of(api, view)
+    found, (position,) = read_keys(reader, [key], np.array([at_us]), epoch)
+    named = {name.removeprefix(f"{view}."): _plain(value[0]) for name, value in outputs(reader.plan.view, found).items()}
+    return answer(ViewAnswer(
+        view=view, key=request.args.getlist("key"), at=at_us, features=named, position=position,
+        release=f"{api.pipeline.digest[:8]}-e{position.epoch}"))
+
+
+def states(api: Api, view: str, partition: int) -> Response:
+    """All states of one partition, for audits: int64 length of the head, the head as JSON, the states as a partial carries them."""
+    reader = reader_of(api, view)
+    snapshot = reader.snapshot(partition, epoch_of(api, view))
+    head = {"epoch": snapshot.position.epoch, "log": snapshot.position.log, "raw": snapshot.position.raw, "complete_since": snapshot.complete_since}
+    data = _encode(head)
+    return Response(struct.pack("<q", len(data)) + data + snapshot.states.to_bytes(), mimetype="application/octet-stream")
+
+
+def releases(api: Api) -> Response:
+    """What answers for each model, or why nothing does; a reason beside a release says why a newer model does not answer."""
+    now = api.serving.now
+    models = {
+        model.name: {
+            "release": str(now.active[model.name].release) if model.name in now.active else None,
+            "definition": api.pipeline.digest,
+            "epoch": now.active[model.name].release.epoch if model.name in now.active else None,
+            "model": now.active[model.name].release.model if model.name in now.active else None,
+            "reason": now.reasons.get(model.name, ""),
+        }
+        for model in api.pipeline.models
+    }
+    return answer({"models": models, "views": now.epochs})
+
+
+def readiness(api: Api) -> Response:
+    """200 when views can be read, else 503; says what is missing."""
+    ready, detail = api.ready()
+    return answer({"ready": ready, **detail}, 200 if ready else 503)
+
+
+def active_of(api: Api, model: str) -> Active:
+    """What answers for a model now; raises UnknownError, NotReadyError."""
+    now = api.serving.now
+    if model in now.active:
+        return now.active[model]
+    if model not in {m.name for m in api.pipeline.models}:
+        raise UnknownError(f"there is no model {model!r}; there are: {', '.join(m.name for m in api.pipeline.models)}")
+    raise NotReadyError(f"model {model} cannot answer: {now.reasons.get(model, 'this process has just started')}")
+
+
+def reader_of(api: Api, view: str) -> Any:
+    """The reader of a view; raises UnknownError."""
+    if view not in api.readers:
+        raise UnknownError(f"there is no view {view!r}; there are: {', '.join(api.readers)}")
+    return api.readers[view]
+
+
+def epoch_of(api: Api, view: str) -> int | None:
+    """The epoch at which a view is read alone: the newest that landed in all its partitions."""
+    return api.serving.now.epochs.get(view)
+
+
+def failed(api: Api, error: Exception) -> Response:
+    """The one catch-all: a client's mistake in words, ours in the log and as 500."""
+    if isinstance(error, ViewNotReadyError):
+        error = not_ready(error)
+    elif isinstance(error, WindowNotKept):
+        error = ConflictError(str(error))
+    if isinstance(error, RequestError):
+        api.meter.count("predict_refused_total", 1, status=error.status)
+        return answer({"error": str(error)}, error.status)
+    if isinstance(error, HTTPException):
+        return answer({"error": error.description or error.name}, error.code or 500)
+    api.meter.count("predict_refused_total", 1, status=500)
+    log.error("request_failed", path=request.path, exc_info=error)
+    return answer({"error": "the request failed inside; the log of the predict service says why"}, 500)
+
+
+def answer(body: object, status: int = 200) -> Response:
+    """JSON of any struct or mapping."""
+    return Response(_encode(body), status, mimetype=JSON)
+
+
+def _wish() -> Wish:
+    stale = request.args.get("max_staleness_ms")
+    try:
+        return Wish(min_position=positions(request.args.get("min_position") or "{}"), max_staleness_ms=float(stale) if stale else None)
+    except ValueError as error:
+        raise RequestError(f"max_staleness_ms: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    values = [None if np.isnan(x) else float(x) for x in np.atleast_1d(value)]
+    return values if np.ndim(value) else values[0]

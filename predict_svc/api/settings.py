@@ -1,0 +1,41 @@
+"""Every knob of the predictor, from `TWINSTREAM_PREDICT_<NAME>` (its port is the mesh's TWINSTREAM_PREDICT_PORT)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from twinstream.errors import SettingsError
+
+PREFIX = "TWINSTREAM_PREDICT_"
+
+
+class PredictSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How requests are answered."""
+
+    threads: int = 4
+    """Threads that answer requests; one suffices unless requests wait for a position."""
+    workers: int = 1
+    """Processes that answer requests; each follows the models and publishes on its own."""
+    wait_bound_s: float = 5.0
+    """Longest wait of a request for the position or the freshness that it asks for; then 504."""
+    max_rows: int = 4096
+    """Most rows of one request; then 400."""
+    refresh_s: float = 0.1
+    """Pause between two looks at landed epochs and promoted models."""
+    load_retry_s: float = 5.0
+    """Pause before a model that could not be loaded is tried again."""
+    ends_age_ms: float = 50.0
+    """How old the known ends of the raw topics may be when a request states `max_staleness_ms`; less when it asks for less."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> PredictSettings:
+        """Settings from environment variables; raises SettingsError naming the one that is wrong."""
+        env = os.environ if env is None else env
+        names = [name for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "") != ""]
+        try:
+            return msgspec.convert({name: env[PREFIX + name.upper()] for name in names}, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{PREFIX}...: {error}") from error

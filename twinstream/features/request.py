@@ -1,0 +1,100 @@
+"""Rows of a request become typed columns by the same decoding and cleaning as records, and with view outputs the model's features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from twinstream.define import Model, Source, View
+from twinstream.define.records import Decoder, key_text
+from twinstream.define.values import stored
+from twinstream.errors import RecordError
+from twinstream.features.arrays import Features, Numbers, assemble, numbers
+from twinstream.features.inputs import Inputs
+
+_encode = msgspec.json.Encoder().encode
+
+
+class RowError(RecordError):
+    """A row of a request does not fit; says which row and which field."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Decoded rows: `batch` with the spine's fields, the moment of each, and per view the key of each (None: a part is null)."""
+
+    batch: pa.RecordBatch
+    at_us: NDArray[np.int64]
+    keys: dict[str, list[bytes | None]]
+
+    def __len__(self) -> int:
+        return len(self.at_us)
+
+
+class QuestionForm:
+    """What a model's questions look like: the spine's fields that inputs, derived inputs and view keys need, and its moment."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.inputs = Inputs.of(model.inputs)
+        self._at = model.at
+        derived = {name for expression in model.derive.values() for name in expression.fields()}
+        needed = {*model.request, *derived, *(name for view in model.views for name in view.by), model.at}
+        self.needed = [name for name in model.spine.names if name in needed]
+        self._decoder = Decoder(_only(model.spine, self.needed, model.at), [view.by for view in model.views])
+
+    def decode(self, rows: Sequence[Mapping[str, Any]], at_us: int) -> Question:
+        """Typed rows; a row without its own moment is asked at `at_us`. Raises RowError naming the first bad row and its field."""
+        timed = [row if row.get(self._at) is not None else {**row, self._at: at_us} for row in rows]
+        decoded = self._decoder.json([_encode(row) for row in timed])
+        if decoded.errors:
+            row, reason = decoded.errors[0]
+            raise RowError(f"row {row}: {reason}")
+        keys = {view.name: _keys(decoded.batch, view) for view in self.model.views}
+        return Question(decoded.batch, decoded.batch.column(self._at).to_numpy(), keys)
+
+    def features(self, question: Question, answers: Mapping[str, Numbers]) -> Features:
+        """The model's features from the rows and, per view, its answers float64[n, n_out] with NaN for null."""
+        values = {name: numbers(question.batch.column(name)) for name in self.model.request if name in self.inputs.numeric}
+        values.update((name, expression.floats(question.batch)) for name, expression in self.model.derive.items())
+        for view in self.model.views:
+            values.update(outputs(view, answers[view.name]))
+        texts = {name: question.batch.column(name).to_pylist() for name in self.inputs.categorical}
+        return assemble(len(question), self.inputs, values, texts)
+
+
+def outputs(view: View, answers: Numbers) -> dict[str, Numbers]:
+    """`<view>.<output>` -> float64[n], or float64[n, width] for an output of several numbers, from a view's answers side by side."""
+    named, start = {}, 0
+    for output in view.outputs:
+        part = answers[:, start : start + output.width]
+        named[f"{view.name}.{output.name}"] = part[:, 0] if output.width == 1 else part
+        start += output.width
+    return named
+
+
+def view_key(view: View, parts: Sequence[str]) -> bytes:
+    """Key bytes from the texts of a view's key fields; raises RecordError when their number or a value does not fit."""
+    if len(parts) != len(view.by):
+        raise RecordError(f"view {view.name} is kept by {', '.join(view.by)}: give key once for each, {len(view.by)} in all")
+    values = {name: stored(view.source.fields[name], text, text=True) for name, text in zip(view.by, parts, strict=True)}
+    batch = pa.RecordBatch.from_pydict({name: pa.array([value], view.source.fields[name].arrow) for name, value in values.items()})
+    key = _keys(batch, view)[0]
+    if key is None:
+        raise RecordError(f"a part of the key ({', '.join(view.by)}) is empty: a row without it counts in no key")
+    return key
+
+
+def _keys(batch: pa.RecordBatch, view: View) -> list[bytes | None]:
+    keys: list[bytes | None] = key_text(batch, view.by).cast(pa.binary()).to_pylist()
+    return keys
+
+
+def _only(spine: Source, names: list[str], at: str) -> Source:
+    """The spine with these fields alone and the same rules; `at` stands in for its id and key, which a question may lack."""
+    clean = {name: [rule.text for rule in rules] for name, rules in spine.clean.items() if name in names}
+    return Source(spine.name, fields={name: spine.fields[name] for name in names}, id=at, key=at, event_time=at, clean=clean)
