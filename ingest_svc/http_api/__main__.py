@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import sys
 import threading
-import urllib.error
-import urllib.request
 
 from granian.constants import Interfaces
 from granian.server import Server
@@ -46,16 +45,19 @@ def _beat(settings: MeshSettings, stopping: threading.Event) -> None:
     """Say once a second whether requests are served."""
     heartbeat = Heartbeat(settings, "ingest-http")
     while not stopping.wait(BEAT_EVERY_S):
-        heartbeat.beat(_ready(f"http://{settings.http_host}:{settings.ingest_port}/readyz"))
+        heartbeat.beat(_ready(settings.http_host, settings.ingest_port))
     heartbeat.beat(False)
 
 
-def _ready(url: str) -> bool:
+def _ready(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=3.0)
     try:
-        with urllib.request.urlopen(url, timeout=3.0) as answer:  # noqa: S310  (our own address)
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (http.client.HTTPException, OSError):
         return False
+    finally:
+        connection.close()
 
 
 if __name__ == "__main__":
