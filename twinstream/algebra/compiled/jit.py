@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """The function as machine code. Its integers are int64 and wrap; division by zero gives inf or nan."""
+    """The function as machine code. Its integers are int64, whose overflow is undefined (see `wide.py`); division by zero gives inf or nan."""
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _folder()
     try:

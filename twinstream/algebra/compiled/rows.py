@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from twinstream.algebra.compiled.jit import compiled
-from twinstream.algebra.compiled.wide import add128, square
+from twinstream.algebra.compiled.wide import add64, add128, square
 from twinstream.algebra.layout import (
-    ADD64, ADD128, ADDMAP, COUNT_BITS, COUNT_MASK, FINE, FIRST, HEADER, HIGHEST, LAST, LASTK, LOWEST, MAX, MIN, OVER_64, OVER_128, SQUARE128, TALLY,
+    ADD64, ADD128, ADDMAP, COUNT_BITS, COUNT_MASK, FINE, FIRST, HEADER, HIGHEST, LAST, LASTK, LOWEST, MAX, MIN, OVER_128, SQUARE128, TALLY,
 )  # fmt: skip
 
 Words = npt.NDArray[np.int64]
@@ -26,17 +26,6 @@ def clear(fixed: Words, first: int, last: int, words: Words, row: int) -> None:
         if op in (FIRST, LAST, LASTK):
             for i in range(at, at + fixed[s, 3], 3):
                 words[i] = words[i + 1] = HIGHEST if op == FIRST else LOWEST
-
-
-@compiled
-def add64(words: Words, at: int, value: int) -> int:
-    """Add with a check."""
-    mine = words[at]
-    total = mine + value
-    if ((mine ^ total) & (value ^ total)) < 0:
-        return OVER_64
-    words[at] = total
-    return FINE
 
 
 @compiled
