@@ -1,5 +1,5 @@
 // Takes the state once, then a tick a second; keeps the history of the charts and draws everything.
-import { age, el, moment, number, percent, short } from "./format.js";
+import { age, el, moment, number, percent, short, shortMoment } from "./format.js";
 import { Calibration, Scores, TimeChart } from "./charts.js";
 import { marksOf, showTimeline } from "./timeline.js";
 import { showTables } from "./tables.js";
@@ -89,9 +89,10 @@ function draw() {
 function showQuality(model) {
   const points = model?.points;
   if (!points?.known_us.length) { charts.auc.clear(); charts.loss.clear(); charts.scores.show(model?.scores); charts.calibration.show(null); return; }
-  const t = points.known_us.map((us) => us / 1e6), range = [t[0], Math.max(t.at(-1), t[0] + 60)];
+  const first = points.labelled.findIndex((n) => n >= 0.02 * points.labelled.at(-1)); // before it, chance moves the lines more than the model does
+  const t = points.known_us.slice(first).map((us) => us / 1e6), range = [t[0], Math.max(t.at(-1), t[0] + 60)];
   const pair = (name) => [
-    { id: "rolling", name: "latest", values: points[`${name}_rolling`] }, { id: "all", name: "all", values: points[`${name}_all`], dash: true, color: 4 }];
+    { id: "rolling", name: "latest", values: points[`${name}_rolling`].slice(first) }, { id: "all", name: "all", values: points[`${name}_all`].slice(first), dash: true, color: 4 }];
   charts.auc.show(t, pair("auc"), range);
   charts.loss.show(t, pair("log_loss"), range);
   charts.scores.show(model.scores);
@@ -126,9 +127,9 @@ function showNumbers() {
   const logged = newestSum("logged"), fresh = newest("freshness.p99"), slow = newest("latency.p99"), asked = newest("predictions"), seam = newest("seam_difference");
   const parked = Object.values(state.parked.total).reduce((a, b) => a + b, 0);
   const bound = model?.good_enough.auc, area = model?.now.auc_rolling ?? null;
-  const labelAge = model?.labelled ? `labels known to ${moment(model.last_labelled_us).slice(0, -4)}` : "no label yet";
+  const labelAge = model?.labelled ? `as of ${shortMoment(model.last_labelled_us)}` : "no label yet";
   $("numbers").replaceChildren(
-    cell("Records / s", short(logged.value), "", `${short(total("logged"))} logged · ${short(total("duplicates"))} twice`, logged.age),
+    cell("Records / s", short(logged.value), "", `${short(total("logged"))} in all`, logged.age),
     cell("Freshness p99", number(fresh.value), "ms", `p50 ${number(newest("freshness.p50").value)} ms`, fresh.age),
     cell("Prediction p99", number(slow.value), "ms", `p50 ${number(newest("latency.p50").value)} ms`, slow.age),
     cell("Predictions / s", short(asked.value), "", `${short(model?.predictions ?? 0)} so far`, asked.age),

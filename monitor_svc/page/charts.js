@@ -49,11 +49,11 @@ export class TimeChart {
       cursor: { y: false, points: { size: 5 }, ...(this.options.days ? {} : { sync: { key: "seconds" } }), drag: { x: false, y: false } },
       scales: { x: { time: true }, y: { range: (_, low, high) => this.yRange(low, high) } },
       axes: [
-        { ...axis, size: 22, space: 64, values: (_, ticks) => this.xLabels(ticks) },
+        { ...axis, size: 22, space: 48, values: (_, ticks) => this.xLabels(ticks) },
         { ...axis, size: 44, space: 26, values: (_, ticks) => ticks.map((v) => this.yLabel(v)) },
       ],
       series: [{}, ...this.lines.map((line, i) => ({
-        stroke: line.faint ? shade("faint") : color(line.color ?? i), width: 1.5, points: { show: false }, dash: line.dash ? [4, 3] : undefined,
+        stroke: line.faint ? shade("faint") : color(line.color ?? i), width: 1.4, points: { show: false }, dash: line.dash ? [4, 3] : undefined,
         spanGaps: Boolean(this.options.days),
       }))],
       hooks: { drawAxes: [(u) => this.drawMarks(u)], setCursor: [(u) => { this.hover = u.cursor.idx; this.tell(); }] },
@@ -91,6 +91,8 @@ export class TimeChart {
     ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
     ctx.strokeStyle = ctx.fillStyle = shade("faint");
     ctx.font = `${10 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
     for (const mark of this.marks) {
       const x = Math.round(u.valToPos(mark.at, "x", true));
       if (x < bbox.left) continue;

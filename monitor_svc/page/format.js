@@ -41,6 +41,9 @@ export const clockTime = (us) =>
 export const moment = (us) =>
   us ? new Date(us / 1000).toLocaleString("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "UTC" }) + " UTC" : "–";
 
+export const shortMoment = (us) =>
+  new Date(us / 1000).toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+
 // An element; text is always text, never markup.
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);

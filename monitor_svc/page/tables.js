@@ -11,8 +11,7 @@ function table(columns, rows, none) {
   return el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)));
 }
 
-const card = (title, note, size, content) =>
-  el("div", { class: `card ${size}` }, el("h2", {}, title, el("small", {}, note)), content);
+const card = (title, note, content) => el("div", { class: "card" }, el("h2", {}, title, el("small", {}, note)), content);
 
 const ago = (us, now) => {
   const seconds = (now - us) / 1e6;
@@ -25,7 +24,7 @@ function processes(state, now) {
     const dot = el("i", { class: `state ${stale ? "off" : p.ready ? "" : "wait"}`, title: stale ? "silent" : p.ready ? "ready" : "not ready" });
     return [el("span", {}, dot, p.name), el("span", { class: "soft" }, stale ? "silent" : p.ready ? "ready" : "not ready"), p.lag === null ? "–" : short(p.lag), ago(p.at_us, now)];
   });
-  return card("Processes", "on this host", "third", table([["name"], ["state"], ["lag, messages", "n"], ["last sign", "n"]], rows, "No process has given a sign of life."));
+  return card("Processes", "on this host", table([["name"], ["state"], ["lag, messages", "n"], ["last sign", "n"]], rows, "No process has given a sign of life."));
 }
 
 function releases(state) {
@@ -33,7 +32,7 @@ function releases(state) {
     el("span", { class: "mono" }, r.release), model.name,
     r.release === model.release ? el("span", { class: "tag good" }, "answers") : el("span", { class: "tag" }, "before"),
     short(r.predictions), short(r.labelled), number(r.auc, 3), number(r.log_loss, 3)]));
-  return card("Releases", "definition, epoch, model: what answered", "two-thirds",
+  return card("Releases", "definition, epoch, model: what answered",
     table([["release", "short"], ["model", "short"], [""], ["predictions", "n"], ["labelled", "n"], ["AUC", "n"], ["log loss", "n"]], rows, "Nothing was predicted yet."));
 }
 
@@ -41,14 +40,14 @@ function labels(state) {
   const rows = state.models.map((m) => [
     m.name, short(m.predictions), short(m.pending), short(m.labels.arrived), short(m.labels.missing), short(m.labels.revised), percent(m.base_rate),
     percent(m.prediction_mean), moment(m.last_labelled_us)]);
-  return card("Labels", "how predictions met what came true", "two-thirds", table(
+  return card("Labels", "how predictions met what came true", table(
     [["model", "short"], ["predictions", "n"], ["waiting", "n"], ["arrived", "n"], ["missing", "n"], ["revised", "n"], ["true share", "n"], ["mean score", "n"], ["last known", "n"]],
     rows, "No model is declared."));
 }
 
 function sources(state) {
   const rows = state.sources.map((s) => [s.name, short(s.logged), short(s.duplicates), short(s.parked)]);
-  return card("Sources", "seen by this page", "third", table([["source"], ["logged", "n"], ["duplicates", "n"], ["parked", "n"]], rows, "No source is declared."));
+  return card("Sources", "seen by this page", table([["source"], ["logged", "n"], ["duplicates", "n"], ["parked", "n"]], rows, "No source is declared."));
 }
 
 function epochs(state) {
@@ -56,7 +55,7 @@ function epochs(state) {
     const views = Object.values(e.views);
     return [`e${e.epoch}`, views.length, bytes(e.bytes), short(e.files), short(Object.values(e.training_rows).reduce((a, b) => a + b, 0)), moment(e.as_of_us), clockTime(Math.max(...views, 0))];
   });
-  return card("Epochs", "batch views on S3", "", table(
+  return card("Epochs", "batch views on S3", table(
     [["epoch"], ["views", "n"], ["bases", "n"], ["files", "n"], ["training rows", "n"], ["as of", "n"], ["published", "n"]], rows, "No epoch has ended yet."));
 }
 
@@ -71,27 +70,30 @@ function drift(state) {
       f.drifted ? el("span", { class: "tag warn" }, "drift") : el("span", { class: "tag" }, "same")];
   });
   const seen = model && model.drift_seen < 1 ? `features: ${percent(model.drift_seen, 0)} of the predictions that a comparison needs` : "latest against the model's first predictions";
-  return card("Drift", seen, "", table([["series", "short"], ["test"], ["statistic", "short"], ["mean", "n"], ["null", "n"], ["", "n"]], rows, "No comparison yet."));
+  return card("Drift", seen, table([["series", "short"], ["test"], ["statistic", "short"], ["mean", "n"], ["null", "n"], ["", "n"]], rows, "No comparison yet."));
 }
 
 function parked(state, now) {
   const total = Object.values(state.parked.total).reduce((a, b) => a + b, 0);
   const rows = [...state.parked.recent].reverse().map((p) => [
     el("span", { class: "soft" }, age((now - p.at_us) / 1e6)), p.service, p.reason, el("span", { class: "mono soft" }, `${p.topic}[${p.partition}]@${p.offset}`)]);
-  return card("Parked", `${number(total)} messages that could not be handled, kept with their bytes`, "all",
+  return card("Parked", `${number(total)} messages that could not be handled, kept with their bytes`,
     table([["when", "short"], ["by"], ["reason", "long"], ["from", "long"]], rows, "Nothing is parked."));
 }
 
 function asked(state) {
   if (!state.retrain_events.length) return null;
   const rows = [...state.retrain_events].reverse().map((r) => [clockTime(r.requested_at_us), r.model, r.reason]);
-  return card("Retraining requested", "", "all", table([["when", "short"], ["model", "short"], ["reason", "long"]], rows, ""));
+  return card("Retraining requested", "", table([["when", "short"], ["model", "short"], ["reason", "long"]], rows, ""));
 }
 
 export function showTables(node, state, now) {
   const kept = node.querySelector("#metrics-card") ?? metricsCard();
   const scrolled = [...node.querySelectorAll(".scroll")].map((s) => s.scrollTop);
-  node.replaceChildren(...[processes(state, now), releases(state), sources(state), labels(state), drift(state), epochs(state), asked(state), parked(state, now)].filter(Boolean), kept);
+  const stack = (...cards) => el("div", { class: "stack" }, ...cards.filter(Boolean));
+  node.replaceChildren(
+    stack(processes(state, now), sources(state), drift(state)),
+    stack(releases(state), labels(state), epochs(state), asked(state), parked(state, now)), kept);
   [...node.querySelectorAll(".scroll")].forEach((s, i) => { s.scrollTop = scrolled[i] ?? 0; });
   showMetrics(kept, state, now);
 }
@@ -99,7 +101,7 @@ export function showTables(node, state, now) {
 function metricsCard() {
   const input = el("input", { class: "find", type: "search", placeholder: "find a metric", "aria-label": "Find a metric" });
   input.addEventListener("input", () => { find = input.value.toLowerCase(); });
-  return el("div", { class: "card all", id: "metrics-card" }, input, el("h2", {}, "All metrics", el("small", {}, "newest value of every series")), el("div", { id: "metrics" }));
+  return el("div", { class: "card all", id: "metrics-card" }, el("h2", {}, "All metrics", el("small", {}, "newest value of every series"), input), el("div", { id: "metrics" }));
 }
 
 function showMetrics(node, state, now) {

@@ -13,7 +13,7 @@ const LEFT = 74, ROW = 22;
 export function showTimeline(node, state, range) {
   const marks = [
     ...state.timeline,
-    ...state.drift_events.map((d) => ({ kind: "drift", what: `${d.series} (${d.detector})`, at_us: d.detected_at_us })),
+    ...together(state.drift_events).map((found) => ({ kind: "drift", what: found.map((d) => d.series).join(", "), at_us: found[0].detected_at_us })),
     ...state.parked.recent.map((p) => ({ kind: "parked", what: `${p.service}: ${p.reason}`, at_us: p.at_us, quiet: true })),
   ];
   const width = Math.max(300, node.clientWidth), height = LANES.length * ROW + 20;
@@ -22,6 +22,13 @@ export function showTimeline(node, state, range) {
   LANES.forEach((lane, i) => drawLane(drawing, lane, i * ROW + ROW / 2, marks, range, x, width));
   drawTimes(drawing, range, x, height);
   node.replaceChildren(drawing);
+}
+
+// Drift found at the same moment is one mark.
+function together(events) {
+  const groups = new Map();
+  for (const event of events) groups.set(event.detected_at_us, [...(groups.get(event.detected_at_us) ?? []), event]);
+  return [...groups.values()];
 }
 
 function drawLane(drawing, lane, y, marks, range, x, width) {

@@ -71,7 +71,7 @@ class Feeder:
             self.n += 1
             late = self.rng.random() < 0.24
             score = 1 / (1 + pow(2.718, -(1.25 * late + self.rng.gauss(-1.5, 0.9))))
-            delay = self.rng.gauss(8 + self.second / 40, 14)
+            delay = self.rng.gauss(8 + max(0, self.second - 250) / 8, 14)
             event = prediction(
                 f"f{self.n}", simulated, score, model=self.model, epoch=self.epoch, served_us=at_us,
                 **{"by-origin.delay_1h": delay, "sky.wind_3h": self.rng.gauss(11, 4), "by-tail.last_delay_24h": delay * 2})  # fmt: skip
