@@ -10,8 +10,27 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from twinstream import (
-    Bool, Decimal, Int, Source, String, Timestamp, View, count, count_by, distinct, first, last, last_k, maximum, mean, minimum, quantile, share, std,
-    sum_, variance,
+    Bool,
+    Decimal,
+    Int,
+    Source,
+    String,
+    Timestamp,
+    View,
+    count,
+    count_by,
+    distinct,
+    first,
+    last,
+    last_k,
+    maximum,
+    mean,
+    minimum,
+    quantile,
+    share,
+    std,
+    sum_,
+    variance,
 )  # fmt: skip
 from twinstream.algebra.plan import ViewPlan
 

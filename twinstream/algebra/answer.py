@@ -1,5 +1,6 @@
 """State words to floats: the one meaning of every answer, run by the fold, the kernel and the reader alike. NaN is null."""
 
+# ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
 import math
@@ -51,7 +52,7 @@ def number(form: int, words: Words, a: int, b: int, c: int, divisor: float) -> f
     if form == COUNT:
         return float(words[a])
     if form == VALUE:
-        return math.nan if words[a] == HIGHEST or words[a] == LOWEST else words[a] / divisor
+        return math.nan if words[a] in (HIGHEST, LOWEST) else words[a] / divisor
     count = words[b]
     if count == 0:
         return math.nan
@@ -71,7 +72,7 @@ def moments(words: Words, at: int, width: int, divisor: float, out: Floats, firs
     """The values of moments in their order, then nulls."""
     for k in range(width):
         time = words[at + 3 * k]
-        out[first + k] = math.nan if time == HIGHEST or time == LOWEST else words[at + 3 * k + 2] / divisor
+        out[first + k] = math.nan if time in (HIGHEST, LOWEST) else words[at + 3 * k + 2] / divisor
 
 
 @compiled
@@ -106,7 +107,7 @@ def distinct(entries: Words) -> float:
 
 @compiled
 def sigma(x: float) -> float:
-    """x + the sum over k >= 1 of x**(2**k) * 2**(k - 1); for registers that are 0."""
+    """X + the sum over k >= 1 of x**(2**k) * 2**(k - 1); for registers that are 0."""
     if x == 1.0:
         return math.inf
     y, z = 1.0, x
@@ -122,7 +123,7 @@ def sigma(x: float) -> float:
 @compiled
 def tau(x: float) -> float:
     """A third of 1 - x - the sum over k >= 1 of (1 - x**(2**-k))**2 * 2**-k; for registers that are full."""
-    if x == 0.0 or x == 1.0:
+    if x in (0.0, 1.0):
         return 0.0
     y, z = 1.0, 1.0 - x
     while True:

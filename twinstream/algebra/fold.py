@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,21 @@ import numpy as np
 from twinstream.algebra import buckets, layout, registers, windows
 from twinstream.algebra.errors import StateOverflowError
 from twinstream.algebra.keys import encode
-from twinstream.algebra.layout import ADD64, ADD128, ADDMAP, FIRST, HIGHEST, LAST, LASTK, LOWEST, MAX, MAXMAP, MIN, SQUARE128, TALLY
+from twinstream.algebra.layout import (
+    ADD64,
+    ADD128,
+    ADDMAP,
+    FIRST,
+    HIGHEST,
+    LAST,
+    LASTK,
+    LOWEST,
+    MAX,
+    MAXMAP,
+    MIN,
+    SQUARE128,
+    TALLY,
+)
 from twinstream.algebra.plan import HopLayout, ViewPlan
 from twinstream.algebra.slots import Column, Slot, Take
 
@@ -39,7 +54,7 @@ def answers(view: Any, records: Iterable[tuple[Mapping[str, Any], int]], key: by
     for number, window in enumerate(plan.windows):
         hop, first, last = windows.tiles(window, at_us)
         rows = [tiles[k] for k in tiles if layout.rowkey(hop, first) <= k <= layout.rowkey(hop, last)]
-        taken = [sum(of_slot, []) for of_slot in zip(*rows, strict=True)] or [[] for _ in slots(plan.layout(hop))]
+        taken: list[list[Moment]] = [list(chain(*of_slot)) for of_slot in zip(*rows, strict=True)] or [[] for _ in slots(plan.layout(hop))]
         answer(plan.tables, number, np.array(row(plan.layout(hop), 0, taken), np.int64), 0, out)
     return [float(value) for value in out]
 

@@ -67,7 +67,7 @@ def split_chunks(plan: ViewPlan, batch: StateBatch) -> StateBatch:
     """The same states by storage key (view key, hop, chunk)."""
     entries, fault = splitting.chunk_entries(plan.tables, batch.offsets, batch.words)
     check(plan, fault)
-    data, offsets = lifting.entry_keys(batch.key_data, batch.key_offsets, entries, True)  # noqa: FBT003
+    data, offsets = lifting.entry_keys(batch.key_data, batch.key_offsets, entries, True)
     return _sorted(StateBatch(data, offsets, np.append(entries[:, 3], len(batch.words)), batch.words))
 
 

@@ -129,7 +129,11 @@ def _hop(hop: int, outputs: tuple[PlannedOutput, ...]) -> HopLayout:
 
 def _tables(plan: ViewPlan) -> Tables:
     hops = np.zeros((4, 7), np.int64)
-    fixed, sparse, spans, outputs, numbers = [], [], [], [], []
+    fixed: list[tuple[int, ...]] = []
+    sparse: list[tuple[int, ...]] = []
+    spans: list[tuple[int, ...]] = []
+    outputs: list[tuple[int, ...]] = []
+    numbers: list[tuple[float, float]] = []
     for hop in plan.hops:
         first = len(fixed), len(sparse), len(spans)
         fixed += [(slot.op, plan.columns.index(slot.column), at, slot.words) for slot, at in hop.fixed]

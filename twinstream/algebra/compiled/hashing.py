@@ -17,7 +17,7 @@ def murmur2(data: Bytes, start: int, stop: int) -> int:
     """MurmurHash2 of `data[start:stop]` with Kafka's seed."""
     mask = 0xFFFFFFFF
     m = 0x5BD1E995
-    h = 0x9747B28C ^ (stop - start)
+    h = np.int64(0x9747B28C ^ (stop - start))
     at = start
     while at + 4 <= stop:
         k = np.int64(data[at]) | np.int64(data[at + 1]) << 8 | np.int64(data[at + 2]) << 16 | np.int64(data[at + 3]) << 24
@@ -30,7 +30,7 @@ def murmur2(data: Bytes, start: int, stop: int) -> int:
             tail |= np.int64(data[at + i]) << 8 * i
         h = (h ^ tail) * m & mask
     h = (h ^ h >> 13) * m & mask
-    return h ^ h >> 15
+    return int(h ^ h >> 15)
 
 
 @compiled

@@ -1,5 +1,6 @@
 """Records, ordered by key and time, into rows."""
 
+# ruff: noqa: PLR0917, FBT001 (compiled loops take their arrays by position)
 from __future__ import annotations
 
 import numpy as np

@@ -1,5 +1,6 @@
 """Blobs of equal keys into one: rows in order, rows of one tile combined."""
 
+# ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
 import numpy as np

@@ -1,5 +1,6 @@
 """The order of byte strings: bottom-up merge of runs that are sorted already."""
 
+# ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
 import numpy as np
@@ -18,7 +19,7 @@ def compare(data: Bytes, offsets: Words, a: int, b: int) -> int:
     length_a, length_b = offsets[a + 1] - i, offsets[b + 1] - j
     for k in range(min(length_a, length_b)):
         if data[i + k] != data[j + k]:
-            return np.int64(data[i + k]) - np.int64(data[j + k])
+            return -1 if data[i + k] < data[j + k] else 1
     return length_a - length_b
 
 

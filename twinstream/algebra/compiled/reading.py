@@ -1,5 +1,6 @@
 """Answers at a moment: each window's tiles are merged, shortest window first, so that a row is merged once a hop."""
 
+# ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
 import numpy as np

@@ -1,5 +1,6 @@
 """One row: empty, lifted from records, combined with another. The meaning of every op, for the compiled loops."""
 
+# ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
 import numpy as np
@@ -8,7 +9,23 @@ import numpy.typing as npt
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.wide import add64, add128, square
 from twinstream.algebra.layout import (
-    ADD64, ADD128, ADDMAP, COUNT_BITS, COUNT_MASK, FINE, FIRST, HEADER, HIGHEST, LAST, LASTK, LOWEST, MAX, MIN, OVER_128, SQUARE128, TALLY,
+    ADD64,
+    ADD128,
+    ADDMAP,
+    COUNT_BITS,
+    COUNT_MASK,
+    FINE,
+    FIRST,
+    HEADER,
+    HIGHEST,
+    LAST,
+    LASTK,
+    LOWEST,
+    MAX,
+    MIN,
+    OVER_128,
+    SQUARE128,
+    TALLY,
 )  # fmt: skip
 
 Words = npt.NDArray[np.int64]
@@ -96,10 +113,10 @@ def combine(fixed: Words, first: int, last: int, words: Words, row: int, other: 
         op = fixed[s, 0]
         a = row + fixed[s, 2]
         b = its + fixed[s, 2]
-        if op == ADD64 or op == TALLY:
+        if op in (ADD64, TALLY):
             for i in range(fixed[s, 3]):
                 fault = max(fault, add64(words, a + i, other[b + i]))
-        elif op == ADD128 or op == SQUARE128:
+        elif op in (ADD128, SQUARE128):
             if not add128(words, a, other[b], other[b + 1]):
                 fault = OVER_128
         elif op == MIN:

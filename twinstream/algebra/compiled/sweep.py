@@ -1,5 +1,6 @@
 """The sweep behind point-in-time features: a key's events and questions in the order of time, with the tiles of one hop at hand."""
 
+# ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
 import numpy as np

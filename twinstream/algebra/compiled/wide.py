@@ -56,7 +56,7 @@ def square(value: int) -> tuple[int, int]:
     """(low, high) of value * value for |value| <= 2**62."""
     size = np.uint64(abs(value))
     low, high = product(size, size)
-    return np.int64(low), np.int64(high)
+    return np.int64(low), np.int64(high)  # type: ignore[return-value]
 
 
 @compiled
@@ -78,7 +78,7 @@ def float128(low: int, high: int) -> float:
 
 @compiled
 def spread(count: int, low: int, high: int, square_low: int, square_high: int) -> float:
-    """count * squares - sum**2 exactly in 192 bits, then as a float. It is never negative (Cauchy and Schwarz)."""
+    """Count * squares - sum**2 exactly in 192 bits, then as a float. It is never negative (Cauchy and Schwarz)."""
     a, b = magnitude(low, high)
     x0, x1 = product(np.uint64(count), np.uint64(square_low))
     y0, y1 = product(np.uint64(count), np.uint64(square_high))
