@@ -47,7 +47,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Joiner:
     """Joins the predictions of one model to its label.
 
-    The label of a prediction asked at t is the outcome of the record with the same key whose event time lies in (t, t + horizon], of several the
+    The label of a prediction asked at t is the outcome of the record with the same key whose event time lies in [t, t + horizon], of several the
     latest by event time, of equal ones the latest in the log; `missing` when there is none or its outcome is null. `advance` tells how far time has come.
     """
 
@@ -97,7 +97,7 @@ class Joiner:
         return len(self._due), len(self._row_order)
 
     def _apply(self, asked: Asked, row: LabelRow) -> list[Outcome]:
-        if not asked.at_us < row.event_us <= asked.at_us + self._horizon_us:
+        if not asked.at_us <= row.event_us <= asked.at_us + self._horizon_us:
             return []
         if asked.label_event_us is not None and row.event_us < asked.label_event_us:
             return []

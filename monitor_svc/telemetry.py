@@ -29,11 +29,11 @@ class Chart(msgspec.Struct, frozen=True):
 
 
 CHARTS: tuple[Chart, ...] = (
-    Chart("logged", re.compile(r"ingest_(records_|rows_)?(logged|accepted|records|rows)(_records|_rows)?_total"), "counter", "source"),
-    Chart("freshness", re.compile(r"\w*freshness\w*"), "summary"),
-    Chart("latency", re.compile(r"predict_(\w*latency\w*|request_\w+|requests?_seconds|answer_\w+|prediction_(m|u)s|predict_(m|u)s)"), "summary"),
-    Chart("lag", re.compile(r"\w+_lag(_\w+)?"), "gauge", "service"),
-    Chart("seam_difference", re.compile(r"\w*seam_difference\w*"), "gauge"),
+    Chart("logged", re.compile("ingest_records_logged_total"), "counter", "source"),
+    Chart("freshness", re.compile("view_freshness_ms"), "summary"),
+    Chart("latency", re.compile("predict_answer_ms"), "summary"),
+    Chart("lag", re.compile(r"\w+_lag_(messages|records)"), "gauge", "service"),
+    Chart("seam_difference", re.compile(r"(\w+_)?seam_difference"), "gauge"),
 )
 
 

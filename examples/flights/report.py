@@ -81,7 +81,7 @@ def _facts(report: Report) -> list[tuple[str, str, str]]:
 def _head(report: Report) -> str:
     facts = [report.get("command"), report.get("commit") and f"commit {report['commit']}", _machine_line(report.get("machine", {}))]
     line = " · ".join(escape(str(fact)) for fact in facts if fact)
-    return f'<header><h1>Will this flight arrive 15 or more minutes late?</h1><p>Asked 30 minutes before its scheduled departure. {line}</p></header>'
+    return f"<header><h1>Will this flight arrive 15 or more minutes late?</h1><p>Asked 30 minutes before its scheduled departure. {line}</p></header>"
 
 
 def _machine_line(machine: Mapping[str, Any]) -> str:

@@ -55,12 +55,12 @@ class Feeder:
         rng = self.rng
         for name, rate in (("schedules", 700), ("arrivals", 640), ("weather", 60)):
             n = max(0, rng.gauss(rate, rate / 12)) * (0.4 if 200 < self.second < 220 else 1)
-            self._metric("ingest_logged_total", n, at_us, "counter", "ingest", labels={"source": name})
+            self._metric("ingest_records_logged_total", n, at_us, "counter", "ingest", labels={"source": name})
             self._metric("ingest_duplicates_total", rng.randint(0, 5), at_us, "counter", "ingest", labels={"source": name})
         p50 = abs(rng.gauss(31, 3)) + (40 if 200 < self.second < 212 else 0)
         self._metric("view_freshness_ms", 600, at_us, "summary", "view", "ms", quantiles={"p50": p50, "p99": p50 * 2.3, "max": 140.0})
         p50 = abs(rng.gauss(2.4, 0.2))
-        self._metric("predict_latency_ms", 90, at_us, "summary", "predict", "ms", quantiles={"p50": p50, "p99": p50 * 2.9, "max": 19.0})
+        self._metric("predict_answer_ms", 90, at_us, "summary", "predict", "ms", quantiles={"p50": p50, "p99": p50 * 2.9, "max": 19.0})
         for name, lag in (("ingest", 15), ("speed", 6), ("view", 30)):
             self._metric(f"{name}_lag_messages", abs(rng.gauss(lag, lag / 3)), at_us, "gauge", name)
         self._metric("batch_seam_difference", 0, at_us, "gauge", "batch")
