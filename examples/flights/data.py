@@ -79,7 +79,7 @@ def questions(from_: int, to: int) -> list[tuple[int, dict[str, Any]]]:
 def late() -> dict[str, bool]:
     """The truth by flight: arrived 15 or more minutes late, was cancelled, or never got there."""
     flights = _flights()
-    on_time = pc.less(flights["arr_delay"], 15).fill_null(False)  # noqa: FBT003
+    on_time = pc.less(flights["arr_delay"], 15).fill_null(False)
     return dict(zip(_ids(flights).to_pylist(), pc.invert(on_time).to_pylist(), strict=True))
 
 

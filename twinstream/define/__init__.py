@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from twinstream.define.aggregates import (
-    Aggregate, Feature, count, count_by, distinct, first, last, last_k, maximum, mean, minimum, quantile, share, std, sum_, variance,
+    Aggregate,
+    Feature,
+    count,
+    count_by,
+    distinct,
+    first,
+    last,
+    last_k,
+    maximum,
+    mean,
+    minimum,
+    quantile,
+    share,
+    std,
+    sum_,
+    variance,
 )  # fmt: skip
 from twinstream.define.cleaning import between, clip, lower, one_of, required, strip, upper
 from twinstream.define.expressions import Expr

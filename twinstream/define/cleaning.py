@@ -87,7 +87,7 @@ def _parse(rule: Any) -> Written:
             return Written(tree.func.id, tuple(ast.literal_eval(arg) for arg in tree.args))
     except (SyntaxError, ValueError, TypeError):
         pass
-    refuse(f"{rule!r} is no cleaning rule", remedy)
+    return refuse(f"{rule!r} is no cleaning rule", remedy)
 
 
 def _bind(rule: Written, name: str, kind: FieldType) -> Rule:

@@ -3,6 +3,8 @@
 Law: where this is sure, `values.stored` gives the same.
 """
 
+# ruff: noqa: ARG001, FBT001  (one signature for all types)
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Expressions over a record's fields, recorded from a lambda once; they run over Arrow columns or over one plain record."""
 
+# ruff: noqa: SLF001, PLE0304  (members of its own class; __bool__ refuses)
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -259,7 +261,7 @@ def literal(value: object, beside: Expr) -> Expr:
         return Expr("literal", (), _STRING, 0, value)
     if isinstance(value, (str, datetime)) and beside.kind == _TIME:
         return Expr("literal", (), _TIME, 0, _moment(value))
-    refuse(f"{value!r} cannot stand beside {beside}, a {beside.kind}", "use .is_null() to look for null" if value is None else "")
+    return refuse(f"{value!r} cannot stand beside {beside}, a {beside.kind}", "use .is_null() to look for null" if value is None else "")
 
 
 def field_column(column: pa.Array | pa.ChunkedArray) -> tuple[Column, npt.NDArray[np.bool_]]:

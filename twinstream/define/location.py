@@ -38,7 +38,7 @@ def refuse(message: str, remedy: str = "", at: Location | None = None) -> NoRetu
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A remedy for an unknown name: the nearest known one, or all of them."""
     known = list(known)
-    best = max(known, key=lambda name: _likeness(word, name), default=None)
+    best = max(known, key=lambda name: (_likeness(word, name), _ratio(word, name)), default=None)
     if best is not None and _likeness(word, best) > 0.6:
         return f"did you mean {best!r}?"
     return f"there are: {', '.join(known)}" if known else "there are none"
@@ -46,9 +46,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def _likeness(word: str, name: str) -> float:
     """0..1; a short form of a long name ('dely' of 'delay_minutes') is near as well."""
-    heads = {name, name[: len(word)], name[: len(word) + 1], *name.split("_")}
-    return max(difflib.SequenceMatcher(None, word.lower(), head).ratio() for head in heads)
+    heads = {name, name[: len(word)], *name.split("_")}
+    return max(_ratio(word, head) for head in heads)
+
+
+def _ratio(word: str, name: str) -> float:
+    return difflib.SequenceMatcher(None, word.lower(), name).ratio()
 
 
 def _is_ours(file: str) -> bool:
-    return file.startswith(_OURS) or file == "<string>"  # the latter: methods that dataclasses generates
+    return file.startswith(_OURS) or file == "<string>"  # the latter: methods that dataclasses generate

@@ -47,4 +47,4 @@ def network_of(given: Any) -> Network:
         return Network(given)
     if isinstance(given, type):
         return Network(f"{given.__module__}.{given.__qualname__}", given)
-    refuse(f"network is {given!r}", "give a subclass of torch.nn.Module, or its dotted name as in 'twinstream.nn.TabularNetwork'")
+    return refuse(f"network is {given!r}", "give a subclass of torch.nn.Module, or its dotted name as in 'twinstream.nn.TabularNetwork'")

@@ -61,14 +61,14 @@ class Decoder:
         raw = [[getattr(row, f"f{i}") for row in rows] for i in range(len(self.source.fields))]
         parts = [_store_list(kind, column) for kind, column in zip(self.source.fields.values(), raw, strict=True)]
         kept = np.setdiff1d(np.arange(len(values)), np.array(rest, np.int64), assume_unique=True) if rest else np.arange(len(values))
-        return self._finish(parts, kept, rest, len(values), lambda i: _object(values[i]), text=False)
+        return self._finish(parts, kept, rest, lambda i: _object(values[i]), text=False)
 
     def table(self, table: pa.Table | pa.RecordBatch, text: bool = False) -> Decoded:  # noqa: FBT001, FBT002 - one flag: a file of text
         """Rows of a file, in its own types; `text`: all columns are text, as CSV gives them. A missing column is null."""
         n = table.num_rows
         raw = {name: columns.plain(_array(table, name, n)) for name in self.source.fields}
         parts = [columns.store(kind, raw[name], text=text and pa.types.is_string(raw[name].type)) for name, kind in self.source.fields.items()]
-        return self._finish(parts, np.arange(n), [], n, lambda i: {name: column[i].as_py() for name, column in raw.items()}, text=text)
+        return self._finish(parts, np.arange(n), [], lambda i: {name: column[i].as_py() for name, column in raw.items()}, text=text)
 
     def check_schema(self, schema: pa.Schema, *, text: bool = False) -> None:
         """Raises RecordError when a file of this schema cannot hold records of the source; `text`: a CSV file."""
@@ -90,7 +90,7 @@ class Decoder:
         return rows, rest
 
     def _finish(
-        self, parts: list[columns.Stored], index: npt.NDArray[np.int64], rest: list[int], n: int,
+        self, parts: list[columns.Stored], index: npt.NDArray[np.int64], rest: list[int],
         raw: Callable[[int], dict[str, Any]], *, text: bool,
     ) -> Decoded:  # fmt: skip
         """Joins what the fast way is sure of with what the slow way makes of the rest, in input order; then the rules."""

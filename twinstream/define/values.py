@@ -1,5 +1,7 @@
 """One value of a record, as it came, in stored form: the slow and exact way, with a precise reason when it does not fit."""
 
+# ruff: noqa: ARG001, FBT001  (one signature for all types)
+
 from __future__ import annotations
 
 import re
