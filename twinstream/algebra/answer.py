@@ -20,8 +20,9 @@ from twinstream.algebra.slots import Form
 Words = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-COUNT, SUM, MEAN, VARIANCE, DEVIATION, VALUE = (int(form) for form in list(Form)[:6])
-MOMENT, SHARE, COUNTS, QUANTILE, DISTINCT = (int(form) for form in list(Form)[6:])
+COUNT, SUM, MEAN, VARIANCE, DEVIATION = int(Form.COUNT), int(Form.SUM), int(Form.MEAN), int(Form.VARIANCE), int(Form.DEVIATION)
+VALUE, MOMENT, SHARE, COUNTS = int(Form.VALUE), int(Form.MOMENT), int(Form.SHARE), int(Form.COUNTS)
+QUANTILE, DISTINCT = int(Form.QUANTILE), int(Form.DISTINCT)
 
 
 @compiled
@@ -38,7 +39,7 @@ def answer(t: Tables, window: int, words: Words, row: int, out: Floats) -> None:
         elif form == COUNTS:
             for k in range(t.outputs[i, 4]):
                 out[at + k] = float(words[row + t.outputs[i, 1] + k])
-        elif form >= QUANTILE:
+        elif form in (QUANTILE, DISTINCT):
             start = sparse_at(words, row, t.hops[hop, 4], t.outputs[i, 1])
             entries = words[start + 1 : start + 1 + words[start]]
             out[at] = distinct(entries) if form == DISTINCT else quantile(entries, t.numbers[i, 0], t.buckets) / divisor
