@@ -62,12 +62,12 @@ def application(api: Api) -> Flask:
     """The WSGI application."""
     app = Flask("predict")
     app.config["MAX_CONTENT_LENGTH"] = 32_000_000
-    app.post("/v1/predict/<model>")(lambda model: predict(api, model))
-    app.get("/v1/views/<view>")(lambda view: read_view(api, view))
-    app.get("/v1/views/<view>/states/<int:partition>")(lambda view, partition: states(api, view, partition))
-    app.get("/v1/releases")(lambda: releases(api))
-    app.get("/livez")(lambda: answer({"live": True}))
-    app.get("/readyz")(lambda: readiness(api))
+    app.post("/v1/predict/<model>", endpoint="predict")(lambda model: predict(api, model))
+    app.get("/v1/views/<view>", endpoint="view")(lambda view: read_view(api, view))
+    app.get("/v1/views/<view>/states/<int:partition>", endpoint="states")(lambda view, partition: states(api, view, partition))
+    app.get("/v1/releases", endpoint="releases")(lambda: releases(api))
+    app.get("/livez", endpoint="livez")(lambda: answer({"live": True}))
+    app.get("/readyz", endpoint="readyz")(lambda: readiness(api))
     app.register_error_handler(Exception, lambda error: failed(api, error))
     return app
 
