@@ -57,12 +57,21 @@ def _until_readable(settings: MeshSettings, view: object, n: int, started: float
     """Seconds until the positions of all partitions together cover n raw records."""
     reader = ViewReader(settings, view)
     while True:
-        seen = sum(high + 1 for high in reader.raw_high().values())
+        seen = _contained(reader)
         if seen >= n:
             return time.perf_counter() - started
         if time.perf_counter() - started > BOUND_S:
             raise TimeoutError(f"{seen} of {n} records readable after {BOUND_S} s")
         time.sleep(POLL_S)
+
+
+def _contained(reader: ViewReader) -> int:
+    """Raw records that every partition of the view has behind it."""
+    highs: dict[int, int] = {}
+    for position in reader.positions().values():
+        for partition, high in position.raw.items():
+            highs[partition] = min(high, highs.get(partition, high))
+    return sum(high + 1 for high in highs.values())
 
 
 def _cpu(mesh: EmbeddedMesh) -> dict[str, float]:

@@ -106,7 +106,7 @@ def _run(plan: Plan, phases: Phases, mesh: Mesh, files: dict[str, list[Path]], m
     compared = None
     if plan.variants:
         with phases("variants", "training the two models without live views alike, for comparison"):
-            compared = variants.compare(mesh, MODEL, files, moments_, answers)
+            compared = variants.compare(mesh, MODEL, moments_, answers)
     return evidence.Facts(moments=moments_, answers=answers, sent=sender.sent, audit=audit, variants=compared)
 
 

@@ -16,13 +16,13 @@ from confluent_kafka import Consumer, TopicPartition
 
 from examples.flights.live import Answer, Moment
 from examples.flights.steps import Mesh
+from examples.flights.variants import Compared
 from schemas.topics import SERVICES, event_parked, record_sent
 from twinstream.audit.compare import Audit, keys_of, manifests
 from twinstream.audit.everything import file_records, log_messages, log_records
 from twinstream.define.records import Decoder
 
 if TYPE_CHECKING:
-    from examples.flights.variants import Compared
     from twinstream.define import Source
 
 NEW_YORK = ZoneInfo("America/New_York")

@@ -13,21 +13,13 @@ from itertools import groupby
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
+from examples.flights.data import LiveRecord
 from schemas.topics import record_sent
 from twinstream.mesh.settings import MeshSettings
 
 ASK_TIMEOUT_S = 60.0
 RESEND_EVERY = 200
 """Every so many records one is sent twice, as a client does whose acknowledgement got lost."""
-
-
-class LiveRecord(msgspec.Struct, frozen=True):
-    """One record as its sender has it; `known_us` is when it became known (simulated)."""
-
-    known_us: int
-    source: str
-    key: str
-    data: bytes
 
 
 class Moment(msgspec.Struct, frozen=True):
