@@ -1,0 +1,126 @@
+import hashlib
+import struct
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.unit.train.material import shop
+from twinstream.define import Model
+from twinstream.errors import RecordError
+from twinstream.features import record
+from twinstream.features.arrays import Features, MissingColumnError, codes, from_table, lists, numbers
+from twinstream.features.inputs import Inputs
+from twinstream.features.request import QuestionForm, RowError, outputs, view_key
+
+AT = 1_700_000_000_000_000
+ROWS = [
+    {"visit_id": "a", "shopper": "s1", "country": "NZ", "page": " /home ", "visited_at": AT, "seconds": 5, "mobile": True},
+    {"shopper": "s2", "country": None, "page": "", "mobile": False},
+    {"shopper": "s3", "page": "ünïcode", "visited_at": "2024-02-29T23:59:59.999999+02:00", "mobile": False},
+]
+
+
+def model() -> Model:
+    return shop().models[0]
+
+
+def answers(given: Model, rows: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(5)
+    made = {view.name: rng.normal(size=(rows, sum(o.width for o in view.outputs))) for view in given.views}
+    for found in made.values():
+        found[rng.random(found.shape) < 0.4] = np.nan
+    return made
+
+
+def training_table(given: Model, form: QuestionForm, rows: list[dict[str, object]], found: dict[str, np.ndarray]) -> pa.Table:
+    """What the batch layer writes for the same questions: physical columns, derived numbers, outputs with nulls."""
+    batch = form.decode(rows, AT).batch
+    columns = {name: batch.column(name) for name in given.request}
+    columns |= {name: pa.array(expression.floats(batch), from_pandas=True) for name, expression in given.derive.items()}
+    for view in given.views:
+        for name, values in outputs(view, found[view.name]).items():
+            columns[name] = pa.array(values, from_pandas=True) if values.ndim == 1 else pa.array(
+                [[None if np.isnan(x) else x for x in row] for row in values], pa.list_(pa.float64()))
+    return pa.table(columns)
+
+
+def bytes_of(features: Features) -> tuple[bytes, str, bytes]:
+    return features.numeric.tobytes(), repr(features.texts), features.sequences.tobytes()
+
+
+def test_training_and_serving_assemble_the_same_bytes() -> None:
+    given = model()
+    form = QuestionForm(given)
+    found = answers(given, len(ROWS))
+    table = training_table(given, form, ROWS, found)
+    served = form.features(form.decode(ROWS, AT), found)
+    assert bytes_of(from_table(table, form.inputs)) == bytes_of(served)
+    for i, row in enumerate(ROWS):
+        alone = form.features(form.decode([row], AT), {view: values[i : i + 1] for view, values in found.items()})
+        assert record.digest(alone, 0, form.inputs) == record.digest(served, i, form.inputs)
+
+
+def test_rows_are_cleaned_as_records_are() -> None:
+    batch = QuestionForm(model()).decode(ROWS, AT).batch
+    assert batch.column("page").to_pylist() == ["/home", "", "ünïcode"]
+
+
+def test_a_row_without_its_moment_is_asked_at_the_given_one() -> None:
+    assert QuestionForm(model()).decode(ROWS, AT + 7).at_us.tolist() == [AT, AT + 7, 1_709_243_999_999_999]
+
+
+def test_a_key_with_a_null_part_is_no_key() -> None:
+    keys = QuestionForm(model()).decode(ROWS, AT).keys
+    assert keys["by-country"] == [b"NZ", None, None]
+    assert keys["spending"] == [b"s1", b"s2", b"s3"]
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ({"shopper": "s", "page": "/"}, "row 1: mobile: is null or missing"),
+        ({"shopper": "s", "page": "/", "mobile": "yes"}, "row 1: mobile"),
+        ({"page": "/", "mobile": True}, "row 1: shopper"),
+        ({"shopper": "s", "page": "/", "mobile": True, "visited_at": "yesterday"}, "row 1: visited_at"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_field(row: dict[str, object], complaint: str) -> None:
+    with pytest.raises(RowError, match=complaint):
+        QuestionForm(model()).decode([ROWS[0], row], AT)
+
+
+def test_a_key_is_read_from_text_by_its_type() -> None:
+    assert view_key(shop().view("by-country"), ["NZ"]) == b"NZ"
+    with pytest.raises(RecordError, match="1 in all"):
+        view_key(shop().view("by-country"), ["NZ", "AU"])
+
+
+def test_null_stays_null_in_numbers_and_lists() -> None:
+    assert np.isnan(numbers(pa.array([None, 1], pa.int64()))).tolist() == [True, False]
+    assert numbers(pa.array([True, None])).tolist()[0] == 1.0
+    column = pa.array([[1.0, None, 3.0], None, [], [4.0, 5.0, 6.0, 7.0]], pa.list_(pa.float64()))
+    found = lists(pa.chunked_array([column.slice(0, 1), column.slice(1)]), 3)
+    assert np.isnan(found).tolist() == [[False, True, False], [True] * 3, [True] * 3, [False] * 3]
+    assert found[3].tolist() == [4.0, 5.0, 6.0]
+
+
+def test_an_unknown_category_and_null_have_the_code_zero() -> None:
+    assert codes([["a", "z", None, "b"]], [{"a": 1, "b": 2}], 4)[:, 0].tolist() == [1, 0, 0, 2]
+
+
+def test_a_missing_column_is_named() -> None:
+    with pytest.raises(MissingColumnError, match="no column 'hour'"):
+        from_table(pa.table({"mobile": [True]}), Inputs.of(model().inputs))
+
+
+def test_the_digest_is_taken_over_canonical_bytes() -> None:
+    inputs = Inputs(("x", "y"), ("c", "d"), (("s", 2),))
+    features = Features(np.array([[1.5, np.nan]]), [["é"], [None]], np.array([[[2.0, np.nan, 9.0]]]))
+    nan = struct.pack("<d", float("nan"))
+    expected = struct.pack("<d", 1.5) + nan + struct.pack("<i", 2) + "é".encode() + struct.pack("<i", -1) + struct.pack("<d", 2.0) + nan
+    assert record.digest(features, 0, inputs) == hashlib.sha256(expected).hexdigest()
+    odd = np.frombuffer(struct.pack("<Q", 0xFFF8000000000001), "<f8")
+    other = Features(np.array([[1.5, odd[0]]]), features.texts, features.sequences)
+    assert record.digest(other, 0, inputs) == record.digest(features, 0, inputs)
+    assert record.values(features, 0, inputs) == {"x": 1.5, "y": None, "c": "é", "d": None, "s": [2.0, None]}

@@ -1,0 +1,70 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from tests.unit.train.material import learnable, shop, statistics
+from train_svc.training import TrainingConfig, TrainingImpossibleError, bounds, fit
+from twinstream.features.inputs import Inputs
+
+QUICK = TrainingConfig(max_epochs=6, batch_size=256, learning_rate=5e-3, threads=1, arguments={"width": 32})
+
+
+def test_the_network_learns_from_numbers_nulls_categories_and_sequences() -> None:
+    pipeline, table = shop(), learnable(shop())
+    network, metrics = fit(table, pipeline.models[0].inputs, statistics(pipeline, table), QUICK)
+    assert metrics["auc"] > 0.8
+    assert metrics["validation_auc"] > 0.8
+    assert (metrics["train_rows"], metrics["validation_rows"], metrics["rows"]) == (2800, 600, 600)
+    assert not network.training
+
+
+def test_training_twice_gives_the_same_bytes() -> None:
+    pipeline, table = shop(), learnable(shop(), rows=1000)
+    given = (table, pipeline.models[0].inputs, statistics(pipeline, table), TrainingConfig(max_epochs=2, batch_size=256, threads=1))
+    (first, a), (second, b) = fit(*given), fit(*given)
+    assert a == b
+    assert all(torch.equal(x, y) for x, y in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+
+
+def test_a_variant_is_trained_alike_from_a_subset_of_the_inputs() -> None:
+    pipeline, table = shop(), learnable(shop())
+    inputs = Inputs.of(pipeline.models[0].inputs)
+    _, without = fit(table, inputs.request_only(), statistics(pipeline, table), QUICK)
+    _, whole = fit(table, inputs, statistics(pipeline, table), QUICK)
+    assert 0.5 < without["auc"] < whole["auc"] - 0.05
+
+
+def test_the_split_follows_time_and_its_bounds_lie_in_the_later_part() -> None:
+    table = learnable(shop(), rows=100)
+    at = table["_at_us"].to_numpy()
+    given = {"split": {"train_until_us": int(at[70]), "validation_until_us": int(at[85])}}
+    assert bounds(table, given) == (70, 85) == bounds(table, {})
+
+
+def test_early_stopping_keeps_the_best_pass() -> None:
+    pipeline, table = shop(), learnable(shop(), rows=1000)
+    losses: list[float] = []
+
+    def remember(_epoch: int, loss: float) -> bool:
+        losses.append(loss)
+        return False
+
+    config = TrainingConfig(max_epochs=30, patience=2, batch_size=32, learning_rate=2e-2, threads=1)
+    _, metrics = fit(table, pipeline.models[0].inputs, statistics(pipeline, table), config, on_epoch=remember)
+    assert metrics["epochs"] == len(losses) == min(30, int(np.argmin(losses)) + 1 + 2)
+    assert metrics["validation_log_loss"] == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_one_answer_only_is_refused_with_what_is_missing() -> None:
+    pipeline, table = shop(), learnable(shop(), rows=200)
+    same = table.set_column(table.column_names.index("label"), "label", [np.zeros(200)])
+    with pytest.raises(TrainingImpossibleError, match="all 140 labels of the train part are 0"):
+        fit(same, pipeline.models[0].inputs, statistics(pipeline, table), QUICK)
+
+
+def test_training_does_not_load_ray() -> None:
+    code = "import sys, train_svc.training; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
