@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from preprocess_svc.batch import session, warmup
+from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.engine import Engine
 from preprocess_svc.batch.epochs import Plan
 from preprocess_svc.batch.service import Batch
@@ -56,7 +57,7 @@ def run(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, stopping: 
     pulse, clock = Pulse(mesh, stopping), WallClock()
     spark = session.create(mesh, knobs)
     metrics = Metrics(mesh, "batch")
-    engine = Engine(spark, mesh, knobs, pipeline, clock, metrics)
+    engine = Engine(Context(spark, mesh, knobs, pipeline), clock, metrics)
     warmup.run(spark, pipeline)
     batch = Batch(plan_of(mesh, pipeline), engine, clock)
     pulse.state = lambda: {"doing": batch.doing, "epoch": batch.seen.newest, "files": len(batch.seen.files)}

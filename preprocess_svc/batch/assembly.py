@@ -96,7 +96,7 @@ def digest_of(table: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def _digest_values(digest: "hashlib._Hash", column: pa.Array) -> None:
+def _digest_values(digest: hashlib._Hash, column: pa.Array) -> None:
     digest.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes())
     if pa.types.is_list(column.type):
         digest.update(column.value_lengths().fill_null(0).to_numpy().astype("<i8").tobytes())

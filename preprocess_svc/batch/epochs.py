@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import msgspec
 
-from schemas.events import Cut, EpochSealed, EpochSealRequested, Event, FileAccepted, SealRequested, TrainingSetPublished, ViewPublished
+from schemas.events import (
+    Cut,
+    EpochSealed,
+    EpochSealRequested,
+    Event,
+    FileAccepted,
+    SealRequested,
+    TrainingSetPublished,
+    ViewPublished,
+)
 
 ASK_AGAIN_US = 5_000_000
 START = Cut(offset=-1, raw_high=-1)
@@ -81,6 +90,7 @@ class Seen:
         self.requested: dict[int, EpochSealRequested] = {}
         self.sealed: dict[tuple[int, str, int], EpochSealed] = {}
         self.published: dict[tuple[str, int], ViewPublished] = {}
+        self.training: list[TrainingSetPublished] = []
         self.trained: set[tuple[str, int, str]] = set()
         self.wishes = 0
 
@@ -98,6 +108,7 @@ class Seen:
             case ViewPublished():
                 self.published.setdefault((event.view, event.epoch), event)
             case TrainingSetPublished():
+                self.training.append(event)
                 self.trained.add((event.model, event.epoch, event.definition_digest))
             case _:
                 pass

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from preprocess_svc.batch.base_file import BaseWriter, read_base
+from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.merging import Group, grouped, merged
 from preprocess_svc.batch.pruning import prune
 from preprocess_svc.batch.rows import POSITION
@@ -49,19 +50,18 @@ class Fold(msgspec.Struct, frozen=True):
     whole: bool = False
 
 
-def fold(
-    spark: SparkSession, mesh: MeshSettings, folds: list[Fold], rows: Mapping[str, list[tuple[DataFrame, list[int]]]]
-) -> dict[str, list[FileRef]]:
+def fold(context: Context, folds: list[Fold], rows: Mapping[str, list[tuple[DataFrame, list[int]]]]) -> dict[str, list[FileRef]]:
     """The new base files of each view, by partition.
 
     `rows`: per source, frames of history rows with the numbers (in `folds`) of the views that take them.
     """
+    mesh = context.mesh
     groups = len(folds) * mesh.partitions
     lifted = [
         frame.select(*needed([folds[n].view for n in numbers])).mapInArrow(Lift(folds, numbers, mesh.partitions), STATES)
         for parts in rows.values() for frame, numbers in parts if numbers
     ]  # fmt: skip
-    every_group = spark.range(0, groups, 1, 1).selectExpr("cast(id as int) as group", "cast(null as binary) as key", "cast(null as binary) as blob")
+    every_group = context.spark.range(0, groups, 1, 1).selectExpr("cast(id as int) as group", "cast(null as binary) as key", "cast(null as binary) as blob")
     states = reduce(DataFrame.unionByName, lifted, every_group)
     written = states.repartition(groups, "group").sortWithinPartitions("group", "key").mapInArrow(MergeAndWrite(mesh, folds), WRITTEN)
     files: dict[str, list[FileRef]] = {f.view.name: [] for f in folds}

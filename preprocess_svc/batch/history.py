@@ -8,14 +8,14 @@ from __future__ import annotations
 import uuid
 from typing import NamedTuple
 
-from pyspark.sql import DataFrame, Observation, SparkSession, Window
+from pyspark.sql import DataFrame, Observation, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.rows import EPOCH, KNOWN, POSITION, spark_schema
 from schemas.topics import history_path, history_table
-from twinstream.define import Pipeline, Source
+from twinstream.define import Source
 from twinstream.mesh.object_store import ObjectStore, split_uri
-from twinstream.mesh.settings import MeshSettings
 
 FEW_ROWS = 500_000
 """So many new rows are sent to every task, rather than shuffling the whole history."""
@@ -32,9 +32,9 @@ class Landed(NamedTuple):
 class History:
     """The history tables of a pipeline."""
 
-    def __init__(self, spark: SparkSession, mesh: MeshSettings, pipeline: Pipeline) -> None:
-        self._spark, self._mesh, self._pipeline = spark, mesh, pipeline
-        self._store = ObjectStore(mesh)
+    def __init__(self, context: Context) -> None:
+        self._spark, self._mesh, self._pipeline = context.spark, context.mesh, context.pipeline
+        self._store = ObjectStore(context.mesh)
 
     def ensure_tables(self) -> None:
         """Create the database and the tables that are missing."""
@@ -103,13 +103,22 @@ class History:
             self._spark.sql(f"ALTER TABLE {table} {partition} SET LOCATION '{landed.path}'")
         return landed
 
-    def sweep(self, source: Source, epoch: int, landed: Landed) -> None:
-        """Delete what crashed attempts at this epoch left behind; only once the epoch is published."""
+    def sweep(self, source: Source, epoch: int) -> None:
+        """Delete what other attempts at this epoch left behind; only once the epoch is published."""
         bucket, prefix = split_uri(f"{self._path(source)}/{EPOCH}={epoch}/")
-        kept = split_uri(landed.path)[1] if landed.path else "/"
+        kept = self._location(source, epoch)
         for key in self._store.list(bucket, prefix):
-            if not key.startswith(kept):
+            if kept is None or f"/{key.removeprefix(prefix).split('/')[0]}" not in kept:
                 self._store.delete(bucket, key)
+
+    def _location(self, source: Source, epoch: int) -> str | None:
+        """Where the partition of an epoch lies; None: the epoch brought no row."""
+        table = _quoted(self._table(source))
+        present = self._spark.sql(f"SHOW PARTITIONS {table} PARTITION (`{EPOCH}`={epoch})").count()
+        if not present:
+            return None
+        rows = self._spark.sql(f"DESCRIBE FORMATTED {table} PARTITION (`{EPOCH}`={epoch})").collect()
+        return next(str(row["data_type"]) for row in rows if row["col_name"] == "Location")
 
     def _table(self, source: Source) -> str:
         return history_table(self._pipeline.name, source.name)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import structlog
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from preprocess_svc.batch import read_files, read_log
-from preprocess_svc.batch.epochs import Cuts, Land, Seen
+from preprocess_svc.batch.context import Context
+from preprocess_svc.batch.epochs import Land, Seen
 from preprocess_svc.batch.fold_views import Fold, fold
 from preprocess_svc.batch.history import History, Landed
 from preprocess_svc.batch.pruning import complete_since
-from preprocess_svc.batch.settings import BatchSettings
-from schemas.events import Cut, ViewPublished
+from schemas.events import Cut, FileRef, ViewPublished
 from schemas.topics import base_prefix
 from twinstream.algebra.plan import ViewPlan
-from twinstream.define import Pipeline, Source, View
+from twinstream.define import Source, View
 from twinstream.mesh.clock import Clock
-from twinstream.mesh.settings import MeshSettings
 
 _log = structlog.get_logger()
 SOURCES_AT_ONCE = 4
@@ -37,11 +37,8 @@ class Appended(msgspec.Struct, frozen=True):
 class Landing:
     """Does a `Land` step. `observe(phase, seconds)` is told how long each phase took."""
 
-    def __init__(
-        self, spark: SparkSession, mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, history: History, clock: Clock,
-        observe: Callable[[str, float], None],
-    ) -> None:  # fmt: skip
-        self._spark, self._mesh, self._knobs, self._pipeline = spark, mesh, knobs, pipeline
+    def __init__(self, context: Context, history: History, clock: Clock, observe: Callable[[str, float], None]) -> None:
+        self._context, self._mesh, self._pipeline = context, context.mesh, context.pipeline
         self._history, self._clock, self._observe = history, clock, observe
 
     def land(self, step: Land, seen: Seen) -> list[ViewPublished]:
@@ -55,7 +52,13 @@ class Landing:
         manifests = self._fold(step, seen, {name: a.landed for name, a in appended.items()}, as_of)
         self._observe("fold", time.monotonic() - started)
         cuts = {name: a.cut for name, a in appended.items()}
-        return [self._manifest(step, view, files, cuts, as_of, files_to) for view, files in manifests]
+        common = {"cuts": cuts, "as_of_us": as_of, "file_count": files_to, "epoch": step.epoch}
+        return [self._manifest(view, files, common) for view, files in manifests]
+
+    def sweep(self, step: Land) -> None:
+        """Delete what crashed attempts at a published epoch wrote to the history."""
+        for source in self._pipeline.sources:
+            self._history.sweep(source, step.epoch)
 
     def _append_all(self, step: Land, seen: Seen, files_to: int) -> dict[str, Appended]:
         """All sources at the same time: their jobs are small, and most of a small job is waiting."""
@@ -65,18 +68,17 @@ class Landing:
 
     def _append(self, step: Land, seen: Seen, files_to: int, source: Source) -> Appended:
         numbered = [read_files.NumberedFile(n, seen.files[n]) for n in range(step.files_from, files_to) if seen.files[n].source == source.name]
-        keys = [view.by for view in self._pipeline.views_of(source.name)]
-        files = read_files.read(self._spark, self._mesh, source, keys, numbered)
-        log, cut = read_log.read(self._spark, self._mesh, self._knobs, source, step.after[source.name], step.cut[source.name])
+        files = read_files.read(self._context, source, numbered)
+        log, cut = read_log.read(self._context, source, step.after[source.name], step.cut[source.name])
         landed = self._history.append(source, step.epoch, files, log)
         _log.info("history_appended", source=source.name, epoch=step.epoch, rows=landed.rows, files=len(numbered))
         return Appended(landed=landed, cut=cut())
 
-    def _fold(self, step: Land, seen: Seen, landed: dict[str, Landed], as_of: int) -> list[tuple[View, list]]:
+    def _fold(self, step: Land, seen: Seen, landed: dict[str, Landed], as_of: int) -> list[tuple[View, list[FileRef]]]:
         views = [self._pipeline.view(name) for name in step.views]
         folds = [self._one_fold(step, seen, view, as_of) for view in views]
         rows = {source.name: self._new_rows(step, folds, source, landed[source.name]) for source in self._pipeline.sources}
-        files = fold(self._spark, self._mesh, folds, rows)
+        files = fold(self._context, folds, rows)
         return [(view, files[view.name]) for view in views]
 
     def _one_fold(self, step: Land, seen: Seen, view: View, as_of: int) -> Fold:
@@ -94,9 +96,9 @@ class Landing:
         parts = [(self._history.rows(source, step.epoch), whole)] if whole else []
         return parts + ([(self._history.rows(source, step.epoch, since=step.epoch), new)] if new and landed.rows else [])
 
-    def _manifest(self, step: Land, view: View, files: list, cuts: Cuts, as_of: int, files_to: int) -> ViewPublished:
+    def _manifest(self, view: View, files: list[FileRef], common: dict[str, Any]) -> ViewPublished:
         return ViewPublished(
-            view=view.name, source=view.source.name, epoch=step.epoch, cut=cuts[view.source.name], files=files,
-            definition_digest=self._pipeline.digest, as_of_us=as_of, complete_since=complete_since(ViewPlan(view), as_of),
-            file_count=files_to, published_at_us=self._clock.now_us(), cuts=cuts,
+            view=view.name, source=view.source.name, cut=common["cuts"][view.source.name], files=files, **common,
+            definition_digest=self._pipeline.digest, complete_since=complete_since(ViewPlan(view), common["as_of_us"]),
+            published_at_us=self._clock.now_us(),
         )  # fmt: skip

@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
-from preprocess_svc.batch.rows import KNOWN, POSITION, row_schema, spark_schema
+from preprocess_svc.batch.context import Context
+from preprocess_svc.batch.rows import row_schema, spark_schema
 from schemas.events import FileAccepted
 from twinstream.define import Source
 from twinstream.define.records import Decoded, Decoder
@@ -54,14 +55,13 @@ class Chunk(NamedTuple):
     raw: pa.Table | list[bytes]
 
 
-def read(
-    spark: SparkSession, mesh: MeshSettings, source: Source, keys: list[tuple[str, ...]], files: list[NumberedFile]
-) -> DataFrame | None:
+def read(context: Context, source: Source, files: list[NumberedFile]) -> DataFrame | None:
     """All good rows of these files, one task a file; None when there is no file."""
     if not files:
         return None
-    numbers = spark.range(0, len(files), 1, min(len(files), MOST_TASKS))
-    return numbers.mapInArrow(ReadFiles(mesh, source, keys, files), spark_schema(source))
+    keys = [view.by for view in context.pipeline.views_of(source.name)]
+    numbers = context.spark.range(0, len(files), 1, min(len(files), MOST_TASKS))
+    return numbers.mapInArrow(ReadFiles(context.mesh, source, keys, files), spark_schema(source))
 
 
 class ReadFiles:
@@ -95,8 +95,9 @@ class ReadFiles:
             return
         parking = Parking(self._mesh, "preprocess")
         for row, reason in chunk.decoded.errors:
-            where = {"topic": file.accepted.file.uri, "partition": file.number, "offset": chunk.first + row}
-            parking.park(_original(chunk.raw, row), reason, wait=False, source=self._source.name, **where)
+            parking.park(
+                _original(chunk.raw, row), reason, topic=file.accepted.file.uri, partition=file.number, offset=chunk.first + row,
+                wait=False, source=self._source.name)
         parking.flush()
 
 

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F  # noqa: N812  (its customary name)
 
-from preprocess_svc.batch.settings import BatchSettings, pairs
+from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.rows import KNOWN, POSITION, one_batch, row_schema, spark_schema
+from preprocess_svc.batch.settings import pairs
 from schemas import packs
 from schemas.events import Cut
 from schemas.topics import records_accepted
 from twinstream.define import Source
-from twinstream.mesh.settings import MeshSettings
 
 POSITION_SHIFT = 44
 JOIN_ROWS = 50_000
@@ -24,7 +24,7 @@ _RAW_LAST, _RAW_HIGH = 5, 6  # words of a pack's header
 
 
 def read(
-    spark: SparkSession, mesh: MeshSettings, knobs: BatchSettings, source: Source, after: dict[int, Cut], cut: dict[int, Cut]
+    context: Context, source: Source, after: dict[int, Cut], cut: dict[int, Cut]
 ) -> tuple[DataFrame | None, Callable[[], dict[int, Cut]]]:
     """(rows that count, cut with the highest raw offset so far); the latter once the rows were computed.
 
@@ -34,21 +34,19 @@ def read(
     if all(start == end for start, end in spans.values()):
         return None, lambda: {p: Cut(offset=cut[p].offset, raw_high=after[p].raw_high) for p in cut}
     seen = Observation()
-    messages = _messages(spark, mesh, knobs, source, spans).observe(seen, *_highest(cut))
+    messages = _messages(context, source, spans).observe(seen, *_highest(cut))
     high = {p: c.raw_high for p, c in after.items()}
     rows = messages.mapInArrow(Unpack(source, high), spark_schema(source))
     return rows, lambda: _highs(seen.get, high, cut)
 
 
-def _messages(
-    spark: SparkSession, mesh: MeshSettings, knobs: BatchSettings, source: Source, spans: dict[int, tuple[int, int]]
-) -> DataFrame:
+def _messages(context: Context, source: Source, spans: dict[int, tuple[int, int]]) -> DataFrame:
     """One task a log partition, in the order of its offsets: Spark splits a range only when told to."""
     topic = records_accepted(source.name)
-    reader = spark.read.format("kafka").option("kafka.bootstrap.servers", mesh.kafka).option("assign", json.dumps({topic: list(spans)}))
+    reader = context.spark.read.format("kafka").option("kafka.bootstrap.servers", context.mesh.kafka).option("assign", json.dumps({topic: list(spans)}))
     for name, end in (("startingOffsets", 0), ("endingOffsets", 1)):
         reader = reader.option(name, json.dumps({topic: {str(p): span[end] for p, span in spans.items()}}))
-    for name, value in pairs(knobs.kafka_options).items():
+    for name, value in pairs(context.knobs.kafka_options).items():
         reader = reader.option(f"kafka.{name}", value)
     return reader.option("failOnDataLoss", "true").load().select("partition", "offset", "value")
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 
-from preprocess_svc.batch.settings import BatchSettings
+from preprocess_svc.batch.context import Context
 from schemas.topics import base_prefix, training_prefix
-from twinstream.define import Pipeline
 from twinstream.mesh.object_store import ObjectStore
-from twinstream.mesh.settings import MeshSettings
 
 _EPOCH = re.compile(r"/epoch=(\d+)/")
 
@@ -16,8 +14,9 @@ _EPOCH = re.compile(r"/epoch=(\d+)/")
 class Retention:
     """Keeps the newest `keep_epochs` epochs."""
 
-    def __init__(self, mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline) -> None:
-        self._store, self._bucket, self._keep = ObjectStore(mesh), mesh.bucket, knobs.keep_epochs
+    def __init__(self, context: Context) -> None:
+        pipeline = context.pipeline
+        self._store, self._bucket, self._keep = ObjectStore(context.mesh), context.mesh.bucket, context.knobs.keep_epochs
         below = [base_prefix(pipeline.name, view.name, 0) for view in pipeline.views]
         below += [training_prefix(pipeline.name, model.name, 0) for model in pipeline.models]
         self._folders = [prefix.rsplit("/", 1)[0] + "/" for prefix in below]

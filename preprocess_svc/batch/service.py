@@ -18,8 +18,14 @@ import structlog
 
 from preprocess_svc.batch.epochs import Land, Plan, Rest, Seal, Seen, Step, Train, Wait, next_step
 from schemas.events import (
-    EpochSealed, EpochSealRequested, Event, FileAccepted, SealRequested, TrainingSetPublished, ViewPublished,
-)  # fmt: skip
+    EpochSealed,
+    EpochSealRequested,
+    Event,
+    FileAccepted,
+    SealRequested,
+    TrainingSetPublished,
+    ViewPublished,
+)
 from schemas.topics import topic_of
 from twinstream.mesh.clock import Clock
 
@@ -45,8 +51,8 @@ class Ports(Protocol):
 
     def train(self, model: str, manifest: ViewPublished) -> TrainingSetPublished | None: ...
 
-    def retire(self, epoch: int) -> None:
-        """Delete what is not needed any more once `epoch` is published."""
+    def retire(self, step: Land) -> None:
+        """Delete what is not needed any more once the step's epoch is published."""
 
     def observe(self, phase: str, seconds: float) -> None: ...
 
@@ -102,9 +108,9 @@ class Batch:
         step = next_step(self._plan, self.seen, self._clock.now_us())
         if not isinstance(step, Land):
             return
-        self._timed("land", lambda: [self._publish(manifest, manifest.view) for manifest in self._ports.land(step, self.seen)])
+        self._timed("land", lambda: self._publish_all(self._ports.land(step, self.seen)))
         _log.info("epoch_landed", epoch=step.epoch, views=len(step.views))
-        self._ports.retire(step.epoch)
+        self._ports.retire(step)
 
     def _train(self, step: Train) -> None:
         manifest = self.seen.manifest(step.epoch)
@@ -121,10 +127,14 @@ class Batch:
         self._publish(published, model)
         _log.info("training_set_published", model=model, epoch=published.epoch, rows=published.rows, digest=published.digest[:12])
 
+    def _publish_all(self, manifests: list[ViewPublished]) -> None:
+        for manifest in manifests:
+            self._publish(manifest, manifest.view)
+
     def _publish(self, event: Event, key: str) -> None:
-        """Publish and learn it at once; read again from its topic later, it says the same."""
+        """Publish and read it back, so that what this process knows is what the next one would know."""
         self._ports.publish(event, key)
-        self.seen.take(event, -1)
+        self.learn(to_end=True)
 
     def _timed(self, phase: str, work: Callable[[], object]) -> None:
         started = time.monotonic()

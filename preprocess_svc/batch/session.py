@@ -20,6 +20,8 @@ def create(mesh: MeshSettings, knobs: BatchSettings) -> SparkSession:
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     if mesh.access_key:
         os.environ |= {"AWS_ACCESS_KEY_ID": mesh.access_key, "AWS_SECRET_ACCESS_KEY": mesh.secret_key}
+    if mesh.spark_master.startswith("local"):
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     builder = SparkSession.builder.appName("twinstream-batch").master(mesh.spark_master)
     for name, value in (_engine(mesh, knobs) | _s3(mesh) | _hive(mesh) | pairs(knobs.spark_options)).items():
         builder = builder.config(name, value)
@@ -86,7 +88,7 @@ def _s3(mesh: MeshSettings) -> dict[str, str]:
 def _hive(mesh: MeshSettings) -> dict[str, str]:
     options = {
         "spark.sql.catalogImplementation": "hive",
-        "spark.sql.hive.metastorePartitionPruning": "true",
+        "spark.sql.hive.metastorePartitionPruning": "false",  # the metastore cannot parse a filter on a name that begins with "_"
         "spark.sql.warehouse.dir": f"s3a://{mesh.bucket}/warehouse",
     }
     return options | ({"spark.hadoop.hive.metastore.uris": mesh.hive} if mesh.hive else {})

@@ -8,25 +8,26 @@ from __future__ import annotations
 import hashlib
 import uuid
 from functools import reduce
+from typing import Any
 
 import msgspec
 import numpy as np
-from pyspark.sql import Column, DataFrame, SparkSession
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from preprocess_svc.batch.assembly import WRITTEN, Assemble
+from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.features import FEATURES, ViewFeatures
 from preprocess_svc.batch.fold_views import needed
 from preprocess_svc.batch.history import History
 from preprocess_svc.batch.outcomes import AT, ROW, Outcomes
 from preprocess_svc.batch.rows import KNOWN, POSITION, ddl
-from preprocess_svc.batch.settings import BatchSettings
 from preprocess_svc.batch.statistics import Split, Tally, merge_tallies
 from schemas.events import FileRef, TrainingSetPublished
 from schemas.topics import training_prefix
-from twinstream.define import Model, Pipeline, View
+from twinstream.define import Model, View
 from twinstream.mesh.object_store import ObjectStore
-from twinstream.mesh.settings import MeshSettings
 
 FORMAT = 1
 TRAIN, VALIDATION = 0.70, 0.85
@@ -35,8 +36,8 @@ TRAIN, VALIDATION = 0.70, 0.85
 class TrainingSets:
     """Builds the training sets of a pipeline's models from its history."""
 
-    def __init__(self, spark: SparkSession, mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, history: History) -> None:
-        self._spark, self._mesh, self._knobs, self._pipeline, self._history = spark, mesh, knobs, pipeline, history
+    def __init__(self, context: Context, history: History) -> None:
+        self._mesh, self._knobs, self._pipeline, self._history = context.mesh, context.knobs, context.pipeline, history
 
     def build(self, model: Model, epoch: int, as_of_us: int) -> TrainingSetPublished | None:
         """The training set as of an epoch's cut, on S3; None when no question has an outcome. The same history gives the same digest."""
@@ -60,16 +61,16 @@ class TrainingSets:
         outcomes = self._history.rows(label.source, epoch).select(POSITION, *stage.label_fields)
         return (
             self._parted(asked, label.on).cogroup(self._parted(outcomes, label.on))
-            .applyInArrow(stage, ddl(stage.schema))
+            .applyInArrow(_function(stage), ddl(stage.schema))
         )  # fmt: skip
 
-    def _written(self, model: Model, epoch: int, questions: DataFrame, bounds: list[int], split: Split) -> list[dict[str, object]]:
+    def _written(self, model: Model, epoch: int, questions: DataFrame, bounds: list[int], split: Split) -> list[dict[str, Any]]:
         """Files of the set in the order of time."""
         prefix = f"s3://{self._mesh.bucket}/{training_prefix(self._pipeline.name, model.name, epoch)}/{uuid.uuid4().hex}"
         features = reduce(DataFrame.unionByName, (self._features(model, number, epoch, questions, bounds) for number in range(len(model.views))))
         part = _part_of(bounds)
         rows = questions.withColumn("part", part).groupBy("part").cogroup(features.groupBy("part"))
-        written = rows.applyInArrow(Assemble(self._mesh, model, split, prefix), WRITTEN).toArrow()
+        written = rows.applyInArrow(_function_with_key(Assemble(self._mesh, model, split, prefix)), WRITTEN).toArrow()
         return sorted(written.to_pylist(), key=lambda row: row["part"])
 
     def _features(self, model: Model, number: int, epoch: int, questions: DataFrame, bounds: list[int]) -> DataFrame:
@@ -77,13 +78,13 @@ class TrainingSets:
         events = self._history.rows(view.source, epoch).select(KNOWN, *needed([view]))
         asked = questions.select(ROW, AT, *view.by)
         stage = ViewFeatures(view, number, bounds)
-        return self._parted(asked, view.by).cogroup(self._parted(events, view.by)).applyInArrow(stage, FEATURES)
+        return self._parted(asked, view.by).cogroup(self._parted(events, view.by)).applyInArrow(_function(stage), FEATURES)
 
-    def _parted(self, frame: DataFrame, by: tuple[str, ...]) -> object:
+    def _parted(self, frame: DataFrame, by: tuple[str, ...]) -> Any:
         """Groups that hold whole keys."""
         return frame.groupBy(F.pmod(F.hash(*by), F.lit(self._knobs.shuffle_partitions)).alias("_group"))
 
-    def _published(self, model: Model, epoch: int, written: list[dict[str, object]], split: Split, at: np.ndarray) -> TrainingSetPublished:
+    def _published(self, model: Model, epoch: int, written: list[dict[str, Any]], split: Split, at: np.ndarray) -> TrainingSetPublished:
         files = [FileRef(uri=w["uri"], sha256=w["sha256"], size_bytes=w["size_bytes"], rows=w["rows"], partition=i) for i, w in enumerate(written)]
         tallies = merge_tallies(msgspec.json.decode(w["tally"], type=Tally) for w in written)
         folder = files[0].uri.rsplit("/", 1)[0]
@@ -95,6 +96,24 @@ class TrainingSets:
             model=model.name, epoch=epoch, files=files, columns=columns, digest=digest, rows=sum(f.rows for f in files),
             first_at_us=int(at[0]), last_at_us=int(at[-1]), statistics_uri=uri, definition_digest=self._pipeline.digest,
         )  # fmt: skip
+
+
+def _function(stage: Any) -> Any:
+    """Spark counts a function's parameters to see whether it wants the group's key, and counts an object's `self` as one."""
+
+    def run(left: pa.Table, right: pa.Table) -> pa.Table:
+        return stage(left, right)
+
+    return run
+
+
+def _function_with_key(stage: Any) -> Any:
+    """See `_function`."""
+
+    def run(key: tuple[pa.Scalar, ...], left: pa.Table, right: pa.Table) -> pa.Table:
+        return stage(key, left, right)
+
+    return run
 
 
 def file_bounds(at: np.ndarray, counts: np.ndarray, rows: int) -> list[int]:

@@ -1,0 +1,249 @@
+"""The batch layer on real Spark, Kafka, S3 and Hive: what it publishes equals the oracle to the byte, also after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from deploy.local.mesh import EmbeddedMesh
+from preprocess_svc.batch import session
+from preprocess_svc.batch.__main__ import plan_of
+from preprocess_svc.batch.context import Context
+from preprocess_svc.batch.engine import Engine
+from preprocess_svc.batch.epochs import Rest, Seal, next_step
+from preprocess_svc.batch.service import Batch
+from preprocess_svc.batch.settings import BatchSettings
+from schemas.events import Event, FileRef, TrainingSetPublished, ViewPublished
+from schemas.topics import event_parked
+from tests.integration.batch_rig import HOUR, World
+from twinstream.algebra.fold import answers
+from twinstream.audit.compare import Served, expected, keys_of
+from twinstream.audit.everything import Known, counts_of, file_records, log_messages, log_records, without_duplicates
+from twinstream.mesh.clock import WallClock
+from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.object_store import split_uri
+from twinstream.mesh.pipeline_file import load
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
+SHOP = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
+
+
+class CrashError(Exception):
+    """Stands for kill -9."""
+
+
+class Shop:
+    """A mesh of real engines, the batch layer in this process, and all that it published."""
+
+    def __init__(self, mesh: EmbeddedMesh) -> None:
+        self.settings, self.pipeline = mesh.settings, load(SHOP)
+        self.world = World(self.settings, self.pipeline)
+        knobs = BatchSettings.from_env(mesh.env | {"TWINSTREAM_BATCH_ROWS_PER_FILE": "100"})
+        self.spark = session.create(self.settings, knobs)
+        self.context = Context(self.spark, self.settings, knobs, self.pipeline)
+        self.metrics = Metrics(self.settings, "batch")
+        self.accepted: list[Any] = []
+        self.crash_before: type[Event] | None = None
+        self.crash_at = 0
+
+    def start(self) -> Batch:
+        """A batch layer that knows nothing but the topics."""
+        engine = Engine(self.context, WallClock(), self.metrics)
+        publish, count = engine.publish, 0
+
+        def may_crash(event: Event, key: str) -> None:
+            nonlocal count
+            if self.crash_before is type(event):
+                count += 1
+                if count > self.crash_at:
+                    raise CrashError
+            publish(event, key)
+
+        engine.publish = may_crash  # type: ignore[method-assign]
+        batch = Batch(plan_of(self.settings, self.pipeline), engine, WallClock())
+        batch.learn(to_end=True)
+        return batch
+
+    def finish(self, batch: Batch) -> Batch:
+        """Steps until there is nothing left to do; the barriers stand as soon as they are asked for."""
+        while True:
+            step = next_step(plan_of(self.settings, self.pipeline), batch.seen, WallClock().now_us())
+            if isinstance(step, Rest):
+                return batch
+            batch.once()
+            if isinstance(step, Seal):
+                self.world.seal(step.epoch)
+                batch.learn(to_end=True)
+
+    def epoch(self) -> Batch:
+        """Wish for the end of an epoch, and land it."""
+        self.world.wish()
+        return self.finish(self.start())
+
+    def known(self, batch: Batch, source: str, epoch: int) -> list[Known]:
+        """All that the oracle knows of a source at the cut of an epoch, each record once."""
+        counts = counts_of(list(batch.seen.published.values()))
+        named = self.pipeline.source(source)
+        filed = file_records(self.world.store, named, keys_of(self.pipeline, named), batch.seen.files, counts)
+        return [k for k in without_duplicates([*log_records(self.settings.kafka, named), *filed], epoch) if k.epoch <= epoch]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with EmbeddedMesh(tmp_path_factory.mktemp("batch"), pipeline=SHOP) as mesh, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_HOME", mesh.env["JAVA_HOME"])
+        running = Shop(mesh)
+        yield running
+        running.metrics.close()
+        running.spark.stop()
+
+
+@pytest.fixture(scope="module")
+def landed(shop: Shop) -> dict[int, Batch]:
+    """Three epochs: files and live records; more of both, with everything twice; a late flood, crashed in each phase."""
+    world, done = shop.world, {}
+    visits, orders = world.session(0, 400, 220)
+    world.file("visits", visits[:120], form="parquet")
+    world.file("visits", visits[100:140], extra=b'\n{"visit_id": 5}\nno json\n')
+    world.file("orders", orders[:40])
+    world.log("visits", visits[130:220], again=2)
+    world.log("orders", orders[40:90], per_pack=3)
+    world.hole("orders", 0, 5)
+    done[1] = shop.epoch()
+    more, bought = world.session(380, 100, 160)
+    world.file("visits", more[:40] + visits[150:160])
+    world.file("visits", visits[:10])
+    world.log("visits", more[20:] + visits[110:120], again=1)
+    world.log("orders", bought + orders[:5], late_us=2 * HOUR)
+    done[2] = shop.epoch()
+    late, _ = world.session(-300, 60, 30)
+    world.log("visits", late, late_us=800 * HOUR)
+    world.file("visits", [world.visit(500), *more[40:50]])
+    done[3] = crashed_everywhere(shop)
+    return done
+
+
+def crashed_everywhere(shop: Shop) -> Batch:
+    """One epoch, in which the process dies after the folds, between two views, and before the training set."""
+    shop.world.wish()
+    for kind, number in ((ViewPublished, 0), (ViewPublished, 1), (ViewPublished, 1), (TrainingSetPublished, 0)):
+        shop.crash_before, shop.crash_at = kind, number
+        with pytest.raises(CrashError):
+            shop.finish(shop.start())
+    shop.crash_before = None
+    return shop.finish(shop.start())
+
+
+def states_of(shop: Shop, files: list[FileRef], partition: int) -> dict[bytes, bytes]:
+    """What a base file holds, its order and row groups checked."""
+    (file,) = [f for f in files if f.partition == partition]
+    table = pq.read_table(BytesIO(shop.world.store.get_uri(file.uri)))
+    keys = table["key"].to_pylist()
+    assert keys == sorted(set(keys))
+    assert len(keys) == file.rows
+    return dict(zip(keys, table["blob"].to_pylist(), strict=True))
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_every_base_equals_the_fold_of_everything_up_to_its_cut(shop: Shop, landed: dict[int, Batch], epoch: int) -> None:
+    batch = landed[epoch]
+    for view in shop.pipeline.views:
+        manifest = batch.seen.published[view.name, epoch]
+        known = shop.known(batch, view.source.name, epoch)
+        for partition in range(shop.settings.partitions):
+            have = states_of(shop, manifest.files, partition)
+            log = {p: cut.offset for p, cut in manifest.cut.items()}
+            served = Served(view.name, partition, epoch, log, manifest.complete_since, have)
+            assert have == expected(view, known, served, shop.settings.partitions)
+            assert have
+
+
+def test_the_manifest_names_the_highest_raw_offset_of_every_log(shop: Shop, landed: dict[int, Batch]) -> None:
+    manifest = landed[3].seen.manifest(3)
+    assert manifest is not None
+    for (source, partition), high in shop.world.high.items():
+        assert manifest.cuts[source][partition].raw_high == high
+
+
+def test_bad_rows_of_files_are_parked_with_their_place(shop: Shop, landed: dict[int, Batch]) -> None:
+    parked = [value for _, _, value in log_messages(shop.settings.kafka, event_parked("preprocess"))]
+    assert sorted(set(parked)) == [b"no json", b'{"visit_id": 5}']
+
+
+def training_rows(shop: Shop, published: TrainingSetPublished) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for file in published.files:
+        table = pq.read_table(BytesIO(shop.world.store.get_uri(file.uri)))
+        assert table.column_names == published.columns
+        rows += table.to_pylist()
+    return rows
+
+
+def trained(batch: Batch, epoch: int) -> TrainingSetPublished:
+    (found,) = [event for event in batch.seen.training if event.epoch == epoch]
+    return found
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_every_training_row_holds_what_was_known_at_its_moment(shop: Shop, landed: dict[int, Batch], epoch: int) -> None:
+    batch, (model,) = landed[epoch], shop.pipeline.models
+    rows = training_rows(shop, trained(batch, epoch))
+    assert [(r["_at_us"], r["_id"]) for r in rows] == sorted((r["_at_us"], r["_id"]) for r in rows)
+    asked = {k.record["visit_id"]: k.record for k in shop.known(batch, "visits", epoch)}
+    for row in rows[:: max(1, len(rows) // 25)]:
+        for view in model.views:
+            key = asked[row["_id"]][view.by[0]]
+            before = [(k.record, k.position) for k in shop.known(batch, view.source.name, epoch) if known_us(view.source, k) <= row["_at_us"]]
+            want = answers(view, before, b"" if key is None else str(key).encode(), row["_at_us"])
+            have = [row[f"{view.name}.{output.name}"] for output in view.outputs]
+            flat = [np.nan if v is None else v for value in have for v in (value if isinstance(value, list) else [value])]
+            np.testing.assert_array_equal(flat, want)
+
+
+def known_us(source: Any, known: Known) -> int:
+    return known.known_us if known.file_seq < 0 else known.record[source.known_at]
+
+
+def test_every_question_whose_outcome_is_decided_is_in_the_training_set(shop: Shop, landed: dict[int, Batch]) -> None:
+    batch = landed[3]
+    manifest = batch.seen.manifest(3)
+    assert manifest is not None
+    rows = {row["_id"]: row for row in training_rows(shop, trained(batch, 3))}
+    orders = [k.record for k in shop.known(batch, "orders", 3)]
+    for known in shop.known(batch, "visits", 3):
+        visit = known.record
+        bought = [o for o in orders if o["visit_id"] == visit["visit_id"] and 0 <= o["ordered_at"] - visit["visited_at"] <= HOUR]
+        decided = bool(bought) or visit["visited_at"] + HOUR <= manifest.as_of_us
+        assert (visit["visit_id"] in rows) == decided
+        if decided:
+            assert rows[visit["visit_id"]]["label"] == float(bool(bought))
+
+
+def test_a_training_set_built_again_at_its_cut_has_the_same_digest(shop: Shop, landed: dict[int, Batch]) -> None:
+    batch = landed[3]
+    manifest = batch.seen.manifest(2)
+    assert manifest is not None
+    engine = Engine(shop.context, WallClock(), shop.metrics)
+    again = engine.train("will-buy", manifest)
+    assert again is not None
+    assert again.digest == trained(batch, 2).digest
+    assert again.files != trained(batch, 2).files
+
+
+def test_the_history_holds_each_record_once_in_hive(shop: Shop, landed: dict[int, Batch]) -> None:
+    found = shop.spark.sql("select visit_id, count(*) as n from shop.history_visits group by visit_id").toArrow()
+    once = {k.record["visit_id"] for k in shop.known(landed[3], "visits", 3)}
+    live_twice = sum(n - 1 for n in found["n"].to_pylist())
+    assert set(found["visit_id"].to_pylist()) == once
+    assert live_twice == len(shop.known(landed[3], "visits", 3)) - len(once)
+
+
+def test_crashed_attempts_leave_nothing_on_s3(shop: Shop, landed: dict[int, Batch]) -> None:
+    bucket, prefix = split_uri(f"s3://{shop.settings.bucket}/shop/history/visits/_epoch=3/")
+    assert len({key.removeprefix(prefix).split("/")[0] for key in shop.world.store.list(bucket, prefix)}) == 1
