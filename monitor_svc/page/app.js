@@ -122,6 +122,8 @@ function newestSum(prefix) {
   return parts.length ? { value: parts.reduce((sum, part) => sum + part.value, 0), age: Math.min(...parts.map((part) => part.age)) } : { value: null, age: Infinity };
 }
 
+const p50 = (line) => { const { value } = newest(`${line}.p50`); return value === null ? "" : `p50 ${number(value)} ms`; };
+
 function showNumbers() {
   const model = state.models[0], total = (name) => state.sources.reduce((sum, s) => sum + s[name], 0);
   const logged = newestSum("logged"), fresh = newest("freshness.p99"), slow = newest("latency.p99"), asked = newest("predictions"), seam = newest("seam_difference");
@@ -130,8 +132,8 @@ function showNumbers() {
   const labelAge = model?.labelled ? `as of ${shortMoment(model.last_labelled_us)}` : "no label yet";
   $("numbers").replaceChildren(
     cell("Records / s", short(logged.value), "", `${short(total("logged"))} in all`, logged.age),
-    cell("Freshness p99", number(fresh.value), "ms", `p50 ${number(newest("freshness.p50").value)} ms`, fresh.age),
-    cell("Prediction p99", number(slow.value), "ms", `p50 ${number(newest("latency.p50").value)} ms`, slow.age),
+    cell("Freshness p99", number(fresh.value), "ms", p50("freshness"), fresh.age),
+    cell("Prediction p99", number(slow.value), "ms", p50("latency"), slow.age),
     cell("Predictions / s", short(asked.value), "", `${short(model?.predictions ?? 0)} so far`, asked.age),
     cell("AUC", number(area, 3), bound ? `≥ ${bound}` : "", `all ${number(model?.now.auc_all, 3)}`, labelAge, area === null || !bound ? "" : area >= bound ? "" : "bad"),
     cell("Log loss", number(model?.now.log_loss_rolling, 3), "", `all ${number(model?.now.log_loss_all, 3)}`, labelAge),
@@ -144,10 +146,10 @@ function showNumbers() {
 
 // `when`: age in seconds, or a text.
 function cell(name, value, unit, more, when, mood = "") {
-  const old = typeof when === "number" && when > STALE_S;
+  const old = typeof when === "number" && Number.isFinite(when) && when > STALE_S;
   const text = typeof when === "number" ? (Number.isFinite(when) ? age(when) : "no value yet") : when;
   return el("div", { class: `number ${old ? "stale" : mood}` },
-    el("div", { class: "name" }, name), el("div", { class: "value" }, value, el("small", {}, unit)),
+    el("div", { class: "name" }, name), el("div", { class: "value" }, value, el("small", {}, value === "–" ? "" : unit)),
     el("div", { class: "more" }, more), el("div", { class: "age" }, text));
 }
 
