@@ -146,7 +146,7 @@ _STORE: dict[str, Callable[[FieldType, pa.Array, bool], Stored]] = {
 def _scaled(column: pa.Array, places: int, *, whole: bool = False) -> Stored:
     """Floats times 10**places, rounded; doubtful near a tie, when large, when not finite, and with `whole` when they are not whole."""
     valid = _numpy(column.is_valid())
-    values = column.fill_null(0.0).to_numpy(zero_copy_only=False)
+    values = (column.fill_null(0.0) if column.null_count else column).to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = values * float(10**places)
         rounded = np.rint(scaled)
@@ -192,8 +192,11 @@ def _unsure(kind: FieldType, column: pa.Array) -> Stored:
 
 
 def _ints(column: pa.Array) -> tuple[npt.NDArray[np.int64], Bools]:
+    if not column.null_count:
+        return column.to_numpy(zero_copy_only=False), np.ones(len(column), bool)
     return column.fill_null(0).to_numpy(zero_copy_only=False), _numpy(column.is_valid())
 
 
 def _numpy(column: Any) -> Bools:
-    return np.array(column.fill_null(False).to_numpy(zero_copy_only=False), bool)
+    """True where true; a copy."""
+    return np.array((column.fill_null(False) if column.null_count else column).to_numpy(zero_copy_only=False), bool)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal as Exact
 from functools import cached_property
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -49,16 +50,18 @@ class Decoder:
 
     def __init__(self, source: Source, keys: Sequence[tuple[str, ...]] = ()) -> None:
         self.source = source
+        self._out = source.schema
         self._schema = pa.schema([pa.field(f.name, f.type) for f in source.arrow_fields])
         self._keys = [k for k in dict.fromkeys([source.id_fields, (source.key,), *keys]) if any(source.fields[f].kind == "string" for f in k)]
         must = {*source.id_fields, source.key, source.event_time}
         self._must = [n for n, t in source.fields.items() if n in must or not t.optional]
+        self._attributes = [attrgetter(f"f{i}") for i in range(len(source.fields))]
         self._decode = msgspec.json.Decoder(_struct(source.fields)).decode
 
     def json(self, values: Sequence[bytes]) -> Decoded:
         """Records as JSON objects."""
         rows, rest = self._fast_rows(values)
-        raw = [[getattr(row, f"f{i}") for row in rows] for i in range(len(self.source.fields))]
+        raw = [list(map(attribute, rows)) for attribute in self._attributes]
         parts = [_store_list(kind, column) for kind, column in zip(self.source.fields.values(), raw, strict=True)]
         kept = np.setdiff1d(np.arange(len(values)), np.array(rest, np.int64), assume_unique=True) if rest else np.arange(len(values))
         return self._finish(parts, kept, rest, lambda i: _object(values[i]), text=False)
@@ -144,7 +147,7 @@ class Decoder:
             good[list(broken)] = False
             errors |= {int(index[row]): reason for row, reason in broken.items()}
             batch, index = batch.filter(pa.array(good)), index[good]
-        batch = pa.RecordBatch.from_arrays(batch.columns, schema=self.source.schema)
+        batch = pa.RecordBatch.from_arrays(batch.columns, schema=self._out)
         return Decoded(batch, index, sorted(errors.items()), self.source.id_fields)
 
 
@@ -181,14 +184,14 @@ def _struct(fields: dict[str, FieldType]) -> type[msgspec.Struct]:
 
 def _store_list(kind: FieldType, values: list[Any]) -> columns.Stored:
     """A column of decoded JSON values in stored form; of moments, text and integers may be mixed."""
-    if kind.kind == "decimal":
-        return columns.store(kind, pa.array(values, pa.float64()))
     if kind.kind != "timestamp":
-        return columns.store(kind, pa.array(values, kind.arrow))
-    text = [v if isinstance(v, str) else None for v in values]
-    whole = [v if isinstance(v, int) else None for v in values]
-    as_text, as_whole = columns.store(kind, pa.array(text, pa.string())), columns.store(kind, pa.array(whole, pa.int64()))
-    return columns.Stored(pc.coalesce(as_text.array, as_whole.array), as_text.doubtful | as_whole.doubtful)
+        return columns.store(kind, pa.array(values, pa.float64() if kind.kind == "decimal" else kind.arrow))
+    found = set(map(type, values))
+    if str not in found or int not in found:
+        return columns.store(kind, pa.array(values, pa.string() if str in found else pa.int64()))
+    text = columns.store(kind, pa.array([v if isinstance(v, str) else None for v in values], pa.string()))
+    whole = columns.store(kind, pa.array([v if isinstance(v, int) else None for v in values], pa.int64()))
+    return columns.Stored(pc.coalesce(text.array, whole.array), text.doubtful | whole.doubtful)
 
 
 def _object(value: bytes) -> dict[str, Any]:
