@@ -145,6 +145,7 @@ class ModelDrift:
         self._features = FeatureDrift(knobs.reference, knobs.window, knobs.ks_threshold)
         self._score, self._loss = StreamDrift("score", knobs.adwin_delta), StreamDrift("log_loss", knobs.adwin_delta)
         self._persistence = Persistence(knobs.persist_checks)
+        self.checks = 0
         self.first_scores: list[float] = []
         self.findings: list[Finding] = []
         self._drifted: list[Finding] = []
@@ -177,6 +178,7 @@ class ModelDrift:
         return found
 
     def _check(self) -> None:
+        self.checks += 1
         streams = [finding for finding in (self._score.check(), self._loss.check()) if finding is not None]
         self.findings = [*streams, *self._features.check()]
         self._persistence.take(self.findings)

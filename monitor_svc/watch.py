@@ -37,6 +37,7 @@ class ModelWatch:
         self.scores: deque[float] = deque(maxlen=knobs.window)
         self.model_digest = ""
         self.drift = ModelDrift(knobs)
+        self._judged: tuple[str, int, int] = ("", 0, 0)
 
     def predicted(self, event: PredictionServed, due_from_us: int) -> list[Outcome]:
         """Take a prediction; returns outcomes whose labels came before it."""
@@ -59,7 +60,11 @@ class ModelWatch:
         return self._take(self.joiner.advance(known_us), known_us)
 
     def reason_to_retrain(self) -> str | None:
-        """Why this model should be trained again, if it should; see `retraining.py` for the rule."""
+        """Why this model should be trained again, if it should; looks again only after new labels or a new comparison. Rule: `retraining.py`."""
+        seen = (self.model_digest, self.quality.all.n // self._knobs.quality_step, self.drift.checks)
+        if seen == self._judged:
+            return None
+        self._judged = seen
         scores, labels = self.quality.rolling(self.model_digest)
         bounds = self.model.good_enough if self.model.label.binary else {}
         return reason_to_retrain(

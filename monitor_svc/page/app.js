@@ -154,11 +154,11 @@ function cell(name, value, unit, more, when, mood = "") {
 }
 
 function showLink() {
-  const silent = heard ? (Date.now() - heard) / 1000 : Infinity, lost = silent > LOST_S;
+  const silent = (Date.now() - heard) / 1000, lost = heard > 0 && silent > LOST_S;
   const catching = state && !state.caught_up;
-  $("link").className = `link ${lost ? "lost" : catching ? "" : "live"}`;
+  $("link").className = `link ${lost ? "lost" : !heard || catching ? "" : "live"}`;
   $("link").lastElementChild.textContent = !heard ? "connecting" : lost ? `silent for ${Math.round(silent)} s` : catching ? "reading the past" : "live";
-  document.body.classList.toggle("lost", heard > 0 && lost);
+  document.body.classList.toggle("lost", lost);
   if (lost && state) showNumbers();
 }
 
