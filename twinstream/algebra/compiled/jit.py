@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar
 
 import numba
 
+SOURCES = ("answer", "layout", "plan", "registers", "slots", "windows")  # what compiled code is made of, beside this folder
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -33,7 +34,7 @@ def _folder() -> str:
     """NUMBA_CACHE_DIR, else beside the sources, else the user's cache folder; then the digest of the sources."""
     algebra = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for path in sorted(algebra.rglob("*.py")):
+    for path in [*sorted(algebra.glob("compiled/*.py")), *(algebra / f"{name}.py" for name in SOURCES)]:
         digest.update(path.read_bytes())
     beside = algebra / "__pycache__"
     home = beside if os.access(beside if beside.is_dir() else algebra, os.W_OK) else Path.home() / ".cache" / "twinstream"
