@@ -56,7 +56,7 @@ class Process:
         self.files = FileArrivals(
             settings, f"ingest-files-{pipeline.name}", decoders=decoders, objects=S3Objects(ObjectStore(settings)),
             parking=Parking(settings, "ingest", EventPublisher(settings, "/ingest_svc")), events=events, meter=self.metrics, clock=clock)
-        self.heartbeat = Heartbeat(settings, f"ingest@{knobs.worker}" if knobs.worker else "ingest")
+        self.heartbeat = Heartbeat(settings, "ingest")
 
     def run(self, stopping: threading.Event) -> None:
         """Rounds until `stopping`; then everything is flushed."""

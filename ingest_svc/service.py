@@ -1,8 +1,6 @@
 """Ingest, live records: raw partition p of a source becomes log partition p, and an epoch's end becomes a barrier in each.
 
-| handles | emits |
-|---|---|
-| raw records (hot loop) | packs to the log; `EventParked` | `EpochSealRequested` -> a barrier to each log partition, `EpochSealed` |
+Handles raw records (emits packs, EventParked) and EpochSealRequested (emits barriers, EpochSealed). Arrivals of files: `adapters/kafka_files.py`.
 """
 
 from __future__ import annotations

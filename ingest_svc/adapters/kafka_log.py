@@ -9,15 +9,13 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Producer
 
+from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from ingest_svc.log_writer import LogMessage
 from ingest_svc.ports import Confirmed, Place
 from schemas.packs import PackHeader
 from schemas.topics import records_accepted
 from twinstream.errors import PublishError
 from twinstream.mesh.settings import MeshSettings
-
-_ERRORS = 3
-"""Of syslog: librdkafka warns of every gapless producer that the option is young."""
 
 
 class KafkaLog:
@@ -28,7 +26,7 @@ class KafkaLog:
         self._confirm_s = confirm_s
         self._confirmed: list[Confirmed] = []
         self._failed: list[str] = []
-        self._producer = Producer({"log_level": _ERRORS, **settings.kafka_client(
+        self._producer = Producer({"log_level": CRITICAL, "error_cb": note, **settings.kafka_client(
             acks="all", enable_idempotence=True, enable_gapless_guarantee=True, message_timeout_ms=0, linger_ms=1,
             message_max_bytes=8_000_000, batch_size=8_000_000, compression_type="lz4", reconnect_backoff_max_ms=500,
             queue_buffering_max_kbytes=262_144,

@@ -9,6 +9,7 @@ import numpy as np
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from ingest_svc.log_writer import Raws
 from ingest_svc.ports import Place
 from ingest_svc.settings import IngestSettings
@@ -34,7 +35,7 @@ class KafkaRaw:
         self._replay = settings.clock == "replay"
         self._fresh: dict[Place, int] = {}
         self.assigned = False
-        self._consumer = Consumer({"error_cb": _note, **settings.kafka_client(
+        self._consumer = Consumer({"log_level": CRITICAL, "error_cb": note, **settings.kafka_client(
             group_id=group, group_instance_id=instance, session_timeout_ms=knobs.session_ms,
             heartbeat_interval_ms=max(500, knobs.session_ms // 3), partition_assignment_strategy="cooperative-sticky",
             enable_auto_commit=False, enable_auto_offset_store=False, auto_offset_reset="error", fetch_wait_max_ms=10,
@@ -121,8 +122,3 @@ class KafkaRaw:
         if error.code() not in _PASSING and not error.retriable():
             raise KafkaException(error)
         _log.warning("raw_read_interrupted", reason=error.str())
-
-
-def _note(error: KafkaError) -> None:
-    """The client's own errors: it reconnects by itself, a fatal one is raised by the next poll."""
-    _log.warning("kafka_client_error", reason=error.str(), fatal=error.fatal())

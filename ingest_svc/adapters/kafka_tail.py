@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from ingest_svc.dedupe import RecentIds
 from ingest_svc.log_state import LogState, state_of
 from schemas.packs import KNOWN, decode_header, decode_rows
@@ -24,10 +25,10 @@ class KafkaTail:
     """Reads single partitions from an offset to their present end."""
 
     def __init__(self, settings: MeshSettings) -> None:
-        self._consumer = Consumer(settings.kafka_client(
+        self._consumer = Consumer({"log_level": CRITICAL, "error_cb": note, **settings.kafka_client(
             group_id="ingest-tail", enable_auto_commit=False, fetch_wait_max_ms=10, auto_offset_reset="earliest",
             fetch_message_max_bytes=8_000_000, reconnect_backoff_max_ms=500,
-        ))
+        )})
 
     def ends(self, topic: str, partition: int) -> tuple[int, int]:
         """First offset and the one after the last."""

@@ -1,0 +1,101 @@
+"""Ingest over HTTP, with Kafka faked."""
+
+import msgspec
+import pytest
+
+from ingest_svc.http_api.bodies import BodyError, records_in
+from ingest_svc.http_api.flask_api import Api, make_app
+from ingest_svc.http_api.sending import Gate
+from ingest_svc.validation import Screen
+from schemas.events import DataArrived
+from twinstream import Int, Source, String, Timestamp
+from twinstream.define.records import Decoder
+from twinstream.errors import PublishError
+from twinstream.mesh.clock import ManualClock
+
+SOURCE = Source("orders", id="order", key="buyer", event_time="at", fields={"order": String(), "buyer": Int(), "at": Timestamp()})
+GOOD = b'{"order":"1","buyer":42,"at":1700000000000000}'
+
+
+class Kafka:
+    """Takes what it is sent, or nothing."""
+
+    def __init__(self) -> None:
+        self.records, self.events, self.away = [], [], False
+
+    def send(self, source, records):
+        if self.away:
+            raise PublishError("Kafka has not taken all of the records: no answer")
+        self.records += records
+        return {1: len(self.records) - 1}
+
+    def publish(self, event, key=None, *, wait=True):
+        self.events.append(event)
+
+    def reachable(self, timeout_s=2.0):
+        return not self.away
+
+
+class Meter:
+    def count(self, *_, **__): ...
+    def gauge(self, *_, **__): ...
+    def observe(self, *_, **__): ...
+
+
+@pytest.fixture
+def kafka() -> Kafka:
+    return Kafka()
+
+
+@pytest.fixture
+def client(kafka: Kafka):
+    gates = {"orders": Gate(SOURCE, Screen(Decoder(SOURCE), 1000))}
+    return make_app(Api(gates=gates, raw=kafka, events=kafka, meter=Meter(), clock=ManualClock(5), body_bytes=10_000)).test_client()
+
+
+@pytest.mark.parametrize(("body", "count"), [
+    (GOOD, 1), (b" " + GOOD + b"\n", 1), (b"{\n" + GOOD[1:], 1), (GOOD + b"\n" + GOOD, 2), (GOOD + b"\r\n\n" + GOOD + b"\n", 2),
+    (b"[" + GOOD + b"," + GOOD + b"]", 2), (b"[]", 0), (b"not json", 1),
+])
+def test_a_body_is_an_object_a_list_or_lines(body: bytes, count: int) -> None:
+    assert len(records_in(body)) == count
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b"[1"])
+def test_a_body_that_is_nothing_of_these_is_refused(body: bytes) -> None:
+    with pytest.raises(BodyError):
+        records_in(body)
+
+
+def test_records_travel_as_they_were_sent_under_their_source_key(client, kafka: Kafka) -> None:
+    answer = client.post("/v1/records/orders", data=GOOD)
+    assert (answer.status_code, answer.json) == (200, {"accepted": 1, "rejected": [], "position": {"1": 0}})
+    assert kafka.records == [(b"42", GOOD)]
+
+
+def test_the_good_ones_are_taken_and_the_bad_ones_are_told_when_a_batch_is_mixed(client, kafka: Kafka) -> None:
+    answer = client.post("/v1/records/orders", data=b"\n".join([GOOD, b"{", GOOD, b'{"order":"2"}', b'"' + b"x" * 1000 + b'"']))
+    assert answer.status_code == 207
+    assert (answer.json["accepted"], [r["index"] for r in answer.json["rejected"]]) == (2, [1, 3, 4])
+    assert len(kafka.records) == 2
+
+
+def test_the_status_says_what_is_wrong(client, kafka: Kafka) -> None:
+    assert client.post("/v1/records/orders", data=b"{}").status_code == 400
+    assert client.post("/v1/records/nobody", data=GOOD).status_code == 404
+    assert client.post("/v1/records/orders", data=b" " * 10_001).status_code == 413
+    assert client.get("/v1/records/orders").status_code == 405
+    assert "source 'nobody'" in client.post("/v1/records/nobody", data=GOOD).json["error"]
+    kafka.away = True
+    assert client.post("/v1/records/orders", data=GOOD).status_code == 503
+    assert (client.get("/livez").status_code, client.get("/readyz").status_code) == (200, 503)
+
+
+def test_an_arrival_is_published_with_its_time(client, kafka: Kafka) -> None:
+    event = {"source": "orders", "files": [{"uri": "s3://b/k.csv", "sha256": ""}]}
+    assert client.post("/v1/data-arrived", data=msgspec.json.encode(event)).status_code == 202
+    assert isinstance(kafka.events[0], DataArrived)
+    assert kafka.events[0].arrived_at_us == 5
+    assert client.post("/v1/data-arrived", data=b'{"source":"orders","files":[]}').status_code == 400
+    assert client.post("/v1/data-arrived", data=b"{}").status_code == 400
+    assert kafka.events[1:] == []
