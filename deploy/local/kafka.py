@@ -78,7 +78,7 @@ def _format(folder: Path, properties: Path, java: Java, libs: str) -> None:
         write_whole(id_file, urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"="))
     done = subprocess.run(
         [java.binary, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", libs, "kafka.tools.StorageTool", "format", "--ignore-formatted",
-         "-t", id_file.read_text(encoding="ascii"), "-c", str(properties)],
+         f"--cluster-id={id_file.read_text(encoding='ascii')}", "-c", str(properties)],
         capture_output=True, text=True, check=False)
     if done.returncode:
         raise MeshError(f"Kafka's folder {folder} cannot be formatted: {(done.stderr or done.stdout).strip()[-400:]}")
