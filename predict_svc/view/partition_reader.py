@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +18,13 @@ from predict_svc.view import layout as lay
 from predict_svc.view.errors import ViewNotReadyError
 from predict_svc.view.layout import Base, Layout, Progress
 from schemas.events import ViewPosition
-from twinstream.algebra import chunks, kernel
+from twinstream.algebra import chunks, kernel, windows
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 
 LOOK_AGAIN_S = 0.2
 SUFFIX = 5
+NEVER_US = -(1 << 63)
 
 
 class Seen(NamedTuple):
@@ -33,6 +34,8 @@ class Seen(NamedTuple):
     base_env: Any
     tables: tuple[Any, ...]
     position: ViewPosition
+    kept_from_us: int
+    """The first moment at which no window begins before what the base keeps whole."""
 
 
 class PartitionReader:
@@ -42,6 +45,7 @@ class PartitionReader:
         self.folder = Path(folder)
         self._path = str(self.folder / environments.FILE)
         self._plan = plan
+        self._longest = tuple((layout.hop, layout.windows[-1]) for layout in plan.hops)
         self._lock = threading.RLock()
         self._env: lmdb.Environment | None = None
         self._inode, self._looked = 0, 0.0
@@ -74,7 +78,7 @@ class PartitionReader:
             if last[2] == raw_progress:
                 return last[3]
             old = last[3]
-            seen = Seen(old.base, old.base_env, old.tables, lay.position(old.base, lay.unpack_progress(raw_progress)))
+            seen = old._replace(position=lay.position(old.base, lay.unpack_progress(raw_progress)))
         else:
             seen = self._found(txn, epoch, raw_progress)
         self._last = (raw_layout, epoch, raw_progress, seen)
@@ -96,11 +100,18 @@ class PartitionReader:
         self, txn: Any, seen: Seen, wanted: Sequence[bytes], at: npt.NDArray[np.int64]
     ) -> tuple[bytearray, npt.NDArray[np.int64]]:
         """The words of all keys side by side, and their offsets; a key may be wanted at several moments."""
-        found = self._from_base(seen, wanted)
-        for table in seen.tables:
-            self._from_table(txn, table, wanted, at, found)
-        offsets = np.zeros(len(wanted) + 1, np.int64)
+        found: dict[bytes, list[bytes]] = {key: [] for key in sorted(wanted)}
+        if seen.base_env is not None:
+            with seen.base_env.begin() as base:
+                for key, blob in base.cursor().getmulti(found):
+                    found[key].append(blob)
+        if seen.tables:
+            stored = self._storage_keys(found, wanted, at)
+            for table in seen.tables:
+                for key, blob in txn.cursor(db=table).getmulti(stored):
+                    found[key[:-SUFFIX]].append(blob)
         joined = [b"".join(found[key]) for key in wanted]
+        offsets = np.zeros(len(wanted) + 1, np.int64)
         np.cumsum(np.fromiter(map(len, joined), np.int64, len(joined)) // 8, out=offsets[1:])
         return bytearray().join(joined), offsets
 
@@ -143,20 +154,12 @@ class PartitionReader:
                 self._env.close()
             self._env, self._bases, self._last = None, {}, None
 
-    def _from_base(self, seen: Seen, wanted: Sequence[bytes]) -> dict[bytes, list[bytes]]:
-        found: dict[bytes, list[bytes]] = {key: [] for key in wanted}
-        if seen.base_env is not None:
-            with seen.base_env.begin() as base:
-                for key, blob in base.cursor().getmulti(sorted(found)):
-                    found[key].append(blob)
-        return found
-
-    def _from_table(self, txn: Any, table: Any, wanted: Sequence[bytes], at: npt.NDArray[np.int64], found: dict[bytes, list[bytes]]) -> None:
-        needed: dict[bytes, None] = {}
-        for key, moment in zip(wanted, at.tolist(), strict=True):
-            needed.update(dict.fromkeys(chunks.needed(self._plan, key, moment)))
-        for stored, blob in txn.cursor(db=table).getmulti(sorted(needed)):
-            found[stored[:-SUFFIX]].append(blob)
+    def _storage_keys(self, found: Iterable[bytes], wanted: Sequence[bytes], at: npt.NDArray[np.int64]) -> list[bytes]:
+        """Under which keys the rows stand; mostly all moments lie in one tile and need the same chunks."""
+        if int(at.min()) // windows.HOP_US[0] == int(at.max()) // windows.HOP_US[0]:
+            ends = chunks.needed(self._plan, b"", int(at[0]))
+            return [key + end for key in found for end in ends]
+        return sorted({k for key, moment in zip(wanted, at.tolist(), strict=True) for k in chunks.needed(self._plan, key, moment)})
 
     def _found(self, txn: Any, epoch: int | None, raw_progress: bytes | None) -> Seen:
         layout = self.layout(txn)
@@ -164,7 +167,12 @@ class PartitionReader:
         if base is None:
             raise ViewNotReadyError(f"{self.folder}: the base of epoch {epoch} is not here, those of {[b.epoch for b in layout.bases]} are")
         tables = tuple(self._tables[e % lay.SLOTS] for e in layout.epochs if e > base.epoch)
-        return Seen(base, self._base(layout, base), tables, lay.position(base, lay.unpack_progress(raw_progress)))
+        return Seen(base, self._base(layout, base), tables, lay.position(base, lay.unpack_progress(raw_progress)), self._kept_from_us(base))
+
+    def _kept_from_us(self, base: Base) -> int:
+        return max(
+            (base.complete_since[hop] * windows.HOP_US[hop] + windows.length_us(window)
+             for hop, window in self._longest if hop in base.complete_since and hop != windows.ALL), default=NEVER_US)
 
     def _base(self, layout: Layout, base: Base) -> Any:
         """The environment of a base; those of bases that are gone are let go."""

@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import NoReturn
 
 import msgspec
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from predict_svc.view.errors import ViewBehindError, ViewNotReadyError, WindowNotKept
 from predict_svc.view.partition_reader import PartitionReader, Seen
 from schemas.events import ViewPosition
-from twinstream.algebra import kernel, keys, windows
+from twinstream.algebra import kernel, keys
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 from twinstream.define import View
@@ -40,7 +41,6 @@ class ViewReader:
 
     def __init__(self, settings: MeshSettings, view: View) -> None:
         self.plan = ViewPlan(view)
-        self._longest = tuple((layout.hop, layout.windows[-1]) for layout in self.plan.hops)
         folder = f"{settings.data}/view/{view.name}"
         self._parts = [PartitionReader(f"{folder}/{p}", self.plan) for p in range(settings.partitions)]
         self._partition = lru_cache(maxsize=100_000)(lambda key: keys.partition_of(key, settings.partitions))
@@ -53,7 +53,8 @@ class ViewReader:
         part = self._parts[self._partition(key)]
         with part.begin() as txn:
             seen = part.seen(txn, epoch)
-            self._check_kept(seen, at_us)
+            if at_us < seen.kept_from_us:
+                self._refuse(seen, at_us)
             data = part.blobs(txn, seen, key, at_us)
         return kernel.read(self.plan, np.frombuffer(data, np.int64), at_us), seen.position
 
@@ -153,22 +154,15 @@ class ViewReader:
     def _read_part(self, part: PartitionReader, wanted: list[bytes], at: npt.NDArray[np.int64], epoch: int | None) -> tuple[Floats, Seen]:
         with part.begin() as txn:
             seen = part.seen(txn, epoch)
-            if len(at):
-                self._check_kept(seen, int(at.min()))
+            if int(at.min()) < seen.kept_from_us:
+                self._refuse(seen, int(at.min()))
             data, offsets = part.many_blobs(txn, seen, wanted, at)
         return kernel.read_many(self.plan, np.frombuffer(data, np.int64), offsets, at), seen
 
-    def _check_kept(self, seen: Seen, at_us: int) -> None:
-        """Raises WindowNotKept when a window begins before what the base keeps whole."""
-        if not seen.base.complete_since:
-            return
-        for hop, window in self._longest:
-            first = windows.tiles(window, at_us)[1]
-            since = seen.base.complete_since.get(hop)
-            if since is not None and hop != windows.ALL and first < since:
-                raise WindowNotKept(
-                    f"view {self.plan.view.name}: a window of {window} at {at_us} us begins before {since * windows.HOP_US[hop]} us, from "
-                    f"where on the base of epoch {seen.base.epoch} keeps it; ask for a later moment")
+    def _refuse(self, seen: Seen, at_us: int) -> NoReturn:
+        raise WindowNotKept(
+            f"view {self.plan.view.name}: at {at_us} us a window begins before what the base of epoch {seen.base.epoch} keeps; "
+            f"ask for {seen.kept_from_us} us or later")
 
 
 _NOWHERE = ViewPosition(epoch=-1, log={}, raw={})

@@ -1,0 +1,80 @@
+"""Speed and view as processes on a real broker: killed, emptied and given wrong bases, they serve what the fold gives."""
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deploy.local.mesh import EmbeddedMesh
+from examples.shop.pipeline import pipeline
+from tests.integration.seam_rig import VIEWS, SeamRig
+from tests.unit.view.world import PARTITIONS
+from twinstream.algebra import kernel
+from twinstream.algebra.plan import ViewPlan
+
+pytestmark = pytest.mark.engine
+SHOP = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeamRig]:
+    env = {"TWINSTREAM_VIEW_MAP_GIB": "1", "TWINSTREAM_VIEW_BASE_RETRY_S": "0.5"}
+    kernel.warm_up(ViewPlan(pipeline.view("spending")))  # compiled once here rather than in both processes
+    mesh = EmbeddedMesh(tmp_path_factory.mktemp("seam"), SHOP, services=["speed", "view"], engines=["kafka", "s3"], env=env).start()
+    try:
+        yield SeamRig(mesh.wait_ready(240.0))
+    finally:
+        mesh.stop()
+
+
+def write(rig: SeamRig, packs: int) -> None:
+    for _ in range(packs):
+        for partition in range(PARTITIONS):
+            rig.log.pack(partition, 5, again=1)
+    rig.send()
+
+
+def test_views_equal_the_fold_when_workers_are_killed(rig: SeamRig) -> None:
+    dice = random.Random(3)
+    for name in ("speed", "view", "speed", "view"):
+        write(rig, dice.randrange(1, 30))
+        pid = rig.mesh.kill(name)
+        write(rig, dice.randrange(1, 30))
+        rig.mesh.wait_replaced(name, pid)
+    assert rig.check() > len(VIEWS)
+
+
+def test_base_lands_under_traffic_and_a_corrupt_one_is_refused(rig: SeamRig) -> None:
+    write(rig, 3)
+    for partition in range(PARTITIONS):
+        rig.log.barrier(partition, 1)
+    write(rig, 3)
+    good = rig.publish(1, "spending")
+    wrong = rig.publish(1, "by-country", corrupt=True)
+    write(rig, 3)
+    rig.wait(lambda: rig.readers["spending"].bases() >= {good.epoch}, "base landed")
+    rig.wait(lambda: "base_refused" in rig.mesh.log("view"), "refusal told")
+    assert rig.readers["by-country"].bases() == {0}
+    rig.check()
+    rig.repair(wrong)
+    rig.wait(lambda: 1 in rig.readers["by-country"].bases(), "repaired base landed")
+    rig.check()
+
+
+def test_views_are_whole_again_when_their_folder_was_deleted(rig: SeamRig) -> None:
+    write(rig, 2)
+    rig.mesh.stop_one("view")
+    shutil.rmtree(Path(rig.mesh.settings.data) / "view")
+    write(rig, 2)
+    rig.mesh.start_one("view")
+    assert rig.check() > len(VIEWS)
+    assert rig.readers["spending"].bases() == {1}
+
+
+def test_read_waits_for_the_position_asked_for(rig: SeamRig) -> None:
+    write(rig, 1)
+    reader = rig.readers["spending"]
+    raw = {p: max(r for m in messages for r, _ in m.rows) for p, messages in enumerate(rig.log.messages)}
+    reader.wait_for(raw, 30.0)
+    assert all(at.raw == raw for at in reader.positions().values())
