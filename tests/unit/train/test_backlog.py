@@ -1,6 +1,13 @@
 import msgspec
 
-from schemas.events import ModelPromoted, ModelRejected, ModelRolledBack, ModelTrained, RetrainRequested, TrainingSetPublished
+from schemas.events import (
+    ModelPromoted,
+    ModelRejected,
+    ModelRolledBack,
+    ModelTrained,
+    RetrainRequested,
+    TrainingSetPublished,
+)
 from train_svc.backlog import Backlog, Judgement, Training
 
 

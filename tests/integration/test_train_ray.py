@@ -1,0 +1,41 @@
+"""Ray Tune searches in processes of its own, and leaves none behind."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.unit.train.material import learnable, shop, statistics
+from train_svc.adapters.in_process_tuner import InProcessTuner
+from train_svc.adapters.ray_tuner import LONGEST_FOLDER, RayTuner, short_folder
+from train_svc.ports import Problem
+from train_svc.training import TrainingConfig, split_of
+from twinstream.features.inputs import Inputs
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    pipeline, table = shop(), learnable(shop(), rows=1500)
+    inputs, fitted = Inputs.of(pipeline.models[0].inputs), statistics(pipeline, table)
+    config = TrainingConfig(max_epochs=2, batch_size=256, threads=1, arguments={"width": 16})
+    return Problem(split_of(table, inputs, fitted), inputs, fitted, config, pipeline.models[0].network)
+
+
+@pytest.mark.engine
+def test_ray_finds_what_the_search_in_process_finds(problem: Problem, tmp_path: Path) -> None:
+    candidates = [{"learning_rate": 1e-6}, {"learning_rate": 1e-2}]
+    found = RayTuner("", str(tmp_path), parallel=2).search(problem, candidates)
+    expected = InProcessTuner().search(problem, candidates)
+    assert found.tuner == "ray"
+    assert found.best == expected.best == {"learning_rate": 1e-2}
+    assert [candidate for candidate, _, _ in found.tried] == candidates
+    assert min(loss for _, loss, _ in found.tried) == pytest.approx(min(loss for _, loss, _ in expected.tried), rel=1e-6)
+    assert [p.name() for p in psutil.Process().children(recursive=True) if "ray" in p.name() or "gcs" in p.name()] == []
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_rays_folder_is_short_enough_for_its_sockets(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60)
+    folder = short_folder(str(deep))
+    assert len(str(folder)) <= LONGEST_FOLDER
+    folder.rmdir()

@@ -1,0 +1,159 @@
+"""Readers, a clock and models in memory, for the predictor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from predict_svc.api.activation import Activation
+from predict_svc.api.predictor import Predictor
+from predict_svc.api.routes import Api, application
+from predict_svc.api.serving import Network, Serving
+from predict_svc.view.errors import ViewBehindError, ViewNotReadyError
+from schemas.events import Event, ModelPromoted, PredictionServed, ViewPosition
+from tests.unit.train.material import learnable, shop, statistics
+from twinstream.algebra.plan import ViewPlan
+from twinstream.define import View
+from twinstream.features.inputs import Inputs
+from twinstream.mesh.clock import ManualClock
+from twinstream.nn import TabularNetwork
+from twinstream.nn.digest import model_digest, qualified_name
+from twinstream.nn.files import ModelConfig, from_files, to_files
+
+Longs = np.ndarray[Any, np.dtype[np.int64]]
+torch.set_num_threads(1)
+NOW = 1_700_000_000_000_000
+
+
+class FakeReader:
+    """A view whose answer at epoch e is e + the key's length in every output; `raw` is what it contains."""
+
+    def __init__(self, view: View, landed: set[int]) -> None:
+        self.plan = ViewPlan(view)
+        self.landed: set[int] | None = landed
+        self.raw: dict[int, int] = {0: 10, 1: 10}
+        self.on_wait: Callable[[], None] = lambda: None
+
+    def bases(self) -> set[int]:
+        return set(self.landed or ())
+
+    def positions(self, epoch: int | None = None) -> dict[int, ViewPosition]:
+        return {0: self._position(epoch), 1: self._position(epoch)}
+
+    def read(self, key: bytes, at_us: int, epoch: int | None = None) -> tuple[np.ndarray, ViewPosition]:
+        found, positions = self.read_many([key], np.array([at_us]), epoch)
+        return found[0], positions[0]
+
+    def read_many(self, wanted: Sequence[bytes], at_us: Sequence[int] | Longs, epoch: int | None = None) -> tuple[np.ndarray, list[ViewPosition]]:
+        position = self._position(epoch)
+        answers = np.array([[float(position.epoch + len(key))] * self.plan.n_out for key in wanted]).reshape(len(wanted), self.plan.n_out)
+        return answers, [position] * len(wanted)
+
+    def wait_for(self, raw: Mapping[int, int], timeout_s: float, key: bytes | None = None, epoch: int | None = None) -> None:
+        give_up = time.monotonic() + timeout_s
+        while any(self.raw.get(p, -1) < offset for p, offset in raw.items()):
+            self.on_wait()
+            if time.monotonic() > give_up:
+                raise ViewBehindError(f"{raw} not reached")
+
+    def _position(self, epoch: int | None) -> ViewPosition:
+        at = max(self.landed or {0}) if epoch is None else epoch
+        if at not in (self.landed or ()):
+            raise ViewNotReadyError(f"the base of epoch {at} is not here")
+        return ViewPosition(epoch=at, log={0: 5, 1: 6}, raw=dict(self.raw))
+
+
+class FakeLifecycle:
+    """Events that the activation reads, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def poll(self, timeout: float = 1.0) -> tuple[Event, Any] | None:
+        return (self.events.pop(0), None) if self.events else None
+
+    def at_end(self) -> bool:
+        return not self.events
+
+
+class FakeMeter:
+    def __init__(self) -> None:
+        self.counted: list[tuple[str, dict[str, object]]] = []
+
+    def observe(self, name: str, value: float, unit: str = "", **labels: object) -> None:
+        assert value >= 0
+
+    def count(self, name: str, n: float = 1, **labels: object) -> None:
+        self.counted.append((name, labels))
+
+
+@lru_cache
+def model_files(seed: int, definition: str = "") -> tuple[str, dict[str, bytes]]:
+    """Digest and files of an untrained network that differs by seed."""
+    pipeline = shop()
+    table = learnable(pipeline, rows=100)
+    inputs, fitted = Inputs.of(pipeline.models[0].inputs), statistics(pipeline, table)
+    torch.manual_seed(seed)
+    network = TabularNetwork(inputs, fitted, width=16)
+    torch.nn.init.normal_(network.head[1].weight)
+    config = ModelConfig(
+        model=pipeline.models[0].name, network=qualified_name(TabularNetwork), arguments={"width": 16}, inputs=inputs, statistics=fitted,
+        definition_digest=definition or pipeline.digest)
+    files = to_files(network, config, {})
+    return model_digest(files), files
+
+
+class World:
+    """The predictor on fakes: promote models, land epochs, ask."""
+
+    def __init__(self, landed: set[int] | None = None, wait_bound_s: float = 0.2) -> None:
+        self.pipeline = shop()
+        self.model = self.pipeline.models[0]
+        self.readers = {view.name: FakeReader(view, set(landed if landed is not None else {1})) for view in self.pipeline.views}
+        self.lifecycle, self.serving, self.meter, self.clock = FakeLifecycle(), Serving(), FakeMeter(), ManualClock(NOW)
+        self.files: dict[str, dict[str, bytes]] = {}
+        self.corrupt = False
+        self.served: list[PredictionServed] = []
+        self.ends: dict[str, dict[int, int]] = {}
+        self.activation = Activation(
+            self.serving, self.pipeline, self.readers, lifecycle=self.lifecycle, load=self._load, park=lambda *_: None, load_retry_s=0.0)
+        self.predictor = Predictor(self.readers, lambda sources, _age: self.ends, self.clock, wait_bound_s=wait_bound_s, max_rows=1000)
+        self.api = Api(
+            pipeline=self.pipeline, serving=self.serving, predictor=self.predictor, readers=self.readers, publish=self.served.append,
+            refresh=self.activation.refresh, ready=lambda: (self.activation.caught_up, {}), meter=self.meter, clock=self.clock)  # type: ignore[arg-type]
+        self.app = application(self.api)
+        self.client = self.app.test_client()
+
+    def promote(self, seed: int, definition: str = "") -> str:
+        digest, files = model_files(seed, definition)
+        self.files[digest] = files
+        self.lifecycle.events.append(ModelPromoted(
+            model=self.model.name, model_digest=digest, uri="", version_ids={}, definition_digest=definition or self.pipeline.digest, metrics={}))
+        self.settle()
+        return digest
+
+    def land(self, epoch: int) -> None:
+        for reader in self.readers.values():
+            reader.landed = {*sorted(reader.landed or ())[-1:], epoch}
+        self.settle()
+
+    def settle(self) -> None:
+        for _ in range(len(self.lifecycle.events) + 2):
+            self.activation.step()
+
+    def ask(self, rows: list[dict[str, Any]], **more: Any) -> Any:
+        return self.client.post(f"/v1/predict/{self.model.name}", json={"rows": rows, **more})
+
+    def _load(self, promoted: ModelPromoted) -> Network:
+        files = self.files[promoted.model_digest]
+        given = {**files, "model.safetensors": b"torn"} if self.corrupt else files
+        return Network(promoted.model_digest, from_files(given, promoted.model_digest, TabularNetwork))
+
+
+def visit(shopper: str = "s1", **more: Any) -> dict[str, Any]:
+    return {"visit_id": "v", "shopper": shopper, "page": "/", "country": "NZ", "mobile": True, "visited_at": NOW, **more}
