@@ -7,6 +7,8 @@ import faulthandler
 import sys
 import threading
 
+import structlog
+
 from predict_svc.view.publications import Publications
 from predict_svc.view.settings import ViewSettings
 from predict_svc.view.worker import ViewWorker, in_loop
@@ -67,9 +69,7 @@ def follow(settings: MeshSettings, publications: Publications) -> None:
             for event, _ in reader:
                 if isinstance(event, ViewPublished):
                     publications.published(event)
-        except BaseException:
-            import structlog
-
+        except Exception:  # noqa: BLE001  a thread that follows no more must not go unnoticed
             structlog.get_logger().exception("publications_unreadable")
             faust_app.end(faust_app.FAILED)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from twinstream.algebra.state import StateBatch
 
 LOOK_AGAIN_S = 0.2
 SUFFIX = 5
+KEPT_OPEN = 4  # bases; older ones are gone from the disk, and what still read them has long ended
 NEVER_US = -(1 << 63)
 
 
@@ -43,7 +43,7 @@ class PartitionReader:
 
     def __init__(self, folder: str | Path, plan: ViewPlan) -> None:
         self.folder = Path(folder)
-        self._path = str(self.folder / environments.FILE)
+        self._path = self.folder / environments.FILE
         self._plan = plan
         self._longest = tuple((layout.hop, layout.windows[-1]) for layout in plan.hops)
         self._lock = threading.RLock()
@@ -167,19 +167,21 @@ class PartitionReader:
         if base is None:
             raise ViewNotReadyError(f"{self.folder}: the base of epoch {epoch} is not here, those of {[b.epoch for b in layout.bases]} are")
         tables = tuple(self._tables[e % lay.SLOTS] for e in layout.epochs if e > base.epoch)
-        return Seen(base, self._base(layout, base), tables, lay.position(base, lay.unpack_progress(raw_progress)), self._kept_from_us(base))
+        return Seen(base, self._base(base), tables, lay.position(base, lay.unpack_progress(raw_progress)), self._kept_from_us(base))
 
     def _kept_from_us(self, base: Base) -> int:
         return max(
             (base.complete_since[hop] * windows.HOP_US[hop] + windows.length_us(window)
              for hop, window in self._longest if hop in base.complete_since and hop != windows.ALL), default=NEVER_US)
 
-    def _base(self, layout: Layout, base: Base) -> Any:
-        """The environment of a base; those of bases that are gone are let go."""
+    def _base(self, base: Base) -> Any:
+        """The environment of a base, opened once."""
         if not base.file:
             return None
         with self._lock:
             if base.file not in self._bases:
+                for gone in list(self._bases)[:-KEPT_OPEN]:
+                    self._bases.pop(gone).close()
                 try:
                     self._bases[base.file] = environments.open_base(self.folder / base.file)
                 except lmdb.Error as error:
@@ -191,7 +193,7 @@ class PartitionReader:
         with self._lock:
             self._looked = now
             try:
-                inode = os.stat(self._path).st_ino
+                inode = self._path.stat().st_ino
             except OSError as error:
                 self.close()
                 raise ViewNotReadyError(f"{self.folder}: there is no view on this host yet; is its worker running?") from error

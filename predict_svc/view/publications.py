@@ -76,7 +76,7 @@ class Publications:
         try:
             base: Any = bases.fetch(self._objects, event, place[1], folder)
         except (BaseRefusedError, MeshError, ClientError, BotoCoreError, OSError) as error:
-            _log.error("base_refused", view=place[0], partition=place[1], epoch=event.epoch, reason=str(error))  # noqa: TRY400
+            _log.error("base_refused", view=place[0], partition=place[1], epoch=event.epoch, reason=str(error))
             self._refused(place, event.epoch, str(error))
             base = None
         else:

@@ -159,7 +159,7 @@ class ViewWorker:
             try:
                 done = self._stores[tp].apply(partials)
             except StoreFullError as error:
-                _log.error("disk_full", reason=str(error))  # noqa: TRY400
+                _log.error("disk_full", reason=str(error))
                 end(FAILED)
             self._metrics.observe("view_apply_ms", (time.perf_counter() - began) * 1e3, "ms")
             self._note(tp, done)
@@ -205,4 +205,8 @@ class ViewWorker:
 
 def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., None]) -> Callable[..., None]:
     """The function, called from another thread, runs in the event loop."""
-    return lambda *arguments: loop.call_soon_threadsafe(function, *arguments) and None
+
+    def call(*arguments: Any) -> None:
+        loop.call_soon_threadsafe(function, *arguments)
+
+    return call

@@ -95,7 +95,7 @@ class Resume:
 
 def _values(consumer: Consumer, topic: str, partitions: int, since_ms: int) -> Iterable[tuple[int, bytes]]:
     """(partition, value) of all that a topic holds now, from the first message stamped `since_ms` or later on."""
-    starts = {p: OFFSET_BEGINNING for p in range(partitions)}
+    starts = dict.fromkeys(range(partitions), OFFSET_BEGINNING)
     if since_ms:
         asked = consumer.offsets_for_times([TopicPartition(topic, p, since_ms) for p in range(partitions)], timeout=SILENCE_S)
         starts = {tp.partition: tp.offset for tp in asked}

@@ -142,6 +142,6 @@ def _read_gaps(settings: MeshSettings, loop: asyncio.AbstractEventLoop, reports:
         for event, _ in EventReader(settings, [topic_of(GapFound)], from_beginning=False):
             if isinstance(event, GapFound):
                 put(event)
-    except Exception:
+    except Exception:  # noqa: BLE001  a thread that reads no more must not go unnoticed
         _log.exception("gap_reports_unreadable")
         end(FAILED)

@@ -9,6 +9,7 @@ from io import BytesIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 from confluent_kafka import Producer
+
 from deploy.local.mesh import EmbeddedMesh
 from examples.shop.pipeline import pipeline
 from predict_svc.view.errors import ViewNotReadyError

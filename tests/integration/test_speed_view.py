@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from deploy.local.mesh import EmbeddedMesh
 from examples.shop.pipeline import pipeline
 from tests.integration.seam_rig import VIEWS, SeamRig

@@ -150,7 +150,7 @@ class CarrierApp(faust.App):
             async for event in stream.noack().events():
                 try:
                     await self.carried.handle(event.message)
-                except Exception:
+                except Exception:  # noqa: BLE001  the worker's one catch-all: what is not handled ends it
                     m = event.message
                     _log.exception("handling_failed", topic=m.topic, partition=m.partition, offset=m.offset)
                     end(FAILED)
@@ -190,7 +190,7 @@ def run(
         loop.add_signal_handler(number, end, 0)
     try:
         loop.run_until_complete(_main(app, beat, list(tasks)))
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         _log.exception("worker_failed")
     end(FAILED)
 

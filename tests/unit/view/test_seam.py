@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from schemas.partials import decode_header
 from tests.unit.view.world import PARTITIONS, World
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from examples.shop.pipeline import pipeline
 from predict_svc.view import bases
 from predict_svc.view.layout import Base
