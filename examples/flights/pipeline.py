@@ -43,7 +43,7 @@ def punctuality(name: str, by: str | tuple[str, ...]) -> View:
     return View(name, departures, by=by, features={
         "delay": mean("delay_minutes").over(*recent),
         "late": share(lambda departure: departure.delay_minutes >= 15).over(*recent),
-        "delay_p90": quantile("delay_minutes", 0.9).over("24h", "30d"),
+        "delay_p90": quantile("delay_minutes", 0.9).over("24h"),
         "cancelled": share("cancelled").over("3h", "24h"),
         "departures": count().over("1h", "24h"),
     })

@@ -150,7 +150,7 @@ def _scaled(column: pa.Array, places: int, *, whole: bool = False) -> Stored:
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = values * float(10**places)
         rounded = np.rint(scaled)
-        sure = (np.abs(scaled) < SURE) & (np.abs(scaled - rounded) < (1e-300 if whole else 0.49))
+        sure = (np.abs(scaled) < SURE) & (np.abs(scaled - rounded) <= (0.0 if whole else 0.49))
     good = valid & sure
     return Stored(pa.array(np.where(good, rounded, 0).astype(np.int64), mask=~good), valid & ~sure)
 

@@ -24,6 +24,8 @@ from twinstream.errors import RecordError
 
 SEPARATOR = "\x1f"
 LONGEST_KEY = 480
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError, ArithmeticError, RecursionError)
+"""What the JSON decoder raises on bytes that it cannot take: no JSON, no UTF-8, no bytes at all, nested too deep."""
 _LARGE = msgspec.Meta(ge=-LIMIT, le=LIMIT)
 _JSON: dict[str, Any] = {"string": str, "bool": bool, "int": Annotated[int, _LARGE], "decimal": float, "timestamp": Annotated[int, _LARGE] | str}
 _exact_json = msgspec.json.Decoder(float_hook=Exact)
@@ -82,13 +84,13 @@ class Decoder:
         decode = self._decode
         try:
             return [decode(value) for value in values], []
-        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
+        except UNDECODABLE:
             pass
         rows, rest = [], []
         for i, value in enumerate(values):
             try:
                 rows.append(decode(value))
-            except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
+            except UNDECODABLE:
                 rest.append(i)
         return rows, rest
 
@@ -198,7 +200,7 @@ def _object(value: bytes) -> dict[str, Any]:
     """A record with its numbers exactly as written; raises RecordError when it is no JSON object."""
     try:
         record = _exact_json.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError) as error:
+    except UNDECODABLE as error:
         raise RecordError(f"not JSON: {error}") from error
     if not isinstance(record, dict):
         raise RecordError(f"expected a JSON object, got {type(record).__name__}")

@@ -20,6 +20,7 @@ FIRST_US = -2_208_988_800_000_000  # 1900-01-01
 LAST_US = 7_289_654_400_000_000 - 1  # the last of 2200
 MOMENT = pa.timestamp("us", tz="UTC")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,9})?", re.ASCII)
+_DIGITS = 19  # of 2**62: what has more is too large, whatever its digits
 _BLANKS = " \t\r\n\f\v"
 _WIDE = Context(prec=100, rounding=ROUND_HALF_EVEN)
 _BOOLS = {"true": True, "false": False, "1": True, "0": False}
@@ -52,7 +53,7 @@ def _bool(kind: FieldType, value: Any, text: bool) -> bool:
 
 def _int(kind: FieldType, value: Any, text: bool) -> int:
     exact = _exact("int", value, take_text=text)
-    if abs(exact) < 10 * LIMIT and exact != exact.to_integral_value():
+    if exact.adjusted() <= _DIGITS and exact != exact.to_integral_value():
         raise _expected("int", value)
     return _bounded(exact, value)
 
@@ -61,8 +62,8 @@ def _decimal(kind: FieldType, value: Any, text: bool) -> int:
     exact = _exact("decimal", value, take_text=True)
     if not exact or exact.adjusted() + kind.places < -1:
         return 0
-    if exact.adjusted() + kind.places > 19:
-        raise _expected("at most 2**62 in the last place", value)
+    if exact.adjusted() + kind.places > _DIGITS:
+        raise _too_large(value)
     return _bounded(exact.scaleb(kind.places, _WIDE).to_integral_value(ROUND_HALF_EVEN), value)
 
 
@@ -94,8 +95,8 @@ def _exact(what: str, value: Any, *, take_text: bool) -> Exact:
 
 
 def _bounded(exact: Exact, value: Any) -> int:
-    if abs(exact) > LIMIT:
-        raise _expected("at most 2**62 in the last place", value)
+    if exact.adjusted() > _DIGITS or exact.copy_abs() > LIMIT:
+        raise _too_large(value)
     return int(exact)
 
 
@@ -106,6 +107,10 @@ def _moment(text: str) -> int:
         return int(pa.scalar(tidy).cast(MOMENT).value)
     except pa.ArrowInvalid as error:
         raise _expected("RFC 3339 with a zone or whole microseconds", text) from error
+
+
+def _too_large(value: Any) -> RecordError:
+    return _expected("at most 2**62 in the last place", value)
 
 
 def _expected(what: str, value: Any) -> RecordError:

@@ -48,6 +48,7 @@ def value(field, given_value):
     ({"delay_minutes": True}, "delay_minutes: expected int, got true"),
     ({"delay_minutes": 2**62 + 1}, f"delay_minutes: expected at most 2**62 in the last place, got {2**62 + 1}"),
     ({"delay_minutes": 10**400}, "delay_minutes: expected at most 2**62"),
+    ({"wind": "1e999999999"}, "wind: expected at most 2**62"),
     ({"delay_minutes": 6000}, "delay_minutes: 6000 breaks the rule between(-1000, 5000)"),
     ({"flight_id": 5}, "flight_id: expected text, got 5"),
     ({"flight_id": None}, "flight_id: is null or missing"),
@@ -72,7 +73,8 @@ def test_a_bad_record_says_why(change, reason):
     assert said.startswith(reason)
 
 
-@pytest.mark.parametrize("data", [b"", b"nope", b"[1]", b"3", b"{} {}", b'{"flight_id": "\xff"}', b'{"flight_id": "a"', b'{"wind": NaN}'])
+@pytest.mark.parametrize("data", [b"", b"nope", b"[1]", b"3", b"{} {}", b'{"flight_id": "\xff"}', b'{"flight_id": "a"', b'{"wind": NaN}',
+                                  None, b'{"x": ' + b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000])
 def test_what_is_no_json_object_is_refused(data):
     decoded = DECODER.json([data])
     assert [index for index, _ in decoded.errors] == [0]
