@@ -15,6 +15,7 @@ help: ## list these verbs
 
 setup: $(STAMP) ## make .venv with every dependency at its pinned version and hash, and the command twinstream
 	@$(BIN)/python -m deploy.local.jars
+	@$(BIN)/python -m twinstream.algebra.precompile
 
 $(STAMP): $(LOCKS) pyproject.toml requirements/main.in
 	@echo "[setup 1/3] a virtual environment in $(VENV) (seconds)"
