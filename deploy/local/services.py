@@ -32,5 +32,5 @@ def _spec(name: str, env: dict[str, str], after: tuple[str, ...]) -> Spec:
         raise SettingsError(f"no service {name!r}: there are {', '.join(MODULES)}")
     return Spec(
         name=name, argv=[sys.executable, "-m", MODULES[kind]], after=after,
-        env={**env, "PYTHONUNBUFFERED": "1", **({"TWINSTREAM_INSTANCE": instance} if instance else {})},
+        env={**env, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "", **({"TWINSTREAM_INSTANCE": instance} if instance else {})},
     )
