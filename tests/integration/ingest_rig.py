@@ -74,7 +74,7 @@ class Rig:
     # -- processes -----------------------------------------------------------------------------------------------------------------
 
     def start(self, worker: str = "", module: str = "ingest_svc", **env: str) -> subprocess.Popen[bytes]:
-        given = {**os.environ, **self.env, **env, **({"TWINSTREAM_INSTANCE": worker} if worker else {})}
+        given = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **self.env, **env, **({"TWINSTREAM_INSTANCE": worker} if worker else {})}
         log = Path(self.settings.data).with_suffix(f".{module}{worker}.log").open("ab")
         process = subprocess.Popen([sys.executable, "-m", module], env=given, stderr=log, stdout=log)
         log.close()
