@@ -95,6 +95,26 @@ def test_lost_disk_is_rebuilt_from_base_and_partials(world: World) -> None:
         zip((s := world.reader.snapshot(0).states).keys, s.blobs(), strict=True)))
 
 
+def test_base_that_closes_a_gap_replaces_those_that_lack_it(world: World) -> None:
+    world.log.pack(0, 8)
+    world.fold(0)
+    world.apply(0)
+    world.log.pack(0, 8)
+    for partition in range(PARTITIONS):
+        world.log.barrier(partition, 1)
+    world.log.pack(0, 8)
+    world.fold(0)
+    world.topic[0] = [v for v in world.topic[0] if decode_header(v).origin_offset != 1]
+    world.apply(0)
+    assert world.reader.positions()[0].log[0] == 0
+    world.publish()
+    world.land(0)
+    world.apply(0)
+    assert world.reader.positions()[0].log[0] == 3
+    assert [base.epoch for base in world.stores[0].layout().bases] == [1]
+    world.check()
+
+
 partition = st.integers(0, PARTITIONS - 1)
 step = st.one_of(
     st.tuples(st.just("pack"), partition, st.integers(0, 6), st.integers(0, 3)),
