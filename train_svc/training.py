@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from train_svc import scores
+from train_svc.optimizer import AdamW
 from twinstream.errors import MeshError
 from twinstream.features.arrays import codes, from_table, numbers, vocabularies
 from twinstream.features.inputs import InputNames, Inputs
@@ -107,20 +108,14 @@ def fit_split(
     torch.manual_seed(config.seed)
     network: nn.Module = network_class(inputs, statistics, **config.arguments)
     loss_of = LOSSES[config.loss]()
-    steps = math.ceil(len(split.train) / config.batch_size)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=steps * config.max_epochs)
+    steps = math.ceil(len(split.train) / config.batch_size) * config.max_epochs
+    optimizer = AdamW(network, peak=config.learning_rate, steps=steps, weight_decay=config.weight_decay)
     best_loss, best_state, best_epoch, epoch = math.inf, copy.deepcopy(network.state_dict()), 0, 0
     for epoch in range(1, config.max_epochs + 1):
         network.train()
         for batch in torch.randperm(len(split.train)).split(config.batch_size):
             rows = split.train.take(batch)
-            optimizer.zero_grad(set_to_none=True)
-            loss = loss_of(network(rows.numeric, rows.categorical, rows.sequences), rows.label)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
+            optimizer.step(loss_of(network(rows.numeric, rows.categorical, rows.sequences), rows.label))
         validation_loss = float(loss_of(outputs(network, split.validation), split.validation.label))
         if validation_loss < best_loss:
             best_loss, best_state, best_epoch = validation_loss, copy.deepcopy(network.state_dict()), epoch

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.unit.train.material import learnable, shop, statistics
+from train_svc.optimizer import AdamW, one_cycle
 from train_svc.training import TrainingConfig, TrainingImpossibleError, bounds, fit
 from twinstream.features.inputs import Inputs
 
@@ -65,6 +66,33 @@ def test_one_answer_only_is_refused_with_what_is_missing() -> None:
         fit(same, pipeline.models[0].inputs, statistics(pipeline, table), QUICK)
 
 
-def test_training_does_not_load_ray() -> None:
-    code = "import sys, train_svc.training; sys.exit('ray' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_training_loads_neither_ray_nor_the_compiler() -> None:
+    code = """
+import sys
+from tests.unit.train.material import learnable, shop, statistics
+from train_svc.training import TrainingConfig, fit
+pipeline, table = shop(), learnable(shop(), rows=200)
+fit(table, pipeline.models[0].inputs, statistics(pipeline, table), TrainingConfig(max_epochs=1, threads=1))
+print([name for name in ("ray", "torch._dynamo") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_the_optimizer_takes_the_same_steps_as_the_reference() -> None:
+    torch.manual_seed(1)
+    ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    reference = torch.optim.AdamW(theirs.parameters(), lr=0.1, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(reference, lambda step: one_cycle(step, 20, 1.0))
+    optimizer = AdamW(ours, peak=0.1, steps=20, weight_decay=0.01)
+    for _ in range(20):
+        x = torch.randn(8, 5)
+        optimizer.step(ours(x).pow(2).mean())
+        reference.zero_grad()
+        theirs(x).pow(2).mean().backward()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        reference.step()
+        schedule.step()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
