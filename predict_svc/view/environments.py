@@ -36,8 +36,11 @@ def open_for_reading(folder: Path) -> lmdb.Environment:
     shared = _written_here.get(folder.resolve())
     if shared is not None:
         return shared
-    return lmdb.open(
-        str(folder / FILE), subdir=False, readonly=True, create=False, max_dbs=MAX_DBS, max_readers=MAX_READERS, lock=True, readahead=False)
+    path = folder / FILE
+    if not path.exists():
+        raise lmdb.Error(f"{path} is not there")
+    return lmdb.open(  # the writer's map is as large as its file
+        str(path), subdir=False, readonly=True, create=False, map_size=path.stat().st_size, max_dbs=MAX_DBS, max_readers=MAX_READERS, lock=True, readahead=False)
 
 
 def is_shared(environment: lmdb.Environment) -> bool:

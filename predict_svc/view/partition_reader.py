@@ -57,7 +57,12 @@ class PartitionReader:
         now = time.monotonic()
         if self._env is None or now - self._looked > LOOK_AGAIN_S:
             self._look(now)
-        return self._env.begin()  # type: ignore[union-attr]
+        try:
+            return self._env.begin()  # type: ignore[union-attr]
+        except lmdb.MapResizedError:  # the writer came back with a larger map
+            self.close()
+            self._look(now)
+            return self._env.begin()  # type: ignore[union-attr]
 
     def layout(self, txn: Any) -> Layout:
         """The layout; raises ViewNotReadyError while the store is not whole."""
