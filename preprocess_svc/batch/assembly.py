@@ -40,7 +40,7 @@ class Assemble:
             path = Path(folder) / "part"
             pa_parquet.write_table(table, path, compression="zstd")
             ObjectStore(self._mesh).upload(path, uri)
-            counted = msgspec.json.encode(self._tally(table))
+            counted = msgspec.msgpack.encode(self._tally(table))
             row = (part, uri, sha256_of(path), path.stat().st_size, table.num_rows, digest_of(table), counted, table.column_names)
         return pa.Table.from_arrays([pa.array([value], field.type) for value, field in zip(row, _SCHEMA, strict=True)], schema=_SCHEMA)
 

@@ -49,6 +49,7 @@ def _engine(mesh: MeshSettings, knobs: BatchSettings) -> dict[str, str]:
         "spark.sql.execution.arrow.maxBytesPerBatch": str(ARROW_BYTES),
         "spark.executorEnv.PYTHONPATH": os.pathsep.join(p for p in (code, os.environ.get("PYTHONPATH", "")) if p),
         "spark.python.worker.reuse": "true",
+        "spark.sql.execution.pyspark.udf.faulthandler.enabled": "true",
         "spark.scheduler.mode": "FAIR",
         "spark.cleaner.periodicGC.interval": "5min",
     }

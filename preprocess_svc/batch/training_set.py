@@ -86,7 +86,7 @@ class TrainingSets:
 
     def _published(self, model: Model, epoch: int, written: list[dict[str, Any]], split: Split, at: np.ndarray) -> TrainingSetPublished:
         files = [FileRef(uri=w["uri"], sha256=w["sha256"], size_bytes=w["size_bytes"], rows=w["rows"], partition=i) for i, w in enumerate(written)]
-        tallies = merge_tallies(msgspec.json.decode(w["tally"], type=Tally) for w in written)
+        tallies = merge_tallies(msgspec.msgpack.decode(w["tally"], type=Tally) for w in written)
         folder = files[0].uri.rsplit("/", 1)[0]
         uri = f"{folder}/statistics.json"
         ObjectStore(self._mesh).put_uri(uri, msgspec.json.encode(tallies.statistics(split), order="sorted"))
