@@ -16,7 +16,7 @@ import pytest
 from deploy.local import state
 from deploy.local.child import PAUSES_S, Child, Spec
 from deploy.local.plan import Plan, Step
-from deploy.local.processes import MARK, alive, ref
+from deploy.local.processes import MARK, alive, marked, ref
 from deploy.local.supervisor import GIVE_UP_AFTER, Supervisor
 from twinstream.errors import DefinitionError, MeshError
 from twinstream.mesh.settings import MeshSettings
@@ -187,22 +187,30 @@ def test_processes_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
         "from deploy.local.supervisor import Supervisor; from twinstream.mesh.settings import MeshSettings; "
         f"Supervisor(Plan(data=Path({str(tmp_path)!r}), settings=MeshSettings(pipeline='p'), env={{}}, steps=[], addresses={{}}, "
         f"specs=[Spec(name='kafka', argv={SLEEP!r}, probe=lambda: True, service=False)])).run()")
-    with subprocess.Popen([sys.executable, "-c", script]) as supervisor:
+    supervisor = subprocess.Popen([sys.executable, "-c", script])
+    try:
         wait_for(lambda: (found := state.read(tmp_path)) is not None and found.ready)
         found = state.read(tmp_path)
         assert found is not None
         process = ref(found.services["kafka"].pid or 0)
         assert process is not None
+    finally:
         supervisor.kill()
+        supervisor.wait()
     wait_for(lambda: not alive(process))
 
 
 def test_what_a_killed_supervisor_left_is_ended_by_the_next(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
     env = {**os.environ, MARK: f"{tmp_path}#kafka;"}
-    with subprocess.Popen(SLEEP, start_new_session=True, env=env) as left:
+    left = subprocess.Popen(SLEEP, start_new_session=True, env=env)
+    try:
+        wait_for(lambda: marked(f"{tmp_path}#"))
         supervisor = supervise([])
         wait_for(lambda: supervisor.ready)
         wait_for(lambda: left.poll() is not None)
+    finally:
+        left.kill()
+        left.wait()
 
 
 def test_a_process_of_a_like_name_lives_on_when_one_is_killed(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
