@@ -19,7 +19,9 @@ class ViewSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Names this worker among the view workers of its host."""
     flush_s: float = 0.004
     """For how long partials are collected before they are written, seconds."""
-    flush_bytes: int = 8_000_000
+    flush_most_s: float = 0.1
+    """For how long at most when writing takes long: larger writes cost less a key."""
+    flush_bytes: int = 32_000_000
     """Partials of this size together are written at once, bytes."""
     map_gib: int = 64
     """Address space of one store: the most that the speed states of one view and partition can take, GiB."""

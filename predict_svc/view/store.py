@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from predict_svc.view import environments
 from predict_svc.view import layout as lay
@@ -123,11 +124,11 @@ class Store:
         if epoch not in step.layout.epochs:
             step.layout = lay.with_epoch(step.layout, epoch)
         cursor = txn.cursor(db=self._tables[epoch % lay.SLOTS])
-        found = cursor.getmulti(new.keys)
+        keys = new.keys
+        found = cursor.getmulti(keys)
         if found:
-            stored = StateBatch.of([key for key, _ in found], [blob for _, blob in found])
-            new = kernel.merge(self._plan, [stored, new])
-        cursor.putmulti(zip(new.keys, new.blobs(), strict=True))
+            new = kernel.merge(self._plan, [_stored(new, found), new])  # what is stored has no other keys
+        cursor.putmulti(zip(keys, new.blobs(), strict=True))
 
     def _empty_unused(self, txn: Any, step: _Step) -> None:
         """Empty the tables of epochs that no base needs any more; the tables stay, so that readers' handles do."""
@@ -217,6 +218,16 @@ class _Step:
             self.done.written_us.append(header.log_written_us)
             if header.epoch > self.layout.floor:
                 self.states[header.epoch].append(StateBatch.from_bytes(value, HEADER_BYTES))
+
+
+def _stored(new: StateBatch, found: list[tuple[bytes, bytes]]) -> StateBatch:
+    """What the table holds of the keys of `new`."""
+    blobs = [blob for _, blob in found]
+    if len(found) < len(new):
+        return StateBatch.of([key for key, _ in found], blobs)
+    bounds = np.zeros(len(blobs) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, blobs), np.int64, len(blobs)) // 8, out=bounds[1:])
+    return StateBatch(new.key_data, new.key_offsets, bounds, np.frombuffer(bytearray().join(blobs), np.int64))
 
 
 def _fresh_after_power_cut(folder: Path) -> None:

@@ -46,6 +46,7 @@ class ViewWorker:
         self._pending: dict[TP, list[tuple[int, bytes]]] = {}
         self._pending_bytes = 0
         self._due = 0.0
+        self._pause_s = knobs.flush_s
         self._arrived = asyncio.Event()
         self._gaps: dict[tuple[TP, int], tuple[Gap, float]] = {}
         self._refusals: dict[str, str] = {}
@@ -91,7 +92,7 @@ class ViewWorker:
         self._pending_bytes += len(message.value)
         now = time.monotonic()
         if not self._arrived.is_set():
-            self._due = now + self._knobs.flush_s
+            self._due = now + self._pause_s
             self._arrived.set()
         if now >= self._due or self._pending_bytes >= self._knobs.flush_bytes:
             self._flush()
@@ -154,6 +155,7 @@ class ViewWorker:
         """Write all that was collected, one transaction a store."""
         pending, self._pending, self._pending_bytes = self._pending, {}, 0
         self._arrived.clear()
+        started = time.monotonic()
         for tp, partials in pending.items():
             began = time.perf_counter()
             try:
@@ -163,6 +165,8 @@ class ViewWorker:
                 end(FAILED)
             self._metrics.observe("view_apply_ms", (time.perf_counter() - began) * 1e3, "ms")
             self._note(tp, done)
+        if pending:
+            self._pause_s = min(max(self._knobs.flush_s, 2 * (time.monotonic() - started)), self._knobs.flush_most_s)
 
     def _note(self, tp: TP, done: Applied) -> None:
         now_us, view = time.time_ns() // 1000, self._view_of[tp.topic]
