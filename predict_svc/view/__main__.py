@@ -36,7 +36,7 @@ def main() -> None:
         pipeline = pipeline_file.load(settings.pipeline)
         metrics = Metrics(settings, "view")
         worker = ViewWorker(settings, knobs, pipeline, metrics, EventPublisher(settings, "/predict_svc/view"))
-        heartbeat = Heartbeat(settings, "view" if knobs.instance == "1" else f"view-{knobs.instance}")
+        heartbeat = Heartbeat(settings, "view" if knobs.instance in {"1", settings.instance} else f"view-{knobs.instance}")
         heartbeat.beat(ready=False)
         for plan in worker.plans.values():
             kernel.warm_up(plan)

@@ -16,7 +16,7 @@ class ViewSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Every knob; the environment variable of `flush_s` is `TWINSTREAM_VIEW_FLUSH_S`."""
 
     instance: str = "1"
-    """Names this worker among the view workers of its host."""
+    """Names this worker among the view workers of its host (default: TWINSTREAM_INSTANCE)."""
     flush_s: float = 0.004
     """For how long partials are collected before they are written, seconds."""
     flush_most_s: float = 0.1
@@ -45,6 +45,7 @@ class ViewSettings(msgspec.Struct, frozen=True, kw_only=True):
         """Settings from the environment; raises SettingsError."""
         env = os.environ if env is None else env
         given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "")}
+        given.setdefault("instance", env.get("TWINSTREAM_INSTANCE") or "1")
         try:
             return msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:

@@ -29,7 +29,7 @@ def main() -> None:
     except MeshError as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400  a user's mistake needs no trace
         sys.exit(2)
-    heartbeat = Heartbeat(settings, "speed" if knobs.instance == "1" else f"speed-{knobs.instance}")
+    heartbeat = Heartbeat(settings, "speed" if knobs.instance in {"1", settings.instance} else f"speed-{knobs.instance}")
     heartbeat.beat(ready=False)
     for plan in worker.plans:
         kernel.warm_up(plan)

@@ -16,7 +16,7 @@ class SpeedSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Every knob; the environment variable of `linger_s` is `TWINSTREAM_SPEED_LINGER_S`."""
 
     instance: str = "1"
-    """Names this worker among the speed workers of its host."""
+    """Names this worker among the speed workers of its host (default: TWINSTREAM_INSTANCE)."""
     linger_s: float = 0.003
     """For how long a partial waits for others to be sent with it, seconds."""
     fetch_wait_ms: int = 10
@@ -35,6 +35,7 @@ class SpeedSettings(msgspec.Struct, frozen=True, kw_only=True):
         """Settings from the environment; raises SettingsError."""
         env = os.environ if env is None else env
         given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "")}
+        given.setdefault("instance", env.get("TWINSTREAM_INSTANCE") or "1")
         try:
             return msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
