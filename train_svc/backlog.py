@@ -91,7 +91,7 @@ class ModelHistory:
     def _grown(self, newest: TrainingSetPublished, ours: list[ModelTrained], min_growth: float) -> bool:
         """Whether the set has grown enough since the last one that this definition was trained on."""
         before = self.sets.get(ours[-1].training_set_digest) if ours else None
-        return before is None or newest.rows - before.rows >= before.rows * min_growth
+        return before is None or min_growth <= 0 or newest.rows - before.rows >= before.rows * min_growth
 
 
 class Backlog:

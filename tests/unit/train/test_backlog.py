@@ -77,6 +77,10 @@ def test_a_set_that_has_grown_too_little_waits() -> None:
     assert isinstance(after(*history, training_set(3, "s3", rows=110), min_growth=0.1), Training)
 
 
+def test_every_new_set_is_trained_on_when_no_growth_is_asked_for_even_a_smaller_one() -> None:
+    assert isinstance(after(training_set(1, "s1", rows=100), trained("a", "s1"), promoted("a"), training_set(2, "s2", rows=50)), Training)
+
+
 def test_the_champion_is_the_model_before_after_a_roll_back() -> None:
     back = ModelRolledBack(model="m", model_digest="b", to_model_digest="a", reason="")
     work = after(training_set(1, "s1"), promoted("a"), promoted("b"), back, trained("c", "s1"))
