@@ -16,6 +16,7 @@ class Lane:
         self.place, self.raw_topic, self.writer = place, raw_topic, writer
         self._parked_before = parked_before
         self._waiting: deque[int] = deque()
+        self._forgotten = 0
 
     @property
     def next_raw(self) -> int:
@@ -36,6 +37,11 @@ class Lane:
         oldest_us = self._waiting.popleft()
         self.writer.appended(header, offset)
         return oldest_us
+
+    def newly_forgotten(self) -> int:
+        """Ids forgotten too early since the last call."""
+        before, self._forgotten = self._forgotten, self.writer.forgotten
+        return self._forgotten - before
 
     def to_park(self, packed: Packed) -> list[tuple[int, bytes, str]]:
         """(raw offset, original, reason) of what must be parked and is not yet."""

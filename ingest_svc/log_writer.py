@@ -79,6 +79,11 @@ class LogWriter:
         """The epoch in which the next pack lies."""
         return self.confirmed.epoch
 
+    @property
+    def forgotten(self) -> int:
+        """Ids that were dropped before the source's horizon, for lack of room."""
+        return self._recent.forgotten
+
     def pack(self, raws: Raws, now_us: int) -> Packed:
         """Cover these raw records, of which those covered already are passed over."""
         raws = raws.beyond(self.raw_high)

@@ -200,3 +200,7 @@ class Ingest:
             meter.count("ingest_duplicates_total", duplicates, source=source)
         if parked:
             meter.count("ingest_parked_total", parked, source=source)
+        if forgotten := lane.newly_forgotten():
+            meter.count("ingest_ids_forgotten_total", forgotten, source=source)
+            _log.warning("ids_forgotten_early", source=source, partition=lane.place.partition, count=forgotten,
+                         remedy="a shorter dedupe=, more partitions, or TWINSTREAM_INGEST_DEDUPE_IDS")
