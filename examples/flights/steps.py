@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
 PLAIN_ONE_IN = 16
-READY_S, EPOCH_S, TRAINING_S, FILES_S = 180, 600, 600, 120
+READY_S, EPOCH_S, TRAINING_S, FILES_S = 300, 900, 900, 120
 
 
 class Mesh:
