@@ -50,7 +50,7 @@ class KafkaTail:
         self._consumer.assign([TopicPartition(topic, partition, start)])
         give_up = time.monotonic() + BOUND_S
         while start < end:
-            for message in self._consumer.consume(500, 0.05):
+            for message in self._consumer.consume(min(500, end - start), 0.05):
                 _check(message)
                 start = max(start, message.offset() + 1)
                 give_up = time.monotonic() + BOUND_S

@@ -56,7 +56,7 @@ def _one_partition(consumer: Consumer, topic: str, partition: int, end: int) -> 
     start = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=POLL_SECONDS)[0]
     consumer.assign([TopicPartition(topic, partition, start)])
     while start < end:
-        messages = consumer.consume(500, timeout=POLL_SECONDS)
+        messages = consumer.consume(min(500, end - start), timeout=POLL_SECONDS)
         if not messages:
             raise TimeoutError(f"{topic}[{partition}] gave nothing for {POLL_SECONDS} s at offset {start} of {end}")
         for message in messages:
