@@ -95,10 +95,10 @@ class Load:
             return Sent("visits", good.key, b'{"visit_id": ', Kind.POISON)
         if broken == 1:
             return Sent("visits", good.key, None, Kind.POISON)
-        if broken == 2:  # noqa: PLR2004
+        if broken == 2:
             return Sent("visits", good.key, msgspec.json.encode(record | {"seconds": "many"}), Kind.POISON)
-        if broken == 3:  # noqa: PLR2004
+        if broken == 3:
             return Sent("visits", None, msgspec.json.encode(record | {"shopper": None}), Kind.POISON)
-        if broken == 4:  # noqa: PLR2004
+        if broken == 4:
             return Sent("visits", good.key, b"[" + b" " * 2_000_000 + b"]", Kind.POISON)
         return Sent("visits", good.key, msgspec.json.encode(record | {"visited_at": "1066-10-14T09:00:00Z"}), Kind.POISON)

@@ -1,0 +1,1 @@
+"""Peers, each doing its one thing in its own plainest way."""
