@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 from random import Random
+
+import structlog
 
 from tests.faults import report as reports
 from tests.faults.arena import Arena
@@ -87,6 +90,7 @@ class Run:
 def main(arguments: list[str] | None = None) -> int:
     """0 when nothing differed."""
     asked = _parser().parse_args(arguments)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     folder = Path(tempfile.mkdtemp(prefix="twinstream-faults-"))
     report = Report(seed=asked.seed, wanted_kills=asked.kills)
     began = time.monotonic()

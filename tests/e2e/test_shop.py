@@ -1,0 +1,100 @@
+"""The whole mesh on the shop example, from files to predictions, with every service killed once and epochs swapped under traffic."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local import services
+from schemas.events import MetricObserved
+from schemas.topics import topic_of
+from tests.e2e.shop import Client, Shop
+from twinstream.audit.compare import audit
+from twinstream.mesh.events import EventReader
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Files and live records are in, the first epoch is sealed, a model answers."""
+    made = Shop(tmp_path_factory.mktemp("shop") / "mesh")
+    try:
+        made.mesh.wait_ready(400.0)
+        made.publish_files()
+        reached = made.send_live()
+        made.wait(lambda: made.ask("predict", f"/v1/views/spending?key=shopper-0&min_position={_query(reached)}").status == 200, "live records readable")
+        made.seal()
+        made.wait(lambda: made.release()["release"], "a model promoted", 400)
+        yield made
+    finally:
+        made.mesh.stop()
+
+
+def test_an_answer_contains_what_was_sent_before(shop: Shop) -> None:
+    order = shop.orders[-1] | {"order_id": "mine", "amount": 12.5}
+    before = shop.ask("predict", f"/v1/views/spending?key={order['shopper']}").body["features"]["orders_all"]
+    reached = shop.send("orders", [order])
+    after = shop.ask("predict", f"/v1/views/spending?key={order['shopper']}&min_position={_query(reached)}")
+    assert after.status == 200, after.body
+    assert after.body["features"]["orders_all"] == before + 1
+    predicted = shop.predict(min_position=reached)
+    assert predicted.status == 200, predicted.body
+    (partition, offset), = reached["orders"].items()
+    assert predicted.body["position"]["spending"]["raw"][str(partition)] >= offset
+    assert 0.0 <= predicted.body["predictions"][0] <= 1.0
+
+
+def test_predictions_go_on_while_services_are_killed(shop: Shop) -> None:
+    client = Client(shop)
+    client.start()
+    for name in services.ALL:
+        if name != "predict":
+            pid = shop.mesh.kill(name)
+            shop.mesh.wait_replaced(name, pid, 200)
+    answers = client.end()
+    assert len(answers) > 10
+    assert {answer.status for answer in answers} == {200}, [a.body for a in answers if a.status != 200][:3]
+    pid = shop.mesh.kill("predict")
+    shop.mesh.wait_replaced("predict", pid, 200)
+    shop.wait(lambda: shop.predict().status == 200, "predictions after the predictor was killed")
+
+
+def test_a_release_is_swapped_whole_under_traffic(shop: Shop) -> None:
+    epoch = shop.release()["epoch"]
+    client = Client(shop)
+    client.start()
+    shop.send("visits", [visit | {"visit_id": f"again-{n}"} for n, visit in enumerate(shop.visits[-300:])])
+    shop.seal()
+    shop.wait(lambda: shop.release()["epoch"] == epoch + 1, "the second epoch answers", 400)
+    answered = len(client.answers)
+    shop.wait(lambda: len(client.answers) > answered + 3, "answers of the new release")
+    answers = client.end()
+    assert {answer.status for answer in answers} == {200}, [a.body for a in answers if a.status != 200][:3]
+    releases = [answer.body["release"] for answer in answers]
+    assert [int(r.split("-e")[1].split("-")[0]) for r in releases] == sorted(int(r.split("-e")[1].split("-")[0]) for r in releases)
+    assert {r.rsplit("-", 1)[1] for r in releases} <= {digest[:8] for digest in shop.promoted()}
+    for answer in answers:
+        named = int(answer.body["release"].split("-e")[1].split("-")[0])
+        assert {position["epoch"] for position in answer.body["position"].values()} == {named}
+
+
+def test_every_service_tells_its_metrics(shop: Shop) -> None:
+    with EventReader(shop.mesh.settings, [topic_of(MetricObserved)]) as reader:
+        told = {event.service for event, _ in reader.read_to_end() if isinstance(event, MetricObserved)}
+    assert told >= {"ingest", "speed", "view", "batch", "predict", "train", "monitor"}
+    state = shop.ask("monitor", "/v1/state")
+    assert state.status == 200
+    assert state.body
+
+
+def test_every_key_equals_the_fold_of_everything(shop: Shop) -> None:
+    found = audit(shop.mesh.settings, shop.mesh.addresses["predict"], plain_one_in=5)
+    assert found.compared > 300
+    assert found.different == 0, found.examples
+
+
+def _query(position: dict[str, dict[int, int]]) -> str:
+    import json
+    from urllib.parse import quote
+
+    return quote(json.dumps(position))
