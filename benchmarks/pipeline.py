@@ -1,6 +1,19 @@
 """The benchmarks' pipeline: one stream of payments, three features of one key over three windows."""
 
-from twinstream import Decimal, Label, Model, Pipeline, Source, String, Timestamp, View, count, log_uniform, maximum, sum_
+from twinstream import (
+    Decimal,
+    Label,
+    Model,
+    Pipeline,
+    Source,
+    String,
+    Timestamp,
+    View,
+    count,
+    log_uniform,
+    maximum,
+    sum_,
+)
 from twinstream.nn import TabularNetwork
 
 payments = Source(

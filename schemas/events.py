@@ -25,7 +25,7 @@ class FileRef(msgspec.Struct, frozen=True, kw_only=True):
     partition: int = -1
 
 
-class DataArrived(Event):
+class DataArrived(Event, frozen=True, kw_only=True):
     """Files of a source are on S3 and may be read; an empty `sha256` or `version_id` means: pin what is there now."""
 
     source: str
@@ -34,14 +34,14 @@ class DataArrived(Event):
     arrived_at_us: int = 0
 
 
-class SealRequested(Event):
+class SealRequested(Event, frozen=True, kw_only=True):
     """A user, or a schedule, wishes the current epoch to end and the batch layer to run."""
 
     reason: str = ""
     requested_at_us: int = 0
 
 
-class FileAccepted(Event):
+class FileAccepted(Event, frozen=True, kw_only=True):
     """Ingest checked one file; its place in this topic is its order among all files."""
 
     source: str
@@ -50,7 +50,7 @@ class FileAccepted(Event):
     accepted_at_us: int
 
 
-class EpochSealRequested(Event):
+class EpochSealRequested(Event, frozen=True, kw_only=True):
     """The batch layer asks ingest to end epoch `epoch` with a barrier in every partition of every log."""
 
     epoch: int
@@ -59,7 +59,7 @@ class EpochSealRequested(Event):
     """How many messages of the topic of `SealRequested` this epoch answers."""
 
 
-class EpochSealed(Event):
+class EpochSealed(Event, frozen=True, kw_only=True):
     """The first barrier of `epoch` in one log partition stands at `offset`; rows before it have raw offsets <= `raw_high`."""
 
     epoch: int
@@ -77,7 +77,7 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     raw_high: int
 
 
-class ViewPublished(Event):
+class ViewPublished(Event, frozen=True, kw_only=True):
     """The batch view of `epoch` stands on S3: one file per partition of the partials topic, immutable."""
 
     view: str
@@ -94,7 +94,7 @@ class ViewPublished(Event):
     """The end of the epoch in the logs of all sources, this view's included."""
 
 
-class TrainingSetPublished(Event):
+class TrainingSetPublished(Event, frozen=True, kw_only=True):
     """A training set as of an epoch's cut: Parquet files, one row per labelled moment, ordered by time."""
 
     model: str
@@ -109,7 +109,7 @@ class TrainingSetPublished(Event):
     definition_digest: str
 
 
-class ModelTrained(Event):
+class ModelTrained(Event, frozen=True, kw_only=True):
     """A model was trained, validated and tested; its folder holds safetensors, config and metrics."""
 
     model: str
@@ -124,7 +124,7 @@ class ModelTrained(Event):
     seconds: float = 0.0
 
 
-class ModelPromoted(Event):
+class ModelPromoted(Event, frozen=True, kw_only=True):
     """From now on this model answers; the predictor swaps to it as a whole."""
 
     model: str
@@ -137,7 +137,7 @@ class ModelPromoted(Event):
     promoted_at_us: int = 0
 
 
-class ModelRejected(Event):
+class ModelRejected(Event, frozen=True, kw_only=True):
     """A trained model did not meet what its definition calls good enough; the one before it stays."""
 
     model: str
@@ -147,7 +147,7 @@ class ModelRejected(Event):
     rejected_at_us: int = 0
 
 
-class ModelRolledBack(Event):
+class ModelRolledBack(Event, frozen=True, kw_only=True):
     """The model before answers again."""
 
     model: str
@@ -177,7 +177,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.definition[:8]}-e{self.epoch}-{self.model[:8]}"
 
 
-class PredictionServed(Event):
+class PredictionServed(Event, frozen=True, kw_only=True):
     """One answered row: enough to rebuild its features to the byte and its score to the byte on the same CPU family."""
 
     id: str
@@ -193,7 +193,7 @@ class PredictionServed(Event):
     served_at_us: int = 0
 
 
-class DriftDetected(Event):
+class DriftDetected(Event, frozen=True, kw_only=True):
     """A monitored series changed beyond its test's threshold."""
 
     model: str
@@ -204,7 +204,7 @@ class DriftDetected(Event):
     detected_at_us: int = 0
 
 
-class RetrainRequested(Event):
+class RetrainRequested(Event, frozen=True, kw_only=True):
     """Training should start again, and why."""
 
     model: str
@@ -212,7 +212,7 @@ class RetrainRequested(Event):
     requested_at_us: int = 0
 
 
-class MetricObserved(Event):
+class MetricObserved(Event, frozen=True, kw_only=True):
     """One run-time metric of one process over the last flush interval."""
 
     name: str
@@ -225,7 +225,7 @@ class MetricObserved(Event):
     observed_at_us: int = 0
 
 
-class GapFound(Event):
+class GapFound(Event, frozen=True, kw_only=True):
     """A serving view refused a partial because the one before it is missing; the speed layer resumes at the break."""
 
     view: str

@@ -7,6 +7,7 @@ import platform
 import subprocess
 from collections import Counter, defaultdict
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -132,10 +133,9 @@ def histogram(values: np.ndarray) -> dict[str, list[float]]:
 
 def machine() -> dict[str, Any]:
     """What it ran on."""
-    with open("/proc/meminfo", encoding="ascii") as file:
-        kilobytes = int(file.readline().split()[1])
-    with open("/proc/cpuinfo", encoding="ascii") as file:
-        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    kilobytes = int(Path("/proc/meminfo").read_text(encoding="ascii").split()[1])
+    lines = Path("/proc/cpuinfo").read_text(encoding="ascii").splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
         "cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "memory_gb": round(kilobytes / 2**20, 1),
         "system": platform.platform(), "python": platform.python_version(), "at": datetime.now(NEW_YORK).isoformat(timespec="seconds"),
@@ -144,6 +144,6 @@ def machine() -> dict[str, Any]:
 
 def commit() -> str:
     """The commit of this checkout, `-dirty` when it has changes; "" outside a checkout."""
-    here = os.path.dirname(__file__)
-    described = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)  # noqa: S607
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude", "*"]
+    described = subprocess.run(command, capture_output=True, text=True, check=False)
     return described.stdout.strip()

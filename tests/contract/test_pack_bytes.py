@@ -40,5 +40,5 @@ def test_pack_without_rows_reads_as_an_empty_batch() -> None:
 @pytest.mark.parametrize("decode", [packs.decode_header, partials.decode_header])
 @pytest.mark.parametrize("data", [b"", b"short", b"x" * 200])
 def test_foreign_bytes_are_refused(decode, data: bytes) -> None:
-    with pytest.raises(ValueError, match="than its header|magic number"):
+    with pytest.raises(ValueError, match=r"than its header|magic number"):
         decode(data)

@@ -123,7 +123,7 @@ def _decode(decoder: Decoder, data: bytes, form: str) -> Decoded:
 
 def without_duplicates(known: list[Known], at_epoch: int) -> list[Known]:
     """What counts once epoch `at_epoch` has landed: an id that came both in a file and live counts once."""
-    logged = {}
+    logged: dict[bytes, int] = {}
     for k in known:
         if k.file_seq < 0:
             logged.setdefault(k.id, k.epoch)
