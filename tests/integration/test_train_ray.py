@@ -1,5 +1,6 @@
 """Ray Tune searches in processes of its own, and leaves none behind."""
 
+import shutil
 from pathlib import Path
 
 import psutil
@@ -38,4 +39,6 @@ def test_rays_folder_is_short_enough_for_its_sockets(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60)
     folder = short_folder(str(deep))
     assert len(str(folder)) <= LONGEST_FOLDER
-    folder.rmdir()
+    again = short_folder(str(deep))
+    assert [path.name for path in again.parent.iterdir()] == [again.name]
+    shutil.rmtree(again.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import logging
 import os
@@ -48,7 +49,9 @@ def tune(problem: Problem, candidates: list[Candidate], parallel: int, data: str
     from ray.tune.schedulers import ASHAScheduler
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses the result files that nobody asked for
-    folder = Path(tempfile.mkdtemp(prefix="tune-", dir=_made(data)))
+    home = Path(data).absolute() / "tune"
+    shutil.rmtree(home, ignore_errors=True)  # of a search that was killed
+    folder = Path(tempfile.mkdtemp(dir=_made(home)))
     try:
         results = ray_tune.Tuner(
             ray_tune.with_resources(ray_tune.with_parameters(trial, problem=problem), {"cpu": 1}),
@@ -101,13 +104,18 @@ def running_ray(address: str, data: str, parallel: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder.parent, ignore_errors=True)
 
 
 def short_folder(data: str) -> Path:
-    """A new folder below the mesh's data folder, or below the host's temporary one when that path is too long for sockets."""
+    """A new folder below the mesh's data folder, or below the host's temporary one when that path is too long for sockets.
+
+    What a killed search of the same mesh left there goes.
+    """
     wanted = Path(data).absolute() / "ray"
-    home = wanted if len(str(wanted)) + 9 <= LONGEST_FOLDER else Path(tempfile.gettempdir())
+    name = hashlib.sha256(str(wanted).encode()).hexdigest()[:8]
+    home = wanted if len(str(wanted)) + 10 <= LONGEST_FOLDER else Path(tempfile.gettempdir()) / f"ray-{name}"
+    shutil.rmtree(home, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix="r", dir=_made(home)))
 
 

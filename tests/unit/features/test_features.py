@@ -6,6 +6,9 @@ import pyarrow as pa
 import pytest
 
 from tests.unit.train.material import shop
+from twinstream.algebra import kernel
+from twinstream.algebra.pit import Events, Spine, point_in_time
+from twinstream.algebra.plan import ViewPlan
 from twinstream.define import Model
 from twinstream.errors import RecordError
 from twinstream.features import record
@@ -124,3 +127,14 @@ def test_the_digest_is_taken_over_canonical_bytes() -> None:
     other = Features(np.array([[1.5, odd[0]]]), features.texts, features.sequences)
     assert record.digest(other, 0, inputs) == record.digest(features, 0, inputs)
     assert record.values(features, 0, inputs) == {"x": 1.5, "y": None, "c": "é", "d": None, "s": [2.0, None]}
+
+
+def test_a_question_without_a_key_gets_the_same_in_training_and_serving() -> None:
+    view = shop().view("by-country")
+    plan = ViewPlan(view)
+    batch = pa.RecordBatch.from_pylist(
+        [{"order_id": "o", "shopper": "s", "country": "NZ", "ordered_at": AT, "amount": 2500, "items": 1}], schema=view.source.schema)
+    at = np.array([AT, AT])
+    trained = point_in_time(plan, Events(batch, np.array([0]), np.array([AT])), Spine([None, b"NZ"], at))
+    assert kernel.read(plan, np.zeros(0, np.int64), AT).tobytes() == trained[0].tobytes()
+    assert trained[1].tobytes() != trained[0].tobytes()
