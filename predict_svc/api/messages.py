@@ -78,10 +78,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ViewAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer of `GET /v1/views/<view>`."""
+    """Answer of `GET /v1/views/<view>`; `key` is a list when the view is kept by several fields."""
 
     view: str
-    key: list[str]
+    key: str | list[str]
     at: int
     features: dict[str, Any]
     position: ViewPosition

@@ -91,9 +91,9 @@ def predict(api: Api, model: str) -> Response:
 
 def read_view(api: Api, view: str) -> Response:
     """The features of one key at a moment."""
-    reader = reader_of(api, view)
+    reader, parts = reader_of(api, view), request.args.getlist("key")
     try:
-        key = view_key(reader.plan.view, request.args.getlist("key"))
+        key = view_key(reader.plan.view, parts)
     except RecordError as error:
         raise RequestError(str(error)) from error
     at_us = moment(request.args.get("at"), api.clock.now_us())
@@ -102,7 +102,7 @@ def read_view(api: Api, view: str) -> Response:
     found, (position,) = read_keys(reader, [key], np.array([at_us]), epoch)
     named = {name.removeprefix(f"{view}."): _plain(value[0]) for name, value in outputs(reader.plan.view, found).items()}
     return answer(ViewAnswer(
-        view=view, key=request.args.getlist("key"), at=at_us, features=named, position=position,
+        view=view, key=parts[0] if len(parts) == 1 else parts, at=at_us, features=named, position=position,
         release=f"{api.pipeline.digest[:8]}-e{position.epoch}"))
 
 

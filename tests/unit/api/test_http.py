@@ -92,7 +92,7 @@ def test_without_a_model_a_prediction_is_refused_and_views_can_be_read() -> None
 
 def test_a_view_is_read_by_key_at_a_moment(world: World) -> None:
     answer = world.client.get("/v1/views/by-shopper?key=s1&at=2024-01-01T00:00:00Z").json
-    assert (answer["view"], answer["key"], answer["at"]) == ("by-shopper", ["s1"], 1_704_067_200_000_000)
+    assert (answer["view"], answer["key"], answer["at"]) == ("by-shopper", "s1", 1_704_067_200_000_000)
     assert answer["features"]["visits_1h"] == 3.0
     assert answer["features"]["dwell_3d"] == [3.0] * 4
     assert answer["position"]["epoch"] == 1
