@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -34,7 +35,7 @@ def fetch(objects: Objects, published: ViewPublished, partition: int, folder: Pa
     if ref is None:
         raise BaseRefusedError(f"view {published.view}, epoch {published.epoch}: the manifest has no file of partition {partition}")
     name = file_name(published.epoch)
-    parquet, part = folder / f"{name}.parquet.part", folder / f"{name}.part"
+    parquet, part = (folder / f"{name}.{os.getpid()}.{kind}part" for kind in ("parquet.", ""))  # another worker may be fetching the same
     try:
         objects.download(ref.uri, parquet, ref.version_id or None)
         check(parquet, ref)

@@ -21,6 +21,10 @@ class BaseRefusedError(MeshError, ValueError):
     """A base file is not what its manifest says."""
 
 
+class BaseGoneError(MeshError, LookupError):
+    """A base was fetched, and another worker of the same store removed its file before it landed: it has to be fetched again."""
+
+
 class StoreFullError(MeshError, OSError):
     """The disk of the view is full. What was committed stands; nothing more is taken."""
 

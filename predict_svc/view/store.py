@@ -17,7 +17,7 @@ import numpy as np
 
 from predict_svc.view import environments
 from predict_svc.view import layout as lay
-from predict_svc.view.errors import StoreFormError, StoreFullError
+from predict_svc.view.errors import BaseGoneError, StoreFormError, StoreFullError
 from predict_svc.view.layout import Base, Layout, Progress, Read, Verdict
 from predict_svc.view.settings import ViewSettings
 from schemas.partials import HEADER_BYTES, PartialHeader, decode_header
@@ -94,11 +94,16 @@ class Store:
         return step.done
 
     def land(self, base: Base) -> int | None:
-        """Take a base whose file lies in the folder; return where partials have to be read again from, None for nowhere."""
+        """Take a base whose file lies in the folder; return where partials have to be read again from, None for nowhere.
+
+        Raises BaseGoneError when the file is not there.
+        """
         with self._env.begin(write=True, db=self._meta) as txn:
             step = _Step(txn)
             if base.epoch <= step.layout.newest.epoch:
                 return None
+            if not (self.folder / base.file).is_file():
+                raise BaseGoneError(f"{self.folder / base.file} is gone")
             untouched = not step.layout.epochs and all(p.offset < 0 for p in step.progress.values())
             step.layout = lay.with_base(step.layout, base, alone=untouched)
             if untouched:
@@ -156,11 +161,15 @@ class Store:
                 "or start with an empty data folder and new topics")
 
     def _remove_unused_bases(self) -> None:
-        """Delete base files that the layout does not name; a reader that has one open keeps it."""
-        kept = {base.file for base in self.layout().bases}
-        for path in self.folder.glob("base-*"):
-            if path.name not in kept and not path.name.endswith(".part"):
-                path.unlink(missing_ok=True)
+        """Delete base files that the layout does not name; a reader that has one open keeps it.
+
+        Within a write transaction: while a partition is handed over, another worker may be landing one.
+        """
+        with self._env.begin(write=True, db=self._meta) as txn:
+            kept = {base.file for base in lay.unpack_layout(txn.get(lay.LAYOUT)).bases}
+            for path in self.folder.glob("base-*"):
+                if path.name not in kept and not path.name.endswith(".part"):
+                    path.unlink(missing_ok=True)
 
 
 class _Step:

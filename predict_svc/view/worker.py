@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from faust.types import TP
 
-from predict_svc.view.errors import StoreFullError
+from predict_svc.view.errors import BaseGoneError, StoreFullError
 from predict_svc.view.layout import Base
 from predict_svc.view.publications import Place, Publications
 from predict_svc.view.settings import ViewSettings
@@ -68,6 +68,7 @@ class ViewWorker:
         for tp in self._stores.keys() - partitions:
             self._stores.pop(tp).close()
             self._next.pop(tp)
+        self._gaps = {place: gap for place, gap in self._gaps.items() if place[0] in partitions}
         fresh = partitions - self._stores.keys()
         for tp in fresh:
             self._stores[tp] = Store(folder_of(self._settings, *self._place(tp)), self.plans[self._view_of[tp.topic]], self._knobs)
@@ -126,7 +127,12 @@ class ViewWorker:
             return
         self._flush()
         began = time.perf_counter()
-        again = store.land(base)
+        try:
+            again = store.land(base)
+        except BaseGoneError as error:
+            _log.warning("base_gone", reason=str(error))
+            asyncio.get_running_loop().call_later(1.0, self._hold)
+            return
         self._refusals.pop(f"{place[0]}/{place[1]}", None)
         _log.info("base_landed", view=place[0], partition=place[1], epoch=base.epoch, ms=round((time.perf_counter() - began) * 1e3, 1))
         self._metrics.count("view_bases_landed_total", view=place[0])
