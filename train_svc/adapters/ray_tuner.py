@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from train_svc.ports import Problem
 from train_svc.search import RAY, Candidate, Found, best_of
 from train_svc.training import fit_split
@@ -27,8 +29,11 @@ ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",
     "OMP_NUM_THREADS": "1",
 }
+ATTEMPTS = 3
 LONGEST_FOLDER = 40
 """Ray's sockets lie up to 66 characters below its folder, and a socket's path may have 107."""
+
+log = structlog.get_logger()
 
 
 class RayTuner:
@@ -94,17 +99,31 @@ def running_ray(address: str, data: str, parallel: int) -> Iterator[None]:
 
     folder = short_folder(data)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+    local: dict[str, Any] = {
+        "num_cpus": parallel, "num_gpus": 0, "include_dashboard": False, "object_store_memory": 150_000_000, "_temp_dir": str(folder),
+        "_node_ip_address": "127.0.0.1"}
     try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
-            ray.init(
-                num_cpus=parallel, num_gpus=0, include_dashboard=False, object_store_memory=150_000_000, _temp_dir=str(folder),
-                _node_ip_address="127.0.0.1", **quiet)
+        _connect({"address": address, **quiet} if address else {**local, **quiet})
         yield
     finally:
         ray.shutdown()
         shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def _connect(arguments: dict[str, Any]) -> None:
+    """Starts or joins Ray; on a busy host its own bound of 30 s may pass, so three times."""
+    import ray
+
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            ray.init(**arguments)
+        except Exception as error:
+            ray.shutdown()
+            log.warning("ray_not_started", attempt=attempt, reason=str(error))
+            if attempt == ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def short_folder(data: str) -> Path:
