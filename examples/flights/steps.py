@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
 PLAIN_ONE_IN = 16
+ENVIRONMENT = {
+    "TWINSTREAM_CLOCK": "replay",  # records become known at the simulated time at which they are sent
+    "TWINSTREAM_TRAIN_MIN_GROWTH": "0.1",  # a week more of data is no reason to train again in the middle of the demo
+}
 READY_S, EPOCH_S, TRAINING_S, FILES_S = 300, 900, 900, 120
 
 
@@ -161,7 +165,7 @@ def running_mesh(
     data: Path, pipeline: Path, phases: Callable[[str, str], AbstractContextManager[None]], *, keep_up: bool
 ) -> Iterator[Mesh]:
     """The embedded mesh with a replay clock, in a fresh folder; ended on the way out, or when Enter is pressed with `keep_up`."""
-    embedded = EmbeddedMesh(data, pipeline, ALL, env={"TWINSTREAM_CLOCK": "replay"})
+    embedded = EmbeddedMesh(data, pipeline, ALL, env=ENVIRONMENT)
     with phases("up", "starting Kafka, S3, Hive and the services"):
         embedded.start()
     mesh = None
