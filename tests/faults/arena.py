@@ -30,6 +30,8 @@ ENV = {
     "TWINSTREAM_VIEW_MAP_GIB": "1", "TWINSTREAM_VIEW_BASE_RETRY_S": "0.5", "TWINSTREAM_VIEW_FIRST_BASE_S": "20",
     "TWINSTREAM_BATCH_DRIVER_MEMORY": "900m", "TWINSTREAM_BATCH_SHUFFLE_PARTITIONS": "2",
 }  # fmt: skip
+SLOW = ("batch", "hive")
+"""They take long to start, and no reader needs them."""
 READY_S = 300.0
 
 
@@ -74,6 +76,7 @@ class Arena:
         except NotRunningError:
             return ""
         self.kills[name.partition("@")[0]] += 1
+        self.wait(lambda: self.mesh.child(name).pid != pid, f"the end of {name} to be noticed", 30)
         return f"{name} (pid {pid})"
 
     def hurry(self) -> None:
@@ -82,13 +85,15 @@ class Arena:
             if child.wanted and child.pid is None:
                 self.mesh.supervisor.ask(child.start_at_once)
 
-    def ready(self, bound_s: float = READY_S) -> float:
-        """Wait until all that should run serves; returns the seconds it took."""
+    def ready(self, bound_s: float = READY_S, without: tuple[str, ...] = ()) -> float:
+        """Wait until all that should run serves, but for some; returns the seconds it took."""
         started = time.monotonic()
 
         def reached() -> bool:
             self.hurry()
-            return self.mesh.supervisor.ready
+            if not without:
+                return self.mesh.supervisor.ready
+            return all(child.ready for name, child in self.mesh.supervisor.children.items() if child.wanted and name not in without)
 
         self.wait(reached, "the mesh ready", bound_s)
         return time.monotonic() - started
@@ -136,7 +141,7 @@ class Arena:
             except (urllib.error.URLError, OSError) as error:  # not ready in this moment
                 if time.monotonic() > give_up:
                     raise WaitTimeoutError(f"the views could not be read within {bound_s} s: {error}") from error
-                self.ready()
+                self.ready(without=SLOW)
                 time.sleep(0.5)
 
     def quiesce(self, bound_s: float = READY_S) -> None:

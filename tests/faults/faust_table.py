@@ -82,8 +82,9 @@ def _feed(settings: MeshSettings, counter: Restarted, dice: Random, seed: int, k
     """Bursts of records; between two of them a kill, some seconds after the counter began to count again."""
     producer = Producer(settings.kafka_client(enable_idempotence=True, acks="all", linger_ms=5))
     load = Load(seed, time.time_ns() // 1000, poison=0.0)
-    for _ in range(kills + 1):
-        for _ in range(records // (kills + 1)):
+    burst = records // (kills + 1)
+    for turn in range(kills + 1):
+        for _ in range(burst):
             sent = load.next()
             assert sent.kind is not Kind.POISON
             producer.produce(EVENTS, sent.value, sent.key)
@@ -92,8 +93,7 @@ def _feed(settings: MeshSettings, counter: Restarted, dice: Random, seed: int, k
         before = _changes(settings)
         _wait(lambda before=before: _changes(settings) > before, counter, "the counter to count")  # type: ignore[misc]
         time.sleep(dice.uniform(0.0, 4.0))
-        if kills:
-            kills -= 1
+        if turn < kills:
             counter.kill()
 
 

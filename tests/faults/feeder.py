@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 from schemas.events import DataArrived, FileRef
 from schemas.topics import record_sent
@@ -34,9 +34,7 @@ class Feeder:
         now_us = time.time_ns() // 1000
         self._load, self._web, self._filed = (Load(seed * 10 + n, now_us) for n in range(3))
         self._dice = random.Random(seed)
-        self._producer = Producer(settings.kafka_client(
-            enable_idempotence=True, acks="all", linger_ms=5, partitioner="murmur2_random", compression_type="lz4",
-            message_max_bytes=8_000_000, message_timeout_ms=600_000, log_level=0))
+        self._producer = _producer(settings)
         self._recent: list[Sent] = []
         self._running, self._stopping = threading.Event(), threading.Event()
         self._lock = threading.Lock()
@@ -112,6 +110,11 @@ class Feeder:
         except BufferError:
             self._producer.poll(TICK_S)
             return
+        except KafkaException as error:
+            if not error.args[0].fatal():
+                raise
+            self._producer = _producer(self._settings)  # its order can not be kept: what was not acknowledged may be there or not
+            return
         self.sent += 1
         if sent.kind is Kind.GOOD and sent.source == "visits":
             self._recent = [*self._recent[-100:], sent]
@@ -134,6 +137,12 @@ class Feeder:
                     self.over_http |= {("visits", sent.id) for sent in rows}
         except (urllib.error.URLError, OSError):
             self.failed += len(rows)
+
+
+def _producer(settings: MeshSettings) -> Producer:
+    return Producer(settings.kafka_client(
+        enable_idempotence=True, acks="all", linger_ms=5, partitioner="murmur2_random", compression_type="lz4",
+        message_max_bytes=8_000_000, message_timeout_ms=600_000, log_level=0))
 
 
 def _is_line(sent: Sent) -> bool:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -17,7 +19,7 @@ from random import Random
 import structlog
 
 from tests.faults import report as reports
-from tests.faults.arena import Arena
+from tests.faults.arena import SLOW, Arena
 from tests.faults.kinds import WEIGHTS, Fault
 from tests.faults.report import Compared, Report
 from twinstream.errors import MeshError
@@ -56,7 +58,7 @@ class Run:
 
     def compare(self, where: str, plain_one_in: int) -> None:
         """Every key of every view."""
-        waited = self._arena.ready()
+        waited = self._arena.ready(without=SLOW)
         found = self._arena.compare(plain_one_in)
         self._report.compared.append(Compared(round(self._at(), 1), where, found.compared, found.different, found.examples))
         self._say("compare", f"{where}: {found.compared} keys, {found.different} different (ready after {waited:.0f} s)")
@@ -66,7 +68,7 @@ class Run:
             self._one()
             time.sleep(self._dice.choice((0.05, 0.5, 2.0)))
         if self._dice.random() < 0.6:
-            self._arena.ready()
+            self._arena.ready(without=SLOW if self._dice.random() < 0.8 else ())
         else:
             self._arena.hurry()
             time.sleep(self._dice.uniform(0.0, 6.0))
@@ -92,6 +94,9 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     folder = Path(tempfile.mkdtemp(prefix="twinstream-faults-"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that nothing stays behind
+    with (folder / "stderr.log").open("ab") as noise:  # what Kafka clients say of a broker that was killed
+        os.dup2(noise.fileno(), 2)
     report = Report(seed=asked.seed, wanted_kills=asked.kills)
     began = time.monotonic()
     try:
