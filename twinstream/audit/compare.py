@@ -92,7 +92,12 @@ def prune(blob: bytes, complete_since: dict[int, int]) -> bytes:
 
 
 def expected(view: View, known: list[Known], served: Served, partitions: int, plain_one_in: int = 1) -> dict[bytes, bytes]:
-    """What one fold of all that `served` had seen gives, pruned alike.
+    """What one fold of all that `served` had seen gives for its partition, pruned alike; see `folded`."""
+    return _pruned(folded(view, known, served, plain_one_in), served, partitions)
+
+
+def folded(view: View, known: list[Known], served: Served, plain_one_in: int = 1) -> dict[bytes, bytes]:
+    """The fold of all that `served` had seen, of every partition.
 
     Every key by the compiled kernel, in one pass; of the keys one in `plain_one_in` by the plain oracle instead (1: all by it).
     """
@@ -101,11 +106,12 @@ def expected(view: View, known: list[Known], served: Served, partitions: int, pl
         if (k.epoch <= served.epoch if k.file_seq >= 0 else k.log_offset <= served.log.get(k.log_partition, -1))
     ]  # fmt: skip
     states = by_kernel(view, seen) if plain_one_in > 1 else {}
-    states |= fold(view, ((k.record, k.position) for k in seen if _sampled(view, k.record, plain_one_in)))
-    pruned = {
-        key: prune(blob, served.complete_since) for key, blob in states.items() if keys.partition_of(key, partitions) == served.partition
-    }
-    return {key: blob for key, blob in pruned.items() if blob}
+    return states | fold(view, ((k.record, k.position) for k in seen if _sampled(view, k.record, plain_one_in)))
+
+
+def _pruned(states: dict[bytes, bytes], served: Served, partitions: int) -> dict[bytes, bytes]:
+    mine = (key for key in states if keys.partition_of(key, partitions) == served.partition)
+    return {key: blob for key in mine if (blob := prune(states[key], served.complete_since))}
 
 
 def by_kernel(view: View, seen: list[Known]) -> dict[bytes, bytes]:
@@ -134,20 +140,29 @@ def _hex(blob: bytes | None) -> str | None:
     return None if blob is None else blob.hex()
 
 
-def _audit_view(settings: MeshSettings, address: str, view_name: str, plain_one_in: int) -> tuple[str, int, list[Difference]]:
+def _audit_source(settings: MeshSettings, address: str, source_name: str, plain_one_in: int) -> dict[str, tuple[int, list[Difference]]]:
+    """Per view of a source: keys compared, and differences."""
     pipeline = load(settings.pipeline)
-    view = pipeline.view(view_name)
-    source = pipeline.source(view.source.name)
-    accepted, published = manifests(settings, view_name)
-    store = ObjectStore(settings)
-    known = [*log_records(settings.kafka, source), *file_records(store, source, keys_of(pipeline, source), accepted, counts_of(published))]
+    source = pipeline.source(source_name)
+    views = [view for view in pipeline.views if view.source.name == source_name]
+    served = {view.name: [fetch(address, view.name, p) for p in range(settings.partitions)] for view in views}  # before the log is read
+    accepted, published = manifests(settings, views[0].name)
+    files = file_records(ObjectStore(settings), source, keys_of(pipeline, source), accepted, counts_of(published))
+    known = [*log_records(settings.kafka, source), *files]
+    return {view.name: _audit_view(view, known, served[view.name], plain_one_in) for view in views}
+
+
+def _audit_view(view: View, known: list[Known], partitions: list[Served], plain_one_in: int) -> tuple[int, list[Difference]]:
     compared, differences = 0, []
-    for partition in range(settings.partitions):
-        served = fetch(address, view_name, partition)
-        wanted = expected(view, known, served, settings.partitions, plain_one_in)
+    folds: dict[object, dict[bytes, bytes]] = {}
+    for served in partitions:
+        place = (served.epoch, tuple(sorted(served.log.items())))
+        if place not in folds:  # at rest all partitions stand at the same position
+            folds[place] = folded(view, known, served, plain_one_in)
+        wanted = _pruned(folds[place], served, len(partitions))
         differences.extend(compare(served, wanted))
         compared += len(served.states.keys() | wanted.keys())
-    return view_name, compared, differences
+    return compared, differences
 
 
 def keys_of(pipeline: Pipeline, source: Source) -> list[tuple[str, ...]]:
@@ -175,13 +190,14 @@ def audit(settings: MeshSettings, address: str, *, processes: int = 2, plain_one
 
     The plain oracle folds one key in `plain_one_in`, the compiled kernel the others, each in one pass over everything.
     """
-    names = [view.name for view in load(settings.pipeline).views]
+    names = sorted({view.source.name for view in load(settings.pipeline).views})
     n = len(names)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
-        results = list(pool.map(_audit_view, [settings] * n, [address] * n, names, [plain_one_in] * n))
-    differences = [difference for _, _, found in results for difference in found]
+        by_source = list(pool.map(_audit_source, [settings] * n, [address] * n, names, [plain_one_in] * n))
+    results = {view: result for of_source in by_source for view, result in of_source.items()}
+    differences = [difference for _, found in results.values() for difference in found]
     return Audit(
-        compared=sum(compared for _, compared, _ in results), different=len(differences),
-        by_view={name: compared for name, compared, _ in results}, examples=differences[:10],
+        compared=sum(compared for compared, _ in results.values()), different=len(differences),
+        by_view={view: compared for view, (compared, _) in results.items()}, examples=differences[:10],
     )  # fmt: skip
