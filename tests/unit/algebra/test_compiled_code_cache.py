@@ -21,3 +21,8 @@ def test_every_function_is_compiled_by_our_decorator_without_fastmath():
         text = file.read_text()
         assert file.name == "jit.py" or "numba" not in re.sub(r'""".*?"""', "", text, flags=re.DOTALL), file
         assert "fastmath=" not in text
+
+
+def test_no_compiled_function_sorts_by_numbas_argsort():
+    """Its parts would share names with those of numba's sort, and code kept by two processes could be linked to the wrong ones."""
+    assert [file.name for file in ALGEBRA.glob("compiled/*.py") if "np.argsort(" in file.read_text()] == []

@@ -1,6 +1,7 @@
 """How hot loops are compiled: on their first call, without the GIL, never with fastmath, and kept on disk under the digest of their sources.
 
 numba notices a change only in the file of the outermost function; the digest in the folder's name covers what it calls as well.
+Several processes may fill the folder at once, so compiled code uses numba's sort but never its argsort beside it: see `merging.merge_sort`.
 """
 
 from __future__ import annotations

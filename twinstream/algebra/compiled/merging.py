@@ -51,6 +51,32 @@ def find_rows(t: Tables, words: Words, start: int, stop: int, rows: Words, n: in
 
 
 @compiled
+def merge_sort(words: Words, rows: Words) -> None:
+    """Order row starts by rowkey, many of them.
+
+    Not numba's argsort: its parts have the same names in machine code as those of its sort (`rows.compact`), told apart by a number of
+    the process alone, so code kept on disk by two processes could be linked to the wrong ones.
+    """
+    n = len(rows)
+    source, target = rows.copy(), np.empty(n, np.int64)
+    width = 1
+    while width < n:
+        for start in range(0, n, 2 * width):
+            middle, stop = min(start + width, n), min(start + 2 * width, n)
+            i, j = start, middle
+            for at in range(start, stop):
+                if j >= stop or (i < middle and words[source[i]] <= words[source[j]]):
+                    target[at] = source[i]
+                    i += 1
+                else:
+                    target[at] = source[j]
+                    j += 1
+        source, target = target, source
+        width *= 2
+    rows[:] = source
+
+
+@compiled
 def sort_rows(words: Words, rows: Words) -> None:
     """Order row starts by rowkey."""
     for i in range(1, len(rows)):
@@ -59,10 +85,7 @@ def sort_rows(words: Words, rows: Words) -> None:
     else:
         return
     if len(rows) > 48:
-        keys = np.empty(len(rows), np.int64)
-        for i in range(len(rows)):
-            keys[i] = words[rows[i]]
-        rows[:] = rows[np.argsort(keys)]
+        merge_sort(words, rows)
         return
     for i in range(1, len(rows)):
         row, j = rows[i], i
