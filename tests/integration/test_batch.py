@@ -30,7 +30,7 @@ from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import split_uri
 from twinstream.mesh.pipeline_file import load
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1500)]
 SHOP = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
 
 

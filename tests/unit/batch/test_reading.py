@@ -1,0 +1,94 @@
+"""Rows out of packs and files: which count, and where they stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from preprocess_svc.batch import read_files
+from preprocess_svc.batch.read_files import FILE_SHIFT, FILES_FROM, Chunk, chunks, rows
+from preprocess_svc.batch.read_log import POSITION_SHIFT, Unpack
+from schemas import packs
+from twinstream.define import Int, Source, String, Timestamp
+from twinstream.define.records import Decoder
+
+SOURCE = Source(
+    "orders", id="id", key="id", event_time="at", known_at="known",
+    fields={"id": String(), "at": Timestamp(), "known": Timestamp(optional=True), "n": Int(optional=True)})  # fmt: skip
+
+
+def pack(first: int, count: int, *, last: int | None = None, kind: int = packs.PACK) -> bytes:
+    raws = list(range(first, first + count))
+    columns = {packs.RAW: raws, packs.KNOWN: [7] * count, "id": [str(r) for r in raws], "at": raws, "known": raws, "n": raws}
+    batch = pa.RecordBatch.from_pydict(columns, schema=SOURCE.pack_schema)
+    end = first + count - 1 if last is None else last
+    header = packs.PackHeader(kind=kind, epoch=1, rows=count, raw_first=first, raw_last=end, raw_high=end)
+    return packs.encode_pack(header, batch)
+
+
+def positions(messages: list[tuple[int, bytes]], high: dict[int, int]) -> list[int]:
+    columns = {"partition": [p for p, _ in messages], "offset": range(len(messages)), "value": [v for _, v in messages]}
+    batch = pa.RecordBatch.from_pydict(columns, schema=pa.schema([("partition", pa.int32()), ("offset", pa.int64()), ("value", pa.binary())]))
+    return [position for out in Unpack(SOURCE, high)([batch]) for position in out["_position"].to_pylist()]
+
+
+def test_a_row_counts_only_beyond_all_before_it_in_its_partition() -> None:
+    twice = [(0, pack(0, 3)), (0, pack(2, 3)), (1, pack(0, 2)), (0, pack(0, 3)), (0, pack(5, 1))]
+    second = 1 << POSITION_SHIFT
+    assert positions(twice, {0: -1, 1: -1}) == [0, 1, 2, 3, 4, second, second + 1, 5]
+
+
+def test_rows_covered_by_an_earlier_epoch_do_not_count() -> None:
+    assert positions([(0, pack(3, 4))], {0: 4}) == [5, 6]
+
+
+def test_a_range_without_rows_covers_as_well() -> None:
+    assert positions([(0, pack(0, 0, last=9)), (0, pack(8, 4))], {0: -1}) == [10, 11]
+
+
+def test_barriers_have_no_rows() -> None:
+    assert positions([(0, pack(0, 0, last=-1, kind=packs.BARRIER)), (0, pack(0, 1))], {0: -1}) == [0]
+
+
+RECORDS = [{"id": f"a{i}", "at": i, "known": None if i % 2 else i + 5, "n": None if i % 3 else i} for i in range(50)]
+
+
+def write(path: Path, form: str) -> None:
+    if form == "parquet":
+        pq.write_table(pa.Table.from_pylist(RECORDS), path, row_group_size=7)
+    elif form == "csv":
+        lines = [",".join("" if v is None else str(v) for v in record.values()) for record in RECORDS]
+        path.write_text("\n".join(["id,at,known,n", *lines]) + "\n")
+    else:
+        path.write_bytes(b"\n".join(msgspec.json.encode(record) for record in RECORDS))
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
+def test_a_file_gives_the_same_rows_in_whatever_parts_it_is_read(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "file", form)
+    monkeypatch.setattr(read_files, "BATCH_ROWS", 9)
+    monkeypatch.setattr(read_files, "BLOCK_BYTES", 256)
+    parts = [rows(SOURCE, chunk, 3) for chunk in chunks(Decoder(SOURCE), tmp_path / "file", form)]
+    assert len(parts) > 1
+    table = pa.Table.from_batches(parts)
+    assert table["_position"].to_pylist() == [FILES_FROM + (3 << FILE_SHIFT) + i for i in range(50)]
+    assert table["_known_us"].to_pylist() == [i if i % 2 else i + 5 for i in range(50)]
+    assert table.select(["id", "at", "known", "n"]).to_pylist() == RECORDS
+
+
+def test_bad_lines_keep_the_numbers_of_the_others() -> None:
+    lines = [b'{"id": "a", "at": 1}', b"no json", b'{"id": "b", "at": 2}']
+    chunk = Chunk(100, Decoder(SOURCE).json(lines), lines)
+    assert rows(SOURCE, chunk, 0)["_position"].to_pylist() == [FILES_FROM + 100, FILES_FROM + 102]
+    assert [row for row, _ in chunk.decoded.errors] == [1]
+
+
+def test_files_sort_before_the_log_and_in_their_order() -> None:
+    first, last = FILES_FROM + (0 << FILE_SHIFT), FILES_FROM + ((2**29) << FILE_SHIFT) + 2**32 - 1
+    assert first < last < 0
+    assert np.int64(first) == first
