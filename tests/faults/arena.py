@@ -32,7 +32,7 @@ ENV = {
 }  # fmt: skip
 SLOW = ("batch", "hive")
 """They take long to start, and no reader needs them."""
-READY_S = 300.0
+READY_S = 900.0
 
 
 class Arena:
