@@ -76,7 +76,7 @@ def main(data: str | Path = ".twinstream/demo", *, days: int = 14, keep_up: bool
         questions = flights.questions(microseconds(LIVE_FROM), live_until)
     with running_mesh(plan.data / "mesh", HERE / "pipeline.py", phases, keep_up=plan.keep_up) as mesh:
         facts = _run(plan, phases, mesh, files, list(moments(records, questions)))
-        result = evidence.report(plan, phases.seconds, mesh, facts)
+        result = evidence.report(phases.seconds, mesh, facts)
     return _write(plan, result)
 
 

@@ -18,9 +18,10 @@ from confluent_kafka import Consumer, TopicPartition
 from examples.flights.live import Answer, Moment
 from examples.flights.steps import Mesh
 from examples.flights.variants import Compared
+from schemas.events import FileAccepted
 from schemas.topics import SERVICES, event_parked, record_sent
-from twinstream.audit.compare import Audit, keys_of, manifests
-from twinstream.audit.everything import file_records, log_messages, log_records
+from twinstream.audit.compare import Audit, keys_of
+from twinstream.audit.everything import decode_file, log_messages, log_records
 from twinstream.define.records import Decoder
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any
         "freshness_ms": percentiles(fresh),
         "prediction_ms": percentiles(asked),
         "seam_difference": {"compared": facts.audit.compared, "different": facts.audit.different},
-        "seam_by_view": facts.audit.by_view,
+        "seam_by_view": {
+            view: {"compared": n, "different": facts.audit.different_by_view.get(view, 0)} for view, n in facts.audit.by_view.items()},
         "seam_examples": msgspec.to_builtins(facts.audit.examples),
         "releases": dict(Counter(a.release for a in facts.answers)),
         "freshness_histogram": histogram(fresh),
@@ -82,19 +84,18 @@ def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any
 
 
 def flow(mesh: Mesh, source: Source) -> Flow:
-    """Counts a source's records from the topics and files themselves: good ones by decoding every raw record again."""
-    decoder, ids = Decoder(source, keys_of(mesh.pipeline, source)), set()
-    values: list[bytes] = []
-    for _, _, value in log_messages(mesh.settings.kafka, record_sent(source.name)):
-        values.append(value or b"")
-    decoded = decoder.json(values)
-    received, good = len(values), decoded.batch.num_rows
-    ids.update(decoded.ids)
+    """Counts a source's records from the topics and files themselves, by decoding every raw record and every file again."""
+    decoder = Decoder(source, keys_of(mesh.pipeline, source))
+    values = [value or b"" for _, _, value in log_messages(mesh.settings.kafka, record_sent(source.name))]
+    live = decoder.json(values)
     logged = sum(1 for _ in log_records(mesh.settings.kafka, source))
-    accepted, published = manifests(mesh.settings, mesh.pipeline.views[0].name)
-    filed = sum(1 for _ in file_records(mesh.store, source, keys_of(mesh.pipeline, source), accepted, {p.epoch: p.file_count for p in published}))
-    rows = sum(a.file.rows for a in accepted if a.source == source.name)
-    return Flow(received + rows, logged + filed, good - len(ids), parked_of(mesh, source.name))
+    accepted = [a for a in mesh.events(FileAccepted) if a.source == source.name]
+    files = [decode_file(decoder, mesh.store.get_uri(a.file.uri, a.file.version_id or None), a.format) for a in accepted]
+    good = sum(file.batch.num_rows for file in files)
+    return Flow(
+        received=len(values) + good + sum(len(file.errors) for file in files), logged=logged + good,
+        duplicate=live.batch.num_rows - len(set(live.ids)), parked=parked_of(mesh, source.name),
+    )  # fmt: skip
 
 
 def parked_of(mesh: Mesh, source: str) -> int:

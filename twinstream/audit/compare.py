@@ -59,6 +59,7 @@ class Audit(msgspec.Struct, frozen=True):
     different: int
     by_view: dict[str, int]
     examples: list[Difference]
+    different_by_view: dict[str, int] = {}
 
 
 def fetch(address: str, view: str, partition: int) -> Served:
@@ -200,4 +201,5 @@ def audit(settings: MeshSettings, address: str, *, processes: int = 2, plain_one
     return Audit(
         compared=sum(compared for compared, _ in results.values()), different=len(differences),
         by_view={view: compared for view, (compared, _) in results.items()}, examples=differences[:10],
+        different_by_view={view: len(found) for view, (_, found) in results.items()},
     )  # fmt: skip

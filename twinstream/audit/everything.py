@@ -100,7 +100,7 @@ def file_records(
             continue
         epoch = min((e for e, count in counts.items() if seq < count), default=1 << 30)
         data = store.get_uri(accepted.file.uri, accepted.file.version_id or None)
-        decoded = _decode(decoder, data, accepted.format)
+        decoded = decode_file(decoder, data, accepted.format)
         for row, number in zip(decoded.batch.to_pylist(), decoded.index.tolist(), strict=True):
             position = -(1 << 62) + (seq << 32) + number
             known = row[source.known_at or source.event_time]
@@ -111,7 +111,8 @@ def _id(source: Source, row: dict[str, object]) -> bytes:
     return repr(tuple(row[name] for name in source.id_fields)).encode()
 
 
-def _decode(decoder: Decoder, data: bytes, form: str) -> Decoded:
+def decode_file(decoder: Decoder, data: bytes, form: str) -> Decoded:
+    """All rows of a file."""
     if form == "parquet":
         return decoder.table(pa_parquet.read_table(BytesIO(data)))
     if form == "csv":
