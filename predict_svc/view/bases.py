@@ -10,6 +10,7 @@ import lmdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from predict_svc.view import environments
 from predict_svc.view.errors import BaseRefusedError
 from predict_svc.view.layout import Base, base_of
 from schemas.events import FileRef, ViewPublished
@@ -70,14 +71,22 @@ def load(parquet: Path, path: Path) -> None:
 
 def _write(file: pq.ParquetFile, path: Path) -> None:
     environment = lmdb.open(str(path), subdir=False, lock=False, sync=False, metasync=False, map_size=MAP_BYTES)
+    held: list[tuple[bytes, bytes]] = []
     try:
         for batch in file.iter_batches(batch_size=20_000, columns=["key", "blob"]):
-            pairs = zip(batch.column("key").to_pylist(), batch.column("blob").to_pylist(), strict=True)
-            with environment.begin(write=True) as txn:
-                _, added = txn.cursor().putmulti(pairs, append=True)
-            if added != batch.num_rows:
-                raise BaseRefusedError(f"{path.name}: keys are not in order, or one comes twice")
+            pairs = list(zip(batch.column("key").to_pylist(), batch.column("blob").to_pylist(), strict=True))
+            if pairs and pairs[0][0] == b"":
+                held.append((environments.EMPTY_KEY, pairs.pop(0)[1]))
+            _append(environment, pairs, path)
+        _append(environment, held, path)
     except lmdb.Error as error:
         raise BaseRefusedError(f"{path}: {error}; is the disk full?") from error
     finally:
         environment.close()
+
+
+def _append(environment: lmdb.Environment, pairs: list[tuple[bytes, bytes]], path: Path) -> None:
+    with environment.begin(write=True) as txn:
+        _, added = txn.cursor().putmulti(pairs, append=True)
+    if added != len(pairs):
+        raise BaseRefusedError(f"{path.name}: keys are not in order, or one comes twice")

@@ -7,6 +7,8 @@ from pathlib import Path
 import lmdb
 
 FILE = "speed.lmdb"
+EMPTY_KEY = b"\xff"
+"""Stands in a base for the empty view key, which LMDB does not take. No view key holds this byte (keys are UTF-8), so it sorts last."""
 MAX_DBS = 64
 MAX_READERS = 512
 _written_here: dict[Path, lmdb.Environment] = {}  # LMDB must not be opened twice in one process: readers beside a writer share its environment

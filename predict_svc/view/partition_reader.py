@@ -94,7 +94,7 @@ class PartitionReader:
         found = []
         if seen.base_env is not None:
             with seen.base_env.begin() as base:
-                found.append(base.get(key, b""))
+                found.append(base.get(key or environments.EMPTY_KEY, b""))
         if seen.tables:
             needed = chunks.needed(self._plan, key, at_us)
             for table in seen.tables:
@@ -108,8 +108,8 @@ class PartitionReader:
         found: dict[bytes, list[bytes]] = {key: [] for key in sorted(wanted)}
         if seen.base_env is not None:
             with seen.base_env.begin() as base:
-                for key, blob in base.cursor().getmulti(found):
-                    found[key].append(blob)
+                for key, blob in base.cursor().getmulti(found if b"" not in found else [key or environments.EMPTY_KEY for key in found]):
+                    found[key if key != environments.EMPTY_KEY else b""].append(blob)
         if seen.tables:
             stored = self._storage_keys(found, wanted, at)
             for table in seen.tables:
@@ -125,7 +125,7 @@ class PartitionReader:
         found = []
         if seen.base_env is not None:
             with seen.base_env.begin() as base:
-                found.append(base.get(key, b""))
+                found.append(base.get(key or environments.EMPTY_KEY, b""))
         for table in seen.tables:
             cursor = txn.cursor(db=table)
             if cursor.set_range(key):
@@ -140,7 +140,7 @@ class PartitionReader:
         """The base and each table, by view key."""
         if seen.base_env is not None:
             with seen.base_env.begin() as base:
-                yield _batch(base.cursor(), 0)
+                yield _of_base(base)
         for table in seen.tables:
             yield kernel.merge(self._plan, [_batch(txn.cursor(db=table), SUFFIX)])
 
@@ -214,6 +214,14 @@ class PartitionReader:
         except lmdb.Error as error:
             raise ViewNotReadyError(f"{self.folder}: the store cannot be opened yet: {error}") from error
         self._env, self._inode = env, inode
+
+
+def _of_base(txn: Any) -> StateBatch:
+    """All entries of a base, the empty key first."""
+    entries = list(txn.cursor())
+    if entries and entries[-1][0] == environments.EMPTY_KEY:
+        entries.insert(0, (b"", entries.pop()[1]))
+    return StateBatch.of([key for key, _ in entries], [blob for _, blob in entries])
 
 
 def _batch(cursor: Any, suffix: int) -> StateBatch:

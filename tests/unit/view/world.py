@@ -98,7 +98,7 @@ class Log:
         late_us = r.choice([0, 0, 0, 60_000_000, 3_600_000_000, 86_400_000_000, 90 * 86_400_000_000])
         shopper = f"s{int(6 * r.random() ** 3)}"
         return {
-            "order_id": f"o{r.random()}", "visit_id": None, "shopper": shopper, "country": r.choice([None, "NO", "PT", "s"]),
+            "order_id": f"o{r.random()}", "visit_id": None, "shopper": shopper, "country": r.choice([None, "", "NO", "PT", "s"]),
             "ordered_at": NOW_US - late_us + r.randrange(3) * 1_000_000, "amount": r.choice([0, 1999, 2000, -5, 10**15]), "items": r.randrange(1, 5),
         }  # fmt: skip
 
