@@ -48,13 +48,23 @@ class Shop:
         self.spark = session.create(self.settings, knobs)
         self.context = Context(self.spark, self.settings, knobs, self.pipeline)
         self.metrics = Metrics(self.settings, "batch")
-        self.accepted: list[Any] = []
+        self.engines: list[Engine] = []
         self.crash_before: type[Event] | None = None
         self.crash_at = 0
 
+    def engine(self) -> Engine:
+        self.engines.append(Engine(self.context, WallClock(), self.metrics))
+        return self.engines[-1]
+
+    def close(self) -> None:
+        for engine in self.engines:
+            engine.close()
+        self.metrics.close()
+        self.spark.stop()
+
     def start(self) -> Batch:
         """A batch layer that knows nothing but the topics."""
-        engine = Engine(self.context, WallClock(), self.metrics)
+        engine = self.engine()
         publish, count = engine.publish, 0
 
         def may_crash(event: Event, key: str) -> None:
@@ -100,8 +110,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         patch.setenv("JAVA_HOME", mesh.env["JAVA_HOME"])
         running = Shop(mesh)
         yield running
-        running.metrics.close()
-        running.spark.stop()
+        running.close()
 
 
 @pytest.fixture(scope="module")
@@ -196,10 +205,11 @@ def test_every_training_row_holds_what_was_known_at_its_moment(shop: Shop, lande
     rows = training_rows(shop, trained(batch, epoch))
     assert [(r["_at_us"], r["_id"]) for r in rows] == sorted((r["_at_us"], r["_id"]) for r in rows)
     asked = {k.record["visit_id"]: k.record for k in shop.known(batch, "visits", epoch)}
-    for row in rows[:: max(1, len(rows) // 25)]:
-        for view in model.views:
+    for view in model.views:
+        known = shop.known(batch, view.source.name, epoch)
+        for row in rows[:: max(1, len(rows) // 25)]:
             key = asked[row["_id"]][view.by[0]]
-            before = [(k.record, k.position) for k in shop.known(batch, view.source.name, epoch) if known_us(view.source, k) <= row["_at_us"]]
+            before = [(k.record, k.position) for k in known if known_us(view.source, k) <= row["_at_us"]]
             want = answers(view, before, b"" if key is None else str(key).encode(), row["_at_us"])
             have = [row[f"{view.name}.{output.name}"] for output in view.outputs]
             flat = [np.nan if v is None else v for value in have for v in (value if isinstance(value, list) else [value])]
@@ -229,8 +239,7 @@ def test_a_training_set_built_again_at_its_cut_has_the_same_digest(shop: Shop, l
     batch = landed[3]
     manifest = batch.seen.manifest(2)
     assert manifest is not None
-    engine = Engine(shop.context, WallClock(), shop.metrics)
-    again = engine.train("will-buy", manifest)
+    again = shop.engine().train("will-buy", manifest)
     assert again is not None
     assert again.digest == trained(batch, 2).digest
     assert again.files != trained(batch, 2).files
