@@ -1,0 +1,62 @@
+"""Writes `benchmarks/README.md` from `results/*.json`: no figure in it is typed by hand.
+
+`python -m benchmarks.render [report.json of a demo]` takes a demo's report into `results/demo.json` first.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+HEAD = """# Benchmarks
+
+Each table is written by `python -m benchmarks.render` from `results/*.json`, which the commands below write with machine and commit. The machines are shared and noisy: look at ratios of one run
+before absolute figures of two. `make bench` runs all but the demo.
+
+"""
+SHOWN = ("demo", "chain", "freshness", "read", "base", "fold", "peers")
+
+
+def main(report: str = "") -> None:
+    """Renders all results that there are."""
+    if report:
+        (HERE / "results" / "demo.json").write_text(json.dumps(_from_demo(json.loads(Path(report).read_text())), indent=2) + "\n")
+    parts = [_section(json.loads(path.read_text())) for name in SHOWN if (path := HERE / "results" / f"{name}.json").exists()]
+    (HERE / "README.md").write_text(HEAD + "\n".join(parts))
+
+
+def _from_demo(report: dict[str, Any]) -> dict[str, Any]:
+    kept = (
+        "records", "predictions", "auc", "log_loss", "throughput_per_s", "predictions_per_s", "freshness_ms", "prediction_ms",
+        "seam_difference", "seconds", "memory_mb",
+    )  # fmt: skip
+    machine = dict(report["machine"])
+    return {
+        "benchmark": "demo", "figures": {name: report[name] for name in kept if name in report}, "at": machine.pop("at"), "machine": machine,
+        "commit": report["commit"], "command": report["command"],
+    }  # fmt: skip
+
+
+def _section(result: dict[str, Any]) -> str:
+    machine = ", ".join(f"{name} {value}" for name, value in result["machine"].items())
+    rows = "\n".join(f"| {name} | {value} |" for name, value in _flat("", result["figures"]))
+    note = f"\n{result['note']}\n" if result.get("note") else ""
+    return (
+        f"## {result['benchmark']}\n\n`{result['command']}` at commit {result['commit']}, {result['at']}; {machine}.\n{note}\n"
+        f"| figure | value |\n|---|---|\n{rows}\n"
+    )
+
+
+def _flat(prefix: str, figures: dict[str, Any]) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in figures.items():
+        label = f"{prefix} {name}".strip().replace("_", " ")
+        found += _flat(label, value) if isinstance(value, dict) else [(label, value)]
+    return found
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
