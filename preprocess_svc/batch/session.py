@@ -37,7 +37,7 @@ def _engine(mesh: MeshSettings, knobs: BatchSettings) -> dict[str, str]:
     work.mkdir(parents=True, exist_ok=True)
     options = {
         "spark.driver.memory": knobs.driver_memory,
-        "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC -XX:-UsePerfData -Dderby.system.home={work}",
+        "spark.driver.extraJavaOptions": f"{knobs.jvm_options} -XX:-UsePerfData -Dderby.system.home={work}",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(work),
