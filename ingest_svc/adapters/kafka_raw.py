@@ -39,7 +39,7 @@ class KafkaRaw:
         self._consumer = Consumer({"log_level": CRITICAL, "error_cb": note, **settings.kafka_client(
             group_id=group, group_instance_id=instance, session_timeout_ms=knobs.session_ms,
             heartbeat_interval_ms=max(500, knobs.session_ms // 3), partition_assignment_strategy="cooperative-sticky",
-            enable_auto_commit=False, enable_auto_offset_store=False, auto_offset_reset="error", fetch_wait_max_ms=10,
+            enable_auto_commit=False, enable_auto_offset_store=False, auto_offset_reset="error", fetch_wait_max_ms=100,
             fetch_message_max_bytes=8_388_608, queued_max_messages_kbytes=131_072, reconnect_backoff_max_ms=500,
             topic_metadata_refresh_interval_ms=10_000, isolation_level="read_committed",
         )})

@@ -129,7 +129,7 @@ class EventReader:
         self._topics = list(topics)
         self._consumer = Consumer(settings.kafka_client(
             group_id=group or f"reader-{uuid.uuid4().hex}", enable_auto_commit=False, enable_auto_offset_store=False,
-            auto_offset_reset="earliest" if from_beginning else "latest", fetch_wait_max_ms=50,
+            auto_offset_reset="earliest" if from_beginning else "latest", fetch_wait_max_ms=500,
             fetch_message_max_bytes=8_000_000, enable_partition_eof=False, topic_metadata_refresh_interval_ms=5000,
         ))
         self._positions: dict[tuple[str, int], int] = {}
