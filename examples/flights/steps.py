@@ -33,6 +33,7 @@ PLAIN_ONE_IN = 16
 ENVIRONMENT = {
     "TWINSTREAM_CLOCK": "replay",  # records become known at the simulated time at which they are sent
     "TWINSTREAM_TRAIN_MIN_GROWTH": "0.1",  # a week more of data is no reason to train again in the middle of the demo
+    "TWINSTREAM_MONITOR_MIN_LABELLED": "8000",  # the first quiet days of October alone are no judgement of a model
 }
 READY_S, EPOCH_S, TRAINING_S, FILES_S = 300, 900, 900, 120
 
