@@ -9,7 +9,7 @@ from tests.faults.arena import Arena
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_killed_services_lose_and_invent_nothing(tmp_path: Path) -> None:
     with Arena(tmp_path / "mesh", seed=11, rate_per_s=120.0, limit=20_000, second=False) as arena:
         arena.feeder.start()

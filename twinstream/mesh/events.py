@@ -169,8 +169,10 @@ class EventReader:
     def read_to_end(self, bound_s: float = 30.0) -> Iterator[tuple[ev.Event, Any]]:
         """Every event up to the end as of now; raises NotRunningError when that takes longer than the bound."""
         give_up = time.monotonic() + bound_s
-        while not self.at_end():
+        ends = {place: high for place, position, high in self._places() if position < high}
+        while ends:
             found = self.poll(0.2)
+            ends = {place: high for place, high in ends.items() if self._positions.get(place, -1) < high}
             if found is not None:
                 yield found
             elif time.monotonic() > give_up:
@@ -182,12 +184,14 @@ class EventReader:
 
     def lag(self) -> int:
         """Messages that Kafka has now and `poll` has not returned."""
-        behind = 0
+        return sum(max(0, high - position) for _, position, high in self._places())
+
+    def _places(self) -> Iterator[tuple[tuple[str, int], int, int]]:
+        """(topic and partition, position, end as of now) of all that is read."""
         for partition in self._consumer.assignment():
             low, high = self._consumer.get_watermark_offsets(partition, timeout=10.0)
-            position = self._positions.get((partition.topic, partition.partition), self._start(partition, low))
-            behind += max(0, high - max(position, low))
-        return behind
+            place = (partition.topic, partition.partition)
+            yield place, max(self._positions.get(place, self._start(partition, low)), low), high
 
     def commit(self, message: Any) -> None:
         """With a group: all up to this message is handled."""
