@@ -67,7 +67,7 @@ class Compared(msgspec.Struct, frozen=True):
     def _calibration(self) -> list[dict[str, float]]:
         tenth = np.minimum((self.probability["live"] * 10).astype(int), 9)
         return [
-            {"predicted": round(float(self.probability["live"][tenth == t].mean()), 4), "observed": round(float(self.label[tenth == t].mean()), 4),
+            {"score": round(float(self.probability["live"][tenth == t].mean()), 4), "observed": round(float(self.label[tenth == t].mean()), 4),
              "n": int((tenth == t).sum())}
             for t in range(10) if (tenth == t).any()
         ]  # fmt: skip
