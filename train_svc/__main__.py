@@ -21,6 +21,7 @@ from twinstream.mesh import log
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.parking import Parking
 from twinstream.mesh.pipeline_file import load
@@ -44,7 +45,7 @@ def main() -> None:
         parking.park(message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset())
 
     service = Service(EventReader(settings, TOPICS), publisher, ports(settings, own), park)
-    threading.Thread(target=_beat, args=(heartbeat, service), name="heartbeat", daemon=True).start()
+    threading.Thread(target=_beat, args=(heartbeat, Metrics(settings, "train"), service), name="heartbeat", daemon=True).start()
     service.run()
 
 
@@ -60,10 +61,12 @@ def ports(settings: MeshSettings, own: TrainSettings) -> Ports:
     )  # fmt: skip
 
 
-def _beat(heartbeat: Heartbeat, service: Service) -> None:
+def _beat(heartbeat: Heartbeat, metrics: Metrics, service: Service) -> None:
     tick = threading.Event()
     while not tick.wait(1.0):
-        heartbeat.beat(ready=True, lag=0 if service.state == "waiting" else 1, detail={"state": service.state})
+        working = int(service.state != "waiting")
+        metrics.gauge("train_working", working, "")
+        heartbeat.beat(ready=True, lag=working, detail={"state": service.state})
 
 
 def _stop(_number: int, _frame: Any) -> None:
