@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import msgspec
 import pytest
 
 from deploy.local.mesh import EmbeddedMesh
 from twinstream.mesh.object_store import ensure_buckets
 from twinstream.mesh.settings import MeshSettings
+
+hypothesis.settings.register_profile("twinstream", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])  # machines are shared: no example is timed
+hypothesis.settings.load_profile("twinstream")
 
 
 def _engine(folder: Path, name: str) -> Iterator[EmbeddedMesh]:
