@@ -8,7 +8,7 @@ LOCKS := requirements/uv.txt requirements/dev.lock
 export UV_HTTP_TIMEOUT ?= 600
 COMPILE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
-.PHONY: setup demo test test-unit check faults bench lock clean help
+.PHONY: setup demo test test-e2e test-unit check faults bench lock clean help
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -31,8 +31,11 @@ $(STAMP): $(LOCKS) pyproject.toml requirements/main.in
 demo: setup ## the main job from files to report, about 8 minutes
 	$(BIN)/twinstream demo
 
-test: setup ## all tests, with real engines
-	$(BIN)/python -m pytest
+test: setup ## all tests with real engines, but the whole-mesh story of tests/e2e
+	$(BIN)/python -m pytest --ignore=tests/e2e
+
+test-e2e: setup ## the whole mesh on the shop example, each service killed once (about 6 minutes)
+	$(BIN)/python -m pytest tests/e2e
 
 test-unit: setup ## the tests that start no engine
 	$(BIN)/python -m pytest tests/unit tests/architecture
