@@ -58,10 +58,20 @@ def end_all() -> list[str]:
         time.sleep(0.2)
 
 
+def run(command: list[str]) -> int:
+    """Exit status of the command; orphans that end meanwhile are collected, as init would, so that none stays a zombie."""
+    process = subprocess.Popen(command)
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == process.pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
 def main() -> int:
     """Run the command of the arguments; its exit status is ours."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    status = subprocess.call(sys.argv[1:])
+    status = run(sys.argv[1:])
     for command in end_all():
         print(f"left behind, ended now: {command}", flush=True)
     return status
