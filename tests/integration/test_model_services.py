@@ -180,7 +180,10 @@ def test_a_killed_predictor_leaves_no_worker_and_answers_the_same_after_its_rest
 
 def runs(process: psutil.Process) -> bool:
     """Whether it still does something: a zombie waits to be collected, whoever its parent has become."""
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_killed_trainer_trains_what_is_left(mesh: EmbeddedMesh) -> None:
