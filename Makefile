@@ -31,10 +31,10 @@ $(STAMP): $(LOCKS) pyproject.toml requirements/main.in
 demo: setup ## the main job from files to report, about 8 minutes
 	$(BIN)/twinstream demo
 
-test: setup ## all tests with real engines, but the whole-mesh story of tests/e2e
-	$(BIN)/python -m pytest --ignore=tests/e2e
+test: setup ## all tests, with real engines
+	$(BIN)/python -m pytest
 
-test-e2e: setup ## the whole mesh on the shop example, each service killed once (about 6 minutes)
+test-e2e: setup ## the whole mesh on the shop example alone, each service killed once
 	$(BIN)/python -m pytest tests/e2e
 
 test-unit: setup ## the tests that start no engine

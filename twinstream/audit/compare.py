@@ -174,15 +174,12 @@ def keys_of(pipeline: Pipeline, source: Source) -> list[tuple[str, ...]]:
 def manifests(settings: MeshSettings, view: str) -> tuple[list[FileAccepted], list[ViewPublished]]:
     accepted: list[FileAccepted] = []
     published: list[ViewPublished] = []
-    reader = EventReader(settings, [topic_of(FileAccepted), topic_of(ViewPublished)])
-    while not reader.at_end():
-        polled = reader.poll(1.0)
-        event = polled[0] if polled is not None else None
-        if isinstance(event, FileAccepted):
-            accepted.append(event)
-        elif isinstance(event, ViewPublished) and event.view == view:
-            published.append(event)
-    reader.close()
+    with EventReader(settings, [topic_of(FileAccepted), topic_of(ViewPublished)]) as reader:
+        for event, _ in reader.read_to_end():
+            if isinstance(event, FileAccepted):
+                accepted.append(event)
+            elif isinstance(event, ViewPublished) and event.view == view:
+                published.append(event)
     return accepted, published
 
 

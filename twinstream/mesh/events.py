@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import msgspec
@@ -132,6 +133,7 @@ class EventReader:
             auto_offset_reset="earliest" if from_beginning else "latest", fetch_wait_max_ms=500,
             fetch_message_max_bytes=8_000_000, enable_partition_eof=False, topic_metadata_refresh_interval_ms=5000,
         ))
+        self._settings = settings
         self._positions: dict[tuple[str, int], int] = {}
         if group is None:
             self._assign(from_beginning)
@@ -186,10 +188,15 @@ class EventReader:
         """Messages that Kafka has now and `poll` has not returned."""
         return sum(max(0, high - position) for _, position, high in self._places())
 
+    @cached_property
+    def _ends(self) -> Consumer:
+        """Asks where topics end, on a connection of its own: a broker answers one in order, and holds an idle reader's fetch for half a second."""
+        return Consumer(self._settings.kafka_client(group_id=f"ends-{uuid.uuid4().hex}", enable_auto_commit=False))
+
     def _places(self) -> Iterator[tuple[tuple[str, int], int, int]]:
         """(topic and partition, position, end as of now) of all that is read."""
         for partition in self._consumer.assignment():
-            low, high = self._consumer.get_watermark_offsets(partition, timeout=10.0)
+            low, high = self._ends.get_watermark_offsets(partition, timeout=10.0)
             place = (partition.topic, partition.partition)
             yield place, max(self._positions.get(place, self._start(partition, low)), low), high
 
@@ -199,6 +206,8 @@ class EventReader:
 
     def close(self) -> None:
         self._consumer.close()
+        if "_ends" in self.__dict__:
+            self._ends.close()
 
     def __enter__(self) -> Self:
         return self
