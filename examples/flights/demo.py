@@ -5,6 +5,7 @@ Run by `twinstream demo` (or `make demo`); the report is written to `<data>/repo
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.local import state
 from examples.flights import data as flights
 from examples.flights import evidence, report, variants
-from examples.flights.live import Asker, Moment, Sender, moments, play
+from examples.flights.live import Answer, Asker, Moment, Sender, moments, play
 from examples.flights.steps import Mesh, running_mesh
 from twinstream.errors import MeshError
 
@@ -66,6 +68,7 @@ def microseconds(moment: datetime) -> int:
 
 def main(data: str | Path = ".twinstream/demo", *, days: int = 14, keep_up: bool = False, with_variants: bool = True) -> Path:
     """Plays the demo and returns the path of `report.json`; raises MeshError with what to do when a step fails."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     plan = Plan(data=Path(data).absolute(), days=days, keep_up=keep_up, variants=with_variants)
     phases = Phases()
     _clear(plan.data)
@@ -98,7 +101,7 @@ def _run(plan: Plan, phases: Phases, mesh: Mesh, files: dict[str, list[Path]], m
     with phases("training", "training, validating and testing with PyTorch and Ray Tune"):
         mesh.wait_for_model(MODEL)
     with phases("live", f"playing {plan.days} days live: every flight asked about 30 minutes before its scheduled departure"):
-        answers, sender = _live(mesh, moments_)
+        answers, sent = _live(mesh, moments_)
     with phases("settle", "waiting for the epoch that was sealed in the middle"):
         mesh.wait_for_epoch(2)
     with phases("audit", "comparing every key of every view with a from-scratch fold of everything"):
@@ -107,10 +110,10 @@ def _run(plan: Plan, phases: Phases, mesh: Mesh, files: dict[str, list[Path]], m
     if plan.variants:
         with phases("variants", "training the two models without live views alike, for comparison"):
             compared = variants.compare(mesh, MODEL, moments_, answers)
-    return evidence.Facts(moments=moments_, answers=answers, sent=sender.sent, audit=audit, variants=compared)
+    return evidence.Facts(moments=moments_, answers=answers, sent=sent, audit=audit, variants=compared)
 
 
-def _live(mesh: Mesh, moments_: list[Moment]) -> tuple[list, Sender]:
+def _live(mesh: Mesh, moments_: list[Moment]) -> tuple[list[Answer], int]:
     sender, asker = Sender(mesh.settings), Asker(mesh.predict_address, MODEL)
     columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -123,7 +126,7 @@ def _live(mesh: Mesh, moments_: list[Moment]) -> tuple[list, Sender]:
                 day = datetime.fromtimestamp(moment.at_us / 1e6, NEW_YORK)
                 progress.update(task, completed=number, description=f"{day:%-d %B %H:%M}")
 
-        return play(sender, asker, moments_, on_moment), sender
+        return play(sender, asker, moments_, on_moment), sender.sent
 
 
 def _write(plan: Plan, result: dict) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,7 @@ def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any
         "records": {
             "in": sum(f.received for f in flows), "logged": sum(f.logged for f in flows),
             "duplicate": sum(f.duplicate for f in flows), "parked": sum(f.parked for f in flows),
+            "unaccounted": sum(f.received - f.logged - f.duplicate - f.parked for f in flows),
         },
         "predictions": predictions,
         "throughput_per_s": round(facts.sent / seconds["live"], 1),
@@ -99,13 +100,14 @@ def flow(mesh: Mesh, source: Source) -> Flow:
 
 
 def parked_of(mesh: Mesh, source: str) -> int:
-    """Messages of any service's parked topic that name this source's records or files."""
-    counts: dict[str, int] = defaultdict(int)
+    """Records of a source, live or of files, that stand in a service's topic of parked events; what was parked again after a restart counts once."""
+    places = set()
     for service in SERVICES:
         for headers in headers_of(mesh, event_parked(service)):
-            origin = headers.get("topic", b"").decode() + " " + headers.get("source", b"").decode()
-            counts[source] += source in origin
-    return counts[source]
+            topic = headers["parked_topic"].decode()
+            if headers.get("x_source") == source.encode() and (topic == record_sent(source) or topic.startswith("s3://")):
+                places.add((topic, headers["parked_partition"], headers["parked_offset"]))
+    return len(places)
 
 
 def headers_of(mesh: Mesh, topic: str) -> list[dict[str, bytes]]:
@@ -115,7 +117,7 @@ def headers_of(mesh: Mesh, topic: str) -> list[dict[str, bytes]]:
     consumer.assign([TopicPartition(topic, 0, low)])
     found: list[dict[str, bytes]] = []
     while len(found) < high - low:
-        found += [dict(m.headers() or []) for m in consumer.consume(500, timeout=5) if m.error() is None]
+        found += [dict(m.headers() or []) for m in consumer.consume(high - low - len(found), timeout=5) if m.error() is None]
     consumer.close()
     return found
 

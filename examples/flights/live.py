@@ -20,6 +20,8 @@ from twinstream.mesh.settings import MeshSettings
 ASK_TIMEOUT_S = 60.0
 RESEND_EVERY = 200
 """Every so many records one is sent twice, as a client does whose acknowledgement got lost."""
+BREAK_EVERY = 500
+"""Every so many records one is followed by a broken one, as a client with a bug sends: it must be parked, and nothing else must change."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -72,12 +74,15 @@ class Sender:
         for record in records:
             self.sent += 1
             for _ in range(2 if self.sent % RESEND_EVERY == 0 else 1):
-                self._producer.produce(
-                    record_sent(record.source), record.data, record.key,
-                    timestamp=record.known_us // 1000, on_delivery=self._delivered)  # fmt: skip
+                self._produce(record, record.data)
+            if self.sent % BREAK_EVERY == 0:
+                self._produce(record, record.data[:-1])
             self._producer.poll(0)
         if self._producer.flush(30) or self._failure is not None:
             raise AskError(f"Kafka did not take every record: {self._failure or 'no answer in 30 s'}")
+
+    def _produce(self, record: LiveRecord, data: bytes) -> None:
+        self._producer.produce(record_sent(record.source), data, record.key, timestamp=record.known_us // 1000, on_delivery=self._delivered)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:

@@ -67,7 +67,7 @@ def _facts(report: Report) -> list[tuple[str, str, str]]:
     """Name, value and remark of each main figure."""
     records, fresh, asked = report["records"], report["freshness_ms"], report["prediction_ms"]
     rows = [
-        ("records in", number(records["in"]), f"{number(records['logged'])} logged, {number(records['duplicate'])} came twice, {number(records['parked'])} parked"),
+        ("records in", number(records["in"]), _books(records)),
         ("predictions", number(report["predictions"]), f"{number(report['predictions_per_s'])}/s" if "predictions_per_s" in report else ""),
         ("throughput", f"{number(report['throughput_per_s'])}/s", "live records, in lockstep with the questions"),
         ("freshness p99", f"{number(fresh['p99'])} ms", f"p50 {number(fresh['p50'])} ms, from send to readable"),
@@ -76,6 +76,13 @@ def _facts(report: Report) -> list[tuple[str, str, str]]:
     seconds = report.get("seconds", {})
     total = seconds.get("total", sum(seconds.values()))
     return [*rows, ("time", f"{number(total, 0)} s", "all phases")] if seconds else rows
+
+
+def _books(records: Mapping[str, int]) -> str:
+    """What became of all records; a sum that does not come out is told."""
+    told = f"{number(records['logged'])} logged, {number(records['duplicate'])} came twice, {number(records['parked'])} parked"
+    left = records["in"] - records["logged"] - records["duplicate"] - records["parked"]
+    return f"{told}, {number(left)} UNACCOUNTED FOR" if left else told
 
 
 def _head(report: Report) -> str:

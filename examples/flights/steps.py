@@ -116,6 +116,7 @@ class Mesh:
         """Ends what watches the mesh, not the mesh."""
         self._memory.stop()
         self._publisher.close()
+        del self._publisher  # a client that outlives its broker complains
 
 
 class MemoryWatch:

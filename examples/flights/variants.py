@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -86,16 +88,17 @@ def compare(mesh: Mesh, model_name: str, moments: list[Moment], answers: list[An
     trained = table.drop_columns(views).append_column("_place", pa.array([places[i] for i in table["_id"].to_pylist()]))
     at_midnight = pa.table({**{n: trained[n] for n in trained.column_names}, **{n: spine[n].take(trained["_place"]) for n in views}})
     inputs = Inputs.of(model.inputs)
-    served = np.array([p for answer in answers for p in answer.predictions])
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        request_only = pool.submit(trained_alike, table.drop_columns(views), inputs.request_only(), statistics, config, live.drop_columns(views))
+        batch = pool.submit(trained_alike, at_midnight, inputs, statistics, config, live)
     return Compared(
         np.array([flights.late()[row["flight_id"]] for row in rows], float),
         [local_day(moment.at_us) for moment in moments for _ in moment.rows],
         {
-            "request_only": trained_alike(table, inputs.request_only(), statistics, config, live),
-            "batch": trained_alike(at_midnight, inputs, statistics, config, live),
-            "live": served,
+            "request_only": request_only.result(), "batch": batch.result(),
+            "live": np.array([p for answer in answers for p in answer.predictions]),
         },
-    )
+    )  # fmt: skip
 
 
 def trained_alike(table: Table, inputs: Inputs, statistics: dict[str, Any], config: TrainingConfig, live: Table) -> np.ndarray:

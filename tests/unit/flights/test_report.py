@@ -88,3 +88,9 @@ def test_ticks_lie_between_their_bounds(low: float, high: float) -> None:
     found = ticks(low, high)
     assert 1 <= len(found) <= 6 or high - low < 1e-4
     assert all(low <= tick <= high for tick in found)
+
+
+def test_records_that_nobody_accounts_for_are_told() -> None:
+    console = Console(file=io.StringIO(), width=140)
+    render_terminal({**LEAST, "records": {**LEAST["records"], "parked": 54}}, console)
+    assert "1 UNACCOUNTED FOR" in console.file.getvalue()
