@@ -19,7 +19,7 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deploy.local import state
+from deploy.local import services, state
 from examples.flights import data as flights
 from examples.flights import evidence, report, variants
 from examples.flights.live import Answer, Asker, Moment, Sender, moments, play
@@ -44,6 +44,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Leave the mesh running at the end."""
     variants: bool = True
     """Also train the two models that the live one is compared with."""
+    kill: bool = False
+    """End each service once with SIGKILL while the days are played."""
 
 
 class Phases:
@@ -66,10 +68,10 @@ def microseconds(moment: datetime) -> int:
     return int(moment.timestamp()) * 1_000_000
 
 
-def main(data: str | Path = ".twinstream/demo", *, days: int = 14, keep_up: bool = False, with_variants: bool = True) -> Path:
+def main(data: str | Path = ".twinstream/demo", *, days: int = 14, keep_up: bool = False, with_variants: bool = True, kill: bool = False) -> Path:
     """Plays the demo and returns the path of `report.json`; raises MeshError with what to do when a step fails."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    plan = Plan(data=Path(data).absolute(), days=days, keep_up=keep_up, variants=with_variants)
+    plan = Plan(data=Path(data).absolute(), days=days, keep_up=keep_up, variants=with_variants, kill=kill)
     phases = Phases()
     _clear(plan.data)
     with phases("prepare", "reading the flights of 2013 and writing January to September as files"):
@@ -101,7 +103,7 @@ def _run(plan: Plan, phases: Phases, mesh: Mesh, files: dict[str, list[Path]], m
     with phases("training", "training, validating and testing with PyTorch and Ray Tune"):
         mesh.wait_for_model(MODEL)
     with phases("live", f"playing {plan.days} days live: every flight asked about 30 minutes before its scheduled departure"):
-        answers, sent = _live(mesh, moments_)
+        answers, sent, killed = _live(mesh, moments_, services.ALL if plan.kill else ())
     with phases("settle", "waiting for the epoch that was sealed in the middle"):
         mesh.wait_for_epoch(2)
     with phases("audit", "comparing every key of every view with a from-scratch fold of everything"):
@@ -110,23 +112,29 @@ def _run(plan: Plan, phases: Phases, mesh: Mesh, files: dict[str, list[Path]], m
     if plan.variants:
         with phases("variants", "training the two models without live views alike, for comparison"):
             compared = variants.compare(mesh, MODEL, moments_, answers)
-    return evidence.Facts(moments=moments_, answers=answers, sent=sent, audit=audit, variants=compared)
+    return evidence.Facts(moments=moments_, answers=answers, sent=sent, killed=killed, audit=audit, variants=compared)
 
 
-def _live(mesh: Mesh, moments_: list[Moment]) -> tuple[list[Answer], int]:
+def _live(mesh: Mesh, moments_: list[Moment], to_kill: tuple[str, ...]) -> tuple[list[Answer], int, list[str]]:
+    """Answers, records sent, services killed: one after the other at equal distances, an epoch being sealed half way."""
     sender, asker = Sender(mesh.settings), Asker(mesh.predict_address, MODEL)
     columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    kill_at = {len(moments_) * (number + 1) // (len(to_kill) + 1): name for number, name in enumerate(to_kill)}
+    killed = []
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("1 October", total=len(moments_))
 
         def on_moment(number: int, moment: Moment) -> None:
             if number == len(moments_) // 2:
                 mesh.seal(wait=False)
+            if number in kill_at:
+                killed.append(kill_at[number])
+                console.print(f"  kill -9 {killed[-1]} (pid {mesh.embedded.kill(killed[-1])})")
             if number % 20 == 0:
                 day = datetime.fromtimestamp(moment.at_us / 1e6, NEW_YORK)
                 progress.update(task, completed=number, description=f"{day:%-d %B %H:%M}")
 
-        return play(sender, asker, moments_, on_moment), sender.sent
+        return play(sender, asker, moments_, on_moment), sender.sent, killed
 
 
 def _write(plan: Plan, result: dict) -> Path:

@@ -37,6 +37,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     moments: list[Moment]
     answers: list[Answer]
     sent: int
+    killed: list[str]
     audit: Audit
     variants: Compared | None
 
@@ -71,6 +72,7 @@ def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any
         "seam_by_view": {
             view: {"compared": n, "different": facts.audit.different_by_view.get(view, 0)} for view, n in facts.audit.by_view.items()},
         "seam_examples": msgspec.to_builtins(facts.audit.examples),
+        "killed": facts.killed,
         "releases": dict(Counter(a.release for a in facts.answers)),
         "freshness_histogram": histogram(fresh),
         "seconds": {**seconds, "total": round(sum(seconds.values()), 2)},

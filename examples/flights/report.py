@@ -73,6 +73,8 @@ def _facts(report: Report) -> list[tuple[str, str, str]]:
         ("freshness p99", f"{number(fresh['p99'])} ms", f"p50 {number(fresh['p50'])} ms, from send to readable"),
         ("prediction p99", f"{number(asked['p99'])} ms", f"p50 {number(asked['p50'])} ms, from question to answer"),
     ]
+    if report.get("killed"):
+        rows.append(("kill -9", number(len(report["killed"])), f"meanwhile: {', '.join(report['killed'])}"))
     seconds = report.get("seconds", {})
     total = seconds.get("total", sum(seconds.values()))
     return [*rows, ("time", f"{number(total, 0)} s", "all phases")] if seconds else rows

@@ -76,9 +76,10 @@ def demo(
     days: Annotated[int, typer.Option(min=1, max=92, help="Live days, from 1 October 2013 on.")] = 14,
     keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave the mesh running at the end, to look at its page.")] = False,  # noqa: FBT002
     variants: Annotated[bool, typer.Option(help="Also train the two models that the live one is compared with.")] = True,  # noqa: FBT002
+    kill: Annotated[bool, typer.Option("--kill", help="End each service once with kill -9 while the days are played.")] = False,  # noqa: FBT002
 ) -> None:
     """The whole loop on a year of real flights: files, epoch, training, two weeks live, and a report. About 8 minutes."""
     from examples.flights.demo import main
 
-    report = main(data, days=days, keep_up=keep_up, with_variants=variants)
+    report = main(data, days=days, keep_up=keep_up, with_variants=variants, kill=kill)
     note(f"report: {report}")
