@@ -89,9 +89,9 @@ def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any
 def flow(mesh: Mesh, source: Source) -> Flow:
     """Counts a source's records from the topics and files themselves, by decoding every raw record and every file again."""
     decoder = Decoder(source, keys_of(mesh.pipeline, source))
-    values = [value or b"" for _, _, value in log_messages(mesh.settings.kafka, record_sent(source.name))]
+    values = [value or b"" for _, _, value in log_messages(mesh.settings, record_sent(source.name))]
     live = decoder.json(values)
-    logged = sum(1 for _ in log_records(mesh.settings.kafka, source))
+    logged = sum(1 for _ in log_records(mesh.settings, source))
     accepted = [a for a in mesh.events(FileAccepted) if a.source == source.name]
     files = [decode_file(decoder, mesh.store.get_uri(a.file.uri, a.file.version_id or None), a.format) for a in accepted]
     good = sum(file.batch.num_rows for file in files)

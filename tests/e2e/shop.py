@@ -70,10 +70,10 @@ class Shop:
     def seal(self) -> None:
         EventPublisher(self.mesh.settings, "/tests").publish(SealRequested(reason="test"))
 
-    def predict(self, **more: Any) -> Answer:
-        """A question about a visit that is being made now."""
-        visit = self.visits[-1] | {"visit_id": f"asked-{time.time_ns()}", "visited_at": time.time_ns() // 1000}
-        return self.ask("predict", f"/v1/predict/{MODEL}", {"rows": [visit], **more})
+    def predict(self, extra_rows: int = 0, **more: Any) -> Answer:
+        """A question about a visit that is being made now, and about some of other visitors."""
+        visits = [self.visits[-1 - n] | {"visit_id": f"asked-{time.time_ns()}", "visited_at": time.time_ns() // 1000} for n in range(1 + extra_rows)]
+        return self.ask("predict", f"/v1/predict/{MODEL}", {"rows": visits, **more})
 
     def ask(self, service: str, path: str, body: object = None) -> Answer:
         """GET, or POST when there is a body."""
@@ -98,8 +98,12 @@ class Shop:
 
     def count(self, kind: type) -> int:
         """Events of a kind."""
+        return len(self.events(kind))
+
+    def events(self, kind: type) -> list[Any]:
+        """All events of a kind, in the order of their topic."""
         with EventReader(self.mesh.settings, [topic_of(kind)]) as reader:
-            return sum(isinstance(event, kind) for event, _ in reader.read_to_end())
+            return [event for event, _ in reader.read_to_end() if isinstance(event, kind)]
 
     def wait(self, reached: Callable[[], object], what: str, bound_s: float = 240.0) -> None:
         give_up = time.monotonic() + bound_s

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local import services
-from schemas.events import MetricObserved
+from schemas.events import MetricObserved, PredictionServed
 from schemas.topics import topic_of
 from tests.e2e.shop import Client, Shop
 from twinstream.audit.compare import audit
+from twinstream.audit.rebuild import rebuild
 from twinstream.mesh.events import EventReader
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -76,6 +77,19 @@ def test_a_release_is_swapped_whole_under_traffic(shop: Shop) -> None:
     for answer in answers:
         named = int(answer.body["release"].split("-e")[1].split("-")[0])
         assert {position["epoch"] for position in answer.body["position"].values()} == {named}
+
+
+def test_predictions_of_all_releases_are_rebuilt_to_the_byte(shop: Shop) -> None:
+    answer = shop.predict(extra_rows=2)
+    assert answer.status == 200, answer.body
+    last = f"{answer.body['id']}-2"
+    shop.wait(lambda: any(event.id == last for event in shop.events(PredictionServed)), "the prediction's event", 30)
+    served = shop.events(PredictionServed)
+    one_of_each = {str(event.release): event.id for event in reversed(served)}
+    assert len({release.split("-e")[1] for release in one_of_each}) > 1
+    for prediction_id in {*one_of_each.values(), last}:
+        found = rebuild(shop.mesh.settings, prediction_id)
+        assert (found.differing, found.same) == ({}, True), prediction_id
 
 
 def test_every_service_tells_its_metrics(shop: Shop) -> None:

@@ -62,7 +62,7 @@ def ends(settings: MeshSettings, topic: str) -> dict[int, int]:
 def covered(settings: MeshSettings, source: str) -> dict[int, int]:
     """Per partition, the end of what the log covers of the raw topic."""
     high = dict.fromkeys(range(settings.partitions), -1)
-    for partition, _, value in log_messages(settings.kafka, records_accepted(source)):
+    for partition, _, value in log_messages(settings, records_accepted(source)):
         high[partition] = max(high[partition], packs.decode_header(value).raw_last)
     return {p: h + 1 for p, h in high.items()}
 
@@ -70,7 +70,7 @@ def covered(settings: MeshSettings, source: str) -> dict[int, int]:
 def _one_source(settings: MeshSettings, source: Source, feeder: Feeder, parked: Counter[Place], ledger: Ledger) -> None:
     logged: dict[Place, str] = {}
     known: dict[str, list[int]] = defaultdict(list)
-    for k in log_records(settings.kafka, source):
+    for k in log_records(settings, source):
         place = (source.name, k.log_partition, k.position & ((1 << 44) - 1))
         if place in logged:
             ledger.wrong.append(f"{place} counts twice in the log")
@@ -78,7 +78,7 @@ def _one_source(settings: MeshSettings, source: Source, feeder: Feeder, parked: 
         known[logged[place]].append(k.known_us)
     _once_each(source, known, ledger)
     end = covered(settings, source.name)
-    for partition, offset, value in log_messages(settings.kafka, record_sent(source.name)):
+    for partition, offset, value in log_messages(settings, record_sent(source.name)):
         place = (source.name, partition, offset)
         ledger.raw += 1
         if offset >= end[partition]:

@@ -128,7 +128,7 @@ class Rig:
     def covered(self) -> list[int]:
         """Per partition, how many raw records the log covers."""
         high = [-1] * self.settings.partitions
-        for partition, _, value in log_messages(self.settings.kafka, records_accepted(self.source.name)):
+        for partition, _, value in log_messages(self.settings, records_accepted(self.source.name)):
             high[partition] = max(high[partition], packs.decode_header(value).raw_last)
         return [h + 1 for h in high]
 
@@ -137,7 +137,7 @@ class Rig:
 
     def counted(self) -> list[str]:
         """Order ids of all rows that count, partition by partition in log order."""
-        return [str(known.record["order"]) for known in log_records(self.settings.kafka, self.source)]
+        return [str(known.record["order"]) for known in log_records(self.settings, self.source)]
 
     def parked(self) -> list[tuple[int, int, bytes, str]]:
         """(partition, raw offset, original, reason) of everything parked of this source's raw topic."""

@@ -101,7 +101,7 @@ class Shop:
         counts = counts_of(list(batch.seen.published.values()))
         named = self.pipeline.source(source)
         filed = file_records(self.world.store, named, keys_of(self.pipeline, named), batch.seen.files, counts)
-        return [k for k in without_duplicates([*log_records(self.settings.kafka, named), *filed], epoch) if k.epoch <= epoch]
+        return [k for k in without_duplicates([*log_records(self.settings, named), *filed], epoch) if k.epoch <= epoch]
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_the_manifest_names_the_highest_raw_offset_of_every_log(shop: Shop, land
 
 
 def test_bad_rows_of_files_are_parked_with_their_place(shop: Shop, landed: dict[int, Batch]) -> None:
-    parked = [value for _, _, value in log_messages(shop.settings.kafka, event_parked("preprocess"))]
+    parked = [value for _, _, value in log_messages(shop.settings, event_parked("preprocess"))]
     assert sorted(set(parked)) == [b"no json", b'{"visit_id": 5}']
 
 

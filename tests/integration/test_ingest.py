@@ -124,7 +124,7 @@ def barriers(rig: Rig) -> dict[tuple[int, int], tuple[int, int]]:
     """The first barrier of each epoch and partition, as readers of the log find it."""
     found: dict[tuple[int, int], tuple[int, int]] = {}
     high = [-1] * rig.settings.partitions
-    for partition, offset, value in log_messages(rig.settings.kafka, records_accepted(rig.source.name)):
+    for partition, offset, value in log_messages(rig.settings, records_accepted(rig.source.name)):
         header = packs.decode_header(value)
         if header.kind == packs.BARRIER:
             found.setdefault((header.epoch, partition), (offset, high[partition]))

@@ -20,7 +20,7 @@ from twinstream.algebra import kernel, keys, layout
 from twinstream.algebra.fold import fold
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
-from twinstream.audit.everything import Known, counts_of, file_records, log_records, without_duplicates
+from twinstream.audit.everything import Known, counts_of, file_records, log_records, seen_at
 from twinstream.mesh.events import EventReader
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
@@ -102,10 +102,7 @@ def folded(view: View, known: list[Known], served: Served, plain_one_in: int = 1
 
     Every key by the compiled kernel, in one pass; of the keys one in `plain_one_in` by the plain oracle instead (1: all by it).
     """
-    seen = [
-        k for k in without_duplicates(known, served.epoch)
-        if (k.epoch <= served.epoch if k.file_seq >= 0 else k.log_offset <= served.log.get(k.log_partition, -1))
-    ]  # fmt: skip
+    seen = seen_at(known, served.epoch, served.log)
     states = by_kernel(view, seen) if plain_one_in > 1 else {}
     return states | fold(view, ((k.record, k.position) for k in seen if _sampled(view, k.record, plain_one_in)))
 
@@ -149,7 +146,7 @@ def _audit_source(settings: MeshSettings, address: str, source_name: str, plain_
     served = {view.name: [fetch(address, view.name, p) for p in range(settings.partitions)] for view in views}  # before the log is read
     accepted, published = manifests(settings, views[0].name)
     files = file_records(ObjectStore(settings), source, keys_of(pipeline, source), accepted, counts_of(published))
-    known = [*log_records(settings.kafka, source), *files]
+    known = [*log_records(settings, source), *files]
     return {view.name: _audit_view(view, known, served[view.name], plain_one_in) for view in views}
 
 

@@ -23,6 +23,7 @@ from twinstream.define.records import Decoded, Decoder
 if TYPE_CHECKING:
     from twinstream.define import Source
     from twinstream.mesh.object_store import ObjectStore
+    from twinstream.mesh.settings import MeshSettings
 
 POLL_SECONDS = 10.0
 
@@ -40,9 +41,9 @@ class Known(msgspec.Struct, frozen=True):
     file_seq: int = -1
 
 
-def log_messages(kafka: str, topic: str) -> Iterator[tuple[int, int, bytes]]:
+def log_messages(settings: MeshSettings, topic: str) -> Iterator[tuple[int, int, bytes]]:
     """(partition, offset, value) of all messages that a topic holds now."""
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "twinstream-audit", "enable.auto.commit": False})
+    consumer = Consumer(settings.kafka_client(group_id="twinstream-audit", enable_auto_commit=False))
     try:
         partitions = consumer.list_topics(topic, timeout=POLL_SECONDS).topics[topic].partitions
         ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=POLL_SECONDS)[1] for p in partitions}
@@ -69,11 +70,11 @@ def _one_partition(consumer: Consumer, topic: str, partition: int, end: int) -> 
                 yield partition, message.offset(), message.value()
 
 
-def log_records(kafka: str, source: Source) -> Iterator[Known]:
+def log_records(settings: MeshSettings, source: Source) -> Iterator[Known]:
     """All rows of the log that count, in log order: a row counts when its raw offset is beyond all before it."""
     high: dict[int, int] = defaultdict(lambda: -1)
     epoch: dict[int, int] = defaultdict(lambda: 1)
-    for partition, offset, value in log_messages(kafka, topics.records_accepted(source.name)):
+    for partition, offset, value in log_messages(settings, topics.records_accepted(source.name)):
         header = packs.decode_header(value)
         if header.kind == packs.BARRIER:
             epoch[partition] = max(epoch[partition], header.epoch + 1)
@@ -138,6 +139,14 @@ def without_duplicates(known: list[Known], at_epoch: int) -> list[Known]:
         k for k in known if k.file_seq < 0 and not (k.epoch <= at_epoch and filed.get(k.id, 1 << 30) < k.epoch)
     )
     return kept
+
+
+def seen_at(known: list[Known], epoch: int, log: dict[int, int]) -> list[Known]:
+    """What a serving view at the base of `epoch` and at these log offsets has seen."""
+    return [
+        k for k in without_duplicates(known, epoch)
+        if (k.epoch <= epoch if k.file_seq >= 0 else k.log_offset <= log.get(k.log_partition, -1))
+    ]  # fmt: skip
 
 
 def counts_of(published: list[ViewPublished]) -> dict[int, int]:

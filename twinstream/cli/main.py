@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from twinstream.cli import ask, lifecycle, machine, records, watching
+from twinstream.cli import ask, lifecycle, machine, proof, records, watching
 from twinstream.cli.show import note
 from twinstream.errors import DefinitionError, MeshError, NotRunningError, SettingsError, WaitTimeoutError
 
@@ -22,7 +22,7 @@ MESH, DATA, LOOK = "The mesh", "Data and predictions", "Looking at it"
 for function, panel in (
     (lifecycle.up, MESH), (lifecycle.down, MESH), (lifecycle.status, MESH), (lifecycle.logs, MESH), (machine.doctor, MESH),
     (ask.demo, DATA), (records.publish, DATA), (records.send, DATA), (records.seal, DATA), (ask.predict, DATA),
-    (watching.watch, LOOK), (watching.topics, LOOK),
+    (watching.watch, LOOK), (watching.topics, LOOK), (proof.audit, LOOK), (proof.rebuild, LOOK),
 ):  # fmt: skip
     app.command(rich_help_panel=panel)(function)
 

@@ -1,0 +1,118 @@
+"""Rebuilds a prediction from its id: features from the records that its views had seen, the score from the model that answered.
+
+Shares with the serving path the decoding, the answer of a state and the network; states are folded anew by the plain oracle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import torch
+
+from schemas.events import ModelPromoted, ModelTrained, PredictionServed, ViewPosition
+from schemas.topics import topic_of
+from twinstream.algebra.fold import answers
+from twinstream.algebra.keys import encode
+from twinstream.audit.compare import keys_of, manifests
+from twinstream.audit.everything import Known, counts_of, file_records, log_records, seen_at
+from twinstream.errors import MeshError
+from twinstream.features import record
+from twinstream.features.arrays import codes, vocabularies
+from twinstream.features.request import QuestionForm
+from twinstream.mesh.events import EventReader
+from twinstream.mesh.object_store import ObjectStore
+from twinstream.mesh.pipeline_file import load
+from twinstream.nn.digest import DECIDING
+from twinstream.nn.files import Loaded, from_files, score
+
+if TYPE_CHECKING:
+    from twinstream.define import Pipeline, View
+    from twinstream.features.arrays import Features
+    from twinstream.mesh.settings import MeshSettings
+
+
+class Rebuilt(msgspec.Struct, frozen=True):
+    """A prediction as it was served beside what was computed again; `differing`: feature -> (served, rebuilt)."""
+
+    served: PredictionServed
+    features_digest: str
+    output: float
+    differing: dict[str, tuple[Any, Any]]
+
+    @property
+    def same(self) -> bool:
+        """Whether features and score are the same to the byte."""
+        return self.features_digest == self.served.features_digest and self.output == self.served.output
+
+
+def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
+    """Computes one prediction again; raises MeshError when it, its definition or its model is not to be had."""
+    pipeline = load(settings.pipeline)
+    served = find(settings, prediction_id)
+    if served.release.definition != pipeline.digest:
+        raise MeshError(
+            f"prediction {prediction_id} was answered under definition {served.release.definition[:12]}, {settings.pipeline} is "
+            f"{pipeline.digest[:12]}: set TWINSTREAM_PIPELINE to the file of that time")
+    form = QuestionForm(pipeline.model(served.model))
+    question = form.decode([served.request], served.at_us)
+    given = {view.name: view_answers(settings, pipeline, view, question.keys[view.name][0], served) for view in form.model.views}
+    features = form.features(question, given)
+    values = record.values(features, 0, form.inputs)
+    loaded = model_of(settings, served, form.model.network)
+    return Rebuilt(
+        served=served, features_digest=record.digest(features, 0, form.inputs), output=scored(loaded, features, served),
+        differing={name: (served.features.get(name), value) for name, value in values.items() if served.features.get(name) != value})
+
+
+def find(settings: MeshSettings, prediction_id: str) -> PredictionServed:
+    """The event of a prediction; the id of an answer alone means its first row."""
+    wanted = {prediction_id, f"{prediction_id}-0"}
+    with EventReader(settings, [topic_of(PredictionServed)]) as reader:
+        for event, _ in reader.read_to_end(120.0):
+            if isinstance(event, PredictionServed) and event.id in wanted:
+                return event
+    raise MeshError(f"no prediction {prediction_id!r} in {topic_of(PredictionServed)}: is the id whole, and is it younger than the topic's retention?")
+
+
+def view_answers(settings: MeshSettings, pipeline: Pipeline, view: View, key: bytes | None, served: PredictionServed) -> np.ndarray[Any, Any]:
+    """float64[1, n_out]: what one plain fold of all that the view had seen answers at the moment; a row without a key gets what no record gives."""
+    seen = [] if key is None else records_of(settings, pipeline, view, key, served.positions[view.name])
+    return np.array([answers(view, seen, key or b"", served.at_us)])
+
+
+def records_of(
+    settings: MeshSettings, pipeline: Pipeline, view: View, key: bytes, position: ViewPosition
+) -> list[tuple[dict[str, object], int]]:
+    """(record, place in the order of ties) of a key's records at a position."""
+    accepted, published = manifests(settings, view.name)
+    files = file_records(ObjectStore(settings), view.source, keys_of(pipeline, view.source), accepted, counts_of(published))
+    known: list[Known] = [*log_records(settings, view.source), *files]
+    return [(k.record, k.position) for k in seen_at(known, position.epoch, position.log) if encode([k.record[name] for name in view.by]) == key]
+
+
+def model_of(settings: MeshSettings, served: PredictionServed, network_class: Any) -> Loaded:
+    """The model that answered, in the versions that its event pins, checked by its digest."""
+    store, digest = ObjectStore(settings), served.release.model
+    with EventReader(settings, [topic_of(ModelPromoted)]) as reader:
+        for event, _ in reader.read_to_end():
+            if isinstance(event, (ModelTrained, ModelPromoted)) and event.model_digest == digest:
+                files = {name: store.get_uri(f"{event.uri}/{name}", event.version_ids.get(name) or None) for name in DECIDING}
+                return from_files(files, digest, network_class)
+    raise MeshError(f"no model {digest[:12]} in {topic_of(ModelPromoted)}")
+
+
+def scored(loaded: Loaded, features: Features, served: PredictionServed) -> float:
+    """The score, at the row's own place in a batch of the shape in which it was computed: both can change its last bits."""
+    inputs, shape = loaded.config.inputs, max(served.batch_shape, 1)
+    place = int(served.id.rpartition("-")[2]) % shape
+
+    def placed(row: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        batch = np.zeros((shape, *row.shape[1:]), row.dtype)
+        batch[place] = row[0]
+        return batch
+
+    torch.set_num_threads(1)  # as the predictor does
+    categorical = codes(features.texts, vocabularies(inputs, loaded.config.statistics), 1)
+    return float(score(loaded, placed(features.numeric), placed(categorical), placed(features.sequences))[place])
