@@ -50,7 +50,6 @@ class Run:
         self._state, self._streams, self._board, self._clock = state, streams, board, clock
         self._publisher, self._metrics, self._parking, self._heartbeat = publisher, metrics, parking, heartbeat
         self._sources = service.label_topics(state.pipeline)
-        self._reached_end: set[int] = set()
         self._measured: dict[str, int] = {}
         self._second = 0
 
@@ -104,8 +103,7 @@ class Run:
         known.labels_open = {
             (self._sources[topic], partition) for topic, partition in streams.labels.partitions if not streams.labels.ended(topic, partition)
         }  # fmt: skip
-        self._reached_end |= {number for number, topics in enumerate(streams.all()) if topics.at_end()}
-        if not self._state.caught_up and len(self._reached_end) == len(streams.all()):
+        if not self._state.caught_up and all(topics.caught_up() for topics in streams.all()):
             self._state.telemetry.redraw(self._clock.now_us())
             self._state.caught_up = True
             _log.info("caught_up", models={name: watch.predicted_total for name, watch in self._state.models.items()})

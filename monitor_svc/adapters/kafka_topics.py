@@ -26,6 +26,7 @@ class Topics:
         self._partitions = [TopicPartition(topic, number) for topic in topics for number in self._numbers(topic)]
         self._ended: set[tuple[str, int]] = set()
         self._next: dict[tuple[str, int], int] = {}
+        self._goals = {(p.topic, p.partition): self._consumer.get_watermark_offsets(p, timeout=TIMEOUT_S) for p in self._partitions}
         self._consumer.assign(self._starts(since_us))
 
     @property
@@ -35,6 +36,11 @@ class Topics:
     def at_end(self) -> bool:
         """Everything there was when last asked has been returned."""
         return len(self._ended) == len(self._partitions)
+
+    def caught_up(self) -> bool:
+        """Everything there was when this reader was made has been returned. Under steady traffic a reader may never stand at the end."""
+        self._goals = {place: (low, high) for place, (low, high) in self._goals.items() if self._next.get(place, low) < high and place not in self._ended}
+        return not self._goals
 
     def ended(self, topic: str, partition: int) -> bool:
         """The same for one partition."""

@@ -17,6 +17,7 @@ import pytest
 from confluent_kafka import Producer
 
 from monitor_svc import __main__ as entry
+from monitor_svc.adapters.kafka_topics import Topics
 from monitor_svc.settings import MonitorSettings
 from schemas import events as ev
 from schemas.topics import data_topics, records_accepted, topic_of
@@ -145,3 +146,25 @@ def check_heartbeat(mesh: MeshSettings) -> None:
     beat = read_beat(Path(mesh.data) / "run" / "monitor.json")
     assert beat.ready
     assert beat.lag is not None
+
+
+def test_a_reader_has_caught_up_before_it_stands_at_an_end_that_moves_on(mesh: MeshSettings) -> None:
+    source, n = f"arrivals-{uuid4().hex[:8]}", 20
+    ensure_topics(mesh, data_topics([source], []))
+    producer = Producer(mesh.kafka_client(linger_ms=5))
+    for number in range(n):
+        producer.produce(records_accepted(source), b"x", partition=number % 2)
+    assert producer.flush(20) == 0
+    topics = Topics(mesh, [records_accepted(source)])
+    try:
+        assert not topics.caught_up()
+        read: list[object] = []
+        while len(read) < n:
+            assert not topics.caught_up()
+            producer.produce(records_accepted(source), b"later", partition=len(read) % 2)
+            assert producer.flush(20) == 0
+            read += [message for message in topics.poll(1, 10.0) if message.value() == b"x"]
+        assert topics.caught_up()
+        assert not topics.at_end()
+    finally:
+        topics.close()
