@@ -155,7 +155,7 @@ def _seconds(seconds: Mapping[str, float]) -> str:
 
 def _memory(memory: Mapping[str, float]) -> str:
     ordered = dict(sorted(memory.items(), key=lambda item: -item[1]))
-    return _card("Memory", "largest resident size by process", charts.bars(ordered, "MB", 0))
+    return _card("Memory", "largest proportional size by process", charts.bars(ordered, "MB", 0))
 
 
 def _releases(releases: Mapping[str, int]) -> str:
