@@ -15,6 +15,7 @@ help: ## list these verbs
 
 setup: $(STAMP) ## make .venv with every dependency at its pinned version and hash, and the command twinstream
 	@$(BIN)/python -m deploy.local.jars
+	@echo "compiling the algebra's loops, or finding them compiled (up to a minute the first time)"
 	@$(BIN)/python -m twinstream.algebra.precompile
 
 $(STAMP): $(LOCKS) pyproject.toml requirements/main.in
