@@ -28,11 +28,11 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What became of a request. `position`: for each partition the raw offset that holds all of these records when it is reached."""
+    """What became of a request. `position`, by source and partition: a reader's `min_position` for all of these records."""
 
     accepted: int
     rejected: list[Rejected]
-    position: dict[int, int]
+    position: dict[str, dict[int, int]]
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ def send_records(gates: Mapping[str, Gate], source: str, values: Sequence[bytes]
     gate = gates[source]
     screened = gate.screen.screen(values)
     pairs = list(zip(_keys(gate.source, screened), [values[i] for i in screened.index.tolist()], strict=True))
-    position = raw.send(source, pairs) if pairs else {}
+    position = {source: raw.send(source, pairs)} if pairs else {}
     return Receipt(len(pairs), [Rejected(i, reason) for i, reason in screened.rejected], position)
 
 

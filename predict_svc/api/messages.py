@@ -68,23 +68,28 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer of `POST /v1/predict/<model>`, a prediction for each row in order; row i is event `<id>-<i>`."""
+    """Answer of `POST /v1/predict/<model>`, a prediction for each row in order; row i is event `<id>-<i>`.
+
+    `age_ms`: all that was in the raw topics so long ago is contained, in every view; null: it is longer than is remembered.
+    """
 
     predictions: list[float]
     id: str
     release: str
     position: dict[str, ViewPosition]
+    age_ms: float | None
     timing: Timing
 
 
 class ViewAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer of `GET /v1/views/<view>`; `key` is a list when the view is kept by several fields."""
+    """Answer of `GET /v1/views/<view>`; `key` is a list when the view is kept by several fields, `age_ms` as in `Answer`."""
 
     view: str
     key: str | list[str]
     at: int
     features: dict[str, Any]
     position: ViewPosition
+    age_ms: float | None
     release: str
 
 

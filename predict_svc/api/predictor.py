@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -31,8 +31,16 @@ from twinstream.features.request import Question, RowError
 from twinstream.mesh.clock import Clock
 
 NOTHING = np.zeros(0, np.int64)
-RawEnds = Callable[[Sequence[str], float], Mapping[str, Mapping[int, int]]]
-"""`ends(sources, max_age_ms)`: last raw offset of each partition as of some moment not longer ago than that."""
+
+
+class RawEnds(Protocol):
+    """Where the raw topics end."""
+
+    def __call__(self, sources: Sequence[str], max_age_ms: float) -> Mapping[str, Mapping[int, int]]:
+        """Last raw offset of each partition as of some moment not longer ago than that."""
+
+    def age_ms(self, source: str, raw: Mapping[int, int]) -> float | None:
+        """How long ago a topic held nothing beyond these offsets; None when it is longer than is remembered."""
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -46,10 +54,12 @@ class Scored(msgspec.Struct, frozen=True):
 
 
 class Predictor:
-    """Answers questions from the views of this host."""
+    """Answers questions from the views of this host. `sources`: names of all sources of the definition."""
 
-    def __init__(self, readers: Mapping[str, ViewReads], raw_ends: RawEnds, clock: Clock, *, wait_bound_s: float, max_rows: int) -> None:
-        self._readers, self._raw_ends, self._clock = readers, raw_ends, clock
+    def __init__(
+        self, readers: Mapping[str, ViewReads], sources: Collection[str], raw_ends: RawEnds, clock: Clock, *, wait_bound_s: float, max_rows: int
+    ) -> None:
+        self._readers, self._sources, self._raw_ends, self._clock = readers, sources, raw_ends, clock
         self._wait_bound_s, self._max_rows = wait_bound_s, max_rows
 
     def predict(self, active: Active, body: PredictBody) -> tuple[Answer, list[PredictionServed]]:
@@ -62,29 +72,35 @@ class Predictor:
         except RowError as error:
             raise RequestError(str(error)) from error
         started = time.perf_counter()
-        self.wait(body, [view.name for view in active.form.model.views], active)
+        self.wait(body, [view.name for view in active.form.model.views], active.release.epoch)
         waited = time.perf_counter()
         answers, positions = self._read(active, question)
         features = active.form.features(question, answers)
         read = time.perf_counter()
         scores, shapes = active.network.predict(features)
         done = time.perf_counter()
+        seen = {view: joined(found) for view, found in positions.items()}
         answer = Answer(
-            predictions=scores, id=uuid.uuid4().hex, release=str(active.release),
-            position={view: joined(found) for view, found in positions.items()},
+            predictions=scores, id=uuid.uuid4().hex, release=str(active.release), position=seen, age_ms=self.age_ms(seen),
             timing=Timing(waited_ms=_ms(waited - started), views_ms=_ms(read - waited), model_ms=_ms(done - read)),
         )  # fmt: skip
         scored = Scored(answer.id, positions, features, scores, shapes)
         return answer, self._events(active, body.rows, question, scored)
 
-    def wait(self, wish: Wish, views: Sequence[str], active: Active | None = None) -> None:
-        """Returns when every view contains what is wished of its source; raises BehindError after the bound."""
+    def age_ms(self, positions: Mapping[str, ViewPosition]) -> float | None:
+        """The age of the oldest of these views; None when one of them is older than is remembered."""
+        ages = [self._raw_ends.age_ms(self._readers[view].plan.view.source.name, seen.raw) for view, seen in positions.items()]
+        known = [age for age in ages if age is not None]
+        return round(max(known, default=0.0), 3) if len(known) == len(ages) else None
+
+    def wait(self, wish: Wish, views: Sequence[str], epoch: int | None) -> None:
+        """Returns when every view, read at `epoch`, contains what is wished of its source; raises BehindError after the bound."""
         wanted = self._wanted(wish, views)
         give_up = time.monotonic() + self._wait_bound_s
         for view in views:
             raw = wanted.get(self._readers[view].plan.view.source.name)
             if raw:
-                self._wait_for(view, dict(raw), give_up - time.monotonic(), active.release.epoch if active is not None else None)
+                self._wait_for(view, dict(raw), give_up - time.monotonic(), epoch)
 
     def _wait_for(self, view: str, raw: dict[int, int], bound_s: float, epoch: int | None) -> None:
         reader = self._readers[view]
@@ -95,10 +111,13 @@ class Predictor:
             raise BehindError(f"view {view} did not reach {raw} within {self._wait_bound_s:g} s, it stands at {found}: ask again, or for less") from error
 
     def _wanted(self, wish: Wish, views: Sequence[str]) -> Mapping[str, Mapping[int, int]]:
-        """Per source the raw offsets that must be contained."""
+        """Per source the raw offsets that must be contained; a name that is no source's is refused, for waiting for nothing would lie."""
+        unknown = sorted(set(wish.min_position) - set(self._sources))
+        if unknown:
+            raise RequestError(f"min_position names {', '.join(unknown)}; the sources are {', '.join(sorted(self._sources))}")
         if wish.max_staleness_ms is None:
             return wish.min_position
-        if wish.max_staleness_ms < 0:
+        if not wish.max_staleness_ms >= 0:  # also for NaN
             raise RequestError(f"max_staleness_ms is {wish.max_staleness_ms:g}: give 0 or more")
         sources = sorted({self._readers[view].plan.view.source.name for view in views})
         ends = self._raw_ends(sources, wish.max_staleness_ms)

@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -56,7 +57,8 @@ def create() -> Flask:
     activation = Activation(
         serving, pipeline, readers, lifecycle=EventReader(settings, [topic_of(CONSUMES[0])]), load=network_loader(settings, pipeline),
         park=parker(settings, publisher), load_retry_s=own.load_retry_s)
-    predictor = Predictor(readers, ends, clock, wait_bound_s=own.wait_bound_s, max_rows=own.max_rows)
+    sources = [source.name for source in pipeline.sources]
+    predictor = Predictor(readers, sources, ends, clock, wait_bound_s=own.wait_bound_s, max_rows=own.max_rows)
 
     def publish(event: PredictionServed) -> None:
         try:
@@ -66,19 +68,20 @@ def create() -> Flask:
             structlog.get_logger().error("prediction_not_published", reason=str(error))
 
     stop = threading.Event()
-    threading.Thread(target=follow, args=(activation, stop, own.refresh_s), name="activation", daemon=True).start()
+    for name, work in {"activation": lambda: activation.run(stop, own.refresh_s), "raw-ends": lambda: ends.keep_looking(stop, own.look_every_s)}.items():
+        threading.Thread(target=follow, args=(name, work), name=name, daemon=True).start()
     atexit.register(close, stop, publisher, metrics)
     return application(Api(
         pipeline=pipeline, serving=serving, predictor=predictor, readers=readers, publish=publish, refresh=activation.refresh,
         ready=lambda: readiness(activation, serving, readers), meter=metrics, clock=clock))  # type: ignore[arg-type]
 
 
-def follow(activation: Activation, stop: threading.Event, pause_s: float) -> None:
-    """Runs the activation; when it fails the process ends, for a predictor that no longer follows lies."""
+def follow(name: str, work: Callable[[], None]) -> None:
+    """Runs until the end; when it fails the process ends, for a predictor that no longer follows lies."""
     try:
-        activation.run(stop, pause_s)
+        work()
     except BaseException:  # noqa: BLE001  the run loop's one catch-all: it ends the process
-        structlog.get_logger().exception("activation_failed")
+        structlog.get_logger().exception("thread_failed", thread=name)
         os._exit(1)
 
 

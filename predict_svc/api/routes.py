@@ -97,13 +97,13 @@ def read_view(api: Api, view: str) -> Response:
     except RecordError as error:
         raise RequestError(str(error)) from error
     at_us = moment(request.args.get("at"), api.clock.now_us())
-    api.predictor.wait(_wish(), [view])
     epoch = epoch_of(api, view)
+    api.predictor.wait(_wish(), [view], epoch)
     found, (position,) = read_keys(reader, [key], np.array([at_us]), epoch)
     named = {name.removeprefix(f"{view}."): _plain(value[0]) for name, value in outputs(reader.plan.view, found).items()}
     return answer(ViewAnswer(
         view=view, key=parts[0] if len(parts) == 1 else parts, at=at_us, features=named, position=position,
-        release=f"{api.pipeline.digest[:8]}-e{position.epoch}"))
+        age_ms=api.predictor.age_ms({view: position}), release=f"{api.pipeline.digest[:8]}-e{position.epoch}"))
 
 
 def states(api: Api, view: str, partition: int) -> Response:

@@ -27,6 +27,8 @@ class PredictSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Pause between two looks at landed epochs and promoted models."""
     load_retry_s: float = 5.0
     """Pause before a model that could not be loaded is tried again."""
+    look_every_s: float = 0.5
+    """Pause between two looks at where the raw topics end: an answer's age is known to within this."""
     ends_age_ms: float = 50.0
     """How old the known ends of the raw topics may be when a request states `max_staleness_ms`; less when it asks for less."""
 

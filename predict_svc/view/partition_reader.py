@@ -15,7 +15,7 @@ import numpy.typing as npt
 from predict_svc.view import environments
 from predict_svc.view import layout as lay
 from predict_svc.view.errors import ViewNotReadyError
-from predict_svc.view.layout import Base, Layout, Progress
+from predict_svc.view.layout import Base, Layout
 from schemas.events import ViewPosition
 from twinstream.algebra import chunks, kernel, windows
 from twinstream.algebra.plan import ViewPlan
@@ -70,10 +70,6 @@ class PartitionReader:
         if not layout.whole:
             raise ViewNotReadyError(f"{self.folder}: the view is being built and is not whole yet; wait until its worker is ready")
         return layout
-
-    def progress(self, txn: Any) -> dict[int, Progress]:
-        """Per log partition what is contained."""
-        return lay.unpack_progress(txn.get(lay.PROGRESS, db=self._meta))
 
     def seen(self, txn: Any, epoch: int | None) -> Seen:
         """What this transaction shows at a base; raises ViewNotReadyError when that base is not here."""

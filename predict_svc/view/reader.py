@@ -113,17 +113,6 @@ class ViewReader:
                 found[partition] = part.seen(txn, epoch).position
         return found
 
-    def age_us(self, now_us: int, key: bytes | None = None) -> int:
-        """How old what the view last took is: now less the time at which the newest applied log message of each log partition was
-        written, the greatest of them; of the key's partition, or of all. Log partitions that never had a message have no age.
-        """
-        parts = self._parts if key is None else [self._parts[self._partition(key)]]
-        written = []
-        for part in parts:
-            with part.begin() as txn:
-                written += [p.written_us for p in part.progress(txn).values() if p.written_us > 0]
-        return max(0, now_us - min(written, default=now_us))
-
     def wait_for(self, raw: Mapping[int, int], timeout_s: float, key: bytes | None = None, epoch: int | None = None) -> None:
         """Wait until all raw offsets are contained, in the key's partition or in all; raises ViewBehindError after `timeout_s`."""
         parts = self._parts if key is None else [self._parts[self._partition(key)]]
@@ -137,14 +126,6 @@ class ViewReader:
                     raise ViewBehindError(
                         f"view {self.plan.view.name}, {part.folder}: raw offsets {lacking} were asked for and are not reached within {timeout_s} s")
                 time.sleep(POLL_S)
-
-    def wait_fresh(self, max_age_us: int, timeout_s: float, now_us: int, key: bytes | None = None) -> None:
-        """Wait until what was written `max_age_us` before `now_us` is contained; raises ViewBehindError after `timeout_s`."""
-        give_up = time.monotonic() + timeout_s
-        while (age := self.age_us(now_us, key)) > max_age_us:
-            if time.monotonic() >= give_up:
-                raise ViewBehindError(f"view {self.plan.view.name} is {age / 1e6:.3f} s old, {max_age_us / 1e6:.3f} s were asked for")
-            time.sleep(POLL_S)
 
     def close(self) -> None:
         """Release what this reader holds open."""

@@ -203,7 +203,7 @@ def test_records_sent_over_http_are_in_kafka_when_the_answer_comes(rig: Rig, pos
     assert (status, answer["accepted"], answer["rejected"]) == (200, 1, [])
     status, answer = post(path, b"[" + b",".join(order(n) for n in range(1, 50)) + b"]")
     assert (status, answer["accepted"]) == (200, 49)
-    assert {int(p): o + 1 for p, o in answer["position"].items()} == {p: end for p, end in enumerate(rig.raw_ends()) if end}
+    assert {int(p): o + 1 for p, o in answer["position"][rig.source.name].items()} == {p: end for p, end in enumerate(rig.raw_ends()) if end}
     status, answer = post(path, order(50) + b"\n{}\n" + order(51))
     assert (status, answer["accepted"], [r["index"] for r in answer["rejected"]]) == (207, 2, [1])
     assert post(path, b"{}")[0] == 400

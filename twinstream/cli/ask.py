@@ -22,6 +22,7 @@ def predict(
     rows: Annotated[str, typer.Argument(help="One JSON object of request fields, or a list of them; - is standard input.")] = "-",
     at: Annotated[str, typer.Option(help="The moment to answer for; default: now.")] = "",
     min_position: Annotated[str, typer.Option(help="Wait until this is applied: what `send` printed.")] = "",
+    max_staleness_ms: Annotated[float, typer.Option(help="Wait until all that had come so long ago is applied; below 0: any age.")] = -1.0,
     data: Data = DEFAULT_DATA,
     timeout: Timeout = 30.0,
 ) -> None:
@@ -33,6 +34,8 @@ def predict(
         body["at"] = int(at) if at.lstrip("-").isdigit() else at
     if min_position:
         body["min_position"] = _json(min_position, "--min-position")
+    if max_staleness_ms >= 0:
+        body["max_staleness_ms"] = max_staleness_ms
     as_json(post(f"{address}/v1/predict/{model}", body, timeout))
 
 

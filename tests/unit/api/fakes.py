@@ -12,6 +12,7 @@ import torch
 
 from predict_svc.api.activation import Activation
 from predict_svc.api.predictor import Predictor
+from predict_svc.api.raw_ends import Look, Looks
 from predict_svc.api.routes import Api, application
 from predict_svc.api.serving import Network, Serving
 from predict_svc.view.errors import ViewBehindError, ViewNotReadyError
@@ -31,12 +32,13 @@ NOW = 1_700_000_000_000_000
 
 
 class FakeReader:
-    """A view whose answer at epoch e is e + the key's length in every output; `raw` is what it contains."""
+    """A view whose answer at epoch e is e + the key's length in every output; `raw` is what it contains, less `behind` at an epoch."""
 
     def __init__(self, view: View, landed: set[int]) -> None:
         self.plan = ViewPlan(view)
         self.landed: set[int] | None = landed
         self.raw: dict[int, int] = {0: 10, 1: 10}
+        self.behind: dict[int, dict[int, int]] = {}
         self.on_wait: Callable[[], None] = lambda: None
 
     def bases(self) -> set[int]:
@@ -56,7 +58,7 @@ class FakeReader:
 
     def wait_for(self, raw: Mapping[int, int], timeout_s: float, key: bytes | None = None, epoch: int | None = None) -> None:
         give_up = time.monotonic() + timeout_s
-        while any(self.raw.get(p, -1) < offset for p, offset in raw.items()):
+        while any(self._position(epoch).raw.get(p, -1) < offset for p, offset in raw.items()):
             self.on_wait()
             if time.monotonic() > give_up:
                 raise ViewBehindError(f"{raw} not reached")
@@ -65,7 +67,24 @@ class FakeReader:
         at = max(self.landed or {0}) if epoch is None else epoch
         if at not in (self.landed or ()):
             raise ViewNotReadyError(f"the base of epoch {at} is not here")
-        return ViewPosition(epoch=at, log={0: 5, 1: 6}, raw=dict(self.raw))
+        return ViewPosition(epoch=at, log={0: 5, 1: 6}, raw=self.raw | self.behind.get(at, {}))
+
+
+class FakeEnds:
+    """Raw topics that end where `now` says, and ended at `before` 250 ms ago."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, dict[int, int]] = {}
+        self.before: dict[str, dict[int, int]] = {}
+
+    def __call__(self, sources: Sequence[str], max_age_ms: float) -> dict[str, dict[int, int]]:
+        return self.now
+
+    def age_ms(self, source: str, raw: Mapping[int, int]) -> float | None:
+        looks = Looks()
+        looks.note(Look(0.0, self.before))
+        looks.note(Look(0.25, self.now))
+        return looks.age_ms(0.25, source, raw)
 
 
 class FakeLifecycle:
@@ -119,10 +138,11 @@ class World:
         self.files: dict[str, dict[str, bytes]] = {}
         self.corrupt = False
         self.served: list[PredictionServed] = []
-        self.ends: dict[str, dict[int, int]] = {}
+        self.ends = FakeEnds()
         self.activation = Activation(
             self.serving, self.pipeline, self.readers, lifecycle=self.lifecycle, load=self._load, park=lambda *_: None, load_retry_s=0.0)
-        self.predictor = Predictor(self.readers, lambda sources, _age: self.ends, self.clock, wait_bound_s=wait_bound_s, max_rows=1000)
+        sources = [source.name for source in self.pipeline.sources]
+        self.predictor = Predictor(self.readers, sources, self.ends, self.clock, wait_bound_s=wait_bound_s, max_rows=1000)
         self.api = Api(
             pipeline=self.pipeline, serving=self.serving, predictor=self.predictor, readers=self.readers, publish=self.served.append,
             refresh=self.activation.refresh, ready=lambda: (self.activation.caught_up, {}), meter=self.meter, clock=self.clock)  # type: ignore[arg-type]

@@ -103,8 +103,10 @@ def test_a_view_is_read_by_key_at_a_moment(world: World) -> None:
 def test_an_answer_waits_for_the_position_that_is_asked_for(world: World) -> None:
     for name in ("spending", "by-country"):
         world.readers[name].on_wait = lambda reader=world.readers[name]: reader.raw.update({0: 11})
-    answer = world.ask([visit()], min_position={"orders": {"0": 11}, "visits": {"1": 10}, "unread": {"0": 99}})
+    answer = world.ask([visit()], min_position={"orders": {"0": 11}, "visits": {"1": 10}})
     assert answer.status_code == 200
+    other = world.client.get('/v1/views/by-shopper?key=s1&min_position={"orders":{"0":99}}')
+    assert other.status_code == 200, "what a view does not read cannot keep it waiting"
     assert answer.json["position"]["spending"]["raw"]["0"] == 11
 
 
@@ -123,10 +125,46 @@ def test_a_position_that_does_not_come_is_refused_with_where_the_view_stands() -
 def test_max_staleness_means_the_end_of_the_raw_topics_a_moment_ago() -> None:
     world = World(wait_bound_s=0.01)
     world.promote(seed=1)
-    world.ends = {"orders": {0: 10, 1: -1}, "visits": {0: 10}}
+    world.ends.now = {"orders": {0: 10, 1: -1}, "visits": {0: 10}}
     assert world.ask([visit()], max_staleness_ms=100).status_code == 200
-    world.ends = {"orders": {0: 11}}
+    world.ends.now = {"orders": {0: 11}}
     assert world.ask([visit()], max_staleness_ms=100).status_code == 504
+    assert world.client.get("/v1/views/spending?key=s1&max_staleness_ms=100").status_code == 504
+    assert world.client.get("/v1/views/by-shopper?key=s1&max_staleness_ms=100").status_code == 200
+
+
+@pytest.mark.parametrize("asked", ["-1", "nan", "soon"])
+def test_a_staleness_that_is_none_is_refused(world: World, asked: str) -> None:
+    answer = world.client.get(f"/v1/views/spending?key=s1&max_staleness_ms={asked}")
+    assert (answer.status_code, "max_staleness_ms" in answer.json["error"]) == (400, True)
+
+
+def test_a_position_of_a_source_that_is_not_defined_is_refused_rather_than_passed_over(world: World) -> None:
+    answer = world.ask([visit()], min_position={"order": {"0": 11}})
+    assert (answer.status_code, "order; the sources are orders" in answer.json["error"]) == (400, True)
+    assert world.client.get('/v1/views/spending?key=s1&min_position={"order":{"0":1}}').status_code == 400
+
+
+def test_a_view_is_read_at_the_epoch_at_which_it_was_waited_for() -> None:
+    world = World(landed={1}, wait_bound_s=0.01)
+    world.settle()
+    world.readers["spending"].landed = {1, 2}
+    world.readers["spending"].behind = {1: {0: 9}}
+    answer = world.client.get('/v1/views/spending?key=s1&min_position={"orders":{"0":10}}')
+    assert answer.status_code == 504
+    world.settle()
+    answer = world.client.get('/v1/views/spending?key=s1&min_position={"orders":{"0":10}}')
+    assert (answer.status_code, answer.json["position"]["raw"]["0"]) == (200, 10)
+
+
+def test_an_answer_tells_how_old_it_is(world: World) -> None:
+    asked = lambda: world.client.get("/v1/views/spending?key=s1").json["age_ms"]  # noqa: E731
+    world.ends.before, world.ends.now = {"orders": {0: 9}, "visits": {0: 9}}, {"orders": {0: 10}, "visits": {0: 10}}
+    assert (asked(), world.ask([visit()]).json["age_ms"]) == (0.0, 0.0)
+    world.ends.now = {"orders": {0: 11}, "visits": {0: 10}}
+    assert (asked(), world.ask([visit()]).json["age_ms"]) == (250.0, 250.0)
+    world.ends.before = {"orders": {0: 11}}
+    assert (asked(), world.ask([visit()]).json["age_ms"]) == (None, None)
 
 
 def test_the_release_moves_when_all_views_have_the_epoch(world: World) -> None:

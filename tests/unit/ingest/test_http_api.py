@@ -69,7 +69,7 @@ def test_a_body_that_is_nothing_of_these_is_refused(body: bytes) -> None:
 
 def test_records_travel_as_they_were_sent_under_their_source_key(client, kafka: Kafka) -> None:
     answer = client.post("/v1/records/orders", data=GOOD)
-    assert (answer.status_code, answer.json) == (200, {"accepted": 1, "rejected": [], "position": {"1": 0}})
+    assert (answer.status_code, answer.json) == (200, {"accepted": 1, "rejected": [], "position": {"orders": {"1": 0}}})
     assert kafka.records == [(b"42", GOOD)]
 
 

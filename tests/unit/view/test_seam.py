@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.partials import decode_header
-from tests.unit.view.world import PARTITIONS, World
+from tests.unit.view.world import NOW_US, PARTITIONS, World
 
 
 @pytest.fixture
@@ -27,6 +27,17 @@ def test_view_equals_fold_after_packs_of_both_partitions(world: World) -> None:
         world.apply(partition)
     assert sum(len(world.reader.snapshot(p).states) for p in range(PARTITIONS)) > 2
     world.check()
+
+
+def test_a_message_moves_the_position_of_every_partition_also_where_it_has_no_key_or_no_row(world: World) -> None:
+    world.log.append(0, [(0, {"order_id": "o", "visit_id": None, "shopper": "s", "country": "NO", "ordered_at": NOW_US, "amount": 1, "items": 1})], 0, 0)
+    world.log.append(0, [], 1, 4)
+    world.fold(0)
+    for partition in range(PARTITIONS):
+        world.apply(partition)
+        position = world.reader.positions()[partition]
+        assert (position.log[0], position.raw[0]) == (1, 4)
+    assert sorted(len(world.reader.snapshot(p).states) for p in range(PARTITIONS)) == [0, 1]
 
 
 def test_rows_of_a_second_writer_do_not_count(world: World) -> None:
