@@ -9,6 +9,7 @@ import threading
 
 import structlog
 
+from predict_svc.view.log_ends import LogEnds
 from predict_svc.view.publications import Publications
 from predict_svc.view.settings import ViewSettings
 from predict_svc.view.worker import ViewWorker, in_loop
@@ -35,7 +36,7 @@ def main() -> None:
         settings, knobs = MeshSettings.from_env(), ViewSettings.from_env()
         pipeline = pipeline_file.load(settings.pipeline)
         metrics = Metrics(settings, "view")
-        worker = ViewWorker(settings, knobs, pipeline, metrics, EventPublisher(settings, "/predict_svc/view"))
+        worker = ViewWorker(settings, knobs, pipeline, metrics, EventPublisher(settings, "/predict_svc/view"), log_ends=LogEnds(settings))
         heartbeat = Heartbeat(settings, "view" if knobs.instance in {"1", settings.instance} else f"view-{knobs.instance}")
         heartbeat.beat(ready=False)
         for plan in worker.plans.values():

@@ -159,6 +159,12 @@ def position(base: Base, progress: Mapping[int, Progress]) -> ViewPosition:
     return ViewPosition(epoch=base.epoch, log=log, raw=raw)
 
 
+def lacking(layout: Layout, progress: Mapping[int, Progress], log_ends: Mapping[int, int]) -> dict[int, int]:
+    """Per log partition the last offset contained, where that is before the log's last offset."""
+    reached = position(layout.newest, progress).log
+    return {p: reached.get(p, -1) for p, end in log_ends.items() if reached.get(p, -1) < end}
+
+
 _NOTHING = Progress()
 _layout = msgspec.msgpack.Decoder(Layout)
 _read = msgspec.msgpack.Decoder(Read)

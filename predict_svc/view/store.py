@@ -53,7 +53,7 @@ class Store:
         self.folder, self._plan, self._knobs = folder, plan, knobs or ViewSettings()
         _fresh_after_power_cut(folder)
         self._env = environments.open_store(folder, map_gib=self._knobs.map_gib)
-        self._env.reader_check()
+        self.forget_dead_readers()
         self._meta = self._env.open_db(b"meta")
         self._tables = [self._env.open_db(environments.table(slot)) for slot in range(lay.SLOTS)]
         self._check_form()
@@ -116,6 +116,10 @@ class Store:
             self._empty_unused(txn, step)
         self._remove_unused_bases()
         return again
+
+    def forget_dead_readers(self) -> None:
+        """A reader that was killed within a read would keep every page written since: the file would grow without end."""
+        self._env.reader_check()
 
     def set_whole(self) -> None:
         """From now on the store may be read: it once was complete up to the end of its input."""

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from faust.types import TP
 
+from predict_svc.view import layout as lay
 from predict_svc.view.errors import BaseGoneError, StoreFullError
 from predict_svc.view.layout import Base
 from predict_svc.view.publications import Place, Publications
@@ -20,6 +21,7 @@ from schemas.events import GapFound
 from schemas.topics import partials_folded
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import Pipeline
+from twinstream.errors import NotRunningError
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.faust_app import FAILED, CarrierApp, WorkerOptions, end
 from twinstream.mesh.metrics import Metrics
@@ -36,9 +38,13 @@ def folder_of(settings: MeshSettings, view: str, partition: int) -> Path:
 class ViewWorker:
     """Writes the partials of the partitions that Faust assigns into their stores, and lands bases in them."""
 
-    def __init__(self, settings: MeshSettings, knobs: ViewSettings, pipeline: Pipeline, metrics: Metrics, publisher: EventPublisher) -> None:
+    def __init__(
+        self, settings: MeshSettings, knobs: ViewSettings, pipeline: Pipeline, metrics: Metrics, publisher: EventPublisher, *,
+        log_ends: Callable[[str], Mapping[int, int]],
+    ) -> None:  # fmt: skip
         self._settings, self._knobs = settings, knobs
-        self._metrics, self._publisher = metrics, publisher
+        self._metrics, self._publisher, self._log_ends = metrics, publisher, log_ends
+        self._to_reach: dict[TP, Mapping[int, int]] = {}
         self.plans = {view.name: ViewPlan(view) for view in pipeline.views}
         self._view_of = {partials_folded(name): name for name in self.plans}
         self._stores: dict[TP, Store] = {}
@@ -68,6 +74,7 @@ class ViewWorker:
         for tp in self._stores.keys() - partitions:
             self._stores.pop(tp).close()
             self._next.pop(tp)
+            self._to_reach.pop(tp, None)
         self._gaps = {place: gap for place, gap in self._gaps.items() if place[0] in partitions}
         fresh = partitions - self._stores.keys()
         for tp in fresh:
@@ -114,10 +121,10 @@ class ViewWorker:
         while True:
             await asyncio.sleep(1.0)
             self._report_gaps()
-            for tp, store in self._stores.items():
+            for tp, store in list(self._stores.items()):
+                store.forget_dead_readers()
                 if not store.layout().whole and self._landed(tp) and self._at_end(tp):
-                    store.set_whole()
-                    _log.info("view_whole", view=self._view_of[tp.topic], partition=tp.partition)
+                    await self._complete(tp, store)
 
     def land(self, place: Place, base: Base) -> None:
         """Take a base that was fetched; called in the event loop."""
@@ -198,6 +205,21 @@ class ViewWorker:
                     view=view, partition=tp.partition, origin_partition=origin, expected_after=gap.expected_after,
                     found_previous=gap.found_previous, found_at_us=time.time_ns() // 1000), wait=False)
                 self._gaps[(tp, origin)] = (gap, time.monotonic())
+
+    async def _complete(self, tp: TP, store: Store) -> None:
+        """A store is whole once it has what the log held when it first stood at the end of its partials; what is lacking then is a break."""
+        if tp not in self._to_reach:
+            try:
+                self._to_reach[tp] = await asyncio.to_thread(self._log_ends, self.plans[self._view_of[tp.topic]].view.source.name)
+            except NotRunningError as error:
+                _log.warning("log_end_unknown", reason=str(error))
+                return
+        lacking = lay.lacking(store.layout(), store.progress(), self._to_reach[tp])
+        for origin, reached in lacking.items():
+            self._gaps.setdefault((tp, origin), (Gap(origin, reached, self._to_reach[tp][origin]), time.monotonic()))
+        if not lacking and self._stores.get(tp) is store:
+            store.set_whole()
+            _log.info("view_whole", view=self._view_of[tp.topic], partition=tp.partition)
 
     def _hold(self) -> None:
         self.publications.hold({self._place(tp): (store.folder, store.layout().newest.epoch) for tp, store in self._stores.items()})

@@ -23,11 +23,13 @@ class Retention:
 
     def sweep(self, newest: int) -> int:
         """Delete what is older; return how many objects."""
-        deleted = 0
-        for folder in self._folders:
-            for key in self._store.list(self._bucket, folder):
-                epoch = _EPOCH.search(key)
-                if epoch and int(epoch[1]) <= newest - self._keep:
-                    self._store.delete(self._bucket, key)
-                    deleted += 1
-        return deleted
+        old = [key for folder in self._folders for key in self._store.list(self._bucket, folder) if expired(key, newest, self._keep)]
+        for key in old:
+            self._store.delete(self._bucket, key)
+        return len(old)
+
+
+def expired(key: str, newest: int, keep: int) -> bool:
+    """Whether an object belongs to none of the `keep` newest epochs. Views hold the bases of two on their own disks, and fetch the newest only."""
+    epoch = _EPOCH.search(key)
+    return epoch is not None and int(epoch[1]) <= newest - keep

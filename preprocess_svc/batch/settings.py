@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -23,8 +24,8 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Options of the driver's JVM. The quick compiler alone halves the CPU of small epochs; leave it out for tens of millions of rows."""
     shuffle_partitions: int = 4
     """Tasks of a shuffle; on a cluster two or three for each core."""
-    keep_epochs: int = 3
-    """Batch views and training sets of so many newest epochs stay on S3; older ones are deleted."""
+    keep_epochs: Annotated[int, msgspec.Meta(ge=2)] = 3
+    """Batch views and training sets of so many newest epochs stay on S3, at least two; older ones are deleted."""
     rows_per_file: int = 65_536
     """Rows of one file of a training set, and of one of its sort tasks; part of its digest."""
     kafka_options: str = ""

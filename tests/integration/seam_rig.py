@@ -8,14 +8,15 @@ from io import BytesIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from deploy.local.mesh import EmbeddedMesh
 from examples.shop.pipeline import pipeline
 from predict_svc.view.errors import ViewNotReadyError
 from predict_svc.view.reader import ViewReader
 from schemas.events import FileRef, ViewPublished
-from schemas.topics import base_prefix, records_accepted
+from schemas.topics import base_prefix, partials_folded, records_accepted
 from tests.unit.view.world import NOW_US, PARTITIONS, Log
 from twinstream.algebra import keys
 from twinstream.algebra.fold import fold
@@ -36,14 +37,14 @@ class SeamRig:
         self.store = ObjectStore(mesh.settings)
         self._events = EventPublisher(mesh.settings, "/tests")
         self._producer = Producer(mesh.settings.kafka_client(enable_idempotence=True))
-        self._sent = [0] * PARTITIONS
+        self.sent = [0] * PARTITIONS
 
     def send(self) -> None:
         """Bring the log to Kafka as far as it is written."""
         for partition, messages in enumerate(self.log.messages):
-            for message in messages[self._sent[partition] :]:
+            for message in messages[self.sent[partition] :]:
                 self._producer.produce(records_accepted("orders"), message.value, partition=partition)
-            self._sent[partition] = len(messages)
+            self.sent[partition] = len(messages)
         assert self._producer.flush(30) == 0
 
     def publish(self, epoch: int, view: str, *, corrupt: bool = False) -> ViewPublished:
@@ -62,12 +63,19 @@ class SeamRig:
         for ref in event.files:
             self.store.put_uri(ref.uri, self.store.get_uri(ref.uri)[:-1])
 
+    def expire_partials(self) -> None:
+        """What the partials topics hold is gone, as after their retention."""
+        admin = AdminClient(self.mesh.settings.kafka_client())
+        places = [TopicPartition(partials_folded(view), p, OFFSET_END) for view in VIEWS for p in range(PARTITIONS)]
+        for done in admin.delete_records(places).values():
+            done.result(30)
+
     def check(self) -> int:
         """Wait until the views stand at the end of the log, then compare every key; return how many there were."""
         compared = 0
         for name, reader in self.readers.items():
             self.wait(lambda reader=reader: self._at_end(reader), f"{name} at the end of the log")
-            states = fold(pipeline.view(name), self.log.counted({p: n - 1 for p, n in enumerate(self._sent)}))
+            states = fold(pipeline.view(name), self.log.counted({p: n - 1 for p, n in enumerate(self.sent)}))
             for partition in range(PARTITIONS):
                 served = reader.snapshot(partition).states
                 wanted = {key: blob for key, blob in states.items() if keys.partition_of(key, PARTITIONS) == partition}
@@ -86,7 +94,7 @@ class SeamRig:
             positions = reader.positions()
         except ViewNotReadyError:
             return False
-        return all(at.log.get(p, -1) == n - 1 for at in positions.values() for p, n in enumerate(self._sent))
+        return all(at.log.get(p, -1) == n - 1 for at in positions.values() for p, n in enumerate(self.sent))
 
     def _file(self, view: str, epoch: int, partition: int, states: dict[bytes, bytes], corrupt: bool) -> FileRef:
         mine = sorted((k, b) for k, b in states.items() if keys.partition_of(k, PARTITIONS) == partition)

@@ -73,6 +73,17 @@ def test_views_are_whole_again_when_their_folder_was_deleted(rig: SeamRig) -> No
     assert rig.readers["spending"].bases() == {1}
 
 
+def test_view_whose_partials_expired_is_not_ready_before_speed_folded_them_again(rig: SeamRig) -> None:
+    write(rig, 2)
+    rig.check()
+    rig.mesh.stop_one("view")
+    shutil.rmtree(Path(rig.mesh.settings.data) / "view")
+    rig.expire_partials()
+    rig.mesh.start_one("view")
+    assert all(at.log == {p: n - 1 for p, n in enumerate(rig.sent)} for at in rig.readers["by-country"].positions().values())
+    assert rig.check() > len(VIEWS)
+
+
 def test_read_waits_for_the_position_asked_for(rig: SeamRig) -> None:
     write(rig, 1)
     reader = rig.readers["spending"]
