@@ -8,7 +8,9 @@ LOCKS := requirements/uv.txt requirements/dev.lock
 export UV_HTTP_TIMEOUT ?= 600
 COMPILE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
-.PHONY: setup demo test test-e2e test-unit check faults bench lock clean help
+MINUTES ?= 20
+
+.PHONY: setup demo test test-e2e test-unit check faults bench soak lock clean help
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -51,6 +53,9 @@ faults: setup ## the long fault run: kills, stops, broken files, compared byte f
 
 bench: setup ## our figures against peers on this machine
 	$(BIN)/python -m benchmarks
+
+soak: setup ## memory of every process at full load; MINUTES=20
+	$(BIN)/python -m benchmarks.soak $(MINUTES)
 
 lock: $(STAMP) ## write the hashed lock files again from requirements/*.in; add UPGRADE=--upgrade for newer versions
 	$(COMPILE) $(UPGRADE) requirements/uv.in -o requirements/uv.txt

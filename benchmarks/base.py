@@ -1,4 +1,4 @@
-"""From a published base to one that serves: checksum, bulk load into LMDB, landing; without the network.
+"""From a published base of 20 features to one that serves: checksum, bulk load into LMDB, landing; without the network.
 
 `python -m benchmarks.base [keys ...]`: seconds for each number of keys, one partition.
 """
@@ -13,14 +13,13 @@ from pathlib import Path
 
 from benchmarks.record import record
 from benchmarks.stores import write_base
+from benchmarks.wide import wide
 from predict_svc.view import bases
 from predict_svc.view.store import Store
 from schemas.events import Cut, FileRef, ViewPublished
 from twinstream.algebra.plan import ViewPlan
+from twinstream.define import View
 from twinstream.mesh.object_store import sha256_of
-from twinstream.mesh.pipeline_file import load
-
-HERE = Path(__file__).parent
 
 
 class Copied:
@@ -32,20 +31,19 @@ class Copied:
 
 def main(*counts: int) -> None:
     """Measures each number of keys once and records the result."""
-    view = load(HERE / "pipeline.py").view("by-account")
     figures = {}
     for n_keys in counts or (100_000, 1_000_000):
         with tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder:
-            figures[str(n_keys)] = _seconds(Path(folder), view, n_keys)
-    record("base", {"outputs": len(view.outputs), "keys": figures})
+            figures[str(n_keys)] = _seconds(Path(folder), wide, n_keys)
+    record("base", {"outputs": len(wide.outputs), "keys": figures})
 
 
-def _seconds(folder: Path, view: object, n_keys: int) -> dict[str, float]:
+def _seconds(folder: Path, view: View, n_keys: int) -> dict[str, float]:
     path = folder / "base.parquet"
     write_base(path, view, n_keys, time.time_ns() // 1000)
     ref = FileRef(uri=str(path), sha256=sha256_of(path), size_bytes=path.stat().st_size, partition=0)
     published = ViewPublished(
-        view="by-account", source="payments", epoch=1, cut={0: Cut(offset=0, raw_high=0)}, files=[ref], definition_digest="", as_of_us=0,
+        view=view.name, source="payments", epoch=1, cut={0: Cut(offset=0, raw_high=0)}, files=[ref], definition_digest="", as_of_us=0,
         complete_since={})  # fmt: skip
     store = Store(folder / "store", ViewPlan(view))
     started = time.perf_counter()

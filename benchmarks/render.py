@@ -14,10 +14,11 @@ HERE = Path(__file__).parent
 HEAD = """# Benchmarks
 
 Each table is written by `python -m benchmarks.render` from `results/*.json`, which the commands below write with machine and commit. The machines are shared and noisy: look at ratios of one run
-before absolute figures of two. `make bench` runs all but the demo.
+before absolute figures of two. `make bench` runs all but the demo and the soak, which is `make soak`.
 
 """
-SHOWN = ("demo", "chain", "freshness", "read", "base", "fold", "peers")
+SHOWN = ("demo", "chain", "freshness", "read", "base", "recovery", "growth", "soak", "fold", "peers")
+IMAGES = HERE.parent / "docs" / "images"
 
 
 def main(report: str = "") -> None:
@@ -42,12 +43,33 @@ def _from_demo(report: dict[str, Any]) -> dict[str, Any]:
 
 def _section(result: dict[str, Any]) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in result["machine"].items())
-    rows = "\n".join(f"| {name} | {value} |" for name, value in _flat("", result["figures"]))
+    tables = {name: value for name, value in result["figures"].items() if _is_table(value)}
+    plain = {name: value for name, value in result["figures"].items() if name not in tables}
+    rows = "\n".join(f"| {name} | {value} |" for name, value in _flat("", plain))
+    more = "".join(_table(name, value) for name, value in tables.items()) + _image(result["benchmark"])
     note = f"\n{result['note']}\n" if result.get("note") else ""
     return (
         f"## {result['benchmark']}\n\n`{result['command']}` at commit {result['commit']}, {result['at']}; {machine}.\n{note}\n"
-        f"| figure | value |\n|---|---|\n{rows}\n"
+        f"| figure | value |\n|---|---|\n{rows}\n{more}"
     )
+
+
+def _is_table(value: Any) -> bool:
+    """Whether it maps several names to the same plain figures."""
+    rows = list(value.values()) if isinstance(value, dict) else []
+    alike = len(rows) > 1 and all(isinstance(row, dict) and row.keys() == rows[0].keys() for row in rows)
+    return alike and not any(isinstance(cell, dict) for row in rows for cell in row.values())
+
+
+def _table(name: str, rows: dict[str, dict[str, Any]]) -> str:
+    columns = next(iter(rows.values()))
+    lines = [f"| {row} | " + " | ".join(str(cell) for cell in cells.values()) + " |" for row, cells in rows.items()]
+    head = f"| {name.replace('_', ' ')} | " + " | ".join(column.replace("_", " ") for column in columns) + " |\n"
+    return "\n" + head + "|---" * (len(columns) + 1) + "|\n" + "\n".join(lines) + "\n"
+
+
+def _image(name: str) -> str:
+    return f"\n![{name}](../docs/images/{name}.svg)\n" if (IMAGES / f"{name}.svg").exists() else ""
 
 
 def _flat(prefix: str, figures: dict[str, Any]) -> list[tuple[str, Any]]:
