@@ -6,12 +6,14 @@ worker to its first answer. Some keys are asked all the time: each answer is ref
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sys
 import tempfile
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,9 +69,9 @@ def _recover(mesh: EmbeddedMesh, reader: ViewReader, watched: Watched, sent: Sen
     mesh.stop_one("view")
     reader.close()
     shutil.rmtree(Path(mesh.settings.data) / "view")
-    refused, first_s = 0, 0.0
+    refused, first_s, before = 0, 0.0, len(mesh.log("view"))
     with sent.traffic():
-        started = time.perf_counter()
+        started, started_at = time.perf_counter(), time.time()
         starting = threading.Thread(target=mesh.start_one, args=("view",), kwargs={"timeout": BOUND_S})
         starting.start()
         while not first_s:
@@ -87,7 +89,17 @@ def _recover(mesh: EmbeddedMesh, reader: ViewReader, watched: Watched, sent: Sen
     _check(reader, watched)
     return {
         "first_right_answer_s": round(first_s, 2), "all_partitions_ready_s": round(ready_s, 2), "caught_up_s": round(caught_up_s, 2),
-        "traffic_per_s": TRAFFIC_PER_S, "refused_as_not_ready": refused, "wrong_answers": 0, "raw": raw,
+        "traffic_per_s": TRAFFIC_PER_S, "refused_as_not_ready": refused, "wrong_answers": 0,
+        "last_seen_after_s": _phases(mesh.log("view")[before:], started_at), "raw": raw,
+    }  # fmt: skip
+
+
+def _phases(log: str, since: float) -> dict[str, float]:
+    """When the worker wrote each of these lines last, in seconds from its start: bases loaded, reading begun, partitions complete."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return {
+        line["event"]: round(datetime.fromisoformat(line["timestamp"]).timestamp() - since, 2)
+        for line in lines if line["event"] in {"base_landed", "sought", "view_whole"}
     }  # fmt: skip
 
 
