@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from benchmarks.stores import HOUR_US, OLD_RECORDS, SLICE, states
 from predict_svc.view.reader import ViewReader
 from preprocess_svc.batch.base_file import BaseWriter
+from preprocess_svc.batch.pruning import complete_since, prune
 from schemas.events import Cut, EpochSealed, EpochSealRequested, FileRef, ViewPublished
 from schemas.topics import base_prefix, topic_of
 from twinstream.algebra import kernel
@@ -50,15 +51,16 @@ def seal(settings: MeshSettings, source: str, epoch: int) -> dict[int, Cut]:
 
 def publish_base(settings: MeshSettings, plan: ViewPlan, n_keys: int, cut: dict[int, Cut], every: int) -> PublishedBase:
     """A base of epoch 1 with `n_keys` keys, cut by partition as the batch layer does."""
-    pipeline, kept = load(settings.pipeline), dict[bytes, bytes]()
+    pipeline, kept, as_of_us = load(settings.pipeline), dict[bytes, bytes](), time.time_ns() // 1000
+    since = complete_since(plan, as_of_us)
     with tempfile.TemporaryDirectory(prefix="twinstream-base-") as folder:
         paths = [Path(folder) / f"{p}.parquet" for p in range(settings.partitions)]
-        _write(paths, _slices(plan, n_keys, every, kept))
+        _write(paths, _kept(every, kept, (prune(part, since) for part in _slices(plan, n_keys, as_of_us - HOUR_US))))
         prefix = f"s3://{settings.bucket}/{base_prefix(pipeline.name, plan.view.name, 1)}"
         files = [_upload(ObjectStore(settings), path, f"{prefix}/{path.name}", p) for p, path in enumerate(paths)]
     event = ViewPublished(
         view=plan.view.name, source=plan.view.source.name, epoch=1, cut=cut, cuts={plan.view.source.name: cut}, files=files,
-        definition_digest=pipeline.digest, as_of_us=time.time_ns() // 1000, complete_since={})  # fmt: skip
+        definition_digest=pipeline.digest, as_of_us=as_of_us, complete_since=since)  # fmt: skip
     published_at = time.perf_counter()
     EventPublisher(settings, "/benchmarks").publish(event, key=plan.view.name)
     return PublishedBase(published_at, sum(file.size_bytes for file in files), OLD_RECORDS, kept)
@@ -70,12 +72,18 @@ def readable(reader: ViewReader) -> int:
     return sum(min(at.raw.get(p, -1) for at in positions.values()) + 1 for p in positions)
 
 
-def _slices(plan: ViewPlan, n_keys: int, every: int, kept: dict[bytes, bytes]) -> Iterator[StateBatch]:
-    until_us = time.time_ns() // 1000 - HOUR_US
+def _slices(plan: ViewPlan, n_keys: int, until_us: int) -> Iterator[StateBatch]:
     for start in range(0, n_keys, SLICE):
-        part = states(plan.view, plan, range(start, min(start + SLICE, n_keys)), OLD_RECORDS, until_us - 720 * HOUR_US, until_us)
+        yield states(plan.view, plan, range(start, min(start + SLICE, n_keys)), OLD_RECORDS, until_us - 720 * HOUR_US, until_us)
+
+
+def _kept(every: int, kept: dict[bytes, bytes], parts: Iterable[StateBatch]) -> Iterator[StateBatch]:
+    """The same parts; the states of every n-th key are noted."""
+    seen = 0
+    for part in parts:
         keys = part.keys
-        kept.update({keys[i]: part.blob(i) for i in range(-start % every, len(part), every)})
+        kept.update({keys[i]: part.blob(i) for i in range(-seen % every, len(part), every)})
+        seen += len(part)
         yield part
 
 

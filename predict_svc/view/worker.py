@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from faust.types import TP
@@ -28,11 +28,19 @@ from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.settings import MeshSettings
 
 _log = structlog.get_logger()
+TICK_S, BUILDING_TICK_S = 1.0, 0.1
 
 
 def folder_of(settings: MeshSettings, view: str, partition: int) -> Path:
     """Where the store of a view and partition lies."""
     return Path(settings.data) / "view" / view / str(partition)
+
+
+class Begun(NamedTuple):
+    """Where the log and the partials ended when a store was begun; the latter is None until Kafka has said it."""
+
+    log_ends: Mapping[int, int]
+    partials_end: int | None
 
 
 class ViewWorker:
@@ -44,7 +52,7 @@ class ViewWorker:
     ) -> None:  # fmt: skip
         self._settings, self._knobs = settings, knobs
         self._metrics, self._publisher, self._log_ends = metrics, publisher, log_ends
-        self._to_reach: dict[TP, Mapping[int, int]] = {}
+        self._begun: dict[TP, Begun] = {}
         self.plans = {view.name: ViewPlan(view) for view in pipeline.views}
         self._view_of = {partials_folded(name): name for name in self.plans}
         self._stores: dict[TP, Store] = {}
@@ -74,7 +82,7 @@ class ViewWorker:
         for tp in self._stores.keys() - partitions:
             self._stores.pop(tp).close()
             self._next.pop(tp)
-            self._to_reach.pop(tp, None)
+            self._begun.pop(tp, None)
         self._gaps = {place: gap for place, gap in self._gaps.items() if place[0] in partitions}
         fresh = partitions - self._stores.keys()
         for tp in fresh:
@@ -117,14 +125,16 @@ class ViewWorker:
             self._flush()
 
     async def keep_telling(self) -> None:
-        """Every second: breaks that stay, and stores that became whole."""
+        """Every second: breaks that stay, and readers that died; more often while a store is built: whether it became whole."""
         while True:
-            await asyncio.sleep(1.0)
+            building = [tp for tp, store in self._stores.items() if not store.layout().whole]
+            for tp in building:
+                if tp in self._stores:
+                    await self._complete(tp)
             self._report_gaps()
-            for tp, store in list(self._stores.items()):
+            for store in self._stores.values():
                 store.forget_dead_readers()
-                if not store.layout().whole and self._landed(tp) and self._at_end(tp):
-                    await self._complete(tp, store)
+            await asyncio.sleep(BUILDING_TICK_S if building else TICK_S)
 
     def land(self, place: Place, base: Base) -> None:
         """Take a base that was fetched; called in the event loop."""
@@ -192,8 +202,7 @@ class ViewWorker:
             self._metrics.count("view_gaps_total", view=view)
             self._gaps.setdefault((tp, gap.origin_partition), (gap, 0.0))
         if self._gaps:
-            held = self._stores[tp].read_state().held
-            self._gaps = {k: v for k, v in self._gaps.items() if k[0] != tp or k[1] in held}
+            self._forget_closed(tp)
 
     def _report_gaps(self) -> None:
         """Tell of each break that no base on its way can close."""
@@ -206,20 +215,36 @@ class ViewWorker:
                     found_previous=gap.found_previous, found_at_us=time.time_ns() // 1000), wait=False)
                 self._gaps[(tp, origin)] = (gap, time.monotonic())
 
-    async def _complete(self, tp: TP, store: Store) -> None:
-        """A store is whole once it has what the log held when it first stood at the end of its partials; what is lacking then is a break."""
-        if tp not in self._to_reach:
+    async def _complete(self, tp: TP) -> None:
+        """A store is whole once it has the newest base and all that the log held when it was begun; what no partial brings is a break."""
+        if tp not in self._begun:
             try:
-                self._to_reach[tp] = await asyncio.to_thread(self._log_ends, self.plans[self._view_of[tp.topic]].view.source.name)
+                ends = await asyncio.to_thread(self._log_ends, self.plans[self._view_of[tp.topic]].view.source.name)
             except NotRunningError as error:
                 _log.warning("log_end_unknown", reason=str(error))
                 return
-        lacking = lay.lacking(store.layout(), store.progress(), self._to_reach[tp])
-        for origin, reached in lacking.items():
-            self._gaps.setdefault((tp, origin), (Gap(origin, reached, self._to_reach[tp][origin]), time.monotonic()))
-        if not lacking and self._stores.get(tp) is store:
+            if tp not in self._stores:  # handed over meanwhile
+                return
+            self._begun[tp] = Begun(ends, self.app.consumer.highwater(tp))
+        store, begun = self._stores[tp], self._begun[tp]
+        if not self._landed(tp):
+            return
+        lacking = lay.lacking(store.layout(), store.progress(), begun.log_ends)
+        if not lacking:
             store.set_whole()
+            self._forget_closed(tp)
             _log.info("view_whole", view=self._view_of[tp.topic], partition=tp.partition)
+        elif begun.partials_end is None:
+            self._begun[tp] = begun._replace(partials_end=self.app.consumer.highwater(tp))
+        elif self._next.get(tp, 0) >= begun.partials_end and tp not in self._pending:
+            for origin, reached in lacking.items():
+                self._gaps.setdefault((tp, origin), (Gap(origin, reached, begun.log_ends[origin]), time.monotonic()))
+
+    def _forget_closed(self, tp: TP) -> None:
+        """Breaks of a store that a partial, or a base, has closed."""
+        store = self._stores[tp]
+        reached = lay.position(store.layout().newest, store.progress()).log
+        self._gaps = {k: v for k, v in self._gaps.items() if k[0] != tp or reached.get(k[1], -1) < v[0].found_previous}
 
     def _hold(self) -> None:
         self.publications.hold({self._place(tp): (store.folder, store.layout().newest.epoch) for tp, store in self._stores.items()})
@@ -229,10 +254,6 @@ class ViewWorker:
 
     def _landed(self, tp: TP) -> bool:
         return self._stores[tp].layout().newest.epoch >= self.publications.newest(self._view_of[tp.topic])
-
-    def _at_end(self, tp: TP) -> bool:
-        end_offset = self.app.consumer.highwater(tp)
-        return end_offset is not None and tp in self._next and self._next[tp] >= end_offset and tp not in self._pending
 
 
 def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., None]) -> Callable[..., None]:

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from deploy.local.hive import answers_thrift
 from deploy.local.mesh import EmbeddedMesh
 from schemas.events import DataArrived, FileRef
-from schemas.topics import CONTROL_TOPICS, topic_of
+from schemas.topics import CONTROL_TOPICS, all_topics, event_parked, partials_folded, records_accepted, topic_of
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.settings import MeshSettings
+from twinstream.mesh.topics_admin import ensure_topics
 
 pytestmark = pytest.mark.engine
 EVENT = DataArrived(source="weather", files=[FileRef(uri="s3://b/k", sha256="00")], format="csv")
@@ -39,6 +41,15 @@ def test_an_event_comes_back_equal_when_published(kafka_settings: MeshSettings) 
 def test_every_control_topic_exists_when_the_broker_is_ready(kafka_settings: MeshSettings) -> None:
     with EventReader(kafka_settings, [topic.name for topic in CONTROL_TOPICS]) as reader:
         assert reader.lag() >= 0
+
+
+def test_every_topic_keeps_what_is_stated(kafka_settings: MeshSettings) -> None:
+    stated = {topic.name: topic.retention_ms for topic in all_topics(["orders"], ["spending"])}
+    ensure_topics(kafka_settings, all_topics(["orders"], ["spending"]))
+    asked = AdminClient(kafka_settings.kafka_client()).describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in stated])
+    assert {resource.name: int(found.result(30)["retention.ms"].value) for resource, found in asked.items()} == stated
+    assert stated[records_accepted("orders")] == -1
+    assert 0 < stated[partials_folded("spending")] <= stated[event_parked("ingest")]
 
 
 def test_a_version_is_read_again_when_the_object_was_replaced(mesh_settings: MeshSettings) -> None:
