@@ -7,16 +7,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
+from preprocess_svc.batch.merging import in_parts
 from schemas.events import FileRef
+from twinstream.algebra.keys import text_buffers
 from twinstream.algebra.state import StateBatch
 from twinstream.errors import MeshError
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 
 SCHEMA = pa.schema([pa.field("key", pa.binary(), nullable=False), pa.field("blob", pa.binary(), nullable=False)])
 GROUP_ROWS = 20_000
+ARRAY_WORDS = 2**27
+"""An Arrow array of binary has less than 2 GiB."""
 
 
 class CorruptBaseError(MeshError, ValueError):
@@ -33,10 +38,12 @@ class BaseWriter:
         self.rows = 0
 
     def write(self, states: StateBatch) -> None:
-        self._held.append(pa.table([pa.array(states.keys, pa.binary()), pa.array(states.blobs(), pa.binary())], schema=SCHEMA))
-        self._count += len(states)
-        if self._count >= GROUP_ROWS:
-            self._flush()
+        """Append states whose keys are beyond all that were written."""
+        for part in in_parts(states, GROUP_ROWS, ARRAY_WORDS):
+            self._held.append(to_arrow(part))
+            self._count += len(part)
+            if self._count >= GROUP_ROWS:
+                self._flush()
 
     def _flush(self) -> None:
         if self._count:
@@ -62,4 +69,21 @@ def read_base(store: ObjectStore, file: FileRef, path: Path) -> Iterator[StateBa
     with pa_parquet.ParquetFile(path) as parquet:
         for batch in parquet.iter_batches(GROUP_ROWS):
             if batch.num_rows:
-                yield StateBatch.of(batch["key"].to_pylist(), batch["blob"].to_pylist())
+                yield from_arrow(batch)
+
+
+def to_arrow(states: StateBatch) -> pa.Table:
+    """Columns `key` and `blob` on the memory of the states."""
+    key = _binary(states.key_data, states.key_offsets)
+    return pa.table([key, _binary(states.words, 8 * states.offsets)], schema=SCHEMA)
+
+
+def from_arrow(batch: pa.RecordBatch) -> StateBatch:
+    """The states of a batch with columns `key` and `blob`."""
+    key_data, key_offsets = text_buffers(batch["key"])
+    blobs, offsets = text_buffers(batch["blob"])
+    return StateBatch(key_data, key_offsets, offsets // 8, blobs.view(np.int64)).slice(0, batch.num_rows)
+
+
+def _binary(data: np.ndarray, offsets: np.ndarray) -> pa.Array:
+    return pa.Array.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)])

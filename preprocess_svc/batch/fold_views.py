@@ -13,25 +13,30 @@ from functools import reduce
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from preprocess_svc.batch.base_file import BaseWriter, read_base
 from preprocess_svc.batch.context import Context
-from preprocess_svc.batch.merging import Group, grouped, merged
-from preprocess_svc.batch.pruning import prune
+from preprocess_svc.batch.merging import Group, grouped, in_parts, merged
+from preprocess_svc.batch.pruning import first_tiles, prune
 from preprocess_svc.batch.rows import POSITION
 from schemas.events import FileRef
 from twinstream.algebra import kernel
+from twinstream.algebra.layout import HEADER
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 from twinstream.define import View
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 from twinstream.mesh.settings import MeshSettings
 
-LIFT_ROWS = 200_000
-STATES = "group int, key binary, blob binary"
-STATES_SCHEMA = pa.schema([("group", pa.int32()), ("key", pa.binary()), ("blob", pa.binary())])
+LIFT_WORDS = 12_000_000
+"""About so many words are lifted at a time: the more, the more is combined before the shuffle."""
+PART_KEYS, PART_WORDS = 2_000, 65_536
+"""States are shuffled in parts of so many: as few rows for Spark as can be, small enough for many of them to be merged at a time."""
+STATES = "group int, first_key binary, part binary"
+STATES_SCHEMA = pa.schema([("group", pa.int32()), ("first_key", pa.binary()), ("part", pa.binary())])
 WRITTEN = "group int, uri string, sha256 string, size_bytes bigint, rows bigint"
 WRITTEN_SCHEMA = pa.schema([
     ("group", pa.int32()), ("uri", pa.string()), ("sha256", pa.string()), ("size_bytes", pa.int64()), ("rows", pa.int64())])  # fmt: skip
@@ -58,12 +63,13 @@ def fold(context: Context, folds: list[Fold], rows: Mapping[str, list[tuple[Data
     mesh = context.mesh
     groups = len(folds) * mesh.partitions
     lifted = [
-        frame.select(*needed([folds[n].view for n in numbers])).mapInArrow(Lift(folds, numbers, mesh.partitions), STATES)
+        frame.select(*to_lift([folds[n].view for n in numbers])).mapInArrow(Lift(folds, numbers, mesh.partitions), STATES)
         for parts in rows.values() for frame, numbers in parts if numbers
     ]  # fmt: skip
-    every_group = context.spark.range(0, groups, 1, 1).selectExpr("cast(id as int) as group", "cast(null as binary) as key", "cast(null as binary) as blob")
+    every_group = context.spark.range(0, groups, 1, 1).selectExpr(
+        "cast(id as int) as group", "cast(null as binary) as first_key", "cast(null as binary) as part")
     states = reduce(DataFrame.unionByName, lifted, every_group)
-    written = states.repartition(groups, "group").sortWithinPartitions("group", "key").mapInArrow(MergeAndWrite(mesh, folds), WRITTEN)
+    written = states.repartitionById(groups, "group").sortWithinPartitions("group", "first_key").mapInArrow(MergeAndWrite(mesh, folds), WRITTEN)
     files: dict[str, list[FileRef]] = {f.view.name: [] for f in folds}
     for row in sorted(written.toArrow().to_pylist(), key=lambda row: row["group"]):
         number, partition = divmod(row.pop("group"), mesh.partitions)
@@ -71,15 +77,21 @@ def fold(context: Context, folds: list[Fold], rows: Mapping[str, list[tuple[Data
     return files
 
 
+def to_lift(views: list[View]) -> list[str]:
+    """The columns of the history that a lift reads: `_position` only where it decides a byte, for it is hard to compress."""
+    ties = any(ViewPlan(view).tells_ties for view in views)
+    return [*([POSITION] if ties else []), *needed(views)]
+
+
 def needed(views: Iterable[View]) -> list[str]:
-    """The columns of the history that these views of one source read."""
+    """The fields that these views of one source read."""
     names: set[str] = set()
     for view in views:
         names |= {*view.by, view.source.event_time, *(view.where.fields() if view.where is not None else ())}
         for column in ViewPlan(view).columns:
             names |= {column.of} if isinstance(column.of, str) else column.of.fields() if column.of is not None else set()
             names |= column.where.fields() if column.where is not None else set()
-    return [POSITION, *sorted(names)]
+    return sorted(names)
 
 
 class Lift:
@@ -90,16 +102,21 @@ class Lift:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         plans = {number: ViewPlan(self._folds[number].view) for number in self._numbers}
-        for rows in in_parts(batches, LIFT_ROWS):
-            position = rows[POSITION].to_numpy()
+        for rows in larger(batches, lift_rows(plans.values())):
+            position = rows[POSITION].to_numpy() if POSITION in rows.schema.names else np.zeros(rows.num_rows, np.int64)
             for number, plan in plans.items():
-                states = prune(kernel.lift(plan, rows, position), self._folds[number].since)
+                states = kernel.lift(plan, rows, position, since=first_tiles(self._folds[number].since))
                 for partition, part in enumerate(kernel.by_partition(states, self._partitions)):
                     if len(part):
                         yield _states(number * self._partitions + partition, part)
 
 
-def in_parts(batches: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
+def lift_rows(plans: Iterable[ViewPlan]) -> int:
+    """How many rows are lifted at a time: views with many aggregates take fewer."""
+    return LIFT_WORDS // max(sum(HEADER + hop.words + 2 * len(hop.sparse) for hop in plan.hops) for plan in plans)
+
+
+def larger(batches: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
     """The same rows in larger batches, so that a lift has more to combine."""
     held: list[pa.RecordBatch] = []
     count = 0
@@ -114,12 +131,13 @@ def in_parts(batches: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.Record
 
 
 def _states(group: int, states: StateBatch) -> pa.RecordBatch:
-    columns = [pa.array([group] * len(states), pa.int32()), pa.array(states.keys, pa.binary()), pa.array(states.blobs(), pa.binary())]
+    parts = list(in_parts(states, PART_KEYS, PART_WORDS))
+    columns = [pa.array([group] * len(parts), pa.int32()), pa.array([p.key(0) for p in parts], pa.binary()), pa.array([p.to_bytes() for p in parts], pa.binary())]
     return pa.RecordBatch.from_arrays(columns, schema=STATES_SCHEMA)
 
 
 class MergeAndWrite:
-    """Sorted states to one base file a group. A group's first row has no key: it is there even when nothing is new."""
+    """Sorted parts of states to one base file a group. A group's first row has no key: it is there even when nothing is new."""
 
     def __init__(self, mesh: MeshSettings, folds: list[Fold]) -> None:
         self._mesh, self._folds = mesh, folds
@@ -137,7 +155,7 @@ class MergeAndWrite:
         with tempfile.TemporaryDirectory(prefix="twinstream-base-") as folder:
             old = read_base(store, before, Path(folder) / "before") if before else iter(())
             with BaseWriter(Path(folder) / "base") as writer:
-                for states in merged(plan, old, group.states):
+                for states in merged(plan, old, group.parts):
                     writer.write(prune(states, fold.since))
             path = Path(folder) / "base"
             store.upload(path, uri)

@@ -1,76 +1,70 @@
-"""Merges two streams of states in key order, a bounded part at a time: the base before, and what is new."""
+"""Merges streams of states in key order, a bounded part at a time: the base before, and what is new."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge as in_order
 from itertools import groupby
 
+import numpy as np
 import pyarrow as pa
 
 from twinstream.algebra import kernel
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 
-PART = 20_000
-Entry = tuple[bytes, bytes]
-"""A key and a blob; the same key may come several times in a row."""
+STEP_WORDS = 2_000_000
+"""States are merged when so many words came."""
 
 
 @dataclass
 class Group:
-    """One (view, partition): its new states in key order; to be read before the next group is asked for."""
+    """One (view, partition): its new states as sorted parts, ascending by first key; to be read before the next group is asked for."""
 
     number: int
-    states: Iterator[Entry]
+    parts: Iterator[StateBatch]
 
 
 def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[Group]:
-    """Groups of sorted (group, key, blob) rows; rows without a key only make their group known."""
+    """Groups of (group, first key, part's bytes) rows, sorted; rows without a key only make their group known."""
     rows = (row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
     for number, of_group in groupby(rows, key=lambda row: row[0]):
-        yield Group(number, ((key, blob) for _, key, blob in of_group if key is not None))
+        yield Group(number, (StateBatch.from_bytes(part) for _, first, part in of_group if first is not None))
 
 
-def merged(plan: ViewPlan, base: Iterator[StateBatch], new: Iterator[Entry]) -> Iterator[StateBatch]:
-    """Batches of states, keys ascending over all of them, each once."""
-    ahead = Ahead(new)
-    for old in base:
-        yield kernel.merge(plan, [old, *ahead.up_to(old.keys[-1])])
-    while ahead:
-        yield kernel.merge(plan, list(ahead.next_part(PART)))
+def merged(plan: ViewPlan, *streams: Iterator[StateBatch]) -> Iterator[StateBatch]:
+    """Batches of states, keys ascending over all of them, each once. A stream is sorted parts, ascending by first key, that may overlap."""
+    held: list[StateBatch] = []
+    fresh = 0
+    for part in in_order(*streams, key=lambda part: part.key(0)):
+        if fresh >= STEP_WORDS:
+            ready, held = cut(held, part.key(0))
+            fresh = 0
+            if ready:
+                yield kernel.merge(plan, ready)
+        held.append(part)
+        fresh += len(part.words)
+    if held:
+        yield kernel.merge(plan, held)
 
 
-class Ahead:
-    """A sorted stream of entries with one of lookahead; true while there is more."""
-
-    def __init__(self, entries: Iterator[Entry]) -> None:
-        self._entries = entries
-        self._next = next(entries, None)
-
-    def __bool__(self) -> bool:
-        return self._next is not None
-
-    def up_to(self, last: bytes) -> list[StateBatch]:
-        """What comes up to and with a key."""
-        found = []
-        while self._next is not None and self._next[0] <= last:
-            found.append(self._take())
-        return batches(found)
-
-    def next_part(self, most: int) -> list[StateBatch]:
-        """About `most` entries; never a part of a key's."""
-        found: list[Entry] = []
-        while self._next is not None and (len(found) < most or self._next[0] == found[-1][0]):
-            found.append(self._take())
-        return batches(found)
-
-    def _take(self) -> Entry:
-        assert self._next is not None
-        taken, self._next = self._next, next(self._entries, None)
-        return taken
+def cut(parts: Iterable[StateBatch], key: bytes) -> tuple[list[StateBatch], list[StateBatch]]:
+    """What is before a key, and the rest."""
+    before, rest = [], []
+    for part in parts:
+        at = bisect_left(range(len(part)), key, key=part.key)
+        before += [part.slice(0, at)] if at > 0 else []
+        rest += [part.slice(at, len(part))] if at < len(part) else []
+    return before, rest
 
 
-def batches(entries: list[Entry]) -> list[StateBatch]:
-    """Sorted entries as one batch; a key may stand in it more than once, which merge accepts."""
-    return [StateBatch.of([key for key, _ in entries], [blob for _, blob in entries])] if entries else []
+def in_parts(states: StateBatch, keys: int, words: int) -> Iterator[StateBatch]:
+    """The states in runs of at most so many keys and words; a key with more words makes a run of its own."""
+    start = 0
+    while start < len(states):
+        fit = int(np.searchsorted(states.offsets, states.offsets[start] + words, side="right")) - 1
+        stop = min(max(fit, start + 1), start + keys, len(states))
+        yield states.slice(start, stop)
+        start = stop

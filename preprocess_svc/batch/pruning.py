@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from twinstream.algebra import windows
+from twinstream.algebra import kernel, windows
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.layout import HALF_HOP, HOP_SHIFT
 from twinstream.algebra.plan import ViewPlan
@@ -16,7 +16,6 @@ from twinstream.algebra.state import StateBatch
 Words = npt.NDArray[np.int64]
 SLACK_US = (windows.DAY_US, 7 * windows.DAY_US, 30 * windows.DAY_US, 0)
 """How long tiles stay beyond the longest window of their hop, so that a question about a while ago is still answered."""
-EVERYTHING = -(1 << 38)
 
 
 def complete_since(plan: ViewPlan, as_of_us: int) -> dict[int, int]:
@@ -25,12 +24,16 @@ def complete_since(plan: ViewPlan, as_of_us: int) -> dict[int, int]:
     return {hop: windows.tile_of(hop, as_of_us - length - SLACK_US[hop]) for hop, length in longest.items()}
 
 
+def first_tiles(since: Mapping[int, int]) -> Words:
+    """int64[4]: the first tile that is kept of each hop."""
+    return np.array([since.get(hop, kernel.EVERYTHING) for hop in range(4)], np.int64)
+
+
 def prune(states: StateBatch, since: Mapping[int, int]) -> StateBatch:
     """The states without the rows of earlier tiles; keys that keep no row are left out."""
     if not len(states):
         return states
-    first = np.array([since.get(hop, EVERYTHING) for hop in range(4)], np.int64)
-    words, offsets = _kept(states.words, states.offsets, first)
+    words, offsets = _kept(states.words, states.offsets, first_tiles(since))
     if len(words) == len(states.words):
         return states
     alive = np.flatnonzero(np.diff(offsets))

@@ -75,7 +75,7 @@ class TrainingSets:
 
     def _features(self, model: Model, number: int, epoch: int, questions: DataFrame, bounds: list[int]) -> DataFrame:
         view: View = model.views[number]
-        events = self._history.rows(view.source, epoch).select(KNOWN, *needed([view]))
+        events = self._history.rows(view.source, epoch).select(KNOWN, POSITION, *needed([view]))
         asked = questions.select(ROW, AT, *view.by)
         stage = ViewFeatures(view, number, bounds)
         return self._parted(asked, view.by).cogroup(self._parted(events, view.by)).applyInArrow(_function(stage), FEATURES)

@@ -18,6 +18,7 @@ from twinstream.algebra.state import StateBatch
 Words = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 SUFFIX = 5  # bytes of hop and chunk at the end of a storage key
+EVERYTHING = -(1 << 38)  # before every tile
 
 _FAULTS = {
     layout.OVER_128: "a sum passed 128 bits",
@@ -26,22 +27,24 @@ _FAULTS = {
 }
 
 
-def lift(plan: ViewPlan, batch: pa.RecordBatch, position: Words, *, chunked: bool = False) -> StateBatch:
-    """The states of a batch of records, by view key, or by storage key when `chunked`.
+def lift(plan: ViewPlan, batch: pa.RecordBatch, position: Words, *, chunked: bool = False, since: Sequence[int] | Words = (EVERYTHING,) * 4) -> StateBatch:
+    """The states of a batch of records, by view key, or by storage key when `chunked`; no tile of hop h before `since[h]`.
 
     `batch` holds the source's fields; `position` int64[rows] is each row's place in the order of ties. Rows that do not meet the
     view's condition, or have a null in the key, do not count. Raises StateOverflowError.
     """
     batch, position = counting(plan, batch, position)
-    return StateBatch.empty() if batch.num_rows == 0 else _lifted(plan, batch, position, chunked=chunked)
+    return StateBatch.empty() if batch.num_rows == 0 else _lifted(plan, batch, position, np.array(since, np.int64), chunked=chunked)
 
 
-def _lifted(plan: ViewPlan, batch: pa.RecordBatch, position: Words, *, chunked: bool) -> StateBatch:
+def _lifted(plan: ViewPlan, batch: pa.RecordBatch, position: Words, since: Words, *, chunked: bool) -> StateBatch:
     """`lift` of one or more rows that all count."""
     key = keys.encode_columns([batch.column(name) for name in plan.view.by])
     time = columns.integers(batch.column(plan.view.source.event_time))
     values, valid = columns.take(plan.columns, batch)
-    words, entries, fault = lifting.lift_rows(plan.tables, _by_key_and_time(plan, key.codes, time), key.codes, time, position, values, valid, chunked)
+    row = _by_key_and_time(plan, key.codes, time)
+    words, entries, fault = lifting.lift_rows(
+        plan.tables, since, key.codes[row], time[row], position[row], _side_by_side(values, row), _side_by_side(valid, row), chunked)
     check(plan, fault)
     data, offsets = lifting.entry_keys(key.data, key.offsets, entries, chunked)
     lifted = StateBatch(data, offsets, np.append(entries[:, 3], len(words)), words)
@@ -100,7 +103,7 @@ def warm_up(plan: ViewPlan) -> None:
     """Compile, or load from disk, everything that a service calls, so that no first request waits."""
     schema = plan.view.source.schema
     batch = pa.RecordBatch.from_arrays([pa.array(["0"]).cast(field.type) for field in schema], schema=schema)
-    state = _lifted(plan, batch, np.zeros(1, np.int64), chunked=True)
+    state = _lifted(plan, batch, np.zeros(1, np.int64), np.full(4, EVERYTHING), chunked=True)
     merged = merge(plan, [state, split_chunks(plan, state)])
     by_partition(prune(plan, merged, (0, 0, 0, 0)), 1)
     read(plan, merged.words[:0], 0)
@@ -115,6 +118,11 @@ def counting(plan: ViewPlan, batch: pa.RecordBatch, *beside: Words) -> tuple[Any
     if keep.all():
         return batch, *(own(array) for array in beside)
     return batch.filter(pa.array(keep)), *(own(array[keep]) for array in beside)
+
+
+def _side_by_side(columns: npt.NDArray[Any], row: Words) -> npt.NDArray[Any]:
+    """The columns with their rows in this order, so that the loops read memory forwards."""
+    return np.take(columns, row, axis=1)
 
 
 def _by_key_and_time(plan: ViewPlan, codes: Words, time: Words) -> Words:

@@ -19,6 +19,7 @@ LASTK: Final = 8  # 3k words: the k greatest, newest first
 ADDMAP: Final = 9  # sparse: id << 48 | count, counts add
 MAXMAP: Final = 10  # sparse: id << 48 | rank, the greater rank stays
 SPARSE: Final = ADDMAP  # ops from here on are sparse
+MOMENTS: Final = (FIRST, LAST, LASTK)  # ops that keep when their values were
 
 HIGHEST: Final = 2**63 - 1  # what MIN holds, and the time of FIRST, when there was no value
 LOWEST: Final = -(2**63)  # what MAX holds, and the time of LAST, when there was no value

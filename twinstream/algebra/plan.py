@@ -81,6 +81,11 @@ class ViewPlan:
         """A name for each float of an answer; those of a wide output end in `[0]`, `[1]`, ..."""
         return [name for o in self.outputs for name in ([o.name] if o.width == 1 else [f"{o.name}[{i}]" for i in range(o.width)])]
 
+    @property
+    def tells_ties(self) -> bool:
+        """Whether a record's position, which orders those of one moment, decides any byte of a state."""
+        return any(slot.op in layout.MOMENTS for hop in self.hops for slot, _ in hop.fixed)
+
     def layout(self, hop: int) -> HopLayout:
         """The row layout of a hop in use."""
         return next(layout for layout in self.hops if layout.hop == hop)

@@ -81,6 +81,15 @@ class StateBatch:
         """The blob of key i."""
         return self.words[self.offsets[i] : self.offsets[i + 1]].tobytes()
 
+    def key(self, i: int) -> bytes:
+        """Key i."""
+        return self.key_data[self.key_offsets[i] : self.key_offsets[i + 1]].tobytes()
+
+    def slice(self, start: int, stop: int) -> StateBatch:
+        """The keys `start..stop`, on the same memory."""
+        keys, offsets = self.key_offsets[start : stop + 1], self.offsets[start : stop + 1]
+        return StateBatch(self.key_data[keys[0] : keys[-1]], keys - keys[0], offsets - offsets[0], self.words[offsets[0] : offsets[-1]])
+
     def take(self, rows: Words) -> StateBatch:
         """The keys with these numbers, in their order."""
         from twinstream.algebra.compiled import gather

@@ -1,4 +1,4 @@
-"""Records, ordered by key and time, into rows."""
+"""Records, ordered by key and tile, into rows."""
 
 # ruff: noqa: PLR0917, FBT001 (compiled loops take their arrays by position)
 from __future__ import annotations
@@ -29,13 +29,13 @@ def used(t: Tables, hop: int) -> bool:
 
 
 @compiled
-def tiles_of(t: Tables, order: Words, time: Words) -> Words:
-    """[4, n]: the tile of each record, in order, at each hop in use."""
-    out = np.zeros((4, len(order)), np.int64)
+def tiles_of(t: Tables, time: Words) -> Words:
+    """[4, n]: the tile of each record at each hop in use."""
+    out = np.zeros((4, len(time)), np.int64)
     for hop in range(4):
         if used(t, hop):
-            for i in range(len(order)):
-                out[hop, i] = tile_of(hop, time[order[i]])
+            for i in range(len(time)):
+                out[hop, i] = tile_of(hop, time[i])
     return out
 
 
@@ -49,12 +49,12 @@ def run_end(tiles: Words, hop: int, start: int, end: int) -> int:
 
 
 @compiled
-def key_ends(order: Words, key: Words) -> Words:
+def key_ends(key: Words) -> Words:
     """Where the run of each key ends."""
-    out = np.empty(len(order), np.int64)
+    out = np.empty(len(key), np.int64)
     n = 0
-    for i in range(1, len(order) + 1):
-        if i == len(order) or key[order[i]] != key[order[i - 1]]:
+    for i in range(1, len(key) + 1):
+        if i == len(key) or key[i] != key[i - 1]:
             out[n] = i
             n += 1
     return out[:n]
@@ -79,16 +79,15 @@ def measure(t: Tables, tiles: Words, ends: Words) -> tuple[int, int]:
 
 @compiled
 def fill(
-    t: Tables, hop: int, order: Words, start: int, stop: int, time: Words, position: Words, values: Words, valid: Flags, words: Words, row: int
+    t: Tables, hop: int, start: int, stop: int, time: Words, position: Words, values: Words, valid: Flags, words: Words, row: int
 ) -> int:
-    """Write the fixed slots of a row from the records `order[start:stop]`; what went wrong, or FINE."""
+    """Write the fixed slots of a row from the records `start..stop`; what went wrong, or FINE."""
     first, last = t.hops[hop, 0], t.hops[hop, 1]
     clear(t.fixed, first, last, words, row)
     fault = FINE
     for s in range(first, last):
         op, column, at, size = t.fixed[s, 0], t.fixed[s, 1], row + t.fixed[s, 2], t.fixed[s, 3]
-        for j in range(start, stop):
-            i = order[j]
+        for i in range(start, stop):
             if valid[column, i]:
                 fault = max(fault, lift(op, words, at, size, time[i], position[i], values[column, i]))
     return fault
@@ -96,14 +95,13 @@ def fill(
 
 @compiled
 def fill_sparse(
-    t: Tables, hop: int, order: Words, start: int, stop: int, values: Words, valid: Flags, words: Words, at: int
+    t: Tables, hop: int, start: int, stop: int, values: Words, valid: Flags, words: Words, at: int
 ) -> int:
     """Write the sparse arrays of a row from `at` on; where they end, or -1."""
     for s in range(t.hops[hop, 2], t.hops[hop, 3]):
         op, column = t.sparse[s, 0], t.sparse[s, 1]
         end = at + 1
-        for j in range(start, stop):
-            i = order[j]
+        for i in range(start, stop):
             if valid[column, i]:
                 words[end] = values[column, i] << COUNT_BITS | 1 if op == ADDMAP else values[column, i]
                 end += 1
@@ -117,13 +115,13 @@ def fill_sparse(
 
 @compiled
 def lift_rows(
-    t: Tables, order: Words, key: Words, time: Words, position: Words, values: Words, valid: Flags, chunked: bool
+    t: Tables, since: Words, key: Words, time: Words, position: Words, values: Words, valid: Flags, chunked: bool
 ) -> tuple[Words, Words, int]:
     """Words; [n, 4]: key, hop, chunk and first word of each entry; what went wrong.
 
-    An entry is all rows of a key, or when `chunked` those of a key, hop and chunk.
+    An entry is all rows of a key, or when `chunked` those of a key, hop and chunk; tiles before `since` of their hop make no row.
     """
-    tiles, ends = tiles_of(t, order, time), key_ends(order, key)
+    tiles, ends = tiles_of(t, time), key_ends(key)
     rows, capacity = measure(t, tiles, ends)
     words, entries = np.empty(capacity, np.int64), np.empty((rows, 4), np.int64)
     n, at, fault, begin = 0, 0, FINE, 0
@@ -133,13 +131,16 @@ def lift_rows(
             start = begin if used(t, hop) else end
             while start < end:
                 stop, tile = run_end(tiles, hop, start, end), tiles[hop, start]
+                if tile < since[hop]:
+                    start = stop
+                    continue
                 chunk = tile // CHUNK_TILES[hop]
                 if n == opened or (chunked and (entries[n - 1, 1] != hop or entries[n - 1, 2] != chunk)):
-                    entries[n, 0], entries[n, 1], entries[n, 2], entries[n, 3] = key[order[begin]], hop, chunk, at
+                    entries[n, 0], entries[n, 1], entries[n, 2], entries[n, 3] = key[begin], hop, chunk, at
                     n += 1
                 row = at
-                fault = max(fault, fill(t, hop, order, start, stop, time, position, values, valid, words, row))
-                at = fill_sparse(t, hop, order, start, stop, values, valid, words, row + HEADER + t.hops[hop, 4])
+                fault = max(fault, fill(t, hop, start, stop, time, position, values, valid, words, row))
+                at = fill_sparse(t, hop, start, stop, values, valid, words, row + HEADER + t.hops[hop, 4])
                 if at < 0:
                     return words[:0], entries[:0], OVER_48
                 words[row], words[row + 1] = (hop << HOP_SHIFT) + tile, at - row
