@@ -15,12 +15,13 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 
 
-def record(name: str, figures: dict[str, Any]) -> Path:
-    """Writes `results/<name>.json` and returns its path; prints what it wrote."""
+def record(name: str, figures: dict[str, Any], note: str = "") -> Path:
+    """Writes `results/<name>.json` and returns its path; prints what it wrote. `note`: what a reader of the figures has to know."""
     result = {
         "benchmark": name, "figures": figures, "machine": machine(), "commit": commit(), "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": "python -m " + shlex.join([f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
     }  # fmt: skip
+    result |= {"note": note} if note else {}
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
