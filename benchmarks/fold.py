@@ -122,7 +122,7 @@ class Bench:
 
     def _ours(self, rows: DataFrame, to: str) -> list[FileRef]:
         one = Fold(view=self.view, since=complete_since(ViewPlan(self.view), AS_OF_US), before={}, prefix=to, whole=True)
-        return fold(self._context, [one], {self.view.source.name: [(rows, [0])]})[self.view.name]
+        return fold(self._context, [one], {self.view.source.name: [(rows.inputFiles(), [0])]})[self.view.name]
 
     @staticmethod
     def _written(found: DataFrame, to: str) -> list[FileRef]:

@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame
 
 from preprocess_svc.batch.base_file import BaseWriter, read_base
 from preprocess_svc.batch.context import Context
+from preprocess_svc.batch.history_files import map_files
 from preprocess_svc.batch.merging import Group, grouped, in_parts, merged
 from preprocess_svc.batch.pruning import first_tiles, prune
 from preprocess_svc.batch.rows import POSITION
@@ -55,16 +56,16 @@ class Fold(msgspec.Struct, frozen=True):
     whole: bool = False
 
 
-def fold(context: Context, folds: list[Fold], rows: Mapping[str, list[tuple[DataFrame, list[int]]]]) -> dict[str, list[FileRef]]:
+def fold(context: Context, folds: list[Fold], rows: Mapping[str, list[tuple[list[str], list[int]]]]) -> dict[str, list[FileRef]]:
     """The new base files of each view, by partition.
 
-    `rows`: per source, frames of history rows with the numbers (in `folds`) of the views that take them.
+    `rows`: per source, URIs of files of the history with the numbers (in `folds`) of the views that take them.
     """
     mesh = context.mesh
     groups = len(folds) * mesh.partitions
     lifted = [
-        frame.select(*to_lift([folds[n].view for n in numbers])).mapInArrow(Lift(folds, numbers, mesh.partitions), STATES)
-        for parts in rows.values() for frame, numbers in parts if numbers
+        map_files(context, files, to_lift([folds[n].view for n in numbers]), Lift(folds, numbers, mesh.partitions), STATES)
+        for parts in rows.values() for files, numbers in parts if files and numbers
     ]  # fmt: skip
     every_group = context.spark.range(0, groups, 1, 1).selectExpr(
         "cast(id as int) as group", "cast(null as binary) as first_key", "cast(null as binary) as part")

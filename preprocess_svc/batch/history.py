@@ -5,6 +5,7 @@ Every attempt writes to a path of its own; the table's partition then points to 
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.rows import EPOCH, KNOWN, POSITION, spark_schema
 from schemas.topics import history_path, history_table
 from twinstream.define import Source
+from twinstream.errors import MeshError
 from twinstream.mesh.object_store import ObjectStore, split_uri
 
 FEW_ROWS = 500_000
@@ -52,6 +54,15 @@ class History:
         """All rows of epochs `since..epoch`."""
         found = self._spark.table(_quoted(self._table(source)))
         return found.where(F.col(EPOCH).between(since, epoch))
+
+    def files(self, source: Source, epoch: int, *, since: int = 1) -> list[str]:
+        """URIs of the files that hold all rows of epochs `since..epoch`, and no other."""
+        found = sorted(self.rows(source, epoch, since=since).inputFiles())
+        for uri in found:
+            part = re.search(f"/{EPOCH}=([0-9]+)/", uri)
+            if part is None or not since <= int(part[1]) <= epoch:
+                raise MeshError(f"Spark names {uri} for the epochs {since} to {epoch} of {source.name!r}: its partitions were not pruned")
+        return found
 
     def append(self, source: Source, epoch: int, files: DataFrame | None, log: DataFrame | None) -> Landed:
         """Write the rows of an epoch, without those that came both in a file and live, and make them the table's partition."""

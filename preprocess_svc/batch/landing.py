@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from pyspark.sql import DataFrame
 
 from preprocess_svc.batch import read_files, read_log
 from preprocess_svc.batch.context import Context
@@ -90,11 +89,11 @@ class Landing:
             before={file.partition: file for file in before.files} if before is not None and usable else {}, whole=not usable,
         )  # fmt: skip
 
-    def _new_rows(self, step: Land, folds: list[Fold], source: Source, landed: Landed) -> list[tuple[DataFrame, list[int]]]:
+    def _new_rows(self, step: Land, folds: list[Fold], source: Source, landed: Landed) -> list[tuple[list[str], list[int]]]:
         mine = [n for n, f in enumerate(folds) if f.view.source.name == source.name]
         whole, new = [n for n in mine if folds[n].whole], [n for n in mine if not folds[n].whole]
-        parts = [(self._history.rows(source, step.epoch), whole)] if whole else []
-        return parts + ([(self._history.rows(source, step.epoch, since=step.epoch), new)] if new and landed.rows else [])
+        parts = [(self._history.files(source, step.epoch), whole)] if whole else []
+        return parts + ([(self._history.files(source, step.epoch, since=step.epoch), new)] if new and landed.rows else [])
 
     def _manifest(self, view: View, files: list[FileRef], common: dict[str, Any]) -> ViewPublished:
         return ViewPublished(
