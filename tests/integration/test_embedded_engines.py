@@ -46,7 +46,8 @@ def test_every_control_topic_exists_when_the_broker_is_ready(kafka_settings: Mes
 def test_every_topic_keeps_what_is_stated(kafka_settings: MeshSettings) -> None:
     stated = {topic.name: topic.retention_ms for topic in all_topics(["orders"], ["spending"])}
     ensure_topics(kafka_settings, all_topics(["orders"], ["spending"]))
-    asked = AdminClient(kafka_settings.kafka_client()).describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in stated])
+    admin = AdminClient(kafka_settings.kafka_client())
+    asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in stated])
     assert {resource.name: int(found.result(30)["retention.ms"].value) for resource, found in asked.items()} == stated
     assert stated[records_accepted("orders")] == -1
     assert 0 < stated[partials_folded("spending")] <= stated[event_parked("ingest")]
