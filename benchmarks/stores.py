@@ -13,6 +13,7 @@ from predict_svc.view import bases
 from predict_svc.view.layout import Base
 from predict_svc.view.reader import ViewReader
 from predict_svc.view.store import Store
+from preprocess_svc.batch import pruning
 from schemas.events import Cut
 from schemas.partials import PartialHeader, encode_header
 from twinstream.algebra import kernel
@@ -43,6 +44,7 @@ def write_base(path: Path, view: View, n_keys: int, cut_us: int) -> None:
     plan, writer = ViewPlan(view), None
     for start in range(0, n_keys, SLICE):
         part = states(view, plan, range(start, min(start + SLICE, n_keys)), OLD_RECORDS, cut_us - 720 * HOUR_US, cut_us)
+        part = pruning.prune(part, pruning.complete_since(plan, cut_us))
         table = pa.table({"key": pa.array(part.keys, pa.binary()), "blob": pa.array(part.blobs(), pa.binary())})
         writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
         writer.write_table(table, row_group_size=20_000)
