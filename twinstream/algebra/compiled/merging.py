@@ -23,15 +23,15 @@ def hop_of(key: int) -> int:
 
 
 @compiled
-def row_fits(t: Tables, words: Words, row: int, stop: int) -> bool:
-    """Whether a row of this plan stands at `row` and ends by `stop`."""
+def row_fits(hops: Words, words: Words, row: int, stop: int) -> bool:
+    """Whether a row of this plan stands at `row` and ends by `stop`. Called for every row, so it gets one table: a copy of all costs more than it does."""
     if row + HEADER > stop:
         return False
     hop, size = hop_of(words[row]), words[row + 1]
-    if hop < 0 or hop > 3 or t.hops[hop, 6] == t.hops[hop, 5] or size > stop - row:
+    if hop < 0 or hop > 3 or hops[hop, 6] == hops[hop, 5] or size > stop - row:
         return False
-    at = row + HEADER + t.hops[hop, 4]
-    for _ in range(t.hops[hop, 3] - t.hops[hop, 2]):
+    at = row + HEADER + hops[hop, 4]
+    for _ in range(hops[hop, 3] - hops[hop, 2]):
         if at >= row + size or words[at] < 0 or words[at] > size:
             return False
         at += 1 + words[at]
@@ -39,10 +39,10 @@ def row_fits(t: Tables, words: Words, row: int, stop: int) -> bool:
 
 
 @compiled
-def find_rows(t: Tables, words: Words, start: int, stop: int, rows: Words, n: int) -> int:
+def find_rows(hops: Words, words: Words, start: int, stop: int, rows: Words, n: int) -> int:
     """Note where the rows of a blob start, after the `n` that are noted; the new count, or -1 when it is no blob of this plan."""
     while start < stop:
-        if not row_fits(t, words, start, stop):
+        if not row_fits(hops, words, start, stop):
             return -1
         rows[n] = start
         n += 1
@@ -102,9 +102,7 @@ def combine_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> t
     first, last, fixed_words = t.hops[hop, 0], t.hops[hop, 1], t.hops[hop, 4]
     for i in range(HEADER + fixed_words):
         out[at + i] = words[rows[0] + i]
-    fault = FINE
-    for r in rows[1:]:
-        fault |= combine(t.fixed, first, last, out, at, words, r)
+    fault = combine(t.fixed, first, last, out, at, words, rows[1:])
     stop = at + HEADER + fixed_words
     for number in range(t.hops[hop, 3] - t.hops[hop, 2]):
         begin = stop
@@ -156,7 +154,7 @@ def merge_entries(t: Tables, data: Bytes, key_offsets: Words, offsets: Words, wo
         found = 0
         j = i
         while j < len(order) and (j == i or compare(data, key_offsets, order[i], order[j]) == 0):
-            found = find_rows(t, words, offsets[order[j]], offsets[order[j] + 1], rows, found)
+            found = find_rows(t.hops, words, offsets[order[j]], offsets[order[j] + 1], rows, found)
             if found < 0:
                 return out, out_offsets, firsts, MALFORMED
             j += 1

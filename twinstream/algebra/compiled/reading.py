@@ -91,19 +91,31 @@ def wipe(dense: Words, touched: Words) -> None:
 
 
 @compiled
+def rows_between(hop: int, words: Words, rows: Words, oldest: int, end: int, newest: int, found: Words) -> int:
+    """Note the rows whose tile is in `oldest..newest` and before `end`; how many."""
+    n = 0
+    for r in rows:
+        tile = words[r] - (hop << HOP_SHIFT)
+        if oldest <= tile < end and tile <= newest:
+            found[n] = r
+            n += 1
+    return n
+
+
+@compiled
 def read_hop(
-    t: Tables, hop: int, words: Words, rows: Words, at_us: int, row: Words, dense: Words, touched: Words, out: Floats
+    t: Tables, hop: int, words: Words, rows: Words, at_us: int, taken: Words, row: Words, dense: Words, touched: Words, out: Floats
 ) -> int:
-    """Answer all windows of one hop from these rows of it; what went wrong, or FINE."""
+    """Answer all windows of one hop from these rows of it, with room for as many in `taken`; what went wrong, or FINE."""
     first, last = t.hops[hop, 0], t.hops[hop, 1]
     clear(t.fixed, first, last, row, 0)
     fault, newest, end = FINE, tile_of(hop, at_us), FUTURE
     for window in range(t.hops[hop, 5], t.hops[hop, 6]):
         oldest = tile_of(hop, at_us - t.windows[window, 0])
-        for r in rows:
-            tile = words[r] - (hop << HOP_SHIFT)
-            if oldest <= tile < end and tile <= newest:
-                fault = max(fault, combine(t.fixed, first, last, row, 0, words, r))
+        new = taken[: rows_between(hop, words, rows, oldest, end, newest, taken)]
+        fault = max(fault, combine(t.fixed, first, last, row, 0, words, new))
+        if t.hops[hop, 3] > t.hops[hop, 2]:
+            for r in new:
                 fault = max(fault, spread_rows(t, hop, words, r, dense, touched))
         end = oldest
         gather_entries(t, hop, row, dense, touched)
@@ -117,11 +129,11 @@ def read_one(
     t: Tables, words: Words, start: int, stop: int, at_us: int, rows: Words, row: Words, dense: Words, touched: Words, out: Floats
 ) -> int:
     """Answer everything from the (concatenated) blobs in `start..stop`; what went wrong, or FINE."""
-    found = find_rows(t, words, start, stop, rows, 0)
+    found = find_rows(t.hops, words, start, stop, rows, 0)
     if found < 0:
         return MALFORMED
     fault = FINE
-    mine = rows[found:]
+    mine, taken = rows[found : 2 * found], rows[2 * found :]
     for hop in range(4):
         if used(t, hop):
             n = 0
@@ -129,7 +141,7 @@ def read_one(
                 if hop_of(words[rows[i]]) == hop:
                     mine[n] = rows[i]
                     n += 1
-            fault = max(fault, read_hop(t, hop, words, mine[:n], at_us, row, dense, touched, out))
+            fault = max(fault, read_hop(t, hop, words, mine[:n], at_us, taken, row, dense, touched, out))
     return fault
 
 
@@ -140,7 +152,7 @@ def read_each(t: Tables, words: Words, offsets: Words, at_us: Words, out: Floats
     most = 0
     for i in range(len(at_us)):
         most = max(most, offsets[i + 1] - offsets[i])
-    rows = np.empty(2 * (most // HEADER + 1), np.int64)
+    rows = np.empty(3 * (most // HEADER + 1), np.int64)
     fault = FINE
     for i in range(len(at_us)):
         fault = max(fault, read_one(t, words, offsets[i], offsets[i + 1], at_us[i], rows, row, dense, touched, out[i]))

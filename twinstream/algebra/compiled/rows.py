@@ -106,26 +106,30 @@ def lift(op: int, words: Words, at: int, size: int, time: int, position: int, va
 
 
 @compiled
-def combine(fixed: Words, first: int, last: int, words: Words, row: int, other: Words, its: int) -> int:
-    """Merge the fixed slots of the row `its` of `other` into the row at `row`; what went wrong, or FINE."""
+def combine(fixed: Words, first: int, last: int, words: Words, row: int, other: Words, rows: Words) -> int:
+    """Merge the fixed slots of these rows of `other` into the row at `row`; what went wrong, or FINE. Slot by slot: an op is chosen once."""
     fault = FINE
     for s in range(first, last):
-        op = fixed[s, 0]
-        a = row + fixed[s, 2]
-        b = its + fixed[s, 2]
+        op, its, size = fixed[s, 0], fixed[s, 2], fixed[s, 3]
+        at = row + its
         if op in (ADD64, TALLY):
-            for i in range(fixed[s, 3]):
-                fault = max(fault, add64(words, a + i, other[b + i]))
+            for r in rows:
+                for i in range(size):
+                    fault = max(fault, add64(words, at + i, other[r + its + i]))
         elif op in (ADD128, SQUARE128):
-            if not add128(words, a, other[b], other[b + 1]):
-                fault = OVER_128
+            for r in rows:
+                if not add128(words, at, other[r + its], other[r + its + 1]):
+                    fault = OVER_128
         elif op == MIN:
-            words[a] = min(words[a], other[b])
+            for r in rows:
+                words[at] = min(words[at], other[r + its])
         elif op == MAX:
-            words[a] = max(words[a], other[b])
+            for r in rows:
+                words[at] = max(words[at], other[r + its])
         else:
-            for i in range(b, b + fixed[s, 3], 3):
-                offer(op, words, a, fixed[s, 3], other[i], other[i + 1], other[i + 2])
+            for r in rows:
+                for i in range(r + its, r + its + size, 3):
+                    offer(op, words, at, size, other[i], other[i + 1], other[i + 2])
     return fault
 
 

@@ -22,7 +22,7 @@ def chunk_entries(t: Tables, offsets: Words, words: Words) -> tuple[Words, int]:
     for k in range(len(offsets) - 1):
         opened, row = n, offsets[k]
         while row < offsets[k + 1]:
-            if not row_fits(t, words, row, offsets[k + 1]):
+            if not row_fits(t.hops, words, row, offsets[k + 1]):
                 return entries[:0], MALFORMED
             hop = hop_of(words[row])
             chunk = (words[row] - (hop << HOP_SHIFT)) // CHUNK_TILES[hop]
@@ -41,7 +41,7 @@ def newer_rows(t: Tables, offsets: Words, words: Words, since: Words) -> tuple[W
     for k in range(len(offsets) - 1):
         row = offsets[k]
         while row < offsets[k + 1]:
-            if not row_fits(t, words, row, offsets[k + 1]):
+            if not row_fits(t.hops, words, row, offsets[k + 1]):
                 return out[:0], out_offsets[:1], kept[:0], MALFORMED
             hop, size = hop_of(words[row]), words[row + 1]
             if words[row] - (hop << HOP_SHIFT) >= since[hop]:

@@ -104,8 +104,8 @@ def ask(
     fault = FINE
     for window in range(t.hops[hop, 5], t.hops[hop, 6]):
         begin = np.searchsorted(tiles, tile_of(hop, at_us - t.windows[window, 0]))
+        fault = max(fault, combine(t.fixed, first, last, row, 0, rows, np.arange(begin, end) * size))
         for i in range(begin, end):
-            fault = max(fault, combine(t.fixed, first, last, row, 0, rows, i * size))
             for e in range(begins[i], begins[i + 1]):
                 if kept[e] > 0:
                     s = (names[e] >> ID_BITS) - i * count
