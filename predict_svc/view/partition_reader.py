@@ -27,6 +27,9 @@ KEPT_OPEN = 4  # bases; older ones are gone from the disk, and what still read t
 NEVER_US = -(1 << 63)
 
 
+Int64s = npt.NDArray[np.int64]
+
+
 class Seen(NamedTuple):
     """What a transaction sees: its base, the speed tables that belong on it, the position of both together."""
 
@@ -97,24 +100,26 @@ class PartitionReader:
                 found += [blob for k in needed if (blob := txn.get(k, None, table)) is not None]
         return bytearray().join(found)
 
-    def many_blobs(
-        self, txn: Any, seen: Seen, wanted: Sequence[bytes], at: npt.NDArray[np.int64]
-    ) -> tuple[bytearray, npt.NDArray[np.int64]]:
-        """The words of all keys side by side, and their offsets; a key may be wanted at several moments."""
-        found: dict[bytes, list[bytes]] = {key: [] for key in sorted(wanted)}
+    def many_blobs(self, txn: Any, seen: Seen, wanted: Sequence[bytes], at: Int64s) -> tuple[kernel.Pieces, Int64s]:
+        """The words of all keys, and which of them each question is about; a key may be wanted at several moments."""
+        number = {key: i for i, key in enumerate(sorted(set(wanted)))}
+        owner: list[int] = []
+        blobs: list[bytes] = []
         if seen.base_env is not None:
             with seen.base_env.begin() as base:
-                for key, blob in base.cursor().getmulti(found if b"" not in found else [key or environments.EMPTY_KEY for key in found]):
-                    found[key if key != environments.EMPTY_KEY else b""].append(blob)
+                found = base.cursor().getmulti(number if b"" not in number else [key or environments.EMPTY_KEY for key in number])
+            owner += [number[key if key != environments.EMPTY_KEY else b""] for key, _ in found]
+            blobs += [blob for _, blob in found]
         if seen.tables:
-            stored = self._storage_keys(found, wanted, at)
+            stored = self._storage_keys(number, wanted, at)
             for table in seen.tables:
-                for key, blob in txn.cursor(db=table).getmulti(stored):
-                    found[key[:-SUFFIX]].append(blob)
-        joined = [b"".join(found[key]) for key in wanted]
-        offsets = np.zeros(len(wanted) + 1, np.int64)
-        np.cumsum(np.fromiter(map(len, joined), np.int64, len(joined)) // 8, out=offsets[1:])
-        return bytearray().join(joined), offsets
+                found = txn.cursor(db=table).getmulti(stored)
+                owner += [number[key[:-SUFFIX]] for key, _ in found]
+                blobs += [blob for _, blob in found]
+        offsets = np.zeros(len(blobs) + 1, np.int64)
+        np.cumsum(np.fromiter(map(len, blobs), np.int64, len(blobs)) // 8, out=offsets[1:])
+        words = np.frombuffer(bytearray().join(blobs), np.int64)
+        return kernel.Pieces(words, offsets, np.array(owner, np.int64)), np.array([number[key] for key in wanted], np.int64)
 
     def all_blobs(self, txn: Any, seen: Seen, key: bytes) -> list[bytes]:
         """Every blob of one key."""
@@ -155,7 +160,7 @@ class PartitionReader:
                 self._env.close()
             self._env, self._bases, self._last = None, {}, None
 
-    def _storage_keys(self, found: Iterable[bytes], wanted: Sequence[bytes], at: npt.NDArray[np.int64]) -> list[bytes]:
+    def _storage_keys(self, found: Iterable[bytes], wanted: Sequence[bytes], at: Int64s) -> list[bytes]:
         """Under which keys the rows stand; mostly all moments lie in one tile and need the same chunks."""
         if int(at.min()) // windows.HOP_US[0] == int(at.max()) // windows.HOP_US[0]:
             ends = chunks.needed(self._plan, b"", int(at[0]))

@@ -146,3 +146,23 @@ def test_read_many_equals_read(name, rows, at):
     many = kernel.read_many(plan, state.words, state.offsets, np.full(len(state), at, np.int64))
     for i in range(len(state)):
         assert many[i].tobytes() == kernel.read(plan, np.frombuffer(state.blob(i), np.int64), at).tobytes()
+
+
+@law
+@laws
+@given(some, st.lists(st.tuples(st.integers(0, 12), moments), max_size=12), st.integers(0, 2**32))
+def test_read_pieces_equals_read_wherever_the_pieces_of_a_key_stand(name, rows, questions, seed):
+    """Keys without a piece are asked as well, and one key at several moments."""
+    plan = plan_of(name)
+    parts, chance = parts_of(placed(rows), seed)
+    states = [lifted(name, part) for part in parts]
+    number = {key: i for i, key in enumerate({key for state in states for key in state.keys})}
+    pieces = [(number[key], blob) for state in states for key, blob in zip(state.keys, state.blobs(), strict=True)]
+    chance.shuffle(pieces)
+    words = np.frombuffer(bytearray().join(blob for _, blob in pieces), np.int64)
+    offsets = np.cumsum([0, *(len(blob) // 8 for _, blob in pieces)])
+    asked, at = np.array([k for k, _ in questions], np.int64), np.array([t for _, t in questions], np.int64)
+    found = kernel.read_pieces(plan, kernel.Pieces(words, offsets, np.array([k for k, _ in pieces], np.int64)), asked, at)
+    for (k, moment), answer in zip(questions, found, strict=True):
+        its = np.frombuffer(b"".join(blob for owner, blob in pieces if owner == k), np.int64)
+        assert answer.tobytes() == kernel.read(plan, its, moment).tobytes()

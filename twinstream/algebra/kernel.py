@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,21 @@ Words = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 SUFFIX = 5  # bytes of hop and chunk at the end of a storage key
 EVERYTHING = -(1 << 38)  # before every tile
+_ONLY = np.zeros(1, np.int64)  # one key, one question
 
 _FAULTS = {
     layout.OVER_128: "a sum passed 128 bits",
     layout.OVER_64: "a count passed 64 bits",
     layout.OVER_48: "a count of a sketch passed 48 bits",
 }
+
+
+class Pieces(NamedTuple):
+    """Blobs of some keys in any order: those in `words[offsets[j]:offsets[j + 1]]` are of key number `owner[j]`."""
+
+    words: Words
+    offsets: Words
+    owner: Words
 
 
 def lift(plan: ViewPlan, batch: pa.RecordBatch, position: Words, *, chunked: bool = False, since: Sequence[int] | Words = (EVERYTHING,) * 4) -> StateBatch:
@@ -89,13 +98,19 @@ def by_partition(batch: StateBatch, partitions: int, *, chunked: bool = False) -
 
 def read(plan: ViewPlan, words: Words, at_us: int) -> Floats:
     """The answers [n_out] of one key at a moment from its (concatenated) blobs; NaN is null. Raises StateFormError, StateOverflowError."""
-    return read_many(plan, words, np.array((0, len(words)), np.int64), np.array((at_us,), np.int64))[0]
+    return read_pieces(plan, Pieces(words, np.array((0, len(words)), np.int64), _ONLY), _ONLY, np.array((at_us,), np.int64))[0]
 
 
 def read_many(plan: ViewPlan, words: Words, offsets: Words, at_us: Words) -> Floats:
     """The answers [n, n_out]: of key i from the blobs in `words[offsets[i]:offsets[i + 1]]`, at `at_us[i]`."""
+    each = np.arange(len(at_us))
+    return read_pieces(plan, Pieces(words, offsets, each), each, at_us)
+
+
+def read_pieces(plan: ViewPlan, pieces: Pieces, asked: Words, at_us: Words) -> Floats:
+    """The answers [n, n_out]: row i is what key `asked[i]` answers at `at_us[i]`."""
     out = np.empty((len(at_us), plan.n_out), np.float64)
-    check(plan, reading.read_each(plan.tables, own(words), own(offsets), own(at_us), out))
+    check(plan, reading.read_each(plan.tables, own(pieces.words), own(pieces.offsets), own(pieces.owner), own(asked), own(at_us), out))
     return out
 
 

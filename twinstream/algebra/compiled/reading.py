@@ -126,12 +126,14 @@ def read_hop(
 
 @compiled
 def read_one(
-    t: Tables, words: Words, start: int, stop: int, at_us: int, rows: Words, row: Words, dense: Words, touched: Words, out: Floats
+    t: Tables, words: Words, offsets: Words, pieces: Words, at_us: int, rows: Words, row: Words, dense: Words, touched: Words, out: Floats
 ) -> int:
-    """Answer everything from the (concatenated) blobs in `start..stop`; what went wrong, or FINE."""
-    found = find_rows(t.hops, words, start, stop, rows, 0)
-    if found < 0:
-        return MALFORMED
+    """Answer everything from the blobs that stand in these pieces; what went wrong, or FINE."""
+    found = 0
+    for piece in pieces:
+        found = find_rows(t.hops, words, offsets[piece], offsets[piece + 1], rows, found)
+        if found < 0:
+            return MALFORMED
     fault = FINE
     mine, taken = rows[found : 2 * found], rows[2 * found :]
     for hop in range(4):
@@ -146,14 +148,42 @@ def read_one(
 
 
 @compiled
-def read_each(t: Tables, words: Words, offsets: Words, at_us: Words, out: Floats) -> int:
-    """Answer each key i from `words[offsets[i]:offsets[i + 1]]` at `at_us[i]` into out[i]; what went wrong, or FINE."""
+def grouped(owner: Words, asked: Words) -> tuple[Words, Words]:
+    """(numbers of the pieces by their owner, where those of each owner begin)."""
+    keys = 0
+    for k in owner:
+        keys = max(keys, k + 1)
+    for k in asked:
+        keys = max(keys, k + 1)
+    begins = np.zeros(keys + 1, np.int64)
+    for k in owner:
+        begins[k + 1] += 1
+    for k in range(keys):
+        begins[k + 1] += begins[k]
+    pieces, following = np.empty(len(owner), np.int64), begins.copy()
+    for piece in range(len(owner)):
+        pieces[following[owner[piece]]] = piece
+        following[owner[piece]] += 1
+    return pieces, begins
+
+
+@compiled
+def read_each(t: Tables, words: Words, offsets: Words, owner: Words, asked: Words, at_us: Words, out: Floats) -> int:
+    """Answer each question i about key `asked[i]` at `at_us[i]` into out[i]; what went wrong, or FINE.
+
+    Piece j, `words[offsets[j]:offsets[j + 1]]`, holds blobs of key `owner[j]`.
+    """
     row, dense, touched = scratch(t)
+    pieces, begins = grouped(owner, asked)
     most = 0
-    for i in range(len(at_us)):
-        most = max(most, offsets[i + 1] - offsets[i])
+    for k in range(len(begins) - 1):
+        size = 0
+        for piece in pieces[begins[k] : begins[k + 1]]:
+            size += offsets[piece + 1] - offsets[piece]
+        most = max(most, size)
     rows = np.empty(3 * (most // HEADER + 1), np.int64)
     fault = FINE
     for i in range(len(at_us)):
-        fault = max(fault, read_one(t, words, offsets[i], offsets[i + 1], at_us[i], rows, row, dense, touched, out[i]))
+        mine = pieces[begins[asked[i]] : begins[asked[i] + 1]]
+        fault = max(fault, read_one(t, words, offsets, mine, at_us[i], rows, row, dense, touched, out[i]))
     return fault
