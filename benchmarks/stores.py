@@ -65,7 +65,7 @@ def filled_reader(data: Path, view: View, n_keys: int) -> tuple[ViewReader, list
         part = states(view, ViewPlan(view), keys, NEW_RECORDS, now_us - HOUR_US, now_us, chunked=True)
         header = PartialHeader(
             origin_partition=0, origin_offset=number, previous=number - 1, epoch=2, raw_high=number, rows=len(keys) * NEW_RECORDS, keys=len(keys))
-        store.apply([(number, encode_header(header) + part.to_bytes())])
+        store.apply([(number, part.to_bytes(encode_header(header)))])
     store.set_whole()
     reader = ViewReader(MeshSettings(pipeline="none", data=str(data), partitions=1), view)
     return reader, [f"account-{i:07d}".encode() for i in range(n_keys)], now_us

@@ -103,4 +103,4 @@ def _partial(header: PartialHeader, rows: int, states: StateBatch) -> bytes:
         raw_high=header.raw_high, barrier=header.barrier, rows=rows, keys=len(states), written_us=header.written_us,
         log_written_us=header.log_written_us,
     )  # fmt: skip
-    return encode_header(full) + states.to_bytes()
+    return states.to_bytes(encode_header(full))

@@ -93,7 +93,8 @@ def prune(plan: ViewPlan, batch: StateBatch, since: Sequence[int]) -> StateBatch
 def by_partition(batch: StateBatch, partitions: int, *, chunked: bool = False) -> list[StateBatch]:
     """The batch cut by the partition of each view key; `chunked`: its keys are storage keys."""
     target = hashing.partitions(batch.key_data, batch.key_offsets, partitions, SUFFIX if chunked else 0)
-    return [batch.take(np.flatnonzero(target == p)) for p in range(partitions)]
+    found = [np.flatnonzero(target == p) for p in range(partitions)]
+    return [batch if len(rows) == len(batch) else batch.take(rows) for rows in found]
 
 
 def read(plan: ViewPlan, words: Words, at_us: int) -> Floats:

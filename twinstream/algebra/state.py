@@ -55,13 +55,14 @@ class StateBatch:
         key_data = np.frombuffer(body, np.uint8, int(keys[-1]), 4 + 2 * n).copy()
         return cls(key_data, keys, offsets, np.frombuffer(body, np.int64, int(offsets[-1]), words_at).copy())
 
-    def to_bytes(self) -> bytes:
-        """uint32 n, uint16 key lengths, key bytes, uint32 word counts, zeros to a multiple of 8, int64 words; little-endian."""
-        head = b"".join((
-            np.uint32(len(self)).tobytes(), np.diff(self.key_offsets).astype(np.uint16).tobytes(), self.key_data.tobytes(),
-            np.diff(self.offsets).astype(np.uint32).tobytes(),
-        ))  # fmt: skip
-        return b"".join((head, bytes(-len(head) % 8), self.words.tobytes()))
+    def to_bytes(self, before: bytes = b"") -> bytes:
+        """uint32 n, uint16 key lengths, key bytes, uint32 word counts, zeros to a multiple of 8, int64 words; little-endian.
+
+        They follow `before`, in one copy.
+        """
+        lengths, counts = np.diff(self.key_offsets).astype(np.uint16), np.diff(self.offsets).astype(np.uint32)
+        padding = bytes(-(4 + lengths.nbytes + self.key_data.nbytes + counts.nbytes) % 8)
+        return b"".join((before, np.uint32(len(self)).tobytes(), lengths.data, self.key_data.data, counts.data, padding, self.words.data))
 
     def __len__(self) -> int:
         return len(self.key_offsets) - 1
