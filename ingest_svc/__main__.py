@@ -41,6 +41,8 @@ class Process:
         clock = WallClock()
         sources = {source.name: source for source in pipeline.sources}
         decoders = {name: Decoder(source, [v.by for v in pipeline.views_of(name)]) for name, source in sources.items()}
+        for decoder in decoders.values():
+            decoder.json([b"{}"])  # Arrow loads what it needs on first use (0.3 s): not while records wait
         setups = {name: SourceSetup(Screen(decoders[name], knobs.record_bytes), source.pack_schema) for name, source in sources.items()}
         events = EventPublisher(settings, "/ingest_svc")
         parking = Parking(settings, "ingest", EventPublisher(settings, "/ingest_svc"))

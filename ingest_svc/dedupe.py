@@ -40,8 +40,8 @@ class RecentIds:
             return np.ones(len(ids), bool)
         first, last = int(known_us[0]), int(known_us[-1])
         self._turn(first)
-        if first == last and self._all_new(ids):
-            self._generations[-1].known.update(dict.fromkeys(ids, first))
+        if first == last and self._all_new(fresh := dict.fromkeys(ids, first), len(ids)):
+            self._generations[-1].known.update(fresh)
             return np.ones(len(ids), bool)
         return np.fromiter((self._add(i, k) for i, k in zip(ids, known_us.tolist(), strict=True)), bool, len(ids))
 
@@ -53,9 +53,8 @@ class RecentIds:
             current.known.update(zip(ids, known_us.tolist(), strict=True))
             current.last_us = max(current.last_us, int(known_us.max()))
 
-    def _all_new(self, ids: Sequence[bytes]) -> bool:
-        unique = set(ids)
-        return len(unique) == len(ids) and all(g.known.keys().isdisjoint(unique) for g in self._generations)
+    def _all_new(self, fresh: dict[bytes, int], n: int) -> bool:
+        return len(fresh) == n and all(g.known.keys().isdisjoint(fresh) for g in self._generations)
 
     def _add(self, record_id: bytes, known_us: int) -> bool:
         for generation in self._generations:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class KafkaRaw:
         opened: Callable[[Place], int], closed: Callable[[list[Place]], None],
     ) -> None:  # fmt: skip
         self._places = {record_sent(source): source for source in sources}
+        self._names, self._numbers = list(self._places.values()), {topic: number for number, topic in enumerate(self._places)}
         self._opened, self._closed = opened, closed
         self._rows, self._wait_s = knobs.pack_rows, knobs.pack_ms / 1000
         self._replay = settings.clock == "replay"
@@ -92,13 +93,13 @@ class KafkaRaw:
             for error in filter(None, errors):
                 self._check(error)
             messages = [message for message, error in zip(messages, errors, strict=True) if error is None]
-        found = list(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True))
+        n = len(messages)
+        partitions = np.fromiter(map(Message.partition, messages), np.int64, n)
+        sources = np.fromiter(map(self._numbers.__getitem__, map(Message.topic, messages)), np.int64, n)
+        starts = np.flatnonzero((np.diff(partitions, prepend=-1) != 0) | (np.diff(sources, prepend=-1) != 0)).tolist()
         groups: dict[Place, list[Any]] = {}
-        start = 0
-        for (topic, partition), run in groupby(found):
-            end = start + sum(1 for _ in run)
-            groups.setdefault(Place(self._places[topic], partition), []).extend(messages[start:end])
-            start = end
+        for start, end in pairwise([*starts, n]):
+            groups.setdefault(Place(self._names[sources[start]], int(partitions[start])), []).extend(messages[start:end])
         return groups
 
     def _from_start(self, place: Place, group: list[Any]) -> list[Any]:
