@@ -9,6 +9,7 @@ import threading
 
 import structlog
 
+from predict_svc.view import memory
 from predict_svc.view.log_ends import LogEnds
 from predict_svc.view.publications import Publications
 from predict_svc.view.settings import ViewSettings
@@ -29,6 +30,7 @@ from twinstream.mesh.settings import MeshSettings
 def main() -> None:
     """Settings, stores, bases, Faust."""
     log = configure("view")
+    memory.keep_freed()
     faulthandler.enable()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
