@@ -55,6 +55,7 @@ class Pulse:
 def run(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, stopping: threading.Event, logger: Any) -> None:
     """Everything real, wired; returns once `stopping` is set."""
     pulse, clock = Pulse(mesh, stopping), WallClock()
+    os.nice(knobs.nice)  # before Spark starts: its JVM and its Python workers inherit it
     spark = session.create(mesh, knobs)
     metrics = Metrics(mesh, "batch")
     engine = Engine(Context(spark, mesh, knobs, pipeline), clock, metrics)

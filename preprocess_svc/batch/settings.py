@@ -24,6 +24,8 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Options of the driver's JVM. The quick compiler alone halves the CPU of small epochs; leave it out for tens of millions of rows."""
     shuffle_partitions: int = 4
     """Tasks of a shuffle; on a cluster two or three for each core."""
+    nice: int = 10
+    """Added to the scheduling niceness, so that live records go first where they share cores with a fold."""
     keep_epochs: Annotated[int, msgspec.Meta(ge=2)] = 3
     """Batch views and training sets of so many newest epochs stay on S3, at least two; older ones are deleted."""
     rows_per_file: int = 65_536
