@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Message, Producer
 
-from benchmarks.payments import payment
+from benchmarks.payments import PARTITIONER, payment
 from benchmarks.record import record
 from deploy.local.mesh import EmbeddedMesh
 from predict_svc.view.reader import ViewReader
@@ -38,7 +38,7 @@ class Clockwork:
     """Sends a batch each 10 ms and notes, per log partition, when each batch was sent and when it became readable."""
 
     def __init__(self, kafka: str, reader: ViewReader, per_batch: int) -> None:
-        self._producer = Producer({"bootstrap.servers": kafka, "linger.ms": 0, "acks": "all"})
+        self._producer = Producer({"bootstrap.servers": kafka, "linger.ms": 1, "acks": "all", "partitioner": PARTITIONER})
         self._reader, self._per_batch = reader, per_batch
         self._waiting: dict[int, deque[tuple[int, float]]] = {}
         self._fresh_ms: list[float] = []

@@ -10,6 +10,9 @@ from confluent_kafka import Producer
 
 from schemas.topics import record_sent
 
+PARTITIONER = "murmur2_random"
+"""How Java's client chooses a partition, and so what the mesh's HTTP endpoint does; librdkafka's own default is another."""
+
 
 def payment(number: int, accounts: int, dice: random.Random, now_us: int) -> tuple[bytes, bytes]:
     """(key, value) of one payment within the last 50 minutes."""
@@ -27,7 +30,7 @@ def fill(kafka: str, n: int, accounts: int, seed: int = 7) -> None:
     """Sends n payments as fast as the broker takes them."""
     producer = Producer({
         "bootstrap.servers": kafka, "linger.ms": 20, "batch.num.messages": 10_000, "queue.buffering.max.messages": 500_000,
-        "compression.type": "lz4", "enable.idempotence": True,
+        "compression.type": "lz4", "enable.idempotence": True, "partitioner": PARTITIONER,
     })  # fmt: skip
     dice, topic, now_us = random.Random(seed), record_sent("payments"), time.time_ns() // 1000
     for number in range(n):
