@@ -18,6 +18,8 @@ from ingest_svc.identity import instance_of
 from ingest_svc.service import Ingest, Ports, SourceSetup
 from ingest_svc.settings import IngestSettings
 from ingest_svc.validation import Screen
+from schemas.partials import STATE_BYTES
+from twinstream.algebra.plan import ViewPlan
 from twinstream.define.pipeline import Pipeline
 from twinstream.define.records import Decoder
 from twinstream.errors import MeshError
@@ -33,6 +35,11 @@ from twinstream.mesh.settings import MeshSettings
 BEAT_EVERY_S = 0.5
 
 
+def pack_rows(pipeline: Pipeline, source: str) -> int:
+    """Rows whose states, each of another key, fit a partial of every view of the source."""
+    return STATE_BYTES // max((ViewPlan(view).bytes_a_record for view in pipeline.views_of(source)), default=1)
+
+
 class Process:
     """Everything real that the process holds."""
 
@@ -43,7 +50,10 @@ class Process:
         decoders = {name: Decoder(source, [v.by for v in pipeline.views_of(name)]) for name, source in sources.items()}
         for decoder in decoders.values():
             decoder.json([b"{}"])  # Arrow loads what it needs on first use (0.3 s): not while records wait
-        setups = {name: SourceSetup(Screen(decoders[name], knobs.record_bytes), source.pack_schema) for name, source in sources.items()}
+        setups = {
+            name: SourceSetup(Screen(decoders[name], knobs.record_bytes), source.pack_schema, pack_rows(pipeline, name))
+            for name, source in sources.items()
+        }
         events = EventPublisher(settings, "/ingest_svc")
         parking = Parking(settings, "ingest", EventPublisher(settings, "/ingest_svc"))
         self.metrics = Metrics(settings, "ingest")

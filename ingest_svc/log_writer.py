@@ -66,13 +66,14 @@ class LogWriter:
     """Writes one log partition; starts where the log's `state` says, with the ids that its tail holds."""
 
     def __init__(
-        self, state: LogState, recent: RecentIds, screen: Screen, schema: pa.Schema, *, replay: bool = False, pack_bytes: int = 4_000_000
-    ) -> None:
+        self, state: LogState, recent: RecentIds, screen: Screen, schema: pa.Schema, *, replay: bool = False, pack_bytes: int = 4_000_000,
+        pack_rows: int = 1 << 30,
+    ) -> None:  # fmt: skip
         self.confirmed = state
         self.raw_high = state.raw_high
         self._known_us = state.known_max_us
         self._recent, self._screen, self._schema = recent, screen, schema
-        self._replay, self._pack_bytes = replay, pack_bytes
+        self._replay, self._pack_bytes, self._pack_rows = replay, pack_bytes, pack_rows
 
     @property
     def epoch(self) -> int:
@@ -129,8 +130,8 @@ class LogWriter:
         return [self._message(*piece, now_us) for piece in zip(pieces, firsts, ends, strict=True)]
 
     def _pieces(self, rows: pa.RecordBatch) -> list[pa.RecordBatch]:
-        """The rows halved until each piece has at most `pack_bytes`, or one row."""
-        if rows.num_rows <= 1 or rows.nbytes <= self._pack_bytes:
+        """The rows halved until each piece has at most `pack_bytes` and `pack_rows`, or one row."""
+        if rows.num_rows <= 1 or (rows.nbytes <= self._pack_bytes and rows.num_rows <= self._pack_rows):
             return [rows]
         middle = rows.num_rows // 2
         return [*self._pieces(rows.slice(0, middle)), *self._pieces(rows.slice(middle))]

@@ -26,10 +26,11 @@ _log = structlog.get_logger()
 
 
 class SourceSetup(msgspec.Struct, frozen=True):
-    """What is known of a source: its checks and the schema of its packs."""
+    """What is known of a source: its checks, the schema of its packs, and the rows that one may hold for its states to fit a partial."""
 
     screen: Screen
     schema: pa.Schema
+    pack_rows: int = 1 << 30
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -59,7 +60,8 @@ class Ingest:
         state, recent = self._ports.tails.log(place)
         start = self._start(place, state.raw_high + 1)
         setup = self._sources[place.source]
-        writer = LogWriter(state, recent, setup.screen, setup.schema, replay=self._replay, pack_bytes=self._knobs.pack_bytes)
+        writer = LogWriter(
+            state, recent, setup.screen, setup.schema, replay=self._replay, pack_bytes=self._knobs.pack_bytes, pack_rows=setup.pack_rows)
         lane = Lane(place, record_sent(place.source), writer, self._ports.tails.parked(place, state))
         self.lanes[place] = lane
         _log.info("lane_opened", source=place.source, partition=place.partition, raw_from=start, epoch=state.epoch, ids=len(recent))

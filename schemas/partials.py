@@ -54,3 +54,5 @@ def decode_header(data: bytes) -> PartialHeader:
 
 
 HEADER_BYTES = _HEADER.size
+STATE_BYTES = 16 << 20
+"""A pack has so few rows that the states of none of its views take more; its keys, at each of four hops, take at most as much again."""

@@ -86,6 +86,11 @@ class ViewPlan:
         """Whether a record's position, which orders those of one moment, decides any byte of a state."""
         return any(slot.op in layout.MOMENTS for hop in self.hops for slot, _ in hop.fixed)
 
+    @property
+    def bytes_a_record(self) -> int:
+        """Most bytes that the states of one record take, besides its key."""
+        return 8 * sum(layout.HEADER + hop.words + 2 * len(hop.sparse) for hop in self.hops)
+
     def layout(self, hop: int) -> HopLayout:
         """The row layout of a hop in use."""
         return next(layout for layout in self.hops if layout.hop == hop)

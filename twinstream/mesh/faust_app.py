@@ -21,6 +21,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from twinstream.mesh.settings import MeshSettings
+from twinstream.mesh.topics_admin import MAX_MESSAGE_BYTES
 
 _log = structlog.get_logger()
 FAILED = 70  # exit status of a worker that ended itself: EX_SOFTWARE
@@ -117,7 +118,7 @@ class CarrierApp(faust.App):
         self.options, self.carried = options, carried
         folder = Path(settings.data) / "faust" / f"{options.name}-{options.instance}"
         folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(f"twinstream-{options.name}", **_configuration(settings, options, folder))
+        super().__init__(f"twinstream-{options.name}", **configuration(settings, options, folder))
         self._read_all()
 
     def _new_transport(self) -> _Transport:
@@ -156,7 +157,8 @@ class CarrierApp(faust.App):
                     end(FAILED)
 
 
-def _configuration(settings: MeshSettings, options: WorkerOptions, folder: Path) -> dict[str, Any]:
+def configuration(settings: MeshSettings, options: WorkerOptions, folder: Path) -> dict[str, Any]:
+    """Faust's settings of a worker that keeps its own state in `folder`."""
     return {
         "broker": [f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
         "datadir": str(folder),
@@ -168,7 +170,7 @@ def _configuration(settings: MeshSettings, options: WorkerOptions, folder: Path)
         "broker_request_timeout": 300.0,
         "producer_request_timeout": 30.0,
         "producer_linger": options.linger_s,
-        "producer_max_request_size": 8_388_608,
+        "producer_max_request_size": MAX_MESSAGE_BYTES,
         "producer_acks": -1,
         "stream_buffer_maxsize": options.buffered,
         "stream_wait_empty": False,

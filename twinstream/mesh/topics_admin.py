@@ -13,11 +13,13 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from schemas.partials import STATE_BYTES
 from schemas.topics import CONTROL_TOPICS, Topic, all_topics
 from twinstream.errors import DefinitionError, MeshError, NotRunningError, SettingsError, WaitTimeoutError
 from twinstream.mesh.settings import MeshSettings
 
-MAX_MESSAGE_BYTES = 8_388_608
+MAX_MESSAGE_BYTES = 2 * STATE_BYTES + (4 << 20)
+"""The largest partial there can be, and some room."""
 
 
 class Defined(Protocol):
