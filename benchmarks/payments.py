@@ -8,9 +8,8 @@ import time
 
 from confluent_kafka import Producer
 
-from schemas.topics import record_sent
+from schemas.topics import PARTITIONER, record_sent
 
-PARTITIONER = "murmur2_random"
 """How Java's client chooses a partition, and so what the mesh's HTTP endpoint does; librdkafka's own default is another."""
 
 

@@ -13,6 +13,8 @@ from schemas import events as ev
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+PARTITIONER = "murmur2_random"
+"""How every sender of raw records cuts keys to partitions, in librdkafka's name: as Java's client does. Ingest finds a repeat of an id only where its first came."""
 SERVICES = ("ingest", "preprocess", "predict", "train", "monitor")
 
 

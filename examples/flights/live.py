@@ -14,7 +14,7 @@ import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
 from examples.flights.data import LiveRecord
-from schemas.topics import record_sent
+from schemas.topics import PARTITIONER, record_sent
 from twinstream.mesh.settings import MeshSettings
 
 ASK_TIMEOUT_S = 60.0
@@ -67,7 +67,7 @@ class Sender:
         self.positions: dict[str, dict[str, int]] = {}
         self.sent = 0
         self._failure: KafkaError | None = None
-        self._producer = Producer(settings.kafka_client(acks="all", enable_idempotence=True, linger_ms=0))
+        self._producer = Producer(settings.kafka_client(acks="all", enable_idempotence=True, linger_ms=0, partitioner=PARTITIONER))
 
     def send(self, records: Sequence[LiveRecord]) -> None:
         """Returns when Kafka has them all; raises AskError when it does not take one."""

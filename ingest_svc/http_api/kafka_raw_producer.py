@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
-from schemas.topics import record_sent
+from schemas.topics import PARTITIONER, record_sent
 from twinstream.errors import PublishError
 from twinstream.mesh.settings import MeshSettings
 
@@ -39,7 +39,7 @@ class KafkaRawProducer:
     def __init__(self, settings: MeshSettings, confirm_s: float) -> None:
         self._confirm_s = confirm_s
         self._producer = Producer({"log_level": CRITICAL, "error_cb": note, **settings.kafka_client(
-            acks="all", enable_idempotence=True, linger_ms=2, compression_type="lz4", partitioner="murmur2_random",
+            acks="all", enable_idempotence=True, linger_ms=2, compression_type="lz4", partitioner=PARTITIONER,
             message_timeout_ms=int(confirm_s * 1000), message_max_bytes=8_000_000, reconnect_backoff_max_ms=500,
             queue_buffering_max_messages=500_000,
         )})

@@ -14,7 +14,7 @@ import typer
 from confluent_kafka import Producer
 
 from schemas.events import DataArrived, FileAccepted, FileRef, SealRequested, ViewPublished
-from schemas.topics import event_parked, record_sent, topic_of
+from schemas.topics import PARTITIONER, event_parked, record_sent, topic_of
 from twinstream.cli import running
 from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout
 from twinstream.cli.show import as_json, note
@@ -146,7 +146,8 @@ def send_lines(settings: MeshSettings, source: Source, lines: Iterable[bytes], t
         else:
             reached[message.partition()] = max(reached.get(message.partition(), -1), message.offset())
 
-    producer = Producer(settings.kafka_client(acks="all", enable_idempotence=True, linger_ms=5, compression_type="lz4"))
+    producer = Producer(settings.kafka_client(
+        acks="all", enable_idempotence=True, linger_ms=5, compression_type="lz4", partitioner=PARTITIONER))
     sent = 0
     try:
         for key, line, stamp in _keyed(source, lines, timestamp_field):
