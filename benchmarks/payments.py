@@ -10,8 +10,6 @@ from confluent_kafka import Producer
 
 from schemas.topics import PARTITIONER, record_sent
 
-"""How Java's client chooses a partition, and so what the mesh's HTTP endpoint does; librdkafka's own default is another."""
-
 
 def payment(number: int, accounts: int, dice: random.Random, now_us: int) -> tuple[bytes, bytes]:
     """(key, value) of one payment within the last 50 minutes."""
