@@ -21,6 +21,8 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A pack is closed when it covers this many raw records."""
     pack_ms: int = 10
     """A pack is closed after this many milliseconds, full or not."""
+    gather_ms: float = 4.0
+    """The first record after a pause waits this many milliseconds for others to be packed with it; at most `pack_ms`."""
     pack_bytes: int = 4_000_000
     """A log message is cut before its rows are larger than this many bytes."""
     record_bytes: int = 1_000_000

@@ -61,13 +61,16 @@ def moments(records: Sequence[LiveRecord], questions: Sequence[tuple[int, dict[s
 
 
 class Sender:
-    """Sends raw records and remembers the highest offset acknowledged per source and partition."""
+    """Sends raw records and remembers the highest offset acknowledged per source and partition.
+
+    It lingers until `flush`, so that the records of a moment go out as one request a partition.
+    """
 
     def __init__(self, settings: MeshSettings) -> None:
         self.positions: dict[str, dict[str, int]] = {}
         self.sent = 0
         self._failure: KafkaError | None = None
-        self._producer = Producer(settings.kafka_client(acks="all", enable_idempotence=True, linger_ms=0, partitioner=PARTITIONER))
+        self._producer = Producer(settings.kafka_client(acks="all", enable_idempotence=True, linger_ms=5, partitioner=PARTITIONER))
 
     def send(self, records: Sequence[LiveRecord]) -> None:
         """Returns when Kafka has them all; raises AskError when it does not take one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -33,7 +34,8 @@ class KafkaRaw:
         self._places = {record_sent(source): source for source in sources}
         self._names, self._numbers = list(self._places.values()), {topic: number for number, topic in enumerate(self._places)}
         self._opened, self._closed = opened, closed
-        self._rows, self._wait_s = knobs.pack_rows, knobs.pack_ms / 1000
+        self._rows, self._wait_s, self._gather_s = knobs.pack_rows, knobs.pack_ms / 1000, knobs.gather_ms / 1000
+        self._took_at = 0.0
         self._replay = settings.clock == "replay"
         self._fresh: dict[Place, int] = {}
         self.assigned = False
@@ -49,11 +51,25 @@ class KafkaRaw:
     def poll(self) -> Iterator[tuple[Place, Raws]]:
         """What came within a pack's time, by partition. Everything of a call must be taken before the next one."""
         self._fresh.clear()
-        messages = self._consumer.consume(self._rows, self._wait_s)
+        messages = self._consume()
         for place, group in self._by_place(messages).items():
             wanted = self._from_start(place, group) if place in self._fresh else group
             if wanted:
                 yield place, self._raws(wanted)
+
+    def _consume(self) -> list[Message]:
+        """All that comes within a pack's time after the last call that brought some; after a pause only what comes with the first.
+
+        Packs cost, records do not: so there are at most so many a second, but nobody waits for a pack's time when little comes.
+        """
+        messages: list[Message] = self._consumer.consume(1, self._wait_s)
+        if not messages:
+            return messages
+        until = max(self._took_at + self._wait_s, time.monotonic() + self._gather_s)
+        while len(messages) < self._rows and (left := until - time.monotonic()) > 0:
+            messages += self._consumer.consume(self._rows - len(messages), left)
+        self._took_at = time.monotonic()
+        return messages
 
     def rewind(self, place: Place, offset: int) -> None:
         """Go on at `offset`; what is fetched already is dropped."""

@@ -27,7 +27,7 @@ class ViewSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Address space of one store: the most that the speed states of one view and partition can take, GiB."""
     spare_bytes: int = 33_554_432
     """Space that the disk must have left beside what a write may need, bytes."""
-    fetch_wait_ms: int = 10
+    fetch_wait_ms: int = 500
     """For how long the broker holds an empty fetch, milliseconds."""
     stall_s: int = 20
     """A worker that is behind and does not move for this many seconds ends."""

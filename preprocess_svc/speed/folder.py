@@ -15,7 +15,7 @@ import pyarrow as pa
 from preprocess_svc.speed.chain import BEGINNING, Link
 from schemas import packs
 from schemas.partials import PartialHeader, encode_header
-from twinstream.algebra import kernel
+from twinstream.algebra import columns, kernel
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 from twinstream.define import Source
@@ -76,9 +76,9 @@ class Folder:
 
     def _states(self, header: PartialHeader, rows: pa.RecordBatch) -> list[Partial]:
         position = rows.column(packs.RAW).to_numpy() + (self._partition << 44)
-        out: list[Partial] = []
+        shared, out = columns.Shared(rows), list[Partial]()
         for plan in self._plans:
-            states = kernel.lift(plan, rows, position, chunked=True)
+            states = kernel.lift(plan, rows, position, chunked=True, shared=shared)
             out += [
                 Partial(plan.view.name, target, _partial(header, rows.num_rows, part))
                 for target, part in enumerate(kernel.by_partition(states, self._targets, chunked=True))

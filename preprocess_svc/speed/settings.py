@@ -19,7 +19,7 @@ class SpeedSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Names this worker among the speed workers of its host (default: TWINSTREAM_INSTANCE)."""
     linger_s: float = 0.001
     """For how long a partial waits for others to be sent with it, seconds."""
-    fetch_wait_ms: int = 10
+    fetch_wait_ms: int = 500
     """For how long the broker holds an empty fetch, milliseconds."""
     stall_s: int = 20
     """A worker that is behind and does not move for this many seconds ends."""

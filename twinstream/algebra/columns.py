@@ -18,20 +18,38 @@ Values = npt.NDArray[np.int64]
 Valid = npt.NDArray[np.bool_]
 
 
-def take(columns: Sequence[Column], batch: pa.RecordBatch) -> tuple[Values, Valid]:
+class Shared:
+    """What views have taken of one batch, so that the next one need not take it again: views of a source are often alike but for their key."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._batch = batch
+        self._found: dict[Column, tuple[Any, Any]] = {}
+
+    def of(self, batch: pa.RecordBatch) -> dict[Column, tuple[Any, Any]]:
+        """By column what was taken; nothing of another batch, as a view's condition makes one."""
+        return self._found if batch is self._batch else {}
+
+
+def take(columns: Sequence[Column], batch: pa.RecordBatch, shared: Shared | None = None) -> tuple[Values, Valid]:
     """(values, valid), both [columns, rows]; what stands at an invalid place has no meaning."""
     values = np.zeros((len(columns), batch.num_rows), np.int64)
     valid = np.ones((len(columns), batch.num_rows), np.bool_)
+    found = {} if shared is None else shared.of(batch)
     for i, column in enumerate(columns):
-        values[i], valid[i] = _taken(column, batch)
-        if column.where is not None:
-            valid[i] &= column.where.condition(batch)
+        if column not in found:
+            found[column] = _met(column, batch)
+        values[i], valid[i] = found[column]
     return values, valid
 
 
 def integers(array: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """An Arrow column of integers as int64; a null is 0."""
     return np.ascontiguousarray(field_column(array)[0], np.int64)
+
+
+def _met(column: Column, batch: pa.RecordBatch) -> tuple[Any, Any]:
+    values, valid = _taken(column, batch)
+    return values, valid if column.where is None else valid & column.where.condition(batch)
 
 
 def _taken(column: Column, batch: pa.RecordBatch) -> tuple[Any, Any]:

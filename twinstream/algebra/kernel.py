@@ -36,21 +36,24 @@ class Pieces(NamedTuple):
     owner: Words
 
 
-def lift(plan: ViewPlan, batch: pa.RecordBatch, position: Words, *, chunked: bool = False, since: Sequence[int] | Words = (EVERYTHING,) * 4) -> StateBatch:
+def lift(
+    plan: ViewPlan, batch: pa.RecordBatch, position: Words, *, chunked: bool = False, since: Sequence[int] | Words = (EVERYTHING,) * 4,
+    shared: columns.Shared | None = None,
+) -> StateBatch:  # fmt: skip
     """The states of a batch of records, by view key, or by storage key when `chunked`; no tile of hop h before `since[h]`.
 
     `batch` holds the source's fields; `position` int64[rows] is each row's place in the order of ties. Rows that do not meet the
-    view's condition, or have a null in the key, do not count. Raises StateOverflowError.
+    view's condition, or have a null in the key, do not count. `shared`: what other views have taken of the batch. Raises StateOverflowError.
     """
     batch, position = counting(plan, batch, position)
-    return StateBatch.empty() if batch.num_rows == 0 else _lifted(plan, batch, position, np.array(since, np.int64), chunked=chunked)
+    return StateBatch.empty() if batch.num_rows == 0 else _lifted(plan, batch, position, np.array(since, np.int64), shared, chunked=chunked)
 
 
-def _lifted(plan: ViewPlan, batch: pa.RecordBatch, position: Words, since: Words, *, chunked: bool) -> StateBatch:
+def _lifted(plan: ViewPlan, batch: pa.RecordBatch, position: Words, since: Words, shared: columns.Shared | None = None, *, chunked: bool) -> StateBatch:
     """`lift` of one or more rows that all count."""
     key = keys.encode_columns([batch.column(name) for name in plan.view.by])
     time = columns.integers(batch.column(plan.view.source.event_time))
-    values, valid = columns.take(plan.columns, batch)
+    values, valid = columns.take(plan.columns, batch, shared)
     row = _by_key_and_time(plan, key.codes, time)
     words, entries, fault = lifting.lift_rows(
         plan.tables, since, key.codes[row], time[row], position[row], _side_by_side(values, row), _side_by_side(valid, row), chunked)

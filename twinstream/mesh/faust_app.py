@@ -6,11 +6,13 @@ Nothing is committed. A worker that stands still, or whose loop does, ends; its 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -49,8 +51,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Names this worker among those of its kind on this host: a restarted one takes its partitions back at once."""
     linger_s: float = 0.003
     """For how long a send waits for others to go with it."""
-    fetch_wait_ms: int = 10
-    """For how long the broker holds an empty fetch; one fetch holds back all partitions of its broker."""
+    fetch_wait_ms: int = 500
+    """For how long the broker holds an empty fetch."""
     stall_s: int = 20
     """A worker that is behind and does not move for this long ends."""
     buffered: int = 512
@@ -68,7 +70,7 @@ class _Forgetful(dict[TP, int | None]):
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
-    """Faust fixes the fetch wait at 1.5 s, for which an idle partition would hold back a busy one."""
+    """Faust fixes the fetch wait at 1.5 s, for which a seek has to wait in an idle topic."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -97,6 +99,15 @@ class _Consumer(driver.Consumer):
 
     async def _commit(self, offsets: Any) -> bool:  # noqa: ARG002
         return True
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Faust's own loop makes four tasks for each message, to be able to give up one that waits; few have to wait."""
+        while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001
+            async for _, message in self.getmany(timeout=1.0):
+                rest = begun(self.callback(message))
+                if rest is not None:
+                    await self.wait_first(rest, self.suspend_flow.wait())
+            await asyncio.sleep(0)
 
 
 class _Producer(driver.Producer):
@@ -155,6 +166,31 @@ class CarrierApp(faust.App):
                     m = event.message
                     _log.exception("handling_failed", topic=m.topic, partition=m.partition, offset=m.offset)
                     end(FAILED)
+
+
+def begun(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any] | None:
+    """Run a coroutine up to where it has to wait; return what is left to await, None when it came to its end."""
+    try:
+        waits_for = work.send(None)
+    except StopIteration:
+        return None
+    return _rest(work, waits_for)
+
+
+@types.coroutine
+def _rest(work: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, None]:
+    """Passes on what the event loop and the coroutine say to each other."""
+    while True:
+        try:
+            yield waits_for
+        except BaseException as error:  # noqa: BLE001  it is the coroutine's to handle
+            step = functools.partial(work.throw, error)
+        else:
+            step = functools.partial(work.send, None)
+        try:
+            waits_for = step()
+        except StopIteration:
+            return
 
 
 def configuration(settings: MeshSettings, options: WorkerOptions, folder: Path) -> dict[str, Any]:

@@ -24,12 +24,13 @@ def test_key_of_a_row_with_a_null_part_is_none():
 parts = st.tuples(st.none() | st.text(max_size=5), st.none() | st.integers(-(2**62), 2**62), st.none() | st.booleans())
 
 
+@pytest.mark.parametrize("encode_columns", [keys.few, keys.many, keys.encode_columns])
 @settings(max_examples=100, deadline=None)
-@given(st.lists(parts, max_size=20), st.integers(1, 9))
-def test_columns_of_keys_equal_keys_one_by_one(rows, partitions):
+@given(rows=st.lists(parts, max_size=20), partitions=st.integers(1, 9))
+def test_columns_of_keys_equal_keys_one_by_one(encode_columns, rows, partitions):
     rows = [row for row in rows if row[0] is None or row[0].isprintable()]
     columns = [pa.array([row[i] for row in rows], kind) for i, kind in enumerate((pa.string(), pa.int64(), pa.bool_()))]
-    found = keys.encode_columns(columns)
+    found = encode_columns(columns)
     data = found.data.tobytes()
     distinct = [data[a:b] for a, b in zip(found.offsets[:-1], found.offsets[1:], strict=True)]
     assert distinct == sorted(set(distinct))
