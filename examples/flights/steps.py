@@ -32,8 +32,9 @@ FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
 PLAIN_ONE_IN = 16
 ENVIRONMENT = {
     "TWINSTREAM_CLOCK": "replay",  # records become known at the simulated time at which they are sent
-    "TWINSTREAM_TRAIN_MIN_GROWTH": "0.1",  # a week more of data is no reason to train again in the middle of the demo
-    "TWINSTREAM_MONITOR_MIN_LABELLED": "8000",  # the first quiet days of October alone are no judgement of a model
+    "TWINSTREAM_BATCH_TRAINING_GROWTH": "0.1",  # a week more of data is no reason for another training set in the middle of the demo
+    "TWINSTREAM_MONITOR_MIN_LABELLED": "8000",  # the first quiet days of October alone are no judgement of a model,
+    "TWINSTREAM_MONITOR_REFERENCE": "10000",  # nor anything to call the days after them a drift from: flights have a weekly rhythm
 }
 READY_S, EPOCH_S, TRAINING_S, FILES_S = 300, 900, 900, 120
 

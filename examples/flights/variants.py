@@ -79,7 +79,7 @@ def compare(mesh: Mesh, model_name: str, moments: list[Moment], answers: list[An
     """Trains the two variants on the first epoch's training set, and asks all three about the live flights."""
     model = mesh.pipeline.model(model_name)
     table, statistics = training_set(mesh, model_name)
-    config = promoted_config(mesh, model_name)
+    config = msgspec.structs.replace(promoted_config(mesh, model_name), threads=1)  # two are trained side by side
     rows = [row for moment in moments for row in moment.rows]
     spine = midnight_table(model)
     places = {flight: i for i, flight in enumerate(spine["_id"].to_pylist())}

@@ -27,12 +27,12 @@ BEAT_S = 1.0
 END_BOUND_S = 3.0
 
 
-def plan_of(mesh: MeshSettings, pipeline: Pipeline) -> Plan:
+def plan_of(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline) -> Plan:
     """What the state machine needs to know."""
     return Plan(
         sources=tuple(s.name for s in pipeline.sources), views=tuple(v.name for v in pipeline.views),
         models=tuple(m.name for m in pipeline.models), digest=pipeline.digest, partitions=mesh.partitions,
-        seal_every_us=round(mesh.seal_every_s * 1e6), seal_after_files=mesh.seal_after_files,
+        seal_every_us=round(mesh.seal_every_s * 1e6), seal_after_files=mesh.seal_after_files, training_growth=knobs.training_growth,
     )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def run(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, stopping: 
     metrics = Metrics(mesh, "batch")
     engine = Engine(Context(spark, mesh, knobs, pipeline), clock, metrics)
     warmup.run(spark, pipeline)
-    batch = Batch(plan_of(mesh, pipeline), engine, clock)
+    batch = Batch(plan_of(mesh, knobs, pipeline), engine, clock)
     pulse.state = lambda: {"doing": batch.doing, "epoch": batch.seen.newest, "files": len(batch.seen.files)}
     pulse.ready = True
     logger.info("started", spark=spark.version, master=mesh.spark_master)

@@ -25,7 +25,7 @@ class Engine:
         self._reader = EventReader(context.mesh, TOPICS)
         self._publisher = EventPublisher(context.mesh, "/preprocess_svc/batch")
         self._parking = Parking(context.mesh, "preprocess", self._publisher)
-        history = History(context)
+        history = self._history = History(context)
         history.ensure_tables()
         self._landing = Landing(context, history, clock, self.observe)
         self._training = TrainingSets(context, history)
@@ -50,6 +50,9 @@ class Engine:
 
     def land(self, step: Land, seen: Seen) -> list[ViewPublished]:
         return self._landing.land(step, seen)
+
+    def questions_since(self, model: str, before: int, epoch: int) -> int:
+        return self._history.rows(self._pipeline.model(model).spine, epoch, since=before + 1).count()
 
     def train(self, model: str, manifest: ViewPublished) -> TrainingSetPublished | None:
         return self._training.build(self._pipeline.model(model), manifest.epoch, manifest.as_of_us)

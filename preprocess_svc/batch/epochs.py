@@ -13,6 +13,7 @@ from schemas.events import (
     EpochSealRequested,
     Event,
     FileAccepted,
+    RetrainRequested,
     SealRequested,
     TrainingSetPublished,
     ViewPublished,
@@ -35,6 +36,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int
     seal_every_us: int = 0
     seal_after_files: int = 0
+    training_growth: float = 0.0
 
 
 class Seal(msgspec.Struct, frozen=True):
@@ -92,6 +94,7 @@ class Seen:
         self.published: dict[tuple[str, int], ViewPublished] = {}
         self.training: list[TrainingSetPublished] = []
         self.trained: set[tuple[str, int, str]] = set()
+        self.retrain_us: dict[str, int] = {}
         self.wishes = 0
 
     def take(self, event: Event, offset: int) -> None:
@@ -110,11 +113,13 @@ class Seen:
             case TrainingSetPublished():
                 self.training.append(event)
                 self.trained.add((event.model, event.epoch, event.definition_digest))
+            case RetrainRequested():
+                self.retrain_us[event.model] = max(event.requested_at_us, self.retrain_us.get(event.model, 0))
             case _:
                 pass
 
     def decline(self, model: str, epoch: int, digest: str) -> None:
-        """There is no row to train from: do not try this training set again before the next epoch (or the next start)."""
+        """There is no row, or too few new ones, to train from: do not try this training set again before the next epoch (or the next start)."""
         self.trained.add((model, epoch, digest))
 
     def _take_file(self, event: FileAccepted, offset: int) -> None:
@@ -123,6 +128,14 @@ class Seen:
             raise ValueError(f"file {offset} follows file {len(self.files) - 1}: the topic of accepted files lost messages")
         if offset == len(self.files):
             self.files.append(event)
+
+    def training_set_before(self, model: str, digest: str) -> TrainingSetPublished | None:
+        """The newest training set of this definition, unless retraining was asked for after its epoch's end was."""
+        sets = [event for event in self.training if (event.model, event.definition_digest) == (model, digest)]
+        newest = max(sets, key=lambda event: event.epoch, default=None)
+        if newest is None or newest.epoch not in self.requested:
+            return None
+        return newest if self.requested[newest.epoch].requested_at_us >= self.retrain_us.get(model, 0) else None
 
     @property
     def newest(self) -> int:

@@ -4,7 +4,7 @@
 |---|---|---|
 | Seal | | EpochSealRequested |
 | Land | history, fold | ViewPublished for each view |
-| Train | training sets | TrainingSetPublished for each model |
+| Train | training sets, where there is enough that is new | TrainingSetPublished for each model |
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from schemas.events import (
     EpochSealRequested,
     Event,
     FileAccepted,
+    RetrainRequested,
     SealRequested,
     TrainingSetPublished,
     ViewPublished,
@@ -30,7 +31,7 @@ from schemas.topics import topic_of
 from twinstream.mesh.clock import Clock
 
 TOPICS = sorted({topic_of(kind) for kind in (
-    FileAccepted, SealRequested, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished)})  # fmt: skip
+    FileAccepted, SealRequested, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished, RetrainRequested)})  # fmt: skip
 POLL_S = 0.2
 _log = structlog.get_logger()
 
@@ -48,6 +49,9 @@ class Ports(Protocol):
         """Returns when Kafka has it."""
 
     def land(self, step: Land, seen: Seen) -> list[ViewPublished]: ...
+
+    def questions_since(self, model: str, before: int, epoch: int) -> int:
+        """How many rows the epochs after `before` up to `epoch` brought to the model's spine."""
 
     def train(self, model: str, manifest: ViewPublished) -> TrainingSetPublished | None: ...
 
@@ -116,7 +120,21 @@ class Batch:
         manifest = self.seen.manifest(step.epoch)
         assert manifest is not None
         for model in step.models:
+            if not self._grown(model, step.epoch):
+                self.seen.decline(model, step.epoch, self._plan.digest)
+                continue
             self._timed("training_set", lambda model=model: self._train_one(model, manifest))  # type: ignore[misc]
+
+    def _grown(self, model: str, epoch: int) -> bool:
+        """Whether the model's questions are so many more than at its last training set that a new one is worth the work."""
+        before = self.seen.training_set_before(model, self._plan.digest)
+        if before is None or self._plan.training_growth <= 0:
+            return True
+        new = self._ports.questions_since(model, before.epoch, epoch)
+        if new >= before.rows * self._plan.training_growth:
+            return True
+        _log.info("training_set_not_due", model=model, epoch=epoch, new=new, last=before.rows, growth=self._plan.training_growth)
+        return False
 
     def _train_one(self, model: str, manifest: ViewPublished) -> None:
         published = self._ports.train(model, manifest)

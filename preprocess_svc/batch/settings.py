@@ -30,6 +30,9 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Batch views and training sets of so many newest epochs stay on S3, at least two; older ones are deleted."""
     rows_per_file: int = 65_536
     """Rows of one file of a training set, and of one of its sort tasks; part of its digest."""
+    training_growth: float = 0.0
+    """Share of new questions, of the rows of a model's last training set, from which on an epoch gets a new one; 0: every epoch does. After
+    a wish for retraining the next epoch does in any case."""
     kafka_options: str = ""
     """More options of the Java Kafka client, `name=value` separated by ';', without Spark's prefix `kafka.`."""
     spark_options: str = ""

@@ -44,7 +44,7 @@ class Shop:
     def __init__(self, mesh: EmbeddedMesh) -> None:
         self.settings, self.pipeline = mesh.settings, load(SHOP)
         self.world = World(self.settings, self.pipeline)
-        knobs = BatchSettings.from_env(mesh.env | {"TWINSTREAM_BATCH_ROWS_PER_FILE": "100"})
+        knobs = self.knobs = BatchSettings.from_env(mesh.env | {"TWINSTREAM_BATCH_ROWS_PER_FILE": "100"})
         self.spark = session.create(self.settings, knobs)
         self.context = Context(self.spark, self.settings, knobs, self.pipeline)
         self.metrics = Metrics(self.settings, "batch")
@@ -76,14 +76,14 @@ class Shop:
             publish(event, key)
 
         engine.publish = may_crash  # type: ignore[method-assign]
-        batch = Batch(plan_of(self.settings, self.pipeline), engine, WallClock())
+        batch = Batch(plan_of(self.settings, self.knobs, self.pipeline), engine, WallClock())
         batch.learn(to_end=True)
         return batch
 
     def finish(self, batch: Batch) -> Batch:
         """Steps until there is nothing left to do; the barriers stand as soon as they are asked for."""
         while True:
-            step = next_step(plan_of(self.settings, self.pipeline), batch.seen, WallClock().now_us())
+            step = next_step(plan_of(self.settings, self.knobs, self.pipeline), batch.seen, WallClock().now_us())
             if isinstance(step, Rest):
                 return batch
             batch.once()

@@ -10,6 +10,7 @@ from schemas.events import (
     Event,
     FileAccepted,
     FileRef,
+    RetrainRequested,
     SealRequested,
     TrainingSetPublished,
     ViewPublished,
@@ -152,6 +153,16 @@ def test_a_training_set_without_rows_is_not_tried_again() -> None:
     seen = seen_after(*EPOCH_1[:-1])
     seen.decline("returns", 1, "d")
     assert next_step(PLAN, seen, NOW) == Rest()
+
+
+def test_a_wish_for_retraining_makes_the_last_training_set_count_no_more() -> None:
+    seen = seen_after(*EPOCH_1)
+    assert seen.training_set_before("returns", "d") == trained(1)
+    assert seen.training_set_before("returns", "other") is None
+    seen.take(RetrainRequested(model="returns", reason="drift", requested_at_us=NOW), 0)
+    assert seen.training_set_before("returns", "d") == trained(1)
+    seen.take(RetrainRequested(model="returns", reason="drift", requested_at_us=NOW + 1), 1)
+    assert seen.training_set_before("returns", "d") is None
 
 
 def test_a_hole_in_the_topic_of_files_is_refused() -> None:
