@@ -31,7 +31,7 @@ $(STAMP): $(LOCKS) pyproject.toml requirements/main.in
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 	@touch $@
 
-demo: setup ## the main job from files to report, about 11 minutes on two cores
+demo: setup ## the main job from files to report, about 8 minutes on two cores
 	$(BIN)/twinstream demo
 
 test: setup ## all tests, with real engines

@@ -81,7 +81,7 @@ def demo(
     variants: Annotated[bool, typer.Option(help="Also train the two models that the live one is compared with.")] = True,  # noqa: FBT002
     kill: Annotated[bool, typer.Option("--kill", help="End each service once with kill -9 while the days are played.")] = False,  # noqa: FBT002
 ) -> None:
-    """The whole loop on a year of real flights: files, epoch, training, two weeks live, and a report. About 11 minutes on two cores."""
+    """The whole loop on a year of real flights: files, epoch, training, two weeks live, and a report. About 8 minutes on two cores."""
     from examples.flights.demo import main
 
     report = main(data, days=days, keep_up=keep_up, with_variants=variants, kill=kill)
