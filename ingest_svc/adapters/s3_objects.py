@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from botocore.exceptions import BotoCoreError
 
 from ingest_svc.ports import Head
 from twinstream.errors import MeshError
 from twinstream.mesh.object_store import ObjectStore
+from twinstream.mesh.ranged_file import RangedFile
 
 
 class S3Objects:
@@ -32,37 +33,5 @@ class S3Objects:
 
     def open(self, uri: str, version_id: str, size_bytes: int) -> BinaryIO:
         """A seekable file that reads ranges."""
-        ranged = RangedFile(self._store, uri, version_id, size_bytes)
+        ranged = RangedFile(self._store, uri, size_bytes, version_id or None)
         return cast("BinaryIO", io.BufferedReader(ranged, 1 << 16))
-
-
-class RangedFile(io.RawIOBase):
-    """An object on S3 as a raw file; every read is one ranged request."""
-
-    def __init__(self, store: ObjectStore, uri: str, version_id: str, size_bytes: int) -> None:
-        super().__init__()
-        self._store, self._uri, self._version, self._size, self._at = store, uri, version_id or None, size_bytes, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` from here on; 0 at the end."""
-        count = min(len(buffer), self._size - self._at)
-        if count <= 0:
-            return 0
-        data = self._store.range_uri(self._uri, self._at, count, self._version)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)

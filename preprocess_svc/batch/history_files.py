@@ -5,7 +5,6 @@ A hot loop: that passage was half the time of a fold (`benchmarks.fold`).
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from pyspark.sql import DataFrame
 
 from preprocess_svc.batch.context import Context
 from twinstream.mesh.object_store import ObjectStore
+from twinstream.mesh.ranged_file import RangedFile
 from twinstream.mesh.settings import MeshSettings
 
 BATCH_ROWS = 131_072
@@ -47,35 +47,7 @@ class Read:
 
 def read(store: ObjectStore, uri: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Batches of these columns of one file, a bounded part at a time; raises KeyError for a column that it does not have."""
-    with pa_parquet.ParquetFile(S3File(store, uri), buffer_size=READ_BYTES) as file:
+    with pa_parquet.ParquetFile(RangedFile(store, uri, store.head_uri(uri).size_bytes), buffer_size=READ_BYTES) as file:
         if missing := set(columns) - set(file.schema_arrow.names):
             raise KeyError(f"{uri} has no column {', '.join(sorted(missing))}")
         yield from file.iter_batches(BATCH_ROWS, columns=columns, use_threads=False)
-
-
-class S3File(io.RawIOBase):
-    """An object as a file that is read by ranges."""
-
-    def __init__(self, store: ObjectStore, uri: str) -> None:
-        self._store, self._uri, self._at = store, uri, 0
-        self._size = store.head_uri(uri).size_bytes
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        rest = max(self._size - self._at, 0)
-        wanted = rest if size is None or size < 0 else min(size, rest)
-        found = self._store.range_uri(self._uri, self._at, wanted) if wanted else b""
-        self._at += len(found)
-        return found

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from preprocess_svc.batch import history_files
-from preprocess_svc.batch.history_files import S3File, read
+from preprocess_svc.batch.history_files import read
 from twinstream.mesh.object_store import ObjectHead
+from twinstream.mesh.ranged_file import RangedFile
 
 TABLE = pa.table({"n": range(30_000), "name": [str(i) for i in range(30_000)], "list": [[float(i)] for i in range(30_000)]})
 
@@ -25,7 +26,8 @@ class Disk:
     def head_uri(self, uri: str) -> ObjectHead:
         return ObjectHead(size_bytes=Path(uri).stat().st_size, version_id="", etag="")
 
-    def range_uri(self, uri: str, start: int, length: int) -> bytes:
+    def range_uri(self, uri: str, start: int, length: int, version_id: str | None = None) -> bytes:
+        assert version_id is None
         self.bytes_read += length
         found = Path(uri).read_bytes()[start : start + length]
         assert len(found) == length > 0
@@ -58,6 +60,9 @@ def test_a_missing_column_is_an_error(uri: str) -> None:
 
 
 def test_an_object_is_read_like_a_file(uri: str) -> None:
-    file, whole = S3File(Disk(), uri), Path(uri).read_bytes()
+    whole = Path(uri).read_bytes()
+    file = RangedFile(Disk(), uri, len(whole))
     assert (file.read(4), file.tell(), file.seek(-4, io.SEEK_END), file.read(100), file.read(1)) == (b"PAR1", 4, len(whole) - 4, b"PAR1", b"")
     assert (file.seek(2), file.seek(3, io.SEEK_CUR), file.read()) == (2, 5, whole[5:])
+    buffer = bytearray(3)
+    assert (file.readinto(buffer), file.seek(-2, io.SEEK_END), file.readinto(buffer), bytes(buffer)) == (0, len(whole) - 2, 2, b"R1\0")
