@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import faulthandler
 import sys
 import threading
@@ -32,8 +31,7 @@ def main() -> None:
     log = configure("view")
     memory.keep_freed()
     faulthandler.enable()
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
+    loop = faust_app.event_loop()
     try:
         settings, knobs = MeshSettings.from_env(), ViewSettings.from_env()
         pipeline = pipeline_file.load(settings.pipeline)

@@ -17,7 +17,7 @@ class ViewSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     instance: str = "1"
     """Names this worker among the view workers of its host (default: TWINSTREAM_INSTANCE)."""
-    flush_s: float = 0.002
+    flush_s: float = 0.001
     """For how long partials are collected before they are written, seconds."""
     flush_most_s: float = 0.1
     """For how long at most when writing takes long: larger writes cost less a key."""

@@ -17,7 +17,7 @@ class SpeedSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     instance: str = "1"
     """Names this worker among the speed workers of its host (default: TWINSTREAM_INSTANCE)."""
-    linger_s: float = 0.001
+    linger_s: float = 0.0
     """For how long a partial waits for others to be sent with it, seconds."""
     fetch_wait_ms: int = 500
     """For how long the broker holds an empty fetch, milliseconds."""

@@ -19,6 +19,7 @@ from typing import Any, NoReturn, Protocol
 import faust
 import msgspec
 import structlog
+import uvloop
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -222,8 +223,7 @@ def run(
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> NoReturn:
     """Run a worker until SIGTERM (exit 0) or a failure (exit 70). `beat(lag)` is called once a second; `tasks` run beside."""
-    loop = loop or asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
+    loop = loop or event_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, 0)
     try:
@@ -231,6 +231,14 @@ def run(
     except BaseException:  # noqa: BLE001
         _log.exception("worker_failed")
     end(FAILED)
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """This thread's loop from now on; those that Faust makes for its own threads are of the same kind."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
 
 
 def end(status: int) -> NoReturn:
