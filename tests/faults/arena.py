@@ -15,7 +15,7 @@ from deploy.local.mesh import EmbeddedMesh
 from schemas.events import SealRequested, ViewPublished
 from schemas.topics import partials_folded, records_accepted
 from tests.faults.feeder import Feeder
-from tests.faults.ledger import Ledger, covered, ends, examine, raw_ends
+from tests.faults.ledger import Ledger, accepted_files, covered, ends, examine, raw_ends
 from twinstream.audit.compare import Audit, audit, fetch, manifests
 from twinstream.errors import NotRunningError, WaitTimeoutError
 from twinstream.mesh.events import EventPublisher
@@ -151,6 +151,7 @@ class Arena:
         names = [source.name for source in self.pipeline.sources]
         self.wait(lambda: all(covered(self.mesh.settings, s) == raw_ends(self.mesh.settings, s) for s in names), "all raw records in the log", bound_s)
         self.wait(lambda: all(self._at_end(view) for view in self.views), "the views at the end of the log", bound_s)
+        self.wait(lambda: accepted_files(self.mesh.settings).keys() >= set(self.feeder.files), "all files accepted", bound_s)
 
     def examine(self) -> Ledger:
         """What became of every raw record."""

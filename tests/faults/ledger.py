@@ -148,9 +148,14 @@ def _parked(settings: MeshSettings) -> Counter[Place]:
     return found
 
 
+def accepted_files(settings: MeshSettings) -> Counter[str]:
+    """How often each file was accepted."""
+    with EventReader(settings, [topic_of(FileAccepted)]) as reader:
+        return Counter(event.file.uri for event, _ in reader.read_to_end() if isinstance(event, FileAccepted))
+
+
 def _files(settings: MeshSettings, feeder: Feeder, ledger: Ledger) -> None:
     """Every announced file was accepted once."""
-    with EventReader(settings, [topic_of(FileAccepted)]) as reader:
-        accepted = Counter(event.file.uri for event, _ in reader.read_to_end() if isinstance(event, FileAccepted))
+    accepted = accepted_files(settings)
     ledger.files = sum(accepted.values())
     ledger.wrong += [f"{uri} was accepted {accepted[uri]} times" for uri in feeder.files if accepted[uri] != 1]

@@ -117,6 +117,10 @@ class EventPublisher:
             raise PublishError("Kafka did not take " + "; ".join(failures[:3]))
 
 
+SESSION_MS = 6000
+"""So long a group waits for a member that was killed; with the client's own 45 s its successor would wait as long for its first event."""
+
+
 class EventReader:
     """Reads control events from all partitions of some topics, each topic's partitions in their order.
 
@@ -131,6 +135,7 @@ class EventReader:
         self._consumer = Consumer(settings.kafka_client(
             group_id=group or f"reader-{uuid.uuid4().hex}", enable_auto_commit=False, enable_auto_offset_store=False,
             auto_offset_reset="earliest" if from_beginning else "latest", fetch_wait_max_ms=500,
+            session_timeout_ms=SESSION_MS, heartbeat_interval_ms=SESSION_MS // 3,
             fetch_message_max_bytes=8_000_000, enable_partition_eof=False, topic_metadata_refresh_interval_ms=5000,
         ))
         self._settings = settings
