@@ -90,3 +90,14 @@ def test_read_waits_for_the_position_asked_for(rig: SeamRig) -> None:
     raw = {p: max(r for m in messages for r, _ in m.rows) for p, messages in enumerate(rig.log.messages)}
     reader.wait_for(raw, 30.0)
     assert all(at.raw == raw for at in reader.positions().values())
+
+
+def test_workers_take_a_backlog_that_is_larger_than_their_buffers(rig: SeamRig) -> None:
+    rig.mesh.stop_one("view")
+    rig.mesh.stop_one("speed")
+    write(rig, 1500)
+    restarts = {name: rig.mesh.child(name).restarts for name in ("speed", "view")}
+    for name in restarts:
+        rig.mesh.start_one(name)
+    assert rig.check() > len(VIEWS)
+    assert restarts == {name: rig.mesh.child(name).restarts for name in restarts}

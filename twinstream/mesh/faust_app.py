@@ -27,6 +27,7 @@ from twinstream.mesh.settings import MeshSettings
 from twinstream.mesh.topics_admin import MAX_MESSAGE_BYTES
 
 _log = structlog.get_logger()
+YIELD_EVERY = 100
 FAILED = 70  # exit status of a worker that ended itself: EX_SOFTWARE
 
 
@@ -104,10 +105,14 @@ class _Consumer(driver.Consumer):
     async def _drain_messages(self, fetcher: Any) -> None:
         """Faust's own loop makes four tasks for each message, to be able to give up one that waits; few have to wait."""
         while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001
+            handed = 0
             async for _, message in self.getmany(timeout=1.0):
                 rest = begun(self.callback(message))
                 if rest is not None:
                     await self.wait_first(rest, self.suspend_flow.wait())
+                handed += 1
+                if handed % YIELD_EVERY == 0:
+                    await asyncio.sleep(0)  # lets the agent take what was handed over
             await asyncio.sleep(0)
 
 
@@ -175,7 +180,12 @@ def begun(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any] | None:
         waits_for = work.send(None)
     except StopIteration:
         return None
-    return _rest(work, waits_for)
+    return _awaited(work, waits_for)
+
+
+async def _awaited(work: Coroutine[Any, Any, Any], waits_for: Any) -> None:
+    """A coroutine of the native kind: for Faust a generator is nothing to wait for."""
+    await _rest(work, waits_for)
 
 
 @types.coroutine
