@@ -37,7 +37,7 @@ class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int = 1024
     """Rows of one optimizer step."""
     threads: int = 2
-    """Threads of one PyTorch operation in the final fit: two took two thirds of the time of one, the matrices are too small for many."""
+    """Threads of one PyTorch operation in the final fit; its matrices are too small for many."""
     seed: int = 1
     """Makes candidates, initial weights and the order of rows reproducible."""
     min_growth: float = 0.0

@@ -34,10 +34,11 @@ class KafkaRaw:
         self._places = {record_sent(source): source for source in sources}
         self._names, self._numbers = list(self._places.values()), {topic: number for number, topic in enumerate(self._places)}
         self._opened, self._closed = opened, closed
-        self._rows, self._wait_s, self._gather_s = knobs.pack_rows, knobs.pack_ms / 1000, knobs.gather_ms / 1000
+        self._rows, self._wait_s, self._gather_s = knobs.pack_rows, knobs.pack_ms / 1000, min(knobs.gather_ms, knobs.pack_ms) / 1000
         self._took_at = 0.0
         self._replay = settings.clock == "replay"
         self._fresh: dict[Place, int] = {}
+        self._opened_now: set[tuple[str, int]] = set()
         self.assigned = False
         self._consumer = Consumer({"log_level": CRITICAL, "error_cb": note, **settings.kafka_client(
             group_id=group, group_instance_id=instance, session_timeout_ms=knobs.session_ms,
@@ -67,7 +68,11 @@ class KafkaRaw:
             return messages
         until = max(self._took_at + self._wait_s, time.monotonic() + self._gather_s)
         while len(messages) < self._rows and (left := until - time.monotonic()) > 0:
-            messages += self._consumer.consume(self._rows - len(messages), left)
+            self._opened_now.clear()
+            more = self._consumer.consume(self._rows - len(messages), left)
+            if self._opened_now:  # what was taken before is of an earlier ownership, and comes again
+                messages = [message for message in messages if (message.topic(), message.partition()) not in self._opened_now]
+            messages += more
         self._took_at = time.monotonic()
         return messages
 
@@ -91,6 +96,7 @@ class KafkaRaw:
         for partition in partitions:
             place = self._place(partition)
             start = self._fresh[place] = self._opened(place)
+            self._opened_now.add((partition.topic, partition.partition))
             starts.append(TopicPartition(partition.topic, partition.partition, start))
         consumer.incremental_assign(starts)
         self.assigned = True

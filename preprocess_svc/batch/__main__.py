@@ -82,8 +82,9 @@ def main() -> int:
     except MeshError as error:
         logger.error("stopped", reason=str(error))  # noqa: TRY400  (a mistake of the user: no stack trace)
         return 1
-    except Exception:
+    except Exception as error:
         if stopping.is_set():
+            logger.info("broken_off", reason=repr(error))  # Spark ends under a step that goes on; it is done again
             return 0
         logger.exception("failed")
         return 1

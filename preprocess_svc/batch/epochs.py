@@ -133,9 +133,8 @@ class Seen:
         """The newest training set of this definition, unless retraining was asked for after its epoch's end was."""
         sets = [event for event in self.training if (event.model, event.definition_digest) == (model, digest)]
         newest = max(sets, key=lambda event: event.epoch, default=None)
-        if newest is None or newest.epoch not in self.requested:
-            return None
-        return newest if self.requested[newest.epoch].requested_at_us >= self.retrain_us.get(model, 0) else None
+        asked = self.requested.get(newest.epoch) if newest is not None else None  # None: long ago, and deleted from its topic
+        return newest if (asked.requested_at_us if asked else 0) >= self.retrain_us.get(model, 0) else None
 
     @property
     def newest(self) -> int:

@@ -24,7 +24,7 @@ from preprocess_svc.batch.merging import Group, grouped, in_parts, merged
 from preprocess_svc.batch.pruning import first_tiles, prune
 from preprocess_svc.batch.rows import POSITION
 from schemas.events import FileRef
-from twinstream.algebra import kernel
+from twinstream.algebra import columns, kernel
 from twinstream.algebra.layout import HEADER
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
@@ -105,8 +105,9 @@ class Lift:
         plans = {number: ViewPlan(self._folds[number].view) for number in self._numbers}
         for rows in larger(batches, lift_rows(plans.values())):
             position = rows[POSITION].to_numpy() if POSITION in rows.schema.names else np.zeros(rows.num_rows, np.int64)
+            shared = columns.Shared(rows)
             for number, plan in plans.items():
-                states = kernel.lift(plan, rows, position, since=first_tiles(self._folds[number].since))
+                states = kernel.lift(plan, rows, position, since=first_tiles(self._folds[number].since), shared=shared)
                 for partition, part in enumerate(kernel.by_partition(states, self._partitions)):
                     if len(part):
                         yield _states(number * self._partitions + partition, part)
@@ -133,8 +134,8 @@ def larger(batches: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBa
 
 def _states(group: int, states: StateBatch) -> pa.RecordBatch:
     parts = list(in_parts(states, PART_KEYS, PART_WORDS))
-    columns = [pa.array([group] * len(parts), pa.int32()), pa.array([p.key(0) for p in parts], pa.binary()), pa.array([p.to_bytes() for p in parts], pa.binary())]
-    return pa.RecordBatch.from_arrays(columns, schema=STATES_SCHEMA)
+    found = [pa.array([group] * len(parts), pa.int32()), pa.array([p.key(0) for p in parts], pa.binary()), pa.array([p.to_bytes() for p in parts], pa.binary())]
+    return pa.RecordBatch.from_arrays(found, schema=STATES_SCHEMA)
 
 
 class MergeAndWrite:

@@ -165,6 +165,10 @@ def test_a_wish_for_retraining_makes_the_last_training_set_count_no_more() -> No
     assert seen.training_set_before("returns", "d") is None
 
 
+def test_the_last_training_set_counts_also_when_the_request_of_its_epoch_has_expired() -> None:
+    assert seen_after(*[event for event in EPOCH_1 if event is not REQUEST]).training_set_before("returns", "d") == trained(1)
+
+
 def test_a_hole_in_the_topic_of_files_is_refused() -> None:
     seen = seen_after(file())
     with pytest.raises(ValueError, match="lost messages"):
