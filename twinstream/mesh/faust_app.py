@@ -6,13 +6,11 @@ Nothing is committed. A worker that stands still, or whose loop does, ends; its 
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import signal
 import socket
 import threading
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -23,6 +21,7 @@ import uvloop
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from twinstream.mesh.eager import begun
 from twinstream.mesh.settings import MeshSettings
 from twinstream.mesh.topics_admin import MAX_MESSAGE_BYTES
 
@@ -172,36 +171,6 @@ class CarrierApp(faust.App):
                     m = event.message
                     _log.exception("handling_failed", topic=m.topic, partition=m.partition, offset=m.offset)
                     end(FAILED)
-
-
-def begun(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any] | None:
-    """Run a coroutine up to where it has to wait; return what is left to await, None when it came to its end."""
-    try:
-        waits_for = work.send(None)
-    except StopIteration:
-        return None
-    return _awaited(work, waits_for)
-
-
-async def _awaited(work: Coroutine[Any, Any, Any], waits_for: Any) -> None:
-    """A coroutine of the native kind: for Faust a generator is nothing to wait for."""
-    await _rest(work, waits_for)
-
-
-@types.coroutine
-def _rest(work: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, None]:
-    """Passes on what the event loop and the coroutine say to each other."""
-    while True:
-        try:
-            yield waits_for
-        except BaseException as error:  # noqa: BLE001  it is the coroutine's to handle
-            step = functools.partial(work.throw, error)
-        else:
-            step = functools.partial(work.send, None)
-        try:
-            waits_for = step()
-        except StopIteration:
-            return
 
 
 def configuration(settings: MeshSettings, options: WorkerOptions, folder: Path) -> dict[str, Any]:

@@ -25,10 +25,10 @@ class Scripted:
         self.assigned: list[tuple[int, int]] = []
         self.unassigned: list[int] = []
 
-    def subscribe(self, _: object, on_assign: Any, on_revoke: Any, on_lost: Any) -> None:  # noqa: ARG002
+    def subscribe(self, _: object, on_assign: Any, on_revoke: Any, on_lost: Any) -> None:
         self.on_assign, self.on_revoke = on_assign, on_revoke
 
-    def consume(self, count: int, wait_s: float) -> list[Message]:  # noqa: ARG002
+    def consume(self, count: int, wait_s: float) -> list[Message]:
         return self.script.pop(0)() if self.script else []
 
     def incremental_assign(self, places: list[TopicPartition]) -> None:

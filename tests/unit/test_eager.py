@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mode import Service
 
-from twinstream.mesh.faust_app import begun
+from twinstream.mesh.eager import begun
 
 
 async def work(seen: list[str], *gates: asyncio.Event) -> None:
