@@ -82,7 +82,8 @@ def rate(told: list[dict[str, Any]]) -> float:
 
 def faust(mesh: MeshSettings, folder: str, records: int, linger_s: float) -> dict[str, Any]:
     """Faust's own topics are made beforehand: those that it makes have one partition, and its agent stops at them."""
-    made = AdminClient(mesh.kafka_client()).create_topics([
+    admin = AdminClient(mesh.kafka_client())
+    made = admin.create_topics([
         NewTopic(faust_sum.changelog_of(linger_s), mesh.partitions, 1, config={"cleanup.policy": "compact"}), NewTopic(faust_sum.leader_of(linger_s), 1, 1)])
     for topic in made.values():
         topic.result(30)
