@@ -82,7 +82,7 @@ class Clockwork:
                 self._fresh_ms.append((now - waiting.popleft()[1]) * 1000)
 
 
-def main(rate: int = 5_000, seconds: int = 30) -> None:
+def main(rate: int = 5_000, seconds: int = 60) -> None:
     """Measures once and records the result."""
     with tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder, EmbeddedMesh(
         folder, HERE / "pipeline.py", SERVICES
