@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,23 +105,23 @@ class PartitionReader:
     def many_blobs(self, txn: Any, seen: Seen, wanted: Sequence[bytes], at: Int64s) -> tuple[kernel.Pieces, Int64s]:
         """The words of all keys, and which of them each question is about; a key may be wanted at several moments."""
         number = {key: i for i, key in enumerate(sorted(set(wanted)))}
-        owner: list[int] = []
-        blobs: list[bytes] = []
-        if seen.base_env is not None:
-            with seen.base_env.begin() as base:
-                found = base.cursor().getmulti(number if b"" not in number else [key or environments.EMPTY_KEY for key in number])
-            owner += [number[key if key != environments.EMPTY_KEY else b""] for key, _ in found]
-            blobs += [blob for _, blob in found]
-        if seen.tables:
-            stored = self._storage_keys(number, wanted, at)
-            for table in seen.tables:
-                found = txn.cursor(db=table).getmulti(stored)
-                owner += [number[key[:-SUFFIX]] for key, _ in found]
-                blobs += [blob for _, blob in found]
-        offsets = np.zeros(len(blobs) + 1, np.int64)
-        np.cumsum(np.fromiter(map(len, blobs), np.int64, len(blobs)) // 8, out=offsets[1:])
-        words = np.frombuffer(bytearray().join(blobs), np.int64)
-        return kernel.Pieces(words, offsets, np.array(owner, np.int64)), np.array([number[key] for key in wanted], np.int64)
+        owners: list[Int64s] = []
+        blobs: list[bytes | memoryview] = []
+        with ExitStack() as held:  # what a base gives is not copied before it is joined, and lies in the file for as long as its transaction
+            if seen.base_env is not None:
+                base = held.enter_context(seen.base_env.begin(buffers=True))
+                blobs += map(base.get, (key or environments.EMPTY_KEY for key in number), repeat(b""))
+                owners.append(np.arange(len(number)))
+            if seen.tables:
+                stored, owner = self._storage_keys(number, wanted, at)
+                for table in seen.tables:
+                    blobs += map(txn.get, stored, repeat(b""), repeat(table))
+                    owners.append(owner)
+            words = np.frombuffer(bytearray().join(blobs), np.int64)
+            sizes = np.fromiter(map(len, blobs), np.int64, len(blobs))
+        offsets = np.concatenate([[0], np.cumsum(sizes // 8)])
+        owner = np.concatenate(owners) if owners else np.zeros(0, np.int64)
+        return kernel.Pieces(words, offsets, owner), np.array([number[key] for key in wanted], np.int64)
 
     def all_blobs(self, txn: Any, seen: Seen, key: bytes) -> list[bytes]:
         """Every blob of one key."""
@@ -160,12 +162,13 @@ class PartitionReader:
                 self._env.close()
             self._env, self._bases, self._last = None, {}, None
 
-    def _storage_keys(self, found: Iterable[bytes], wanted: Sequence[bytes], at: Int64s) -> list[bytes]:
-        """Under which keys the rows stand; mostly all moments lie in one tile and need the same chunks."""
+    def _storage_keys(self, number: Mapping[bytes, int], wanted: Sequence[bytes], at: Int64s) -> tuple[list[bytes], Int64s]:
+        """Under which keys the rows stand, and whose they are; mostly all moments lie in one tile and need the same chunks."""
         if int(at.min()) // windows.HOP_US[0] == int(at.max()) // windows.HOP_US[0]:
             ends = chunks.needed(self._plan, b"", int(at[0]))
-            return [key + end for key in found for end in ends]
-        return sorted({k for key, moment in zip(wanted, at.tolist(), strict=True) for k in chunks.needed(self._plan, key, moment)})
+            return [key + end for key in number for end in ends], np.repeat(np.arange(len(number)), len(ends))
+        found = sorted({k for key, moment in zip(wanted, at.tolist(), strict=True) for k in chunks.needed(self._plan, key, moment)})
+        return found, np.fromiter((number[chunks.view_key(k)] for k in found), np.int64, len(found))
 
     def _found(self, txn: Any, epoch: int | None, raw_progress: bytes | None) -> Seen:
         layout = self.layout(txn)
