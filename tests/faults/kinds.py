@@ -182,7 +182,7 @@ def _refusals(arena: Arena) -> bool:
 
 WEIGHTS: dict[Fault, float] = {
     kill_one: 44, kill_some: 14, kill_all: 4, kill_broker: 3, kill_while_sealing: 7, stop_and_go: 8, second_worker: 7, overlap: 3,
-    seal: 8, delete_store: 3, corrupt_base: 2, disk_full: 2,
+    seal: 8, delete_store: 3, corrupt_base: 5, disk_full: 3,
 }  # fmt: skip
 
 
