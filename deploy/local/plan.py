@@ -47,10 +47,12 @@ def make(
 ) -> Plan:
     """Plan a mesh in the folder `data`; `env` holds TWINSTREAM_* settings and whatever else its processes should see.
 
-    Without `usual_ports` any free ports are taken the first time; afterwards the same ones, while they are free.
+    Without `usual_ports` any free ports are taken the first time; afterwards the same ones, while they are free. With the setting
+    `external` no engine is planned: the addresses are those of the settings.
     """
-    data, engines, given = data.absolute(), tuple(engines), dict(env or {})
+    data, given = data.absolute(), dict(env or {})
     wanted = MeshSettings.from_env({**given, "TWINSTREAM_PIPELINE": str(Path(pipeline).absolute()) if pipeline else "none"})
+    engines = () if wanted.external else tuple(engines)
     port = _ports(data, wanted, usual=usual_ports)
     runtime = java.find()
     settings = _settings(wanted, data, port, set(engines))
@@ -113,12 +115,13 @@ def _service_specs(names: list[str], env: dict[str, str], after: tuple[str, ...]
 def _steps(settings: MeshSettings, env: dict[str, str], engines: set[str], *, with_pipeline: bool) -> list[Step]:
     """Topics and buckets. The definition is read in a process of its own: it is the user's code."""
     steps = []
-    if "kafka" in engines and with_pipeline:
+    if with_pipeline and ("kafka" in engines or settings.external):
         steps.append(Step(name="topics", run=lambda stopping: run_to_end(["-m", "twinstream.mesh.topics_admin"], env, stopping)))
     elif "kafka" in engines:
         steps.append(Step(name="topics", after=("kafka",), run=lambda _: topics_admin.ensure(settings)))
-    if "s3" in engines:
-        steps.append(Step(name="buckets", after=("s3",), run=lambda _: object_store.ensure_buckets(settings)))
+    if "s3" in engines or settings.external:
+        after = ("s3",) if "s3" in engines else ()
+        steps.append(Step(name="buckets", after=after, run=lambda _: object_store.ensure_buckets(settings)))
     return steps
 
 

@@ -51,7 +51,7 @@ def read(data: Path) -> MeshState | None:
 
 
 def write(data: Path, state: MeshState) -> None:
-    """Replace the state file."""
+    """Replace the state file. Its owner alone may read it: the environment of the processes holds what opens the stores."""
     path = path_of(data)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, msgspec.json.format(msgspec.json.encode(state)))
+    write_whole(path, msgspec.json.format(msgspec.json.encode(state)), 0o600)

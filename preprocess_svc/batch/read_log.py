@@ -12,11 +12,12 @@ from pyspark.sql import functions as F  # noqa: N812  (its customary name)
 
 from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.rows import KNOWN, POSITION, one_batch, row_schema, spark_schema
-from preprocess_svc.batch.settings import pairs
 from schemas import packs
 from schemas.events import Cut
 from schemas.topics import records_accepted
 from twinstream.define import Source
+from twinstream.mesh import kafka_security
+from twinstream.mesh.settings import pairs
 
 POSITION_SHIFT = 44
 JOIN_ROWS = 50_000
@@ -46,7 +47,8 @@ def _messages(context: Context, source: Source, spans: dict[int, tuple[int, int]
     reader = context.spark.read.format("kafka").option("kafka.bootstrap.servers", context.mesh.kafka).option("assign", json.dumps({topic: list(spans)}))
     for name, end in (("startingOffsets", 0), ("endingOffsets", 1)):
         reader = reader.option(name, json.dumps({topic: {str(p): span[end] for p, span in spans.items()}}))
-    for name, value in pairs(context.knobs.kafka_options).items():
+    java = kafka_security.for_java(context.mesh.kafka_security())
+    for name, value in (java | pairs(context.knobs.kafka_options)).items():
         reader = reader.option(f"kafka.{name}", value)
     return reader.option("failOnDataLoss", "true").load().select("partition", "offset", "value")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from preprocess_svc.batch.settings import BatchSettings, pairs
-from twinstream.mesh.settings import MeshSettings
+from preprocess_svc.batch.settings import BatchSettings
+from twinstream.mesh.settings import MeshSettings, pairs
 
 ARROW_ROWS = 131_072
 ARROW_BYTES = 64 * 1024 * 1024

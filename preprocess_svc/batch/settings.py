@@ -34,7 +34,7 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Share of new questions, of the rows of a model's last training set, from which on an epoch gets a new one; 0: every epoch does. After
     a wish for retraining the next epoch does in any case."""
     kafka_options: str = ""
-    """More options of the Java Kafka client, `name=value` separated by ';', without Spark's prefix `kafka.`."""
+    """More options of Spark's Kafka client (Java's names), `name=value` separated by ';', without the prefix `kafka.`."""
     spark_options: str = ""
     """More Spark settings, `spark.name=value` separated by ';'."""
 
@@ -48,8 +48,3 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
             raise SettingsError(f"a setting {PREFIX}* is wrong: {error}") from error
-
-
-def pairs(text: str) -> dict[str, str]:
-    """`a=1;b=2` as a mapping."""
-    return dict(pair.split("=", 1) for pair in text.split(";") if "=" in pair)

@@ -1,11 +1,11 @@
-"""Status of a mesh whose parts run elsewhere: each is asked at its address."""
+"""Status of a mesh with parts that run elsewhere: each of those is asked at its address."""
 
 from __future__ import annotations
 
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,9 +18,9 @@ from twinstream.mesh.settings import MeshSettings
 TIMEOUT_S = 3.0
 
 
-def status() -> dict[str, dict[str, Any]]:
-    """As of an embedded mesh; pids and lags are not known from here."""
-    settings = MeshSettings.from_env()
+def status(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """As of an embedded mesh with these settings; pids and lags are not known from here."""
+    settings = MeshSettings.from_env(env)
     where = addresses(settings)
     asked: dict[str, Callable[[], bool]] = {
         "kafka": lambda: kafka_answers(settings),

@@ -38,9 +38,9 @@ def up(
     """Start Kafka, S3, Hive and all services on this machine, and wait until they serve.
 
     Settings come from the environment (TWINSTREAM_*); data, ports and cluster id stay in the data folder over [b]down[/] and [b]up[/].
+    With TWINSTREAM_EXTERNAL=1 Kafka, S3 and Hive are those at the addresses of the settings, and only services are started
+    (TWINSTREAM_SERVICES: which of them, comma separated).
     """
-    if running.is_external():
-        raise SettingsError("TWINSTREAM_EXTERNAL is set: the mesh runs elsewhere, nothing is started here; see twinstream status")
     data = data.absolute()
     before = state.read(data)
     if before is not None and before.running:
@@ -150,7 +150,7 @@ def stop(data: Path) -> bool:
 
 def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
     """Show each process: is it up, is it ready, how far is it behind; and the addresses."""
-    found = external.status() if running.is_external() else status_of(data.absolute())
+    found = _found(data.absolute()) if running.is_external() else status_of(data.absolute())
     if json:
         as_json(found)
     else:
@@ -159,6 +159,15 @@ def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT0
         out.print(table(("address", ""), list(found["addresses"].items())))
     if not any(service["state"] == "up" for service in found["services"].values()):
         raise NotRunningError(f"nothing is running in {data}" if not running.is_external() else "nothing answers at these addresses")
+
+
+def _found(data: Path) -> dict[str, dict[str, Any]]:
+    """What runs elsewhere, and the services that `up` started here."""
+    here = running.services_here(data)
+    found = external.status({"TWINSTREAM_PIPELINE": "none", **os.environ} if here is None else here.env)
+    if here is not None:
+        found["services"] |= status_of(data)["services"]
+    return found
 
 
 def status_of(data: Path) -> dict[str, dict[str, Any]]:

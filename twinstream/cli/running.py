@@ -26,19 +26,25 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_external() -> bool:
-    """Whether the environment says that the mesh runs elsewhere."""
+    """Whether the environment says that Kafka, S3 and Hive run elsewhere."""
     return os.environ.get("TWINSTREAM_EXTERNAL", "") not in {"", "0", "false"}
 
 
 def mesh(data: Path) -> Running:
-    """The running mesh; raises NotRunningError when there is none in the folder."""
+    """The mesh of the folder, or the one that the environment names; raises NotRunningError when there is neither."""
     from deploy.local.plan import addresses
 
-    if is_external():
+    state = services_here(data) if is_external() else embedded(data)
+    if state is None:
         settings = MeshSettings.from_env()
         return Running(settings=settings, addresses=addresses(settings))
-    state = embedded(data)
     return Running(settings=MeshSettings.from_env(state.env), addresses=state.addresses)
+
+
+def services_here(data: Path) -> states.MeshState | None:
+    """State of the services that `up` started in the folder beside engines that run elsewhere; None for none."""
+    state = states.read(data.absolute())
+    return state if state is not None and state.running and MeshSettings.from_env(state.env).external else None
 
 
 def embedded(data: Path) -> states.MeshState:

@@ -15,7 +15,8 @@ notes = Console(stderr=True, highlight=False)
 
 def as_json(value: object) -> None:
     """One JSON document on standard output, indented on a terminal."""
-    data = msgspec.json.encode(value, order="deterministic") if not sys.stdout.isatty() else msgspec.json.format(msgspec.json.encode(value))
+    value = msgspec.to_builtins(value, str_keys=True)
+    data = msgspec.json.format(msgspec.json.encode(value)) if sys.stdout.isatty() else msgspec.json.encode(value, order="deterministic")
     sys.stdout.write(data.decode() + "\n")
     sys.stdout.flush()
 

@@ -21,6 +21,7 @@ import uvloop
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from twinstream.mesh import kafka_security
 from twinstream.mesh.eager import begun
 from twinstream.mesh.settings import MeshSettings
 from twinstream.mesh.topics_admin import MAX_MESSAGE_BYTES
@@ -176,6 +177,7 @@ class CarrierApp(faust.App):
 def configuration(settings: MeshSettings, options: WorkerOptions, folder: Path) -> dict[str, Any]:
     """Faust's settings of a worker that keeps its own state in `folder`."""
     return {
+        "broker_credentials": kafka_security.for_faust(settings.kafka_security()),
         "broker": [f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
         "datadir": str(folder),
         "consumer_group_instance_id": f"{options.name}-{options.instance}@{socket.gethostname()}",

@@ -121,16 +121,32 @@ class ObjectStore:
         return self.head(bucket, key).version_id or None
 
     def ensure_bucket(self, bucket: str, *, versioned: bool) -> None:
-        """Make the bucket when it is missing, and turn versions on when asked; an existing bucket keeps its objects."""
+        """Make the bucket when it is missing, and turn its versions on when wanted and off: where all is as wanted, reading is enough.
+
+        Raises MeshError when that fails.
+        """
+        try:
+            self._make(bucket)
+            if versioned and self._client.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
+                self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        except (BotoCoreError, ClientError) as error:
+            raise MeshError(f"bucket {bucket} cannot be made{' with versions' if versioned else ''}: {error}") from error
+
+    def _make(self, bucket: str) -> None:
+        try:
+            self._client.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            if _code(error) not in _MISSING:
+                raise
+        else:
+            return
         location = {} if self._client.meta.region_name == "us-east-1" else {
             "CreateBucketConfiguration": {"LocationConstraint": self._client.meta.region_name}}
         try:
             self._client.create_bucket(Bucket=bucket, **location)
         except ClientError as error:
-            if _code(error) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
-                raise MeshError(f"bucket {bucket} cannot be made: {error}") from error
-        if versioned:
-            self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+            if _code(error) != "BucketAlreadyOwnedByYou":
+                raise
 
     def buckets(self) -> list[str]:
         """Names of all buckets that these credentials see."""

@@ -10,6 +10,8 @@ from typing import Literal
 import msgspec
 
 from twinstream.errors import SettingsError
+from twinstream.mesh import kafka_security
+from twinstream.mesh.kafka_security import KafkaSecurity
 
 
 class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +24,7 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     kafka: str = "127.0.0.1:9092"
     """Bootstrap servers, comma separated."""
     kafka_options: str = ""
-    """More librdkafka options, `name=value` separated by ';' (security.protocol, sasl.*, ssl.*)."""
+    """More librdkafka options, `name=value` separated by ';'; those of security hold for Faust and Spark as well: see `kafka_security`."""
     s3_endpoint: str = ""
     """URL of the S3 service; "" means AWS."""
     bucket: str = "twinstream-warehouse"
@@ -66,9 +68,11 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
         if "pipeline" not in given:
             raise SettingsError("TWINSTREAM_PIPELINE is not set: give the path of your definition file")
         try:
-            return msgspec.convert(given, cls, strict=False)
+            settings = msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
             raise SettingsError(f"{_name_in(str(error))}: {error}") from error
+        settings.kafka_security()
+        return settings
 
     def to_env(self) -> dict[str, str]:
         """The environment variables that give these settings again."""
@@ -80,10 +84,13 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def kafka_security(self) -> KafkaSecurity:
+        """What `kafka_options` say of it; raises SettingsError for what not all clients can do."""
+        return kafka_security.of(pairs(self.kafka_options))
+
     def kafka_client(self, **more: object) -> dict[str, object]:
         """Options of a librdkafka client: bootstrap, `kafka_options`, and `more` with '_' for '.' (but `log_level`, `*_cb`)."""
-        options = dict(pair.split("=", 1) for pair in self.kafka_options.split(";") if "=" in pair)
-        return {"bootstrap.servers": self.kafka, **options, **{_librdkafka(k): v for k, v in more.items()}}
+        return {"bootstrap.servers": self.kafka, **pairs(self.kafka_options), **{_librdkafka(k): v for k, v in more.items()}}
 
 
 ENVIRONMENT: dict[str, str] = {
@@ -112,6 +119,11 @@ ENVIRONMENT: dict[str, str] = {
     "instance": "TWINSTREAM_INSTANCE",
     "external": "TWINSTREAM_EXTERNAL",
 }
+
+
+def pairs(text: str) -> dict[str, str]:
+    """`a=1;b=2` as a mapping."""
+    return dict(pair.split("=", 1) for pair in text.split(";") if "=" in pair)
 
 
 def _librdkafka(name: str) -> str:
