@@ -25,6 +25,10 @@ class BaseGoneError(MeshError, LookupError):
     """A base was fetched, and another worker of the same store removed its file before it landed: it has to be fetched again."""
 
 
+class EpochsFullError(MeshError, ValueError):
+    """A store has speed states of as many epochs as it has tables: the next needs a base that contains some of them."""
+
+
 class StoreFullError(MeshError, OSError):
     """The disk of the view is full. What was committed stands; nothing more is taken."""
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
+from predict_svc.view.errors import EpochsFullError
 from schemas.events import Cut, ViewPosition, ViewPublished
 from schemas.partials import PartialHeader
 
@@ -100,15 +101,21 @@ def bridged(layout: Layout, header: PartialHeader) -> Layout | None:
 
 
 def with_base(layout: Layout, base: Base, *, alone: bool) -> Layout:
-    """The layout once `base` landed: the two newest stay, or `base` alone; the epochs that none of them needs go."""
-    bases = (base,) if alone else (layout.newest, base)
+    """The layout once `base` landed: the two newest stay, or `base` alone; the epochs that none of them needs go.
+
+    The one before goes as well when the epochs that it needs would leave no table for the one that follows `base`.
+    """
+    oldest = min(_above(layout.epochs, layout.newest.epoch), default=base.epoch + 1)
+    bases = (base,) if alone or base.epoch + 1 - oldest >= SLOTS else (layout.newest, base)
     return msgspec.structs.replace(layout, bases=bases, epochs=_above(layout.epochs, bases[0].epoch))
 
 
 def with_epoch(layout: Layout, epoch: int) -> Layout:
-    """The layout with speed states of `epoch`; raises ValueError when its table is taken by another live epoch."""
+    """The layout with speed states of `epoch`; raises EpochsFullError when its table is taken by another live epoch."""
     if any(e % SLOTS == epoch % SLOTS for e in layout.epochs):
-        raise ValueError(f"{len(layout.epochs)} epochs wait for a base, from {layout.epochs[0]} to {epoch}: {SLOTS} is the most")
+        raise EpochsFullError(
+            f"speed states of epochs {layout.epochs[0]} to {epoch} would stand on the base of epoch {layout.floor}, {SLOTS} epochs are the most: "
+            "no more is taken until a newer base has landed")
     return msgspec.structs.replace(layout, epochs=tuple(sorted((*layout.epochs, epoch))))
 
 

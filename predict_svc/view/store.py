@@ -80,7 +80,7 @@ class Store:
             return lay.unpack_read(txn.get(lay.READ))
 
     def apply(self, partials: Iterable[tuple[int, bytes]]) -> Applied:
-        """Take partials (offset in their topic, value) in order, in one transaction; raises StoreFullError before anything is written."""
+        """Take partials (offset in their topic, value) in order, in one transaction; with StoreFullError or EpochsFullError none is taken."""
         partials = list(partials)
         self._check_space(sum(len(value) for _, value in partials))
         with self._env.begin(write=True, db=self._meta) as txn:

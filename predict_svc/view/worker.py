@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import structlog
 from faust.types import TP
 
 from predict_svc.view import layout as lay
-from predict_svc.view.errors import BaseGoneError, StoreFullError
+from predict_svc.view.errors import BaseGoneError, EpochsFullError, StoreFullError
 from predict_svc.view.layout import Base
 from predict_svc.view.publications import Place, Publications
 from predict_svc.view.settings import ViewSettings
@@ -64,7 +64,9 @@ class ViewWorker:
         self._arrived = asyncio.Event()
         self._gaps: dict[tuple[TP, int], tuple[Gap, float]] = {}
         self._refusals: dict[str, str] = {}
-        self._landing: dict[TP, asyncio.Future[None]] = {}
+        self._waiting: set[TP] = set()
+        """Partitions whose partials are left alone until a base has landed; what is read of them meanwhile is read again then."""
+        self._seeking: set[asyncio.Future[None]] = set()
         self.assigned = False
         self.app: CarrierApp
         self.publications: Publications
@@ -77,12 +79,13 @@ class ViewWorker:
             name="view", topics=tuple(self._view_of), instance=k.instance, fetch_wait_ms=k.fetch_wait_ms, stall_s=k.stall_s, buffered=2048)
 
     async def start_offsets(self, partitions: set[TP]) -> Mapping[TP, int]:
-        """Go on where each store says; an empty store first gets its base."""
+        """Go on where each store says; an empty store first gets its base, and waits for it when that is refused."""
         self._flush()
         for tp in self._stores.keys() - partitions:
             self._stores.pop(tp).close()
             self._next.pop(tp)
             self._begun.pop(tp, None)
+        self._waiting &= partitions
         self._gaps = {place: gap for place, gap in self._gaps.items() if place[0] in partitions}
         fresh = partitions - self._stores.keys()
         for tp in fresh:
@@ -95,13 +98,14 @@ class ViewWorker:
         if fresh:
             first = await self.app.consumer.earliest_offsets(*fresh)
             self._next.update({tp: max(self._stores[tp].read_state().start, first[tp]) for tp in fresh})
+            self._waiting |= {tp for tp in fresh if self._place(tp) in empty and not self._landed(tp)}
         self.assigned = True
         return self.next_offsets()
 
     async def handle(self, message: Any) -> None:
         """Collect the next partial; what was taken before, or comes too early after a seek, is left."""
         tp = TP(message.topic, message.partition)
-        if message.offset != self._next.get(tp):
+        if message.offset != self._next.get(tp) or tp in self._waiting:
             return
         self._next[tp] += 1
         self._pending.setdefault(tp, []).append((message.offset, message.value))
@@ -114,8 +118,8 @@ class ViewWorker:
             self._flush()
 
     def next_offsets(self) -> Mapping[TP, int]:
-        """The next partials offset of each partition."""
-        return dict(self._next)
+        """The next partials offset of each partition that is taken from."""
+        return {tp: offset for tp, offset in self._next.items() if tp not in self._waiting}
 
     async def keep_flushing(self) -> None:
         """Write what was collected when nothing more comes."""
@@ -153,9 +157,11 @@ class ViewWorker:
         self._refusals.pop(f"{place[0]}/{place[1]}", None)
         _log.info("base_landed", view=place[0], partition=place[1], epoch=base.epoch, ms=round((time.perf_counter() - began) * 1e3, 1))
         self._metrics.count("view_bases_landed_total", view=place[0])
-        if again is not None and tp in self._next:
+        if tp in self._waiting:
+            self._in_background(self._read_on(tp))
+        elif again is not None and tp in self._next:
             self._next[tp] = again
-            self._seeking = asyncio.ensure_future(self.app.seek({tp: again}))
+            self._in_background(self.app.seek({tp: again}))
 
     def refuse(self, place: Place, epoch: int, reason: str) -> None:
         """Tell that a base cannot be used; the one before stays."""
@@ -164,14 +170,15 @@ class ViewWorker:
 
     @property
     def ready(self) -> bool:
-        """Whether all stores are whole and have the newest base."""
-        return self.assigned and all(self._landed(tp) and store.layout().whole for tp, store in self._stores.items())
+        """Whether all stores are whole, have the newest base and take partials."""
+        return self.assigned and not self._waiting and all(self._landed(tp) and store.layout().whole for tp, store in self._stores.items())
 
     def detail(self) -> dict[str, object]:
         """For the heartbeat."""
         newest = {tp: store.layout().newest.epoch for tp, store in self._stores.items()}
         return {
             "partitions": len(self._stores), "epoch": min(newest.values(), default=0), "refused": dict(self._refusals), "gaps": len(self._gaps),
+            "waiting": len(self._waiting),
         }  # fmt: skip
 
     def _flush(self) -> None:
@@ -186,10 +193,29 @@ class ViewWorker:
             except StoreFullError as error:
                 _log.error("disk_full", reason=str(error))
                 end(FAILED)
+            except EpochsFullError as error:
+                _log.error("base_awaited", view=self._view_of[tp.topic], partition=tp.partition, reason=str(error))
+                self._waiting.add(tp)
+                continue
             self._metrics.observe("view_apply_ms", (time.perf_counter() - began) * 1e3, "ms")
             self._note(tp, done)
         if pending:
             self._pause_s = min(max(self._knobs.flush_s, 2 * (time.monotonic() - started)), self._knobs.flush_most_s)
+
+    async def _read_on(self, tp: TP) -> None:
+        """Take partials again, from where the store stands."""
+        first = await self.app.consumer.earliest_offsets(tp)
+        if tp in self._waiting:
+            self._waiting.discard(tp)
+            self._next[tp] = max(self._stores[tp].read_state().start, first[tp])
+            await self.app.seek({tp: self._next[tp]})
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have it done; the process ends when it fails."""
+        task = asyncio.ensure_future(work)
+        self._seeking.add(task)
+        task.add_done_callback(self._seeking.discard)
+        task.add_done_callback(_checked)
 
     def _note(self, tp: TP, done: Applied) -> None:
         now_us, view = time.time_ns() // 1000, self._view_of[tp.topic]
@@ -227,7 +253,7 @@ class ViewWorker:
                 return
             self._begun[tp] = Begun(ends, self.app.consumer.highwater(tp))
         store, begun = self._stores[tp], self._begun[tp]
-        if not self._landed(tp):
+        if tp in self._waiting or not self._landed(tp):
             return
         lacking = lay.lacking(store.layout(), store.progress(), begun.log_ends)
         if not lacking:
@@ -256,10 +282,23 @@ class ViewWorker:
         return self._stores[tp].layout().newest.epoch >= self.publications.newest(self._view_of[tp.topic])
 
 
+def _checked(task: asyncio.Future[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("seek_failed", reason=repr(task.exception()))
+        end(FAILED)
+
+
 def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., None]) -> Callable[..., None]:
-    """The function, called from another thread, runs in the event loop."""
+    """The function, called from another thread, runs in the event loop; the process ends when it fails, which a loop would only log."""
+
+    def run(*arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except Exception:  # noqa: BLE001  half done it would leave the worker behind for good
+            _log.exception("landing_failed")
+            end(FAILED)
 
     def call(*arguments: Any) -> None:
-        loop.call_soon_threadsafe(function, *arguments)
+        loop.call_soon_threadsafe(run, *arguments)
 
     return call

@@ -195,11 +195,21 @@ class World:
         assert store is not None
         if self.published is None or store.layout().newest.epoch >= self.published.epoch:
             return None
-        base = bases.fetch(LocalObjects(), self.published, partition, store.folder)
+        base = self.fetch(partition)
         again = store.land(base)
         if again is not None:
             self.at[partition] = again
         return base
+
+    def publish_all(self) -> None:
+        """End every epoch whose barriers stand."""
+        while self.publish() is not None:
+            pass
+
+    def fetch(self, partition: int) -> Base:
+        """Bring the newest base into a store's folder."""
+        assert self.published is not None
+        return bases.fetch(LocalObjects(), self.published, partition, Path(self.settings.data) / "view" / self.view.name / str(partition))
 
     def check(self) -> None:
         """Every partition, at every base that it has: each key's bytes are the fold's at the position that is told."""
