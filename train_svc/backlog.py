@@ -82,8 +82,8 @@ class ModelHistory:
             return None
         ours = [event for event in self.trained if event.definition_digest == definition_digest]
         round_ = sum(event.training_set_digest == newest.digest for event in ours)
-        if self.retrain is not None and ours and self.retrain.requested_at_us > ours[-1].trained_at_us:
-            return Training(newest, round_, self.retrain.reason)
+        if self.retrain is not None and ours and self.retrain.requested_at_us > ours[-1].trained_at_us and newest.epoch > ours[-1].epoch:
+            return Training(newest, round_, self.retrain.reason)  # else the batch layer ends an epoch for the wish, and builds a set of it
         if round_ == 0 and self._grown(newest, ours, min_growth):
             return Training(newest, 0, "a new training set")
         return None

@@ -182,6 +182,8 @@ def _reason(plan: Plan, seen: Seen, now_us: int) -> str:
     """Why the open epoch should end now; "": it should not."""
     if seen.wishes > max((event.wishes for event in seen.requested.values()), default=0):
         return "asked for"
+    if any(seen.retrain_us.get(model, 0) > seen.last_sealed_us for model in plan.models):
+        return "training asked for"
     if plan.seal_every_us and now_us - seen.last_sealed_us >= plan.seal_every_us:
         return "schedule"
     if plan.seal_after_files and len(seen.files) - _file_count(seen, seen.newest) >= plan.seal_after_files:

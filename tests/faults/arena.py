@@ -62,10 +62,12 @@ class Arena:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.feeder.stop()
-        self.mesh.stop()
-        if self.has_small_disk:
-            subprocess.run(["umount", "-l", str(self.disk)], check=False)
+        try:
+            self.feeder.stop()
+            self.mesh.stop()
+        finally:
+            if self.has_small_disk:
+                subprocess.run(["umount", "-l", str(self.disk)], check=False)
 
     # -- processes -----------------------------------------------------------------------------------------------------------------
 
@@ -138,7 +140,7 @@ class Arena:
         while True:
             try:
                 return audit(self.mesh.settings, self.mesh.addresses["predict"], plain_one_in=plain_one_in)
-            except (urllib.error.URLError, OSError) as error:  # not ready in this moment
+            except (NotRunningError, OSError) as error:  # not ready in this moment
                 if time.monotonic() > give_up:
                     raise WaitTimeoutError(f"the views could not be read within {bound_s} s: {error}") from error
                 self.ready(without=SLOW)

@@ -129,6 +129,7 @@ def test_bad_requests_and_absent_positions_are_told(mesh: EmbeddedMesh) -> None:
 def test_no_request_fails_and_no_answer_is_mixed_while_models_are_swapped(mesh: EmbeddedMesh) -> None:
     settings = mesh.settings
     EventPublisher(settings, "/test").publish(RetrainRequested(model="will-buy", reason="test", requested_at_us=time.time_ns() // 1000), key="will-buy")
+    publish_training_set(settings, epoch=2)
     wait_for(lambda: len(events(settings, ModelTrained)) > 1)
     wait_for(lambda: len(events(settings, ModelPromoted)) + len(events(settings, ModelRejected)) > 1)
     both = [
@@ -189,9 +190,9 @@ def runs(process: psutil.Process) -> bool:
 def test_a_killed_trainer_trains_what_is_left(mesh: EmbeddedMesh) -> None:
     settings = mesh.settings
     mesh.stop_one("train")
-    publish_training_set(settings, epoch=2)
+    publish_training_set(settings, epoch=3)
     mesh.start_one("train")
-    found = wait_for(lambda: [e for e in events(settings, ModelTrained) if e.training_set_digest == "set-2"])
+    found = wait_for(lambda: [e for e in events(settings, ModelTrained) if e.training_set_digest == "set-3"])
     assert len(found) == 1
 
 
@@ -200,6 +201,6 @@ def test_a_corrupt_training_set_is_rejected_and_named(mesh: EmbeddedMesh) -> Non
     pipeline, table = shop(), learnable(shop(), rows=100)
     ObjectStore(settings).put(settings.bucket, "torn.parquet", b"torn")
     file = FileRef(uri=f"s3://{settings.bucket}/torn.parquet", sha256="0" * 64)
-    EventPublisher(settings, "/test").publish(published(pipeline, table, epoch=3, digest="set-3", files=(file,)), key="will-buy")
-    rejected = wait_for(lambda: [e for e in events(settings, ModelRejected) if e.model_digest == "set:set-3"])
+    EventPublisher(settings, "/test").publish(published(pipeline, table, epoch=4, digest="set-4", files=(file,)), key="will-buy")
+    rejected = wait_for(lambda: [e for e in events(settings, ModelRejected) if e.model_digest == "set:set-4"])
     assert "torn.parquet has sha256" in rejected[0].reason

@@ -6,6 +6,7 @@ import concurrent.futures
 import json
 import multiprocessing
 import struct
+import urllib.error
 import urllib.request
 import zlib
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from twinstream.algebra.fold import fold
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 from twinstream.audit.everything import Known, counts_of, file_records, log_records, seen_at
+from twinstream.errors import NotRunningError
 from twinstream.mesh.events import EventReader
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
@@ -63,9 +65,17 @@ class Audit(msgspec.Struct, frozen=True):
 
 
 def fetch(address: str, view: str, partition: int) -> Served:
-    """The states of one partition from the predictor's HTTP interface; `address` is `http://host:port`."""
-    with urllib.request.urlopen(f"{address}/v1/views/{view}/states/{partition}", timeout=60) as answer:  # noqa: S310
-        data = answer.read()
+    """The states of one partition from the predictor's HTTP interface; `address` is `http://host:port`.
+
+    Raises NotRunningError when it does not give them (urllib's own error could not be handed from process to process).
+    """
+    try:
+        with urllib.request.urlopen(f"{address}/v1/views/{view}/states/{partition}", timeout=60) as answer:  # noqa: S310
+            data = answer.read()
+    except urllib.error.HTTPError as error:
+        raise NotRunningError(f"view {view}, partition {partition}: {error.read().decode(errors='replace').strip() or error}") from None
+    except OSError as error:
+        raise NotRunningError(f"the predictor at {address} does not answer: {error}") from None
     (length,) = _LENGTH.unpack_from(data)
     head = json.loads(data[8 : 8 + length])
     batch = StateBatch.from_bytes(data[8 + length :])

@@ -165,6 +165,19 @@ def test_a_wish_for_retraining_makes_the_last_training_set_count_no_more() -> No
     assert seen.training_set_before("returns", "d") is None
 
 
+def test_a_wish_for_retraining_ends_the_open_epoch_once() -> None:
+    seen = seen_after(*EPOCH_1)
+    seen.take(RetrainRequested(model="another", reason="drift", requested_at_us=NOW + 1), 0)
+    seen.take(RetrainRequested(model="returns", reason="drift", requested_at_us=NOW), 1)
+    assert next_step(PLAN, seen, NOW + 1) == Rest()
+    seen.take(RetrainRequested(model="returns", reason="drift", requested_at_us=NOW + 1), 2)
+    assert next_step(PLAN, seen, NOW + 2) == Seal(2, 1, "training asked for")
+    seen.take(EpochSealRequested(epoch=2, requested_at_us=NOW + 2, wishes=1), 1)
+    for event in sealed(2, offset=40):
+        seen.take(event, 0)
+    assert isinstance(next_step(PLAN, seen, NOW + 3), Land)
+
+
 def test_the_last_training_set_counts_also_when_the_request_of_its_epoch_has_expired() -> None:
     assert seen_after(*[event for event in EPOCH_1 if event is not REQUEST]).training_set_before("returns", "d") == trained(1)
 

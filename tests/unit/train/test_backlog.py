@@ -63,12 +63,30 @@ def test_a_set_of_another_definition_is_passed_over() -> None:
     assert after(training_set(1, "s1", definition="other")) is None
 
 
-def test_a_retrain_request_trains_the_same_set_again_once_with_another_seed() -> None:
-    history = [training_set(1, "s1"), trained("a", "s1", at_us=10), promoted("a"), RetrainRequested(model="m", reason="drift", requested_at_us=20)]
+def test_a_wish_for_retraining_waits_for_the_set_of_a_later_epoch() -> None:
+    wish = RetrainRequested(model="m", reason="drift", requested_at_us=20)
+    history = [training_set(1, "s1"), trained("a", "s1", at_us=10), promoted("a"), wish]
+    assert after(*history) is None
+    work = after(*history, training_set(2, "s2", rows=101), min_growth=0.5)
+    assert isinstance(work, Training)
+    assert (work.training_set.digest, work.round, work.reason) == ("s2", 0, "drift")
+
+
+def test_a_wish_for_retraining_trains_once_with_another_seed_when_nothing_new_came() -> None:
+    wish = RetrainRequested(model="m", reason="drift", requested_at_us=20)
+    history = [training_set(1, "s1"), trained("a", "s1", at_us=10), promoted("a"), wish, training_set(2, "s1")]
     work = after(*history)
     assert isinstance(work, Training)
-    assert (work.round, work.reason) == (1, "drift")
+    assert (work.training_set.digest, work.round, work.reason) == ("s1", 1, "drift")
     assert after(*history, trained("b", "s1", at_us=30), rejected("b")) is None
+
+
+def test_a_wish_for_retraining_takes_a_set_that_had_grown_too_little() -> None:
+    history = [training_set(1, "s1"), trained("a", "s1", at_us=10), promoted("a"), training_set(2, "s2", rows=101)]
+    assert after(*history, min_growth=0.5) is None
+    work = after(*history, RetrainRequested(model="m", reason="drift", requested_at_us=20), min_growth=0.5)
+    assert isinstance(work, Training)
+    assert work.training_set.digest == "s2"
 
 
 def test_a_set_that_has_grown_too_little_waits() -> None:
