@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from typing import ClassVar
 
-import msgspec
-
-from twinstream.errors import SettingsError
-
-PREFIX = "TWINSTREAM_INGEST_"
+from twinstream.mesh.knobs import Knobs
 
 
-class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
+class IngestSettings(Knobs, frozen=True, kw_only=True):
     """Knobs of the ingest processes."""
+
+    PREFIX: ClassVar[str] = "TWINSTREAM_INGEST_"
+    ELSE: ClassVar[Mapping[str, str]] = {"worker": "TWINSTREAM_INSTANCE"}
 
     worker: str = ""
     """Name of this worker among those with the same data folder (default: TWINSTREAM_INSTANCE); a restart takes its partitions back by it."""
@@ -43,14 +42,3 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that an HTTP request waits for Kafka before it is answered with 503."""
     http_threads: int = 16
     """HTTP requests that may wait for Kafka at the same time."""
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> IngestSettings:
-        """Knobs from environment variables; raises SettingsError for one that is wrong."""
-        env = os.environ if env is None else env
-        given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "") != ""}
-        given.setdefault("worker", env.get("TWINSTREAM_INSTANCE", ""))
-        try:
-            return msgspec.convert(given, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{PREFIX}*: {error}") from error

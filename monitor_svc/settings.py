@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from typing import ClassVar
 
-import msgspec
-
-from twinstream.errors import SettingsError
-
-PREFIX = "TWINSTREAM_MONITOR_"
+from twinstream.mesh.knobs import Knobs
 
 
-class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MonitorSettings(Knobs, frozen=True, kw_only=True):
     """Knobs `TWINSTREAM_MONITOR_<NAME>`; the defaults suit one model at up to some hundred predictions a second."""
+
+    PREFIX: ClassVar[str] = "TWINSTREAM_MONITOR_"
 
     lookback_days: float = 30.0
     """How far back predictions, labels and parked events are read again at a start (with the replay clock: all of them)."""
@@ -43,14 +40,3 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Least seconds between two DriftDetected of one series."""
     retrain_quiet_s: float = 3600.0
     """Least seconds between two RetrainRequested of one model."""
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> MonitorSettings:
-        """Settings from the environment; raises SettingsError naming what is wrong."""
-        env = os.environ if env is None else env
-        names = {PREFIX + field.upper(): field for field in cls.__struct_fields__}
-        given = {field: env[name] for name, field in names.items() if env.get(name, "") != ""}
-        try:
-            return msgspec.convert(given, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{PREFIX}*: {error}") from error

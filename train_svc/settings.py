@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
-import msgspec
-
-from twinstream.errors import SettingsError
-
-PREFIX = "TWINSTREAM_TRAIN_"
+from twinstream.mesh.knobs import Knobs
 
 
-class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
+class TrainSettings(Knobs, frozen=True, kw_only=True):
     """How candidates are searched and when a new model is worth making."""
+
+    PREFIX: ClassVar[str] = "TWINSTREAM_TRAIN_"
 
     tuner: Literal["auto", "ray", "in-process"] = "auto"
     """"auto": Ray Tune, unless the search is small (see `small_rows` and `small_candidates`)."""
@@ -46,13 +42,3 @@ class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How much worse (as a share of its loss) a new model may be than the promoted one on the same test rows."""
     nice: int = 10
     """Added to the scheduling niceness while training, so that what answers requests goes first."""
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> TrainSettings:
-        """Settings from environment variables; raises SettingsError naming the one that is wrong."""
-        env = os.environ if env is None else env
-        given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "") != ""}
-        try:
-            return msgspec.convert(given, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{PREFIX}...: {error}") from error

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from typing import ClassVar
 
-import msgspec
-
-from twinstream.errors import SettingsError
-
-PREFIX = "TWINSTREAM_PREDICT_"
+from twinstream.mesh.knobs import Knobs
 
 
-class PredictSettings(msgspec.Struct, frozen=True, kw_only=True):
+class PredictSettings(Knobs, frozen=True, kw_only=True):
     """How requests are answered."""
+
+    PREFIX: ClassVar[str] = "TWINSTREAM_PREDICT_"
 
     threads: int = 4
     """Threads that answer requests; one suffices unless requests wait for a position."""
@@ -31,13 +28,3 @@ class PredictSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Pause between two looks at where the raw topics end: an answer's age is known to within this."""
     ends_age_ms: float = 50.0
     """How old the known ends of the raw topics may be when a request states `max_staleness_ms`; less when it asks for less."""
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> PredictSettings:
-        """Settings from environment variables; raises SettingsError naming the one that is wrong."""
-        env = os.environ if env is None else env
-        names = [name for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "") != ""]
-        try:
-            return msgspec.convert({name: env[PREFIX + name.upper()] for name in names}, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{PREFIX}...: {error}") from error

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from typing import ClassVar
 
-import msgspec
-
-from twinstream.errors import SettingsError
-
-PREFIX = "TWINSTREAM_VIEW_"
+from twinstream.mesh.knobs import Knobs
 
 
-class ViewSettings(msgspec.Struct, frozen=True, kw_only=True):
+class ViewSettings(Knobs, frozen=True, kw_only=True):
     """Every knob; the environment variable of `flush_s` is `TWINSTREAM_VIEW_FLUSH_S`."""
+
+    PREFIX: ClassVar[str] = "TWINSTREAM_VIEW_"
+    ELSE: ClassVar[Mapping[str, str]] = {"instance": "TWINSTREAM_INSTANCE"}
 
     instance: str = "1"
     """Names this worker among the view workers of its host (default: TWINSTREAM_INSTANCE)."""
@@ -39,14 +38,3 @@ class ViewSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Time between two reports of the same break in a chain, seconds."""
     ready_lag: int = 2000
     """Partials that may be waiting while the view counts as ready."""
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> ViewSettings:
-        """Settings from the environment; raises SettingsError."""
-        env = os.environ if env is None else env
-        given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "")}
-        given.setdefault("instance", env.get("TWINSTREAM_INSTANCE") or "1")
-        try:
-            return msgspec.convert(given, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{PREFIX}*: {error}") from error

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
-from twinstream.errors import SettingsError
-
-PREFIX = "TWINSTREAM_BATCH_"
+from twinstream.mesh.knobs import Knobs
 
 
-class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Read from `TWINSTREAM_BATCH_<KNOB>`, and the folder of jars from `TWINSTREAM_SPARK_JARS`."""
+class BatchSettings(Knobs, frozen=True, kw_only=True):
+    """Read from `TWINSTREAM_BATCH_<KNOB>`; the folder of jars also from `TWINSTREAM_SPARK_JARS`."""
+
+    PREFIX: ClassVar[str] = "TWINSTREAM_BATCH_"
+    ELSE: ClassVar[Mapping[str, str]] = {"jars": "TWINSTREAM_SPARK_JARS"}
 
     jars: str = ""
     """Folder of the jars that Spark needs to read Kafka and S3; "": they are on its class path already."""
@@ -37,14 +37,3 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """More options of Spark's Kafka client (Java's names), `name=value` separated by ';', without the prefix `kafka.`."""
     spark_options: str = ""
     """More Spark settings, `spark.name=value` separated by ';'."""
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> BatchSettings:
-        """Raises SettingsError naming the knob that is wrong."""
-        env = os.environ if env is None else env
-        given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "") != ""}
-        given |= {"jars": env["TWINSTREAM_SPARK_JARS"]} if env.get("TWINSTREAM_SPARK_JARS") else {}
-        try:
-            return msgspec.convert(given, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"a setting {PREFIX}* is wrong: {error}") from error

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from typing import ClassVar
 
-import msgspec
-
-from twinstream.errors import SettingsError
-
-PREFIX = "TWINSTREAM_SPEED_"
+from twinstream.mesh.knobs import Knobs
 
 
-class SpeedSettings(msgspec.Struct, frozen=True, kw_only=True):
+class SpeedSettings(Knobs, frozen=True, kw_only=True):
     """Every knob; the environment variable of `linger_s` is `TWINSTREAM_SPEED_LINGER_S`."""
+
+    PREFIX: ClassVar[str] = "TWINSTREAM_SPEED_"
+    ELSE: ClassVar[Mapping[str, str]] = {"instance": "TWINSTREAM_INSTANCE"}
 
     instance: str = "1"
     """Names this worker among the speed workers of its host (default: TWINSTREAM_INSTANCE)."""
@@ -29,14 +28,3 @@ class SpeedSettings(msgspec.Struct, frozen=True, kw_only=True):
     """By how much the clocks of hosts may differ: how far before a cut the scan of own partials begins, seconds."""
     resume_again_s: float = 5.0
     """Shortest time between two scans for a break that a view reported, seconds."""
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> SpeedSettings:
-        """Settings from the environment; raises SettingsError."""
-        env = os.environ if env is None else env
-        given = {name: env[PREFIX + name.upper()] for name in cls.__struct_fields__ if env.get(PREFIX + name.upper(), "")}
-        given.setdefault("instance", env.get("TWINSTREAM_INSTANCE") or "1")
-        try:
-            return msgspec.convert(given, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{PREFIX}*: {error}") from error

@@ -1,0 +1,30 @@
+"""What one service can be told beside where the mesh is: each knob is a field, and read from an environment variable of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+import msgspec
+
+from twinstream.errors import SettingsError
+
+
+class Knobs(msgspec.Struct, frozen=True, kw_only=True):
+    """The variable of a field is `PREFIX` and its name in capitals; one that is empty counts as not set."""
+
+    PREFIX: ClassVar[str]
+    ELSE: ClassVar[Mapping[str, str]] = {}
+    """Field -> a variable of the whole mesh that is read when the field's own is not set."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
+        """Raises SettingsError naming the variable that is wrong."""
+        env = os.environ if env is None else env
+        names = {field: next((n for n in (cls.PREFIX + field.upper(), cls.ELSE.get(field, "")) if env.get(n)), "") for field in cls.__struct_fields__}
+        try:
+            return msgspec.convert({field: env[name] for field, name in names.items() if name}, cls, strict=False)
+        except msgspec.ValidationError as error:
+            field = str(error).rsplit("$.", 1)[-1].strip("`")
+            raise SettingsError(f"{names.get(field) or cls.PREFIX + '*'}: {error}") from error
