@@ -1,7 +1,8 @@
 """The whole chain at full load for minutes: is the memory of each process flat, and does what was promised to be deleted go?
 
 `python -m benchmarks.soak [minutes] [seconds between epochs]`: payments as fast as the chain takes them, epochs on a schedule, predictions
-beside. Samples go to `results/soak_samples.json`, a plot to `docs/images/soak.svg`; the slope is that of minute 2 (of a shorter run: half) to the end.
+beside. Samples go to `results/soak_samples.json`, a plot to `docs/images/soak.svg`; one slope is that of minute 2 (of a shorter run: half) to the end,
+the other that of the last half: what levels out shows there.
 """
 
 from __future__ import annotations
@@ -101,11 +102,15 @@ def _table(samples: list[Sample], settled: float) -> dict[str, dict[str, float]]
     return {
         name: {
             f"at_minute_{settled:g}_mb": _at(series, settled), "at_the_end_mb": series[-1][1],
-            "mb_per_minute": round(memory.slope_per_minute([point for point in series if point[0] >= settled]), 2),
+            "mb_per_minute": _slope(series, settled), "in_the_last_half": _slope(series, series[-1][0] / 2),
             "mapped_files_at_the_end_mb": files[name][-1][1],
         }
         for name, series in own.items()
     }  # fmt: skip
+
+
+def _slope(series: list[tuple[float, float]], from_minute: float) -> float:
+    return round(memory.slope_per_minute([point for point in series if point[0] >= from_minute]), 2)
 
 
 def _disk(samples: list[Sample], settled: float) -> dict[str, dict[str, float]]:
