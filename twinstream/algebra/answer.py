@@ -11,10 +11,8 @@ import numpy.typing as npt
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.rows import sparse_at
 from twinstream.algebra.compiled.wide import float128, spread
-from twinstream.algebra.layout import COUNT_BITS, COUNT_MASK, HIGHEST, LOWEST
+from twinstream.algebra.layout import COUNT_BITS, COUNT_MASK, HIGHEST, LOWEST, REGISTERS, REST
 from twinstream.algebra.plan import Tables
-from twinstream.algebra.registers import COUNT as REGISTERS
-from twinstream.algebra.registers import REST
 from twinstream.algebra.slots import Form
 
 Words = npt.NDArray[np.int64]

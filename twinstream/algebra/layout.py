@@ -30,6 +30,12 @@ HEADER: Final = 2  # words before the slots
 HOP_SHIFT: Final = 40  # rowkey = hop * 2**40 + tile
 HALF_HOP: Final = 2**39
 
+# The distinct count: HyperLogLog registers, chosen by the first 12 bits of a value's MurmurHash64A.
+REGISTERS: Final = 2**12
+REST: Final = 64 - 12  # bits of the hash in which leading zeros are counted; a rank is 1..REST + 1
+MURMUR64_SEED: Final = 0x7477696E  # "twin"
+MURMUR64_MULTIPLIER: Final = 0xC6A4A7935BD1E995
+
 # What a merge or a lift can find wrong; 0 is fine.
 FINE: Final = 0
 OVER_128: Final = 1

@@ -12,12 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from twinstream.algebra.keys import text_buffers
+from twinstream.algebra.layout import MURMUR64_MULTIPLIER as MULTIPLIER
+from twinstream.algebra.layout import MURMUR64_SEED as SEED
+from twinstream.algebra.layout import REST
 
-PRECISION: Final = 12
-COUNT: Final = 2**PRECISION
-REST: Final = 64 - PRECISION  # bits in which leading zeros are counted; a rank is 1..REST + 1
-SEED: Final = 0x7477696E  # "twin"
-MULTIPLIER: Final = 0xC6A4A7935BD1E995
 _MASK: Final = 2**64 - 1
 
 

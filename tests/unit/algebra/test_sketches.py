@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinstream.algebra import answer, buckets, registers
+from twinstream.algebra import answer, buckets, layout, registers
 
 stored = st.integers(-(2**62), 2**62) | st.integers(-2000, 2000)
 
@@ -61,7 +61,7 @@ def test_hash_is_the_published_murmurhash64a(monkeypatch):
 def estimate(values: np.ndarray) -> float:
     words = registers.registers(values)
     index, rank = words >> 48, words & 0xFFFF
-    best = np.zeros(registers.COUNT, np.int64)
+    best = np.zeros(layout.REGISTERS, np.int64)
     np.maximum.at(best, index, rank)
     used = np.flatnonzero(best)
     return float(answer.distinct(used << 48 | best[used]))
@@ -69,7 +69,7 @@ def estimate(values: np.ndarray) -> float:
 
 @pytest.mark.parametrize("n", [0, 1, 10, 100, 1000, 5000, 20_000, 100_000, 1_000_000])
 def test_distinct_stays_within_four_standard_errors(n):
-    assert abs(estimate(np.arange(n)) - n) <= 4 * 1.04 / math.sqrt(registers.COUNT) * n
+    assert abs(estimate(np.arange(n)) - n) <= 4 * 1.04 / math.sqrt(layout.REGISTERS) * n
 
 
 def test_distinct_errs_no_more_than_the_sketch_of_datasketches():
@@ -86,5 +86,5 @@ def test_distinct_errs_no_more_than_the_sketch_of_datasketches():
         ours.append(estimate(values) / n - 1)
         theirs.append(union.get_estimate() / n - 1)
     ours_rms, theirs_rms = (math.sqrt(np.mean(np.square(errors))) for errors in (ours, theirs))
-    assert ours_rms < 1.3 * 1.04 / math.sqrt(registers.COUNT)
+    assert ours_rms < 1.3 * 1.04 / math.sqrt(layout.REGISTERS)
     assert ours_rms < 1.5 * theirs_rms

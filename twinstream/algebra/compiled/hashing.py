@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from twinstream.algebra.compiled.jit import compiled
-from twinstream.algebra.registers import MULTIPLIER, REST, SEED
+from twinstream.algebra.layout import MURMUR64_MULTIPLIER as MULTIPLIER
+from twinstream.algebra.layout import MURMUR64_SEED as SEED
+from twinstream.algebra.layout import REST
 
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.int64]

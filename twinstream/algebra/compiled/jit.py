@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 
 import numba
 
-SOURCES = ("answer", "layout", "plan", "registers", "slots", "windows")  # what compiled code is made of, beside this folder
+SOURCES = ("answer", "layout", "plan", "slots", "windows")  # what compiled code is made of, beside this folder
 P = ParamSpec("P")
 R = TypeVar("R")
 
