@@ -2,7 +2,7 @@
 
 `python -m benchmarks.soak [minutes] [seconds between epochs]`: payments as fast as the chain takes them, epochs on a schedule, predictions
 beside. Samples go to `results/soak_samples.json`, a plot to `docs/images/soak.svg`; one slope is that of minute 2 (of a shorter run: half) to the end,
-the other that of the last half: what levels out shows there.
+the other that of the last half: what levels out shows there. `--again` makes the table anew from the samples.
 """
 
 from __future__ import annotations
@@ -207,5 +207,16 @@ class Asker(Work):
         self._stop.wait(ASK_S)
 
 
+def tell_again() -> None:
+    """Makes the table of processes anew from the samples of the last soak."""
+    path = RESULTS / "soak.json"
+    result, samples = json.loads(path.read_text()), json.loads((RESULTS / "soak_samples.json").read_text())
+    result["figures"]["processes"] = _table(samples, min(SETTLED_MIN, result["figures"]["minutes"] / 2))
+    path.write_text(json.dumps(result, indent=2) + "\n")
+
+
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:]))
+    if sys.argv[1:] == ["--again"]:
+        tell_again()
+    else:
+        main(*map(float, sys.argv[1:]))
