@@ -35,11 +35,12 @@ def main(n: int = 2_000_000, accounts: int = 10_000) -> None:
             for name in SERVICES:
                 mesh.stop_one(name)
             subprocess.run([sys.executable, "-m", "benchmarks.payments", mesh.settings.kafka, str(n), str(accounts)], check=True)
-            figures = _measure(mesh, n)
+            figures = measure(mesh, n)
     record("chain", {"records": n, "accounts": accounts, **figures})
 
 
-def _measure(mesh: EmbeddedMesh, n: int) -> dict[str, object]:
+def measure(mesh: EmbeddedMesh, n: int) -> dict[str, object]:
+    """Starts the three services on a filled topic; figures from the start of ingest until all n records are readable."""
     from twinstream.mesh.pipeline_file import load
 
     view = load(mesh.settings.pipeline).view("by-account")

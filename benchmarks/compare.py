@@ -43,7 +43,7 @@ def main(n: int = 2_000_000, accounts: int = 10_000, quix_records: int = 400_000
         with mesh:
             _stop(mesh)
             subprocess.run([sys.executable, "-m", "benchmarks.payments", mesh.settings.kafka, str(n), str(accounts)], check=True)
-            ours = chain._measure(mesh, n)
+            ours = chain.measure(mesh, n)
             _stop(mesh)
             peers = quix(mesh.settings, folder, quix_records)
             peers |= {name: faust(mesh.settings, folder, faust_records, linger_s) for name, linger_s in LINGERS_S.items()}
