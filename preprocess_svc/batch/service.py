@@ -103,8 +103,10 @@ class Batch:
         return True
 
     def _seal(self, step: Seal) -> None:
+        """Never dated before a wish for training that is known: another host's clock may go ahead of this one's."""
         _log.info("seal_requested", epoch=step.epoch, reason=step.reason)
-        self._publish(EpochSealRequested(epoch=step.epoch, requested_at_us=self._clock.now_us(), wishes=step.wishes), str(step.epoch))
+        now_us = max(self._clock.now_us(), *self.seen.retrain_us.values(), 0)
+        self._publish(EpochSealRequested(epoch=step.epoch, requested_at_us=now_us, wishes=step.wishes), str(step.epoch))
 
     def _land(self) -> None:
         """All files that are accepted by now belong to the epoch, so everything is read up to its end first."""

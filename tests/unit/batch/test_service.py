@@ -121,3 +121,15 @@ def test_a_wish_for_retraining_gets_one_at_the_next_epoch(world: World) -> None:
     epoch(batch, world)
     assert world.built == [1, 2]
     assert msgspec.structs.asdict(batch.seen.training[-1])["digest"] == "set-2"
+
+
+def test_a_wish_for_retraining_from_a_clock_that_goes_ahead_ends_one_epoch(world: World) -> None:
+    batch = batch_of(world, 0.3)
+    epoch(batch, world)
+    world.tell(RetrainRequested(model="returns", reason="drift", requested_at_us=NOW + 60_000_000))
+    batch.learn(to_end=True)
+    done = 0
+    while batch.once():
+        done += 1
+        assert done < 10
+    assert world.built == [1, 2]
