@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +18,8 @@ from twinstream.mesh.settings import MeshSettings
 TIMEOUT_S = 3.0
 
 
-def status(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """As of an embedded mesh with these settings; pids and lags are not known from here."""
+def status(env: Mapping[str, str], without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """As of an embedded mesh with these settings, of all parts but some; pids and lags are not known from here."""
     settings = MeshSettings.from_env(env)
     where = addresses(settings)
     asked: dict[str, Callable[[], bool]] = {
@@ -30,7 +30,7 @@ def status(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "predict": lambda: page_answers(where["predict"] + "/readyz"),
         "monitor": lambda: page_answers(where["monitor"] + "/readyz"),
     }
-    return {"services": {name: _shown(ask()) for name, ask in asked.items()}, "addresses": where}
+    return {"services": {name: _shown(ask()) for name, ask in asked.items() if name not in without}, "addresses": where}
 
 
 def _shown(answers: bool) -> dict[str, object]:  # noqa: FBT001

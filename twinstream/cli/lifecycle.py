@@ -164,9 +164,10 @@ def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT0
 def _found(data: Path) -> dict[str, dict[str, Any]]:
     """What runs elsewhere, and the services that `up` started here."""
     here = running.services_here(data)
-    found = external.status({"TWINSTREAM_PIPELINE": "none", **os.environ} if here is None else here.env)
-    if here is not None:
-        found["services"] |= status_of(data)["services"]
+    if here is None:
+        return external.status({"TWINSTREAM_PIPELINE": "none", **os.environ})
+    found = external.status(here.env, without=here.services)
+    found["services"] |= status_of(data)["services"]
     return found
 
 
