@@ -15,7 +15,7 @@ from deploy.local.child import Spec
 from deploy.local.java import Java
 from deploy.local.ports import HOST, answers
 from twinstream.errors import MeshError
-from twinstream.mesh.files import write_whole
+from twinstream.mesh.files import scratch, write_whole
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -67,7 +67,7 @@ def spec(folder: Path, port: int, controller_port: int, java: Java) -> Spec:
     return Spec(
         name="kafka", service=False, stop_bound_s=20.0, probe=_Probe(port),
         argv=[java.binary, "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", *LOGGING,
-              "-cp", libs, "kafka.Kafka", str(properties)],
+              f"-Djava.io.tmpdir={scratch(folder / 'tmp')}", "-cp", libs, "kafka.Kafka", str(properties)],
     )
 
 

@@ -11,6 +11,7 @@ from deploy.local import jars
 from deploy.local.child import Spec
 from deploy.local.java import Java
 from deploy.local.ports import HOST, answers
+from twinstream.mesh.files import scratch
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.settings import MeshSettings
 
@@ -54,7 +55,8 @@ def _s3mock(folder: Path, port: int, java: Java) -> list[str]:
     (folder / "objects").mkdir(exist_ok=True)
     prefix = "--com.adobe.testing.s3mock.store"
     return [
-        java.binary, "-Xmx384m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-jar", str(jar),
+        java.binary, "-Xmx384m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+        f"-Djava.io.tmpdir={scratch(folder / 'tmp')}", "-jar", str(jar),
         f"{prefix}.root={folder / 'objects'}", f"{prefix}.retainFilesOnExit=true",
         f"--http.port={port}", "--server.port=0", f"--server.address={HOST}", "--logging.level.root=WARN",
     ]

@@ -18,6 +18,7 @@ from schemas.partials import PartialHeader
 
 PROGRESS, LAYOUT, READ, FORM = b"progress", b"layout", b"read", b"form"
 SLOTS = 32  # tables of speed states in a store, used in turn by the epochs
+MOST_CHUNKS = 4096  # a table with more is read without knowing which it has
 FORMAT = 1
 _ENTRY = struct.Struct("<4q")
 
@@ -47,11 +48,16 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """Landed bases, oldest first; epochs that have speed states; whether the store was ever complete up to the end of its input."""
+    """Landed bases, oldest first; epochs that have speed states; whether the store was ever complete up to the end of its input.
+
+    `chunks`: per epoch the chunks (ends of storage keys) that any key has in its table, so that a read looks for no others; an epoch
+    that is missing in it may have any.
+    """
 
     bases: tuple[Base, ...] = (Base(epoch=0),)
     epochs: tuple[int, ...] = ()
     whole: bool = False
+    chunks: dict[int, frozenset[bytes]] = {}
 
     @property
     def floor(self) -> int:
@@ -97,7 +103,7 @@ def judge(progress: Progress, header: PartialHeader) -> Verdict:
 def bridged(layout: Layout, header: PartialHeader) -> Layout | None:
     """The layout without the bases that lack what is missing before this partial; None when all lack it."""
     able = tuple(base for base in layout.bases if base.covers(header.origin_partition) >= header.previous)
-    return msgspec.structs.replace(layout, bases=able, epochs=_above(layout.epochs, able[0].epoch)) if able else None
+    return _standing(layout, able) if able else None
 
 
 def with_base(layout: Layout, base: Base, *, alone: bool) -> Layout:
@@ -107,7 +113,7 @@ def with_base(layout: Layout, base: Base, *, alone: bool) -> Layout:
     """
     oldest = min(_above(layout.epochs, layout.newest.epoch), default=base.epoch + 1)
     bases = (base,) if alone or base.epoch + 1 - oldest >= SLOTS else (layout.newest, base)
-    return msgspec.structs.replace(layout, bases=bases, epochs=_above(layout.epochs, bases[0].epoch))
+    return _standing(layout, bases)
 
 
 def with_epoch(layout: Layout, epoch: int) -> Layout:
@@ -116,7 +122,23 @@ def with_epoch(layout: Layout, epoch: int) -> Layout:
         raise EpochsFullError(
             f"speed states of epochs {layout.epochs[0]} to {epoch} would stand on the base of epoch {layout.floor}, {SLOTS} epochs are the most: "
             "no more is taken until a newer base has landed")
-    return msgspec.structs.replace(layout, epochs=tuple(sorted((*layout.epochs, epoch))))
+    return msgspec.structs.replace(layout, epochs=tuple(sorted((*layout.epochs, epoch))), chunks={**layout.chunks, epoch: frozenset()})
+
+
+def with_chunks(layout: Layout, epoch: int, chunks: frozenset[bytes]) -> Layout:
+    """The layout once rows of these chunks stand in the table of `epoch`."""
+    known = layout.chunks.get(epoch)
+    if known is None or chunks <= known:
+        return layout
+    others = {e: c for e, c in layout.chunks.items() if e != epoch}
+    together = known | chunks
+    return msgspec.structs.replace(layout, chunks=others if len(together) > MOST_CHUNKS else {**others, epoch: together})
+
+
+def _standing(layout: Layout, bases: tuple[Base, ...]) -> Layout:
+    """The layout on these bases, without the epochs that none of them needs."""
+    epochs = _above(layout.epochs, bases[0].epoch)
+    return msgspec.structs.replace(layout, bases=bases, epochs=epochs, chunks={e: c for e, c in layout.chunks.items() if e in epochs})
 
 
 def _above(epochs: tuple[int, ...], floor: int) -> tuple[int, ...]:

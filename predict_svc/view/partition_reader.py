@@ -24,7 +24,6 @@ from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 
 LOOK_AGAIN_S = 0.2
-SUFFIX = 5
 KEPT_OPEN = 4  # bases; older ones are gone from the disk, and what still read them has long ended
 NEVER_US = -(1 << 63)
 
@@ -37,7 +36,8 @@ class Seen(NamedTuple):
 
     base: Base
     base_env: Any
-    tables: tuple[Any, ...]
+    tables: tuple[tuple[Any, frozenset[bytes] | None], ...]
+    """With the chunks that stand in each, None: any."""
     position: ViewPosition
     kept_from_us: int
     """The first moment at which no window begins before what the base keeps whole."""
@@ -97,9 +97,9 @@ class PartitionReader:
             with seen.base_env.begin() as base:
                 found.append(base.get(key or environments.EMPTY_KEY, b""))
         if seen.tables:
-            needed = chunks.needed(self._plan, key, at_us)
-            for table in seen.tables:
-                found += [blob for k in needed if (blob := txn.get(k, None, table)) is not None]
+            ends = chunks.needed_suffixes(self._plan, at_us)
+            for table, there in seen.tables:
+                found += [blob for end in ends if there is None or end in there if (blob := txn.get(key + end, None, table)) is not None]
         return bytearray().join(found)
 
     def many_blobs(self, txn: Any, seen: Seen, wanted: Sequence[bytes], at: Int64s) -> tuple[kernel.Pieces, Int64s]:
@@ -112,11 +112,10 @@ class PartitionReader:
                 base = held.enter_context(seen.base_env.begin(buffers=True))
                 blobs += map(base.get, (key or environments.EMPTY_KEY for key in number), repeat(b""))
                 owners.append(np.arange(len(number)))
-            if seen.tables:
-                stored, owner = self._storage_keys(number, wanted, at)
-                for table in seen.tables:
-                    blobs += map(txn.get, stored, repeat(b""), repeat(table))
-                    owners.append(owner)
+            for table, there in seen.tables:
+                stored, owner = self._storage_keys(number, wanted, at, there)
+                blobs += map(txn.get, stored, repeat(b""), repeat(table))
+                owners.append(owner)
             words = np.frombuffer(bytearray().join(blobs), np.int64)
             sizes = np.fromiter(map(len, blobs), np.int64, len(blobs))
         offsets = np.concatenate([[0], np.cumsum(sizes // 8)])
@@ -129,13 +128,13 @@ class PartitionReader:
         if seen.base_env is not None:
             with seen.base_env.begin() as base:
                 found.append(base.get(key or environments.EMPTY_KEY, b""))
-        for table in seen.tables:
+        for table, _ in seen.tables:
             cursor = txn.cursor(db=table)
             if cursor.set_range(key):
                 for stored, blob in cursor:
                     if not stored.startswith(key):
                         break
-                    if len(stored) == len(key) + SUFFIX:
+                    if len(stored) == len(key) + chunks.SUFFIX:
                         found.append(blob)
         return [blob for blob in found if blob]
 
@@ -144,8 +143,8 @@ class PartitionReader:
         if seen.base_env is not None:
             with seen.base_env.begin() as base:
                 yield _of_base(base)
-        for table in seen.tables:
-            yield kernel.merge(self._plan, [_batch(txn.cursor(db=table), SUFFIX)])
+        for table, _ in seen.tables:
+            yield kernel.merge(self._plan, [_batch(txn.cursor(db=table), chunks.SUFFIX)])
 
     def lacking(self, raw: Mapping[int, int], epoch: int | None) -> dict[int, int]:
         """Which of these raw offsets are not contained."""
@@ -162,20 +161,25 @@ class PartitionReader:
                 self._env.close()
             self._env, self._bases, self._last = None, {}, None
 
-    def _storage_keys(self, number: Mapping[bytes, int], wanted: Sequence[bytes], at: Int64s) -> tuple[list[bytes], Int64s]:
+    def _storage_keys(
+        self, number: Mapping[bytes, int], wanted: Sequence[bytes], at: Int64s, there: frozenset[bytes] | None
+    ) -> tuple[list[bytes], Int64s]:
         """Under which keys the rows stand, and whose they are; mostly all moments lie in one tile and need the same chunks."""
         if int(at.min()) // windows.HOP_US[0] == int(at.max()) // windows.HOP_US[0]:
-            ends = chunks.needed(self._plan, b"", int(at[0]))
+            ends = self._ends(int(at[0]), there)
             return [key + end for key in number for end in ends], np.repeat(np.arange(len(number)), len(ends))
-        found = sorted({k for key, moment in zip(wanted, at.tolist(), strict=True) for k in chunks.needed(self._plan, key, moment)})
+        found = sorted({key + end for key, moment in zip(wanted, at.tolist(), strict=True) for end in self._ends(moment, there)})
         return found, np.fromiter((number[chunks.view_key(k)] for k in found), np.int64, len(found))
+
+    def _ends(self, at_us: int, there: frozenset[bytes] | None) -> list[bytes]:
+        return [end for end in chunks.needed_suffixes(self._plan, at_us) if there is None or end in there]
 
     def _found(self, txn: Any, epoch: int | None, raw_progress: bytes | None) -> Seen:
         layout = self.layout(txn)
         base = layout.base(epoch)
         if base is None:
             raise ViewNotReadyError(f"{self.folder}: the base of epoch {epoch} is not here, those of {[b.epoch for b in layout.bases]} are")
-        tables = tuple(self._tables[e % lay.SLOTS] for e in layout.epochs if e > base.epoch)
+        tables = tuple((self._tables[e % lay.SLOTS], layout.chunks.get(e)) for e in layout.epochs if e > base.epoch)
         return Seen(base, self._base(base), tables, lay.position(base, lay.unpack_progress(raw_progress)), self._kept_from_us(base))
 
     def _kept_from_us(self, base: Base) -> int:

@@ -21,7 +21,7 @@ from predict_svc.view.errors import BaseGoneError, StoreFormError, StoreFullErro
 from predict_svc.view.layout import Base, Layout, Progress, Read, Verdict
 from predict_svc.view.settings import ViewSettings
 from schemas.partials import HEADER_BYTES, PartialHeader, decode_header
-from twinstream.algebra import kernel
+from twinstream.algebra import chunks, kernel
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 
@@ -132,6 +132,7 @@ class Store:
         new = kernel.merge(self._plan, batches) if len(batches) > 1 else batches[0]
         if epoch not in step.layout.epochs:
             step.layout = lay.with_epoch(step.layout, epoch)
+        step.layout = lay.with_chunks(step.layout, epoch, chunks.suffixes_of(new))
         cursor = txn.cursor(db=self._tables[epoch % lay.SLOTS])
         keys = new.keys
         found = cursor.getmulti(keys)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from preprocess_svc.batch.settings import BatchSettings
+from twinstream.mesh.files import scratch
 from twinstream.mesh.settings import MeshSettings, pairs
 
 ARROW_ROWS = 131_072
@@ -33,11 +34,10 @@ def create(mesh: MeshSettings, knobs: BatchSettings) -> SparkSession:
 def _engine(mesh: MeshSettings, knobs: BatchSettings) -> dict[str, str]:
     code = str(Path(__file__).parents[2])
     local = mesh.spark_master.startswith("local")
-    work = Path(mesh.data).absolute() / "spark"
-    work.mkdir(parents=True, exist_ok=True)
+    work = scratch(Path(mesh.data) / "spark")
     options = {
         "spark.driver.memory": knobs.driver_memory,
-        "spark.driver.extraJavaOptions": f"{knobs.jvm_options} -XX:-UsePerfData -Dderby.system.home={work}",
+        "spark.driver.extraJavaOptions": f"{knobs.jvm_options} -XX:-UsePerfData -Dderby.system.home={work} -Djava.io.tmpdir={work}",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(work),

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
+
 from twinstream.algebra import windows
+from twinstream.algebra.compiled import splitting
 from twinstream.algebra.plan import ViewPlan
+from twinstream.algebra.state import StateBatch
+
+SUFFIX = 5  # bytes
 
 
 def suffix(hop: int, chunk: int) -> bytes:
@@ -15,13 +21,24 @@ def suffix(hop: int, chunk: int) -> bytes:
 
 def view_key(storage_key: bytes) -> bytes:
     """The view key of a storage key."""
-    return storage_key[:-5]
+    return storage_key[:-SUFFIX]
+
+
+def suffixes_of(batch: StateBatch) -> frozenset[bytes]:
+    """Every suffix among the keys of a batch by storage key."""
+    codes = splitting.suffix_codes(batch.key_data, batch.key_offsets)
+    return frozenset(code.to_bytes(SUFFIX, "big") for code in np.unique(codes).tolist())
 
 
 def needed(plan: ViewPlan, key: bytes, at_us: int) -> list[bytes]:
     """The storage keys that hold every tile that a read at this moment takes, ascending."""
+    return [key + end for end in needed_suffixes(plan, at_us)]
+
+
+def needed_suffixes(plan: ViewPlan, at_us: int) -> tuple[bytes, ...]:
+    """The suffixes of `needed`: the same for every key."""
     longest = tuple(hop.windows[-1] for hop in plan.hops)
-    return [key + end for end in _suffixes(longest, at_us // windows.HOP_US[0])]
+    return _suffixes(longest, at_us // windows.HOP_US[0])
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from twinstream.algebra import columns, keys, layout, windows
+from twinstream.algebra import chunks, columns, keys, layout, windows
 from twinstream.algebra.compiled import hashing, lifting, merging, order, reading, splitting
 from twinstream.algebra.errors import StateFormError, StateOverflowError
 from twinstream.algebra.plan import ViewPlan
@@ -17,7 +17,6 @@ from twinstream.algebra.state import StateBatch
 
 Words = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-SUFFIX = 5  # bytes of hop and chunk at the end of a storage key
 EVERYTHING = -(1 << 38)  # before every tile
 _ONLY = np.zeros(1, np.int64)  # one key, one question
 
@@ -95,7 +94,7 @@ def prune(plan: ViewPlan, batch: StateBatch, since: Sequence[int]) -> StateBatch
 
 def by_partition(batch: StateBatch, partitions: int, *, chunked: bool = False) -> list[StateBatch]:
     """The batch cut by the partition of each view key; `chunked`: its keys are storage keys."""
-    target = hashing.partitions(batch.key_data, batch.key_offsets, partitions, SUFFIX if chunked else 0)
+    target = hashing.partitions(batch.key_data, batch.key_offsets, partitions, chunks.SUFFIX if chunked else 0)
     found = [np.flatnonzero(target == p) for p in range(partitions)]
     return [batch if len(rows) == len(batch) else batch.take(rows) for rows in found]
 
@@ -124,6 +123,7 @@ def warm_up(plan: ViewPlan) -> None:
     batch = pa.RecordBatch.from_arrays([pa.array(["0"]).cast(field.type) for field in schema], schema=schema)
     state = _lifted(plan, batch, np.zeros(1, np.int64), np.full(4, EVERYTHING), chunked=True)
     merged = merge(plan, [state, split_chunks(plan, state)])
+    chunks.suffixes_of(merged)
     by_partition(prune(plan, merged, (0, 0, 0, 0)), 1)
     read(plan, merged.words[:0], 0)
 

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,7 +23,7 @@ from preprocess_svc.speed.folder import Folder
 from schemas import packs
 from schemas.events import Cut, FileRef, ViewPosition, ViewPublished
 from schemas.partials import decode_header
-from twinstream.algebra import keys
+from twinstream.algebra import kernel, keys
 from twinstream.algebra.fold import fold
 from twinstream.algebra.plan import ViewPlan
 from twinstream.mesh.settings import MeshSettings
@@ -225,6 +226,8 @@ class World:
         assert states == mine
         for key, blob in mine.items():
             assert self.reader.state(key, position.epoch) == blob
+            answers = kernel.read(self.plan, np.frombuffer(blob, np.int64), NOW_US)
+            assert self.reader.read(key, NOW_US, position.epoch)[0].tobytes() == answers.tobytes()
 
     def _folder(self, partition: int, start: Link) -> Folder:
         return Folder(self.log.source, [self.plan], partition, PARTITIONS, start)

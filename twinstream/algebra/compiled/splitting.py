@@ -54,3 +54,13 @@ def newer_rows(t: Tables, offsets: Words, words: Words, since: Words) -> tuple[W
             n += 1
             out_offsets[n] = at
     return out[:at], out_offsets[: n + 1], kept[:n], FINE
+
+
+@compiled
+def suffix_codes(data: npt.NDArray[np.uint8], offsets: Words) -> Words:
+    """The last five bytes of each key as a number, the first byte the highest."""
+    out = np.zeros(len(offsets) - 1, np.int64)
+    for i in range(len(out)):
+        for at in range(offsets[i + 1] - 5, offsets[i + 1]):
+            out[i] = out[i] << 8 | data[at]
+    return out
