@@ -17,8 +17,9 @@ help: ## list these verbs
 
 setup: $(STAMP) ## make .venv with every dependency at its pinned version and hash, and the command twinstream
 	@$(BIN)/python -m deploy.local.jars
-	@echo "compiling the algebra's loops, or finding them compiled (up to a minute the first time)"
+	@echo "compiling the hot loops, or finding them compiled (up to a minute the first time)"
 	@$(BIN)/python -m twinstream.algebra.precompile
+	@$(BIN)/python -c "from ingest_svc.id_table import warm_up; warm_up()"
 
 $(STAMP): $(LOCKS) pyproject.toml requirements/main.in
 	@echo "[setup 1/3] a virtual environment in $(VENV) (seconds)"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+
+from ingest_svc.id_table import Ids, IdTable
 
 Mask = npt.NDArray[np.bool_]
+ALWAYS = -1  # a horizon within which nothing lies
 
 
 class _Generation:
@@ -18,7 +21,7 @@ class _Generation:
 
     def __init__(self, first_us: int) -> None:
         self.first_us = self.last_us = first_us
-        self.known: dict[bytes, int] = {}
+        self.known = IdTable()
 
 
 class RecentIds:
@@ -34,37 +37,27 @@ class RecentIds:
     def __len__(self) -> int:
         return sum(len(g.known) for g in self._generations)
 
-    def add(self, ids: Sequence[bytes], known_us: npt.NDArray[np.int64]) -> Mask:
-        """Remember the new ones of `ids`, known at `known_us` (ascending); return bool[n], True where new."""
-        if self.horizon_us <= 0 or not ids:
-            return np.ones(len(ids), bool)
-        first, last = int(known_us[0]), int(known_us[-1])
-        self._turn(first)
-        if first == last and self._all_new(fresh := dict.fromkeys(ids, first), len(ids)):
-            self._generations[-1].known.update(fresh)
-            return np.ones(len(ids), bool)
-        return np.fromiter((self._add(i, k) for i, k in zip(ids, known_us.tolist(), strict=True)), bool, len(ids))
-
-    def restore(self, ids: Sequence[bytes], known_us: npt.NDArray[np.int64]) -> None:
-        """Remember ids that the log holds already, in log order."""
-        if self.horizon_us > 0 and len(known_us):
+    def add(self, ids: pa.Array, known_us: npt.NDArray[np.int64]) -> Mask:
+        """Remember the new ones of `ids` (binary or string, no nulls), known at `known_us` (ascending); return bool[n], True where new."""
+        new = np.ones(len(ids), bool)
+        if self.horizon_us > 0 and len(ids):
             self._turn(int(known_us[0]))
-            current = self._generations[-1]
-            current.known.update(zip(ids, known_us.tolist(), strict=True))
-            current.last_us = max(current.last_us, int(known_us.max()))
+            wanted = Ids.of(ids)
+            for generation in list(self._generations)[:-1]:
+                generation.known.refuse(wanted, known_us, self.horizon_us, new)
+            self._remember(wanted, known_us, self.horizon_us, new)
+        return new
 
-    def _all_new(self, fresh: dict[bytes, int], n: int) -> bool:
-        return len(fresh) == n and all(g.known.keys().isdisjoint(fresh) for g in self._generations)
+    def restore(self, ids: pa.Array, known_us: npt.NDArray[np.int64]) -> None:
+        """Remember ids that the log holds already, in log order."""
+        if self.horizon_us > 0 and len(ids):
+            self._turn(int(known_us[0]))
+            self._remember(Ids.of(ids), known_us, ALWAYS, np.ones(len(ids), bool))
 
-    def _add(self, record_id: bytes, known_us: int) -> bool:
-        for generation in self._generations:
-            before = generation.known.get(record_id)
-            if before is not None and known_us - before <= self.horizon_us:
-                return False
+    def _remember(self, ids: Ids, known_us: npt.NDArray[np.int64], horizon_us: int, new: Mask) -> None:
         current = self._generations[-1]
-        current.known[record_id] = known_us
-        current.last_us = max(current.last_us, known_us)
-        return True
+        current.known.add(ids, known_us, horizon_us, new)
+        current.last_us = max(current.last_us, int(known_us.max()))
 
     def _turn(self, now_us: int) -> None:
         """Drop what is beyond the horizon, and open a new generation when the current one is old or large enough."""

@@ -21,7 +21,7 @@ class Decoded(Protocol):
     @property
     def index(self) -> npt.NDArray[np.int64]: ...
     @property
-    def ids(self) -> Sequence[bytes]: ...
+    def ids(self) -> pa.Array: ...
     @property
     def errors(self) -> Sequence[Rejected]: ...
 
@@ -37,7 +37,7 @@ class Screened(msgspec.Struct, frozen=True):
 
     batch: pa.RecordBatch
     index: npt.NDArray[np.int64]
-    ids: Sequence[bytes]
+    ids: pa.Array
     rejected: list[Rejected]
 
 

@@ -97,7 +97,7 @@ def flow(mesh: Mesh, source: Source) -> Flow:
     good = sum(file.batch.num_rows for file in files)
     return Flow(
         received=len(values) + good + sum(len(file.errors) for file in files), logged=logged + good,
-        duplicate=live.batch.num_rows - len(set(live.ids)), parked=parked_of(mesh, source.name),
+        duplicate=live.batch.num_rows - len(live.ids.unique()), parked=parked_of(mesh, source.name),
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
@@ -84,7 +83,7 @@ def log_tail(
         state = state.after(message.offset(), header)
         if header.rows and header.known_max_us >= horizon:
             rows = decode_rows(value, schema)
-            recent.restore(key_text(rows, source.id_fields).cast(pa.binary()).to_pylist(), rows.column(KNOWN).to_numpy())
+            recent.restore(key_text(rows, source.id_fields), rows.column(KNOWN).to_numpy())
     return state, recent
 
 

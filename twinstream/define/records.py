@@ -38,10 +38,9 @@ class Decoded:
         self.batch, self.index, self.errors, self._id_fields = batch, index, errors, id_fields
 
     @cached_property
-    def ids(self) -> list[bytes]:
-        """Canonical id bytes of each row of the batch."""
-        ids: list[bytes] = key_text(self.batch, self._id_fields).cast(pa.binary()).to_pylist()
-        return ids
+    def ids(self) -> pa.Array:
+        """The canonical id of each row of the batch: text, none of it null."""
+        return key_text(self.batch, self._id_fields)
 
 
 class Decoder:

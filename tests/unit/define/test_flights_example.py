@@ -41,7 +41,7 @@ def test_every_record_of_the_year_fits_its_source(flights, source):
     assert decoded.errors == []
     assert decoded.batch.num_rows == table.num_rows
     if source != "weather":
-        assert len(set(decoded.ids)) == table.num_rows
+        assert len(decoded.ids.unique()) == table.num_rows
 
 
 def test_live_records_equal_rows_of_files_and_come_in_the_order_in_which_they_became_known(flights):

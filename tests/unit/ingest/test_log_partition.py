@@ -4,7 +4,6 @@ import json
 from collections import deque
 
 import numpy as np
-import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,7 +78,7 @@ class Worker:
         recent = RecentIds(SOURCE.dedupe_us)
         for data in self.log.messages:
             rows = decode_rows(data, SOURCE.pack_schema)
-            recent.restore(key_text(rows, SOURCE.id_fields).cast(pa.binary()).to_pylist(), rows.column(KNOWN).to_numpy())
+            recent.restore(key_text(rows, SOURCE.id_fields), rows.column(KNOWN).to_numpy())
         state = state_of(tail)
         writer = LogWriter(state, recent, SCREEN, SOURCE.pack_schema, pack_bytes=150)
         self.lane = Lane(Place("orders", 0), "raw", writer, {o for o in self.log.parked if o > state.raw_high})
