@@ -19,7 +19,7 @@ setup: $(STAMP) ## make .venv with every dependency at its pinned version and ha
 	@$(BIN)/python -m deploy.local.jars
 	@echo "compiling the hot loops, or finding them compiled (up to a minute the first time)"
 	@$(BIN)/python -m twinstream.algebra.precompile
-	@$(BIN)/python -c "from ingest_svc.id_table import warm_up; warm_up()"
+	@$(BIN)/python -c "from ingest_svc import id_table, json_scan; id_table.warm_up(); json_scan.warm_up()"
 
 $(STAMP): $(LOCKS) pyproject.toml requirements/main.in
 	@echo "[setup 1/3] a virtual environment in $(VENV) (seconds)"

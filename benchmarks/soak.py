@@ -52,8 +52,8 @@ def main(minutes: float = 20.0, seal_every_s: float = 60.0) -> None:
             "predictions": asker.answered, "predictions_failed": asker.failed, "restarts": sum(c.restarts for c in mesh.supervisor.children.values()),
         }  # fmt: skip
     settled = min(SETTLED_MIN, minutes / 2)
-    (RESULTS / "soak_samples.json").write_text(json.dumps(samples) + "\n")
     record("soak", {**figures, "processes": _table(samples, settled), "disk_mb": _disk(samples, settled)})
+    (RESULTS / "soak_samples.json").write_text(json.dumps(samples) + "\n")
     IMAGE.parent.mkdir(parents=True, exist_ok=True)
     plot.lines(IMAGE, "Memory that is a process's own, while records arrive as fast as the chain takes them", "minutes", "MB", _series(samples, "anonymous"))
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from ingest_svc import id_table
+from ingest_svc import id_table, json_scan
 from ingest_svc.adapters.kafka_files import FileArrivals
 from ingest_svc.adapters.kafka_log import KafkaLog
 from ingest_svc.adapters.kafka_raw import KafkaRaw
@@ -48,8 +48,9 @@ class Process:
         topics_admin.ensure(settings, pipeline)
         clock = WallClock()
         sources = {source.name: source for source in pipeline.sources}
-        decoders = {name: Decoder(source, [v.by for v in pipeline.views_of(name)]) for name, source in sources.items()}
+        decoders = {name: Decoder(source, [v.by for v in pipeline.views_of(name)], json_scan.scan_of(source)) for name, source in sources.items()}
         id_table.warm_up()
+        json_scan.warm_up()
         for decoder in decoders.values():
             decoder.json([b"{}"])  # Arrow loads what it needs on first use (0.3 s): not while records wait
         setups = {

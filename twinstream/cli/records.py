@@ -13,6 +13,7 @@ import msgspec
 import typer
 from confluent_kafka import Producer
 
+from deploy.local import state as states
 from schemas.events import DataArrived, FileAccepted, FileRef, SealRequested, ViewPublished
 from schemas.topics import PARTITIONER, event_parked, record_sent, topic_of
 from twinstream.cli import running
@@ -211,18 +212,27 @@ def seal(
     with EventReader(mesh.settings, [topic_of(ViewPublished)]) as reader:
         before = max((event.epoch for event, _ in reader.read_to_end() if isinstance(event, ViewPublished)), default=0)
         EventPublisher(mesh.settings, SENDER).publish(SealRequested(reason=reason, requested_at_us=WallClock().now_us()))
-        epoch = _await_views(reader, views, before, timeout) if wait else None
+        epoch = _await_views(reader, views, before, timeout, data) if wait else None
     if json:
         as_json({"epoch": epoch, "views": sorted(views) if wait else []})
     note(f"epoch {epoch}: {len(views)} views published" if wait else "asked for the end of the epoch; see twinstream watch")
 
 
-def _await_views(reader: EventReader, views: set[str], before: int, timeout_s: float) -> int:
-    """The epoch after `before` of which every view is published."""
+def _restarts(data: Path) -> int:
+    """How often the batch layer of the mesh in this folder was started again; 0 where there is none."""
+    state = states.read(data.absolute())
+    return state.services["batch"].restarts if state is not None and state.running and "batch" in state.services else 0
+
+
+def _await_views(reader: EventReader, views: set[str], before: int, timeout_s: float, data: Path) -> int:
+    """The epoch after `before` of which every view is published; says so when the batch layer of this host falls meanwhile."""
     published: dict[int, set[str]] = {}
-    give_up = time.monotonic() + timeout_s
+    give_up, told = time.monotonic() + timeout_s, _restarts(data)
     while time.monotonic() < give_up:
         found = reader.poll(0.2)
+        if (restarts := _restarts(data)) > told:
+            told = restarts
+            note("batch ended and is started again, and does its step again: if it goes on so, see twinstream logs batch")
         if found is None or not isinstance(found[0], ViewPublished) or found[0].epoch <= before:
             continue
         published.setdefault(found[0].epoch, set()).add(found[0].view)
