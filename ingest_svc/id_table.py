@@ -1,9 +1,8 @@
-"""Ids and the time at which each was last logged, at about 50 bytes an id: a hash table over one block of bytes, compared byte for byte.
+"""Ids and the time at which each was last logged: a hash table over one block of bytes, compared byte for byte, at about 36 bytes and the id itself.
 
 It leaves the anatomy because every record passes here; `benchmarks/` has its figures beside a dict's.
 """
 
-# ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
 import os
@@ -13,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from twinstream.algebra.compiled.jit import compiled
+from ingest_svc.compiled.id_slots import add_new, refuse_known, spread
+from ingest_svc.compiled.siphash import hash_ids
 
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 SMALLEST = 1024
 """Slots of an empty table; a power of two, as it always is."""
-NUMBER = 0xFFFFFFFF  # the lower half of a slot: the id's number and one more; the upper half is its hash; an empty slot is 0
 _KEYS = np.frombuffer(os.urandom(16), np.int64).astype(np.uint64)  # chosen anew by each process: nobody can send ids that collide
 
 
@@ -98,130 +97,3 @@ def _grown(array: npt.NDArray[Any], size: int, used: int) -> npt.NDArray[Any]:
     grown = np.empty(size, array.dtype)
     grown[:used] = array[:used]
     return grown
-
-
-@compiled
-def turned(x: np.uint64, by: int) -> np.uint64:
-    """The bits of a word turned to the left."""
-    return np.uint64(x << np.uint64(by) | x >> np.uint64(64 - by))
-
-
-@compiled
-def mixed(a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
-    """One round of SipHash."""
-    a += b
-    b = turned(b, 13) ^ a
-    a = turned(a, 32)
-    c += d
-    d = turned(d, 16) ^ c
-    a += d
-    d = turned(d, 21) ^ a
-    c += b
-    b = turned(b, 17) ^ c
-    c = turned(c, 32)
-    return a, b, c, d
-
-
-@compiled
-def word_at(data: Bytes, start: int, stop: int) -> np.uint64:
-    """Up to eight bytes as a little-endian word."""
-    word = np.uint64(0)
-    for i in range(stop - start):
-        word |= np.uint64(data[start + i]) << np.uint64(8 * i)
-    return word
-
-
-@compiled
-def siphash(data: Bytes, start: int, stop: int, keys: npt.NDArray[np.uint64]) -> np.uint64:
-    """SipHash-1-3 of `data[start:stop]` (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012)."""
-    a, b = keys[0] ^ np.uint64(0x736F6D6570736575), keys[1] ^ np.uint64(0x646F72616E646F6D)
-    c, d = keys[0] ^ np.uint64(0x6C7967656E657261), keys[1] ^ np.uint64(0x7465646279746573)
-    at = start
-    while at + 8 <= stop:
-        word = word_at(data, at, at + 8)
-        a, b, c, d = mixed(a, b, c, d ^ word)
-        a ^= word
-        at += 8
-    word = np.uint64(stop - start) << np.uint64(56) | word_at(data, at, stop)
-    a, b, c, d = mixed(a, b, c, d ^ word)
-    a ^= word
-    c ^= np.uint64(0xFF)
-    for _ in range(3):
-        a, b, c, d = mixed(a, b, c, d)
-    return np.uint64(a ^ b ^ c ^ d)
-
-
-@compiled
-def hash_ids(data: Bytes, offsets: Words, keys: npt.NDArray[np.uint64]) -> Words:
-    """31 bits of the hash of each id."""
-    out = np.empty(len(offsets) - 1, np.int64)
-    for i in range(len(out)):
-        out[i] = np.int64(siphash(data, offsets[i], offsets[i + 1], keys) >> np.uint64(33))
-    return out
-
-
-@compiled
-def same(held: Bytes, at: int, data: Bytes, start: int, length: int) -> bool:
-    """Whether so many bytes are alike."""
-    for i in range(length):  # noqa: SIM110  (all() over a generator is no loop that compiles)
-        if held[at + i] != data[start + i]:
-            return False
-    return True
-
-
-@compiled
-def slot_of(slots: Words, ends: Words, held: Bytes, data: Bytes, start: int, stop: int, hash_: int) -> int:
-    """The slot of an id, or the empty one in which it belongs."""
-    at = hash_ & (len(slots) - 1)
-    while slots[at] != 0:
-        if slots[at] >> 32 == hash_:
-            k = (slots[at] & NUMBER) - 1
-            if ends[k + 1] - ends[k] == stop - start and same(held, ends[k], data, start, stop - start):
-                return at
-        at = (at + 1) & (len(slots) - 1)
-    return at
-
-
-@compiled
-def refuse_known(
-    slots: Words, ends: Words, held: Bytes, known: Words, data: Bytes, offsets: Words, hashes: Words, known_us: Words, horizon_us: int, new: Mask
-) -> None:
-    """See `IdTable.refuse`."""
-    for i in range(len(hashes)):
-        slot = slots[slot_of(slots, ends, held, data, offsets[i], offsets[i + 1], hashes[i])]
-        if slot != 0 and known_us[i] - known[(slot & NUMBER) - 1] <= horizon_us:
-            new[i] = False
-
-
-@compiled
-def add_new(
-    slots: Words, ends: Words, held: Bytes, known: Words, n: int, data: Bytes, offsets: Words, hashes: Words, known_us: Words, horizon_us: int, new: Mask
-) -> int:
-    """See `IdTable.add`; there is room. How many ids the table holds then."""
-    for i in range(len(hashes)):
-        if new[i]:
-            at = slot_of(slots, ends, held, data, offsets[i], offsets[i + 1], hashes[i])
-            if slots[at] == 0:
-                length = offsets[i + 1] - offsets[i]
-                held[ends[n] : ends[n] + length] = data[offsets[i] : offsets[i + 1]]
-                ends[n + 1], known[n] = ends[n] + length, known_us[i]
-                n += 1
-                slots[at] = hashes[i] << 32 | n
-            elif known_us[i] - known[(slots[at] & NUMBER) - 1] <= horizon_us:
-                new[i] = False
-            else:
-                known[(slots[at] & NUMBER) - 1] = known_us[i]
-    return n
-
-
-@compiled
-def spread(slots: Words, size: int) -> Words:
-    """The slots of a larger table."""
-    out = np.zeros(size, np.int64)
-    for slot in slots:
-        if slot != 0:
-            at = (slot >> 32) & (size - 1)
-            while out[at] != 0:
-                at = (at + 1) & (size - 1)
-            out[at] = slot
-    return out

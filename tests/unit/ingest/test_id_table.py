@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_svc.id_table import SMALLEST, Ids, IdTable, siphash
+from ingest_svc.compiled.siphash import siphash
+from ingest_svc.id_table import SMALLEST, Ids, IdTable
 
 texts = st.lists(st.binary(max_size=20) | st.sampled_from([b"", b"\0", b"\0\0", b"a", b"ab"]), min_size=1, max_size=12)
 rounds = st.lists(st.tuples(texts, st.integers(0, 5)), max_size=12)

@@ -23,7 +23,7 @@ R = TypeVar("R")
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """The function as machine code. Its integers are int64, whose overflow is undefined (see `wide.py`); division by zero gives inf or nan."""
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _folder()
+    numba.config.CACHE_DIR = _folder(Path(function.__code__.co_filename).parent)
     try:
         return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     finally:
@@ -31,11 +31,11 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @cache
-def _folder() -> str:
-    """NUMBA_CACHE_DIR, else beside the sources, else the user's cache folder; then the digest of the sources."""
+def _folder(loops: Path) -> str:
+    """NUMBA_CACHE_DIR, else beside the sources, else the user's cache folder; then the digest of the sources, those of the folder `loops` with them."""
     algebra = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for path in [*sorted(algebra.glob("compiled/*.py")), *(algebra / f"{name}.py" for name in SOURCES)]:
+    for path in [*sorted({*algebra.glob("compiled/*.py"), *loops.glob("*.py")}), *(algebra / f"{name}.py" for name in SOURCES)]:
         digest.update(path.read_bytes())
     beside = algebra / "__pycache__"
     home = beside if os.access(beside if beside.is_dir() else algebra, os.W_OK) else Path.home() / ".cache" / "twinstream"

@@ -1,0 +1,159 @@
+"""Plain JSON records into columns: each field's cell is where its text stands, or its value."""
+
+# ruff: noqa: PLR0917, PLR1714 (compiled loops take their arrays by position, and compare fastest one by one)
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ingest_svc.compiled.tokens import (
+    BOOL,
+    CLOSE,
+    COLON,
+    COMMA,
+    MINUS,
+    NINE,
+    OPEN,
+    OUTSIDE,
+    QUOTE,
+    STRING,
+    TIMESTAMP,
+    UNSURE,
+    ZERO,
+    fitted,
+    moment,
+    number,
+    past_blanks,
+    text_end,
+)
+from twinstream.algebra.compiled.jit import compiled
+
+Bytes = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@compiled
+def scan_records(data: Bytes, starts: Words, names: Bytes, ends: Words, kinds: Words, cells: Words, valid: Mask, sure: Mask) -> None:
+    """Record i is `data[starts[i]:starts[i + 1] - 1]`. Of field f `cells[f, i]` is where its text stands, or begins with its value."""
+    for i in range(len(sure)):
+        sure[i] = scan_record(data, starts[i], starts[i + 1] - 1, names, ends, kinds, cells, valid, i)
+        if not sure[i]:
+            valid[:, i] = False
+
+
+@compiled
+def scan_record(data: Bytes, at: int, stop: int, names: Bytes, ends: Words, kinds: Words, cells: Words, valid: Mask, i: int) -> bool:
+    """Scan one record into row i; whether it is sure of it."""
+    at = past_blanks(data, at)
+    if data[at] != OPEN:
+        return False
+    at = past_blanks(data, at + 1)
+    if data[at] == CLOSE:
+        return past_blanks(data, at + 1) == stop
+    seen, likely = 0, 0
+    while data[at] == QUOTE:
+        key = at + 1
+        at = text_end(data, key)
+        if at == UNSURE:
+            return False
+        f = field_named(data, key, at, names, ends, likely)
+        if f != UNSURE:
+            if seen >> f & 1:
+                return False
+            seen |= 1 << f
+            likely = f + 1
+        at = past_blanks(data, at + 1)
+        if data[at] != COLON:
+            return False
+        at = past_blanks(data, at + 1)
+        at = scan_value(data, at, f, kinds, cells, valid, i)
+        if at == UNSURE:
+            return False
+        at = past_blanks(data, at)
+        if data[at] == CLOSE:
+            return past_blanks(data, at + 1) == stop
+        if data[at] != COMMA:
+            return False
+        at = past_blanks(data, at + 1)
+    return False
+
+
+@compiled
+def field_named(data: Bytes, start: int, stop: int, names: Bytes, ends: Words, likely: int) -> int:
+    """The field of this name, the likely one asked first; UNSURE when it is none."""
+    n = len(ends) - 1
+    if likely < n and is_named(data, start, stop, names, ends, likely):
+        return likely
+    for f in range(n):
+        if is_named(data, start, stop, names, ends, f):
+            return f
+    return UNSURE
+
+
+@compiled
+def is_named(data: Bytes, start: int, stop: int, names: Bytes, ends: Words, f: int) -> bool:
+    """Whether this is the name of field f."""
+    if ends[f + 1] - ends[f] != stop - start:
+        return False
+    for j in range(stop - start):  # noqa: SIM110  (all() over a generator is no loop that compiles)
+        if names[ends[f] + j] != data[start + j]:
+            return False
+    return True
+
+
+@compiled
+def scan_value(data: Bytes, at: int, f: int, kinds: Words, cells: Words, valid: Mask, i: int) -> int:
+    """Scan the value of field f (of no field: UNSURE), a scalar, into row i; the place after it, or UNSURE."""
+    first = data[at]
+    kind = kinds[f, 0] if f != UNSURE else UNSURE
+    if first == QUOTE:
+        end = text_end(data, at + 1)
+        if end == UNSURE or kind == UNSURE:
+            return UNSURE if end == UNSURE else end + 1
+        if kind == STRING:
+            cells[f, i, 0], cells[f, i, 1], valid[f, i] = at + 1, end, True
+            return end + 1
+        if kind != TIMESTAMP:
+            return UNSURE
+        cells[f, i, 0], valid[f, i] = moment(data, at + 1, end), True
+        return end + 1 if cells[f, i, 0] != OUTSIDE else UNSURE
+    if first == MINUS or ZERO <= first <= NINE:
+        value, places, end = number(data, at)
+        if end == UNSURE or kind == UNSURE:
+            return end
+        value = fitted(value, places, kind, kinds[f, 1])
+        cells[f, i, 0], valid[f, i] = value, True
+        return end if value != OUTSIDE else UNSURE
+    return scan_literal(data, at, f, kind, cells, valid, i)
+
+
+@compiled
+def scan_literal(data: Bytes, at: int, f: int, kind: int, cells: Words, valid: Mask, i: int) -> int:
+    """Scan true, false or null; the place after it, or UNSURE."""
+    if data[at] == 110 and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108:  # null
+        return at + 4
+    if kind not in {BOOL, UNSURE}:
+        return UNSURE
+    if data[at] == 116 and data[at + 1] == 114 and data[at + 2] == 117 and data[at + 3] == 101:  # true
+        if kind == BOOL:
+            cells[f, i, 0], valid[f, i] = 1, True
+        return at + 4
+    if data[at] == 102 and data[at + 1] == 97 and data[at + 2] == 108 and data[at + 3] == 115 and data[at + 4] == 101:  # false
+        if kind == BOOL:
+            cells[f, i, 0], valid[f, i] = 0, True
+        return at + 5
+    return UNSURE
+
+
+@compiled
+def gather_text(data: Bytes, cells: Words, valid: Mask) -> tuple[Bytes, npt.NDArray[np.int32]]:
+    """(bytes, offsets) of the texts `data[cells[i, 0]:cells[i, 1]]`; of those that are not valid, nothing."""
+    offsets = np.zeros(len(valid) + 1, np.int32)
+    for i in range(len(valid)):
+        offsets[i + 1] = offsets[i] + (cells[i, 1] - cells[i, 0] if valid[i] else 0)
+    out = np.empty(offsets[-1], np.uint8)
+    for i in range(len(valid)):
+        for j in range(offsets[i + 1] - offsets[i]):
+            out[offsets[i] + j] = data[cells[i, 0] + j]
+    return out, offsets

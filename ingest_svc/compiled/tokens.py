@@ -1,0 +1,124 @@
+"""Single tokens of plain JSON. Each record is followed by a zero byte, which stands in no token: no loop leaves its record."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from twinstream.algebra.compiled.jit import compiled
+from twinstream.define.types import LIMIT
+from twinstream.define.values import FIRST_US, LAST_US
+
+Bytes = npt.NDArray[np.uint8]
+KINDS = ("string", "bool", "int", "decimal", "timestamp")
+STRING, BOOL, INT, DECIMAL, TIMESTAMP = range(len(KINDS))
+MOST_DIGITS = 18
+UNSURE = -1
+OUTSIDE = -(1 << 63) + 1  # not the value of any field
+QUOTE, BACKSLASH, COMMA, COLON, MINUS, POINT, OPEN, CLOSE, ZERO, NINE = (ord(c) for c in '"\\,:-.{}09')
+PLAIN = np.array([byte >= 0x20 and chr(byte) not in '"\\' for byte in range(256)])  # may stand in a text as they are
+
+
+@compiled
+def past_blanks(data: Bytes, at: int) -> int:
+    """The first place from `at` on that is no white space."""
+    while data[at] <= 32 and (data[at] == 32 or 9 <= data[at] <= 10 or data[at] == 13):
+        at += 1
+    return at
+
+
+@compiled
+def text_end(data: Bytes, at: int) -> int:
+    """Where the quote stands that ends the text which begins at `at`; UNSURE when an escape, a control character or the record's end comes first."""
+    while PLAIN[data[at]]:
+        at += 1
+    return at if data[at] == QUOTE else UNSURE
+
+
+@compiled
+def number(data: Bytes, at: int) -> tuple[int, int, int]:
+    """(its digits as a number, how many of them stand after the point, the place after it or UNSURE)."""
+    negative = data[at] == MINUS
+    if negative:
+        at += 1
+    start, value, places = at, 0, 0
+    while ZERO <= data[at] <= NINE:
+        value = value * 10 + (data[at] - ZERO)
+        at += 1
+    digits = at - start
+    if digits == 0 or digits > MOST_DIGITS or (digits > 1 and data[start] == ZERO):
+        return 0, 0, UNSURE
+    if data[at] == POINT:
+        at += 1
+        start = at
+        while ZERO <= data[at] <= NINE:
+            value = value * 10 + (data[at] - ZERO)
+            at += 1
+        places = at - start
+        if places == 0 or digits + places > MOST_DIGITS:
+            return 0, 0, UNSURE
+    if data[at] == 101 or data[at] == 69:  # an exponent
+        return 0, 0, UNSURE
+    return (-value if negative else value), places, at
+
+
+@compiled
+def fitted(value: int, places: int, kind: int, kept: int) -> int:
+    """A number of so many places as the stored value of a field that keeps `kept`; OUTSIDE when it is not sure."""
+    if kind == DECIMAL and places <= kept:
+        for _ in range(kept - places):
+            if abs(value) > LIMIT // 10:
+                return OUTSIDE
+            value *= 10
+        return value
+    if kind == INT and places == 0:
+        return value
+    if kind == TIMESTAMP and places == 0 and FIRST_US <= value <= LAST_US:
+        return value
+    return OUTSIDE
+
+
+@compiled
+def digits_at(data: Bytes, at: int, n: int) -> int:
+    """The number that n digits write; far below zero when one is none."""
+    value = 0
+    for i in range(n):
+        value = value * 10 + (data[at + i] - ZERO) if ZERO <= data[at + i] <= NINE else OUTSIDE // 2
+    return value
+
+
+@compiled
+def days_of(year: int, month: int, day: int) -> int:
+    """Days from 1970-01-01 to a date (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": days_from_civil)."""
+    if month <= 2:
+        year -= 1
+    era = year // 400
+    of_era = year - era * 400
+    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+
+
+@compiled
+def moment(data: Bytes, at: int, stop: int) -> int:
+    """Microseconds of `2013-10-01T12:00:00.123456Z`, of which the fraction may be shorter or missing; OUTSIDE when it is not sure."""
+    if stop - at < 20 or stop - at == 21 or stop - at > 27 or data[stop - 1] != 90:
+        return OUTSIDE
+    if data[at + 4] != MINUS or data[at + 7] != MINUS or data[at + 10] != 84 or data[at + 13] != COLON or data[at + 16] != COLON:
+        return OUTSIDE
+    year, month, day = digits_at(data, at, 4), digits_at(data, at + 5, 2), digits_at(data, at + 8, 2)
+    hour, minute, second = digits_at(data, at + 11, 2), digits_at(data, at + 14, 2), digits_at(data, at + 17, 2)
+    if not (1900 <= year <= 2200 and 1 <= month <= 12 and 1 <= day <= 28 + (month != 2) * 2 + (month in {1, 3, 5, 7, 8, 10, 12})):
+        return OUTSIDE
+    if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59):
+        return OUTSIDE
+    fraction = 0
+    if stop - at > 20:
+        if data[at + 19] != POINT:
+            return OUTSIDE
+        written = stop - at - 21
+        fraction = digits_at(data, at + 20, written)
+        if fraction < 0:
+            return OUTSIDE
+        for _ in range(6 - written):
+            fraction *= 10
+    return ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60_000_000 + second * 1_000_000 + fraction
