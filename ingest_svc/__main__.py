@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 import threading
@@ -25,7 +24,7 @@ from twinstream.algebra.plan import ViewPlan
 from twinstream.define.pipeline import Pipeline
 from twinstream.define.records import Decoder
 from twinstream.errors import MeshError
-from twinstream.mesh import log, pipeline_file, topics_admin
+from twinstream.mesh import collecting, log, pipeline_file, topics_admin
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.heartbeat import Heartbeat
@@ -36,19 +35,12 @@ from twinstream.mesh.settings import MeshSettings
 
 BEAT_EVERY_S = 0.5
 COLLECT_AFTER = 200_000
-"""Objects more than before, after which Python looks for cycles; messages make none, and a round holds `pack_rows` of them."""
+"""New objects after which Python looks for cycles among them: far more than the `pack_rows` messages of a round, which have none."""
 
 
 def pack_rows(pipeline: Pipeline, source: str) -> int:
     """Rows whose states, each of another key, fit a partial of every view of the source."""
     return STATE_BYTES // max((ViewPlan(view).bytes_a_record for view in pipeline.views_of(source)), default=1)
-
-
-def _collect_rarely() -> None:
-    """With Python's default (700) the search for cycles among messages took two fifths of the main thread's time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER)
 
 
 class Process:
@@ -85,7 +77,7 @@ class Process:
 
     def run(self, stopping: threading.Event) -> None:
         """Rounds until `stopping`; then everything is flushed."""
-        _collect_rarely()
+        collecting.rarely(COLLECT_AFTER)
         self.files.start()
         next_beat = 0.0
         while not stopping.is_set():

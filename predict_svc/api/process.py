@@ -27,7 +27,7 @@ from schemas.events import ModelPromoted, PredictionServed
 from schemas.topics import topic_of
 from twinstream.algebra import kernel
 from twinstream.errors import MeshError, PublishError
-from twinstream.mesh import log
+from twinstream.mesh import collecting, log
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.metrics import Metrics
@@ -71,6 +71,7 @@ def create() -> Flask:
     for name, work in {"activation": lambda: activation.run(stop, own.refresh_s), "raw-ends": lambda: ends.keep_looking(stop, own.look_every_s)}.items():
         threading.Thread(target=follow, args=(name, work), name=name, daemon=True).start()
     atexit.register(close, stop, publisher, metrics)
+    collecting.rarely()
     return application(Api(
         pipeline=pipeline, serving=serving, predictor=predictor, readers=readers, publish=publish, refresh=activation.refresh,
         ready=lambda: readiness(activation, serving, readers), meter=metrics, clock=clock))  # type: ignore[arg-type]

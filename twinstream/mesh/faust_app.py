@@ -21,7 +21,7 @@ import uvloop
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from twinstream.mesh import kafka_security
+from twinstream.mesh import collecting, kafka_security
 from twinstream.mesh.eager import begun
 from twinstream.mesh.settings import MeshSettings
 from twinstream.mesh.topics_admin import MAX_MESSAGE_BYTES
@@ -233,6 +233,7 @@ async def _main(app: CarrierApp, beat: Callable[[int | None], None], tasks: list
     beat(None)
     await app.start()
     running = [asyncio.ensure_future(task()) for task in tasks]
+    collecting.rarely()
     while not (app.crashed or app.should_stop):
         lag = app.lag()
         beat(lag)
