@@ -54,10 +54,14 @@ def scan_record(data: Bytes, at: int, stop: int, names: Bytes, ends: Words, kind
     seen, likely = 0, 0
     while data[at] == QUOTE:
         key = at + 1
-        at = text_end(data, key)
-        if at == UNSURE:
-            return False
-        f = field_named(data, key, at, names, ends, likely)
+        f = likely if likely < len(ends) - 1 and begins_with(data, key, names, ends[likely], ends[likely + 1]) else UNSURE
+        if f != UNSURE:
+            at = key + ends[f + 1] - ends[f] - 1
+        else:
+            at = text_end(data, key)
+            if at == UNSURE:
+                return False
+            f = field_named(data, key, at, names, ends)
         if f != UNSURE:
             if seen >> f & 1:
                 return False
@@ -80,24 +84,19 @@ def scan_record(data: Bytes, at: int, stop: int, names: Bytes, ends: Words, kind
 
 
 @compiled
-def field_named(data: Bytes, start: int, stop: int, names: Bytes, ends: Words, likely: int) -> int:
-    """The field of this name, the likely one asked first; UNSURE when it is none."""
-    n = len(ends) - 1
-    if likely < n and is_named(data, start, stop, names, ends, likely):
-        return likely
-    for f in range(n):
-        if is_named(data, start, stop, names, ends, f):
+def field_named(data: Bytes, start: int, stop: int, names: Bytes, ends: Words) -> int:
+    """The field whose name stands in `data[start:stop]`, before a quote; UNSURE when it is none."""
+    for f in range(len(ends) - 1):
+        if ends[f + 1] - ends[f] - 1 == stop - start and begins_with(data, start, names, ends[f], ends[f + 1]):
             return f
     return UNSURE
 
 
 @compiled
-def is_named(data: Bytes, start: int, stop: int, names: Bytes, ends: Words, f: int) -> bool:
-    """Whether this is the name of field f."""
-    if ends[f + 1] - ends[f] != stop - start:
-        return False
+def begins_with(data: Bytes, at: int, names: Bytes, start: int, stop: int) -> bool:
+    """Whether `names[start:stop]`, a name and the quote after it, stands at `at`."""
     for j in range(stop - start):  # noqa: SIM110  (all() over a generator is no loop that compiles)
-        if names[ends[f] + j] != data[start + j]:
+        if names[start + j] != data[at + j]:
             return False
     return True
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest_svc import json_scan
 from ingest_svc.json_scan import scan_of
 from twinstream import Bool, Decimal, Int, Source, String, Timestamp
 from twinstream.define.records import Decoder
@@ -117,6 +118,11 @@ def test_a_source_with_very_many_fields_has_no_scan():
     values = [json.dumps({"id": "a", "at": 5, **{f"f{i}": i for i in range(60)}}).encode()]
     assert scan_of(wide)(values)[1].all()
     assert Decoder(wide, scan=scan_of(wide)).json(values).batch.equals(Decoder(wide).json(values).batch)
+
+
+def test_a_source_with_a_type_that_is_unknown_here_has_no_scan(monkeypatch):
+    monkeypatch.setattr(json_scan, "KINDS", ("string", "bool", "int", "timestamp"))
+    assert scan_of(SOURCE) is None
 
 
 def test_nothing_gives_nothing():
