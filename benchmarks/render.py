@@ -17,7 +17,7 @@ Each table is written by `python -m benchmarks.render` from `results/*.json`, wh
 before absolute figures of two. `make bench` runs all but the demo and the soak, which is `make soak`.
 
 """
-SHOWN = ("demo", "chain", "freshness", "read", "base", "recovery", "growth", "soak", "fold", "peers")
+SHOWN = ("demo", "chain", "freshness", "read", "base", "recovery", "growth", "dedupe", "soak", "fold", "peers")
 IMAGES = HERE.parent / "docs" / "images"
 
 
