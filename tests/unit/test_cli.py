@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from deploy.local import processes, state
+from schemas.events import ViewPublished
 from twinstream.cli.main import FAILED, NOT_RUNNING, OK, USAGE, run
-from twinstream.cli.records import _keyed, _millis
+from twinstream.cli.records import _await_views, _keyed, _millis
 from twinstream.define import Source, String, Timestamp
 from twinstream.errors import RecordError
 
@@ -82,3 +85,26 @@ def test_the_line_is_named_when_it_is_no_object(weather: Source) -> None:
                           ("2013-10-01T00:00:00", 1_380_585_600_000), ("2013-10-01T02:00:00+02:00", 1_380_585_600_000)])
 def test_a_records_time_becomes_the_messages(value: object, millis: int) -> None:
     assert _millis({"at": value}, "at", 1) == millis
+
+
+def test_who_waits_for_an_epoch_is_told_when_the_batch_layer_falls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = processes.ref(os.getpid())
+    assert mine is not None
+
+    def write(restarts: int) -> None:
+        batch = state.ServiceState(state="up", pid=1, ready=False, lag=None, restarts=restarts)
+        state.write(tmp_path, state.MeshState(supervisor=mine, services={"batch": batch}, addresses={}, env={}))
+
+    class Reader:
+        polls = 0
+
+        def poll(self, _: float) -> tuple[ViewPublished, None] | None:
+            self.polls += 1
+            if self.polls in {2, 4}:
+                write(4 + self.polls)
+            return None if self.polls < 6 else (ViewPublished(
+                view="v", source="s", epoch=self.polls - 4, cut={}, files=[], definition_digest="", as_of_us=0, complete_since={}), None)
+
+    write(3)
+    assert _await_views(Reader(), {"v"}, 1, 60.0, tmp_path) == 2  # type: ignore[arg-type]
+    assert capsys.readouterr().err.count("batch ended and is started again") == 2
