@@ -56,11 +56,6 @@ class IdTable:
     def __len__(self) -> int:
         return self._n
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory, of which what was never filled is not resident."""
-        return self._slots.nbytes + self._ends.nbytes + self._known.nbytes + self._held.nbytes
-
     def refuse(self, ids: Ids, known_us: Words, horizon_us: int, new: Mask) -> None:
         """Set new[i] to False where id i was logged at most `horizon_us` before known_us[i]."""
         if self._n:

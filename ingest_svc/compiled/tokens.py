@@ -80,10 +80,12 @@ def fitted(value: int, places: int, kind: int, kept: int) -> int:
 
 @compiled
 def digits_at(data: Bytes, at: int, n: int) -> int:
-    """The number that n digits write; far below zero when one is none."""
+    """The number that n digits write; OUTSIDE when one is none."""
     value = 0
     for i in range(n):
-        value = value * 10 + (data[at + i] - ZERO) if ZERO <= data[at + i] <= NINE else OUTSIDE // 2
+        if not ZERO <= data[at + i] <= NINE:
+            return OUTSIDE
+        value = value * 10 + (data[at + i] - ZERO)
     return value
 
 

@@ -103,6 +103,12 @@ def test_it_is_not_sure_of_others(value):
     check([line(), value, line(n=8)])
 
 
+def test_no_character_of_a_moment_can_be_another_one_unnoticed():
+    moment = "2013-10-01T10:00:00.123456Z"
+    changed = [moment[:i] + c + moment[i + 1 :] for i in range(len(moment)) for c in "x/:-.0 9Z"]
+    check([b'{"at":"%s"}' % text.encode() for text in changed])
+
+
 def test_rows_of_which_it_is_not_sure_stand_among_the_others_in_their_order():
     dice = random.Random(3)
     values = [dice.choice([line(n=i), line(n=i, trip="a\n"), line(n=float(i)), b"nope", line(n="x"), line(fare=i + 0.005)]) for i in range(500)]
