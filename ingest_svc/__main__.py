@@ -26,11 +26,11 @@ from twinstream.define.records import Decoder
 from twinstream.errors import MeshError
 from twinstream.mesh import collecting, log, pipeline_file, topics_admin
 from twinstream.mesh.clock import WallClock
+from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
-from twinstream.mesh.parking import Parking
 from twinstream.mesh.settings import MeshSettings
 
 BEAT_EVERY_S = 0.5
@@ -60,11 +60,11 @@ class Process:
             for name, source in sources.items()
         }
         events = EventPublisher(settings, "/ingest_svc")
-        parking = Parking(settings, "ingest", EventPublisher(settings, "/ingest_svc"))
+        dead_letters = DeadLetters(settings, "ingest", EventPublisher(settings, "/ingest_svc"))
         self.metrics = Metrics(settings, "ingest")
-        self.seals = KafkaSeals(settings, parking)
+        self.seals = KafkaSeals(settings, dead_letters)
         ports = Ports(
-            log=KafkaLog(settings, sources, knobs.confirm_s), tails=KafkaTails(KafkaTail(settings), sources, knobs), parking=parking,
+            log=KafkaLog(settings, sources, knobs.confirm_s), tails=KafkaTails(KafkaTail(settings), sources, knobs), dead_letters=dead_letters,
             events=events, seals=self.seals, meter=self.metrics, clock=clock)
         self.ingest = Ingest(ports, setups, knobs, replay=settings.clock == "replay")
         self.raw = KafkaRaw(
@@ -72,7 +72,7 @@ class Process:
             opened=self.ingest.open, closed=self.ingest.close)
         self.files = FileArrivals(
             settings, f"ingest-files-{pipeline.name}", decoders=decoders, objects=S3Objects(ObjectStore(settings)),
-            parking=Parking(settings, "ingest", EventPublisher(settings, "/ingest_svc")), events=events, meter=self.metrics, clock=clock)
+            dead_letters=DeadLetters(settings, "ingest", EventPublisher(settings, "/ingest_svc")), events=events, meter=self.metrics, clock=clock)
         self.heartbeat = Heartbeat(settings, "ingest")
 
     def run(self, stopping: threading.Event) -> None:

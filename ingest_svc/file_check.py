@@ -99,7 +99,7 @@ def _header(sample: bytes) -> list[str]:
 
 
 def _check_lines(sample: bytes, decoder: FileDecoder) -> None:
-    """At least one of the first lines must be a good record: bad ones are parked one by one, a wrong file as a whole."""
+    """At least one of the first lines must be a good record: bad ones are dead-lettered one by one, a wrong file as a whole."""
     whole = sample if len(sample) < SAMPLE_BYTES else sample.rpartition(b"\n")[0]
     lines = [line for line in whole.split(b"\n")[:SAMPLE_LINES] if line.strip()]
     errors = decoder.json(lines).errors

@@ -10,11 +10,11 @@ from schemas.packs import PackHeader
 
 
 class Lane:
-    """`parked_before`: raw offsets whose parking survived although their covering pack did not."""
+    """`dead_before`: raw offsets whose dead letters survived although their covering pack did not."""
 
-    def __init__(self, place: Place, raw_topic: str, writer: LogWriter, parked_before: set[int]) -> None:
+    def __init__(self, place: Place, raw_topic: str, writer: LogWriter, dead_before: set[int]) -> None:
         self.place, self.raw_topic, self.writer = place, raw_topic, writer
-        self._parked_before = parked_before
+        self._dead_before = dead_before
         self._waiting: deque[int] = deque()
         self._forgotten = 0
 
@@ -43,6 +43,6 @@ class Lane:
         before, self._forgotten = self._forgotten, self.writer.forgotten
         return self._forgotten - before
 
-    def to_park(self, packed: Packed) -> list[tuple[int, bytes, str]]:
-        """(raw offset, original, reason) of what must be parked and is not yet."""
-        return [(p.offset, p.value, p.reason) for p in packed.parked if p.offset not in self._parked_before]
+    def to_dead_letter(self, packed: Packed) -> list[tuple[int, bytes, str]]:
+        """(raw offset, original, reason) of what must be dead-lettered and is not yet."""
+        return [(p.offset, p.value, p.reason) for p in packed.dead_letters if p.offset not in self._dead_before]

@@ -1,4 +1,4 @@
-"""The state machine of one log partition: raw records in their order go in, log messages and what must be parked come out.
+"""The state machine of one log partition: raw records in their order go in, log messages and what must be dead-lettered come out.
 
 Pure: no Kafka, no clock. It leaves the anatomy because every record passes here; `benchmarks/` has its figures.
 """
@@ -45,7 +45,7 @@ class LogMessage(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class Parked(msgspec.Struct, frozen=True):
+class DeadLetter(msgspec.Struct, frozen=True):
     """One raw record that cannot be accepted, as it came."""
 
     offset: int
@@ -54,10 +54,10 @@ class Parked(msgspec.Struct, frozen=True):
 
 
 class Packed(msgspec.Struct, frozen=True):
-    """What becomes of some raw records. `parked` must be safe in Kafka before `messages` are sent, for these cover it."""
+    """What becomes of some raw records. `dead_letters` must be safe in Kafka before `messages` are sent, for these cover it."""
 
     messages: list[LogMessage]
-    parked: list[Parked]
+    dead_letters: list[DeadLetter]
     rows: int = 0
     duplicates: int = 0
 
@@ -95,9 +95,9 @@ class LogWriter:
         new = self._recent.add(screened.ids, known[screened.index])
         messages = self._messages(raws, known, screened, new, now_us)
         self.raw_high = int(raws.offsets[-1])
-        parked = [Parked(int(raws.offsets[i]), raws.values[i] or b"", reason) for i, reason in screened.rejected]
+        dead_letters = [DeadLetter(int(raws.offsets[i]), raws.values[i] or b"", reason) for i, reason in screened.rejected]
         rows = int(new.sum())
-        return Packed(messages, parked, rows, len(new) - rows)
+        return Packed(messages, dead_letters, rows, len(new) - rows)
 
     def barrier(self, now_us: int) -> LogMessage:
         """The end of the current epoch; nothing may be packed before it is `appended`."""

@@ -58,17 +58,17 @@ class Tails(Protocol):
 
     def log(self, place: Place) -> tuple[LogState, RecentIds]: ...
 
-    def parked(self, place: Place, state: LogState) -> set[int]:
-        """Raw offsets beyond the log that are parked already."""
+    def dead_letters(self, place: Place, state: LogState) -> set[int]:
+        """Raw offsets beyond the log that are dead-lettered already."""
 
     def raw_range(self, place: Place) -> tuple[int, int]:
         """First raw offset and the one after the last."""
 
 
-class ParkingLot(Protocol):
-    """Where what cannot be handled goes; see `twinstream.mesh.parking`."""
+class DeadLetterSink(Protocol):
+    """Where what cannot be handled goes; see `twinstream.mesh.dead_letters`."""
 
-    def park(
+    def put(
         self, original: bytes, reason: str, *, topic: str, partition: int, offset: int, wait: bool = True, **extra: object
     ) -> object: ...
 

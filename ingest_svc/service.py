@@ -1,6 +1,6 @@
 """Ingest, live records: raw partition p of a source becomes log partition p, and an epoch's end becomes a barrier in each.
 
-Handles raw records (emits packs, EventParked) and EpochSealRequested (emits barriers, EpochSealed). Arrivals of files: `adapters/kafka_files.py`.
+Handles raw records (emits packs, DeadLettered) and EpochSealRequested (emits barriers, EpochSealed). Arrivals of files: `adapters/kafka_files.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import structlog
 from ingest_svc.handlers import handle_epoch_seal_requested
 from ingest_svc.lane import Lane
 from ingest_svc.log_writer import LogWriter, OverlapError, Raws
-from ingest_svc.ports import Confirmed, Events, Log, Meter, ParkingLot, Place, RawRecords, SealRequests, Tails
+from ingest_svc.ports import Confirmed, DeadLetterSink, Events, Log, Meter, Place, RawRecords, SealRequests, Tails
 from ingest_svc.settings import IngestSettings
 from ingest_svc.validation import Screen
 from schemas.events import EpochSealRequested
@@ -38,7 +38,7 @@ class Ports(msgspec.Struct, frozen=True):
 
     log: Log
     tails: Tails
-    parking: ParkingLot
+    dead_letters: DeadLetterSink
     events: Events
     seals: SealRequests
     meter: Meter
@@ -62,7 +62,7 @@ class Ingest:
         setup = self._sources[place.source]
         writer = LogWriter(
             state, recent, setup.screen, setup.schema, replay=self._replay, pack_bytes=self._knobs.pack_bytes, pack_rows=setup.pack_rows)
-        lane = Lane(place, record_sent(place.source), writer, self._ports.tails.parked(place, state))
+        lane = Lane(place, record_sent(place.source), writer, self._ports.tails.dead_letters(place, state))
         self.lanes[place] = lane
         _log.info("lane_opened", source=place.source, partition=place.partition, raw_from=start, epoch=state.epoch, ids=len(recent))
         self._tell_sealed(lane)
@@ -107,21 +107,21 @@ class Ingest:
     def _take(self, lane: Lane, records: Raws) -> None:
         now_us = self._ports.clock.now_us()
         packed = lane.writer.pack(records, now_us)
-        self._park(lane, lane.to_park(packed))
+        self._put_dead(lane, lane.to_dead_letter(packed))
         oldest_us = int(records.times_us[0]) if len(records.times_us) else now_us
         for message in packed.messages:
             lane.sent(message, now_us if self._replay else oldest_us)
             self._ports.log.send(lane.place, message)
-        self._measure(lane, len(records.offsets), packed.rows, packed.duplicates, len(packed.parked))
+        self._measure(lane, len(records.offsets), packed.rows, packed.duplicates, len(packed.dead_letters))
 
-    def _park(self, lane: Lane, rejected: list[tuple[int, bytes, str]]) -> None:
-        """Kafka has what is parked before the pack that covers it goes out."""
+    def _put_dead(self, lane: Lane, rejected: list[tuple[int, bytes, str]]) -> None:
+        """Kafka has what is dead-lettered before the pack that covers it goes out."""
         for offset, original, reason in rejected:
-            self._ports.parking.park(
+            self._ports.dead_letters.put(
                 original, reason, topic=lane.raw_topic, partition=lane.place.partition, offset=offset, wait=False, source=lane.place.source)
         if rejected:
-            self._ports.parking.flush()
-            _log.info("records_parked", source=lane.place.source, partition=lane.place.partition, count=len(rejected),
+            self._ports.dead_letters.flush()
+            _log.info("records_dead_lettered", source=lane.place.source, partition=lane.place.partition, count=len(rejected),
                       first_offset=rejected[0][0], reason=rejected[0][2])
 
     def _make_room(self) -> set[Place]:
@@ -193,15 +193,15 @@ class Ingest:
             self._ports.meter.count("ingest_expired_total", low - expected, source=place.source)
         return max(low, expected)
 
-    def _measure(self, lane: Lane, records: int, rows: int, duplicates: int, parked: int) -> None:
+    def _measure(self, lane: Lane, records: int, rows: int, duplicates: int, dead_letters: int) -> None:
         meter, source = self._ports.meter, lane.place.source
         meter.count("ingest_records_in_total", records, source=source)
         meter.count("ingest_records_logged_total", rows, source=source)
         meter.observe("ingest_pack_rows", rows, "rows", source=source)
         if duplicates:
             meter.count("ingest_duplicates_total", duplicates, source=source)
-        if parked:
-            meter.count("ingest_parked_total", parked, source=source)
+        if dead_letters:
+            meter.count("ingest_dead_letters_total", dead_letters, source=source)
         if forgotten := lane.newly_forgotten():
             meter.count("ingest_ids_forgotten_total", forgotten, source=source)
             _log.warning("ids_forgotten_early", source=source, partition=lane.place.partition, count=forgotten,

@@ -25,7 +25,7 @@ class IngestSettings(Knobs, frozen=True, kw_only=True):
     pack_bytes: int = 4_000_000
     """A log message is cut before its rows are larger than this many bytes."""
     record_bytes: int = 1_000_000
-    """A raw record larger than this many bytes is parked (HTTP: rejected)."""
+    """A raw record larger than this many bytes is dead-lettered (HTTP: rejected)."""
     outstanding: int = 64
     """Log messages of one partition that may wait for Kafka's confirmation; also how much a writer that overlaps can add."""
     tail_messages: int = 256

@@ -21,10 +21,10 @@ from twinstream.define.pipeline import Pipeline
 from twinstream.errors import MeshError
 from twinstream.mesh import log, pipeline_file
 from twinstream.mesh.clock import WallClock
+from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.metrics import Metrics
-from twinstream.mesh.parking import Parking
 from twinstream.mesh.settings import MeshSettings
 
 DAY_US = 86_400 * SECOND_US
@@ -55,7 +55,7 @@ def run(mesh: MeshSettings, knobs: MonitorSettings, pipeline: Pipeline, stopping
     page = PageServer(board, mesh.http_host, mesh.monitor_port)
     structlog.get_logger().info("page_served", host=mesh.http_host, port=page.port)
     loop = Run(
-        state, streams, board, clock, publisher=publisher, metrics=metrics, parking=Parking(mesh, "monitor", publisher),
+        state, streams, board, clock, publisher=publisher, metrics=metrics, dead_letters=DeadLetters(mesh, "monitor", publisher),
         heartbeat=Heartbeat(mesh, "monitor"))  # fmt: skip
     try:
         loop.until(stopping)
@@ -73,7 +73,7 @@ def open_streams(mesh: MeshSettings, knobs: MonitorSettings, pipeline: Pipeline,
     return Streams(
         facts=Topics(mesh, service.FACTS),
         metrics=Topics(mesh, [service.METRICS], now_us - knobs.history_s * SECOND_US),
-        parked=Topics(mesh, service.PARKED, back_us),
+        dead_letters=Topics(mesh, service.DEAD_LETTERS, back_us),
         predictions=Topics(mesh, [service.PREDICTIONS], back_us),
         labels=Topics(mesh, service.label_topics(pipeline), back_us),
     )

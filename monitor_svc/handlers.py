@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor_svc.labels import Outcome
-from monitor_svc.ledger import Parked
+from monitor_svc.ledger import DeadLetter
 from monitor_svc.state import State
 from monitor_svc.telemetry import SECOND_US
 from monitor_svc.watch import ModelWatch
@@ -84,8 +84,8 @@ def handle_retrain_requested(event: ev.RetrainRequested, state: State) -> Events
     return []
 
 
-def handle_parked(parked: Parked, state: State) -> Events:
-    state.ledger.park(parked)
+def handle_dead_letter(dead_letters: DeadLetter, state: State) -> Events:
+    state.ledger.put(dead_letters)
     return []
 
 

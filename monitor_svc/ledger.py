@@ -1,4 +1,4 @@
-"""What happened in the mesh, newest last, in bounded memory: epochs, training sets, models, parked messages, drift, retraining."""
+"""What happened in the mesh, newest last, in bounded memory: epochs, training sets, models, dead letters, drift, retraining."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas import events as ev
 KEPT = 200
 
 
-class Parked(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """One message that a service could not handle, without its content."""
 
     service: str
@@ -53,16 +53,16 @@ class Ledger:
     def __init__(self) -> None:
         self.epochs: dict[int, Epoch] = {}
         self.timeline: deque[Happened] = deque(maxlen=KEPT)
-        self.parked: deque[Parked] = deque(maxlen=KEPT)
-        self.parked_total: Counter[str] = Counter()
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=KEPT)
+        self.dead_letters_total: Counter[str] = Counter()
         self.promoted: dict[str, ev.ModelPromoted] = {}
         self.training_set: dict[str, ev.TrainingSetPublished] = {}
         self.drift: deque[ev.DriftDetected] = deque(maxlen=KEPT)
         self.retrain: deque[ev.RetrainRequested] = deque(maxlen=KEPT)
 
-    def park(self, parked: Parked) -> None:
-        self.parked.append(parked)
-        self.parked_total[parked.service] += 1
+    def put(self, dead_letters: DeadLetter) -> None:
+        self.dead_letters.append(dead_letters)
+        self.dead_letters_total[dead_letters.service] += 1
 
     def view_published(self, event: ev.ViewPublished) -> None:
         epoch = self._epoch(event.epoch)
@@ -96,7 +96,7 @@ class Ledger:
         return msgspec.to_builtins({
             "epochs": [self.epochs[number] for number in sorted(self.epochs)][-50:],
             "timeline": sorted(self.timeline, key=lambda line: line.at_us)[-60:],
-            "parked": {"total": dict(self.parked_total), "recent": list(self.parked)[-60:]},
+            "dead_letters": {"total": dict(self.dead_letters_total), "recent": list(self.dead_letters)[-60:]},
             "drift_events": list(self.drift)[-40:],
             "retrain_events": list(self.retrain)[-20:],
         })  # fmt: skip

@@ -11,16 +11,16 @@ import structlog
 from monitor_svc import handlers, service
 from monitor_svc.adapters.kafka_topics import Topics
 from monitor_svc.board import Board
-from monitor_svc.ledger import Parked
+from monitor_svc.ledger import DeadLetter
 from monitor_svc.ports import MetricSink, Publisher
 from monitor_svc.state import State
 from monitor_svc.telemetry import SECOND_US
 from schemas import events as ev
 from twinstream.errors import UndecodableEventError
 from twinstream.mesh.clock import Clock
+from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import event_of
 from twinstream.mesh.heartbeat import Heartbeat
-from twinstream.mesh.parking import Parking
 
 BATCH = 2000
 WAIT_S = 0.05
@@ -28,27 +28,27 @@ _log = structlog.get_logger()
 
 
 class Streams(msgspec.Struct, frozen=True):
-    """What is read: rare facts, run-time metrics, parked messages, predictions, logs of label sources."""
+    """What is read: rare facts, run-time metrics, dead letters, predictions, logs of label sources."""
 
     facts: Topics
     metrics: Topics
-    parked: Topics
+    dead_letters: Topics
     predictions: Topics
     labels: Topics
 
     def all(self) -> tuple[Topics, ...]:
-        return (self.facts, self.metrics, self.parked, self.predictions, self.labels)
+        return (self.facts, self.metrics, self.dead_letters, self.predictions, self.labels)
 
 
 class Run:
     """One process's loop; `step` is called until it is told to stop."""
 
     def __init__(
-        self, state: State, streams: Streams, board: Board, clock: Clock, *, publisher: Publisher, metrics: MetricSink, parking: Parking,
+        self, state: State, streams: Streams, board: Board, clock: Clock, *, publisher: Publisher, metrics: MetricSink, dead_letters: DeadLetters,
         heartbeat: Heartbeat,
     ) -> None:  # fmt: skip
         self._state, self._streams, self._board, self._clock = state, streams, board, clock
-        self._publisher, self._metrics, self._parking, self._heartbeat = publisher, metrics, parking, heartbeat
+        self._publisher, self._metrics, self._dead_letters, self._heartbeat = publisher, metrics, dead_letters, heartbeat
         self._sources = service.label_topics(state.pipeline)
         self._measured: dict[str, int] = {}
         self._second = 0
@@ -73,29 +73,29 @@ class Run:
     def _read(self) -> list[Any]:
         read_predictions, read_labels = self._state.known.next_streams()
         streams = self._streams
-        found = [*streams.facts.poll(BATCH, 0), *streams.metrics.poll(BATCH, 0), *streams.parked.poll(BATCH, 0)]
+        found = [*streams.facts.poll(BATCH, 0), *streams.metrics.poll(BATCH, 0), *streams.dead_letters.poll(BATCH, 0)]
         found += streams.labels.poll(BATCH, 0) if read_labels else []
         return found + (streams.predictions.poll(BATCH, WAIT_S) if read_predictions else [])
 
     def _take(self, message: Any) -> None:
-        """One message to its handler; what cannot be read is parked, byte for byte."""
+        """One message to its handler; what cannot be read is dead-lettered, byte for byte."""
         topic = message.topic()
         try:
-            if topic in service.PARKED:
-                handlers.handle_parked(parked_of(message, service.PARKED[topic]), self._state)
+            if topic in service.DEAD_LETTERS:
+                handlers.handle_dead_letter(dead_letter_of(message, service.DEAD_LETTERS[topic]), self._state)
             elif topic in self._sources:
                 handlers.handle_log_message(self._sources[topic], message.partition(), message.value() or b"", self._state)
             else:
                 service.handle(event_of(message), self._state)
         except (UndecodableEventError, ValueError) as error:
-            self._park(message, str(error))
+            self._put_dead(message, str(error))
 
-    def _park(self, message: Any, reason: str) -> None:
-        """Park it once: what was read again after a restart was parked before."""
+    def _put_dead(self, message: Any, reason: str) -> None:
+        """PutDead it once: what was read again after a restart was dead-lettered before."""
         place = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
         _log.warning("message_refused", reason=reason, **place)
         if self._state.caught_up:
-            self._parking.park(message.value() or b"", reason, **place)
+            self._dead_letters.put(message.value() or b"", reason, **place)
 
     def _follow_ends(self) -> None:
         known, streams = self._state.known, self._streams
@@ -149,12 +149,12 @@ class Run:
             self._metrics.gauge("monitor_prediction_mean", sum(watch.scores) / len(watch.scores), "1", model=name)
 
 
-def parked_of(message: Any, parking_service: str) -> Parked:
-    """A parked message without its content; what its headers do not say is "" or -1."""
+def dead_letter_of(message: Any, service: str) -> DeadLetter:
+    """A dead letter without its content; what its headers do not say is "" or -1."""
     headers = {name: (value or b"").decode(errors="replace") for name, value in message.headers() or ()}
-    return Parked(
-        service=parking_service, reason=headers.get("parked_reason", ""), topic=headers.get("parked_topic", ""),
-        partition=int(headers.get("parked_partition", -1)), offset=int(headers.get("parked_offset", -1)),
+    return DeadLetter(
+        service=service, reason=headers.get("dead_letter_reason", ""), topic=headers.get("dead_letter_topic", ""),
+        partition=int(headers.get("dead_letter_partition", -1)), offset=int(headers.get("dead_letter_offset", -1)),
         bytes=len(message.value() or b""), at_us=message.timestamp()[1] * 1000,
     )  # fmt: skip
 

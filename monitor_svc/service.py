@@ -8,7 +8,7 @@ from typing import Any
 from monitor_svc import handlers
 from monitor_svc.state import State
 from schemas import events as ev
-from schemas.topics import SERVICES, event_parked, records_accepted, topic_of
+from schemas.topics import SERVICES, dead_letter, records_accepted, topic_of
 from twinstream.define.pipeline import Pipeline
 
 Handler = Callable[[Any, State], list[ev.Event]]
@@ -29,7 +29,7 @@ EMITS: tuple[type[ev.Event], ...] = (ev.DriftDetected, ev.RetrainRequested, ev.M
 
 PREDICTIONS = topic_of(ev.PredictionServed)
 METRICS = topic_of(ev.MetricObserved)
-PARKED: dict[str, str] = {event_parked(service): service for service in SERVICES}
+DEAD_LETTERS: dict[str, str] = {dead_letter(service): service for service in SERVICES}
 FACTS: tuple[str, ...] = tuple(sorted({topic_of(kind) for kind in HANDLERS} - {PREDICTIONS, METRICS}))
 """Topics of rare events, read from their beginning."""
 

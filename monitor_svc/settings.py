@@ -13,7 +13,7 @@ class MonitorSettings(Knobs, frozen=True, kw_only=True):
     PREFIX: ClassVar[str] = "TWINSTREAM_MONITOR_"
 
     lookback_days: float = 30.0
-    """How far back predictions, labels and parked events are read again at a start (with the replay clock: all of them)."""
+    """How far back predictions, labels and dead letters are read again at a start (with the replay clock: all of them)."""
     history_s: int = 1800
     """Seconds of run-time metrics that the page shows."""
     max_kept: int = 1_000_000

@@ -35,9 +35,9 @@ def moment(state: State, beats: list[dict[str, Any]], now_us: int) -> dict[str, 
 def _sources(state: State) -> list[dict[str, Any]]:
     logged = state.telemetry.total("logged")
     duplicates = state.telemetry.totals(lambda latest: "duplicate" in latest.name and latest.service.startswith("ingest"), "source")
-    parked = state.telemetry.totals(lambda latest: "parked" in latest.name and latest.service.startswith("ingest"), "source")
+    dead_letters = state.telemetry.totals(lambda latest: "dead_letters" in latest.name and latest.service.startswith("ingest"), "source")
     names = [source.name for source in state.pipeline.sources]
-    return [{"name": n, "logged": logged.get(n, 0), "duplicates": duplicates.get(n, 0), "parked": parked.get(n, 0)} for n in names]
+    return [{"name": n, "logged": logged.get(n, 0), "duplicates": duplicates.get(n, 0), "dead_letters": dead_letters.get(n, 0)} for n in names]
 
 
 def _model(watch: ModelWatch, state: State) -> dict[str, Any]:

@@ -47,9 +47,9 @@ def partials_folded(view: str) -> str:
     return f"preprocess.partials-folded.{view}.v1"
 
 
-def event_parked(service: str) -> str:
+def dead_letter(service: str) -> str:
     """What a service could not handle."""
-    return f"{service}.event-parked.v1"
+    return f"{service}.dead-letter.v1"
 
 
 _FIXED: dict[type[ev.Event] | tuple[type[ev.Event], ...], Topic] = {
@@ -76,7 +76,7 @@ _FIXED: dict[type[ev.Event] | tuple[type[ev.Event], ...], Topic] = {
 CONTROL_TOPICS: tuple[Topic, ...] = (
     *_FIXED.values(),
     *(
-        Topic(name=event_parked(service), writer=service, public="out", what="what could not be handled", retention_ms=30 * DAY_MS)
+        Topic(name=dead_letter(service), writer=service, public="out", what="what could not be handled", retention_ms=30 * DAY_MS)
         for service in SERVICES
     ),
 )

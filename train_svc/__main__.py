@@ -19,11 +19,11 @@ from train_svc.settings import TrainSettings
 from twinstream.errors import MeshError
 from twinstream.mesh import log
 from twinstream.mesh.clock import WallClock
+from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
-from twinstream.mesh.parking import Parking
 from twinstream.mesh.pipeline_file import load
 from twinstream.mesh.settings import MeshSettings
 
@@ -39,12 +39,12 @@ def main() -> None:
     heartbeat = Heartbeat(settings, "train")
     heartbeat.beat(ready=False)
     publisher = EventPublisher(settings, "/train_svc")
-    parking = Parking(settings, "train", publisher)
+    dead_letters = DeadLetters(settings, "train", publisher)
 
-    def park(message: Any, reason: str) -> None:
-        parking.park(message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset())
+    def put_dead(message: Any, reason: str) -> None:
+        dead_letters.put(message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset())
 
-    service = Service(EventReader(settings, TOPICS), publisher, ports(settings, own), park)
+    service = Service(EventReader(settings, TOPICS), publisher, ports(settings, own), put_dead)
     threading.Thread(target=_beat, args=(heartbeat, Metrics(settings, "train"), service), name="heartbeat", daemon=True).start()
     service.run()
 

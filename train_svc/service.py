@@ -47,15 +47,15 @@ class Publisher(Protocol):
     def publish(self, event: Event, key: str | bytes | None = None, *, wait: bool = True) -> object: ...
 
 
-Park = Callable[[Any, str], None]
-"""Parks a message that could not be read, with why."""
+PutDead = Callable[[Any, str], None]
+"""Dead-letters a message that could not be read, with why."""
 
 
 class Service:
     """Reads all topics to their end, does what is next, and reads on. `state` says what it is doing."""
 
-    def __init__(self, reader: Reader, publisher: Publisher, ports: Ports, park: Park) -> None:
-        self._reader, self._publisher, self._ports, self._park = reader, publisher, ports, park
+    def __init__(self, reader: Reader, publisher: Publisher, ports: Ports, put_dead: PutDead) -> None:
+        self._reader, self._publisher, self._ports, self._put_dead = reader, publisher, ports, put_dead
         self._backlog = Backlog([model.name for model in ports.pipeline.models])
         self._failed: dict[str, int] = {}
         self.state = "reading"
@@ -81,7 +81,7 @@ class Service:
         try:
             found = self._reader.poll(timeout_s)
         except UndecodableEventError as error:
-            self._park(error.message, str(error))  # type: ignore[attr-defined]
+            self._put_dead(error.message, str(error))  # type: ignore[attr-defined]
             return
         if found is not None:
             self._backlog.apply(found[0])

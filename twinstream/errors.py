@@ -44,4 +44,4 @@ class DefinitionError(MeshError, ValueError):
 
 
 class RecordError(MeshError, ValueError):
-    """A record does not fit its source; it is parked with this reason."""
+    """A record does not fit its source; it is dead-lettered with this reason."""

@@ -19,7 +19,7 @@ from examples.flights.live import Answer, Moment
 from examples.flights.steps import Mesh
 from examples.flights.variants import Compared
 from schemas.events import FileAccepted
-from schemas.topics import SERVICES, event_parked, record_sent
+from schemas.topics import SERVICES, dead_letter, record_sent
 from twinstream.audit.compare import Audit, keys_of
 from twinstream.audit.everything import decode_file, log_messages, log_records
 from twinstream.define.records import Decoder
@@ -43,12 +43,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """Records of one source: received raw or in files, in the log or in accepted files, repeated ids, and parked."""
+    """Records of one source: received raw or in files, in the log or in accepted files, repeated ids, and dead-lettered."""
 
     received: int
     logged: int
     duplicate: int
-    parked: int
+    dead_letters: int
 
 
 def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any]:
@@ -60,8 +60,8 @@ def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any
     result: dict[str, Any] = {
         "records": {
             "in": sum(f.received for f in flows), "logged": sum(f.logged for f in flows),
-            "duplicate": sum(f.duplicate for f in flows), "parked": sum(f.parked for f in flows),
-            "unaccounted": sum(f.received - f.logged - f.duplicate - f.parked for f in flows),
+            "duplicate": sum(f.duplicate for f in flows), "dead_letters": sum(f.dead_letters for f in flows),
+            "unaccounted": sum(f.received - f.logged - f.duplicate - f.dead_letters for f in flows),
         },
         "predictions": predictions,
         "throughput_per_s": round(facts.sent / seconds["live"], 1),
@@ -97,18 +97,18 @@ def flow(mesh: Mesh, source: Source) -> Flow:
     good = sum(file.batch.num_rows for file in files)
     return Flow(
         received=len(values) + good + sum(len(file.errors) for file in files), logged=logged + good,
-        duplicate=live.batch.num_rows - len(live.ids.unique()), parked=parked_of(mesh, source.name),
+        duplicate=live.batch.num_rows - len(live.ids.unique()), dead_letters=dead_letter_of(mesh, source.name),
     )  # fmt: skip
 
 
-def parked_of(mesh: Mesh, source: str) -> int:
-    """Records of a source, live or of files, that stand in a service's topic of parked events; what was parked again after a restart counts once."""
+def dead_letter_of(mesh: Mesh, source: str) -> int:
+    """Records of a source, live or of files, that stand in a service's topic of dead letters; what was dead-lettered again after a restart counts once."""
     places = set()
     for service in SERVICES:
-        for headers in headers_of(mesh, event_parked(service)):
-            topic = headers["parked_topic"].decode()
+        for headers in headers_of(mesh, dead_letter(service)):
+            topic = headers["dead_letter_topic"].decode()
             if headers.get("x_source") == source.encode() and (topic == record_sent(source) or topic.startswith("s3://")):
-                places.add((topic, headers["parked_partition"], headers["parked_offset"]))
+                places.add((topic, headers["dead_letter_partition"], headers["dead_letter_offset"]))
     return len(places)
 
 

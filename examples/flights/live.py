@@ -21,7 +21,7 @@ ASK_TIMEOUT_S = 60.0
 RESEND_EVERY = 200
 """Every so many records one is sent twice, as a client does whose acknowledgement got lost."""
 BREAK_EVERY = 500
-"""Every so many records one is followed by a broken one, as a client with a bug sends: it must be parked, and nothing else must change."""
+"""Every so many records one is followed by a broken one, as a client with a bug sends: it must be dead-lettered, and nothing else must change."""
 
 
 class Moment(msgspec.Struct, frozen=True):

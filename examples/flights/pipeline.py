@@ -32,7 +32,7 @@ weather = Source(
         "origin": String(), "observed_at": Timestamp(), "wind_mph": Decimal(2, optional=True), "visibility_miles": Decimal(2),
         "precipitation_inches": Decimal(2), "humidity": Decimal(2, optional=True), "pressure_millibars": Decimal(1, optional=True),
     },
-    clean={"wind_mph": "clip(0, 200)"},  # live records and files pass the same rules; what breaks a rule is parked
+    clean={"wind_mph": "clip(0, 200)"},  # live records and files pass the same rules; what breaks a rule is dead-lettered
 )
 
 recent = ("1h", "3h", "24h", "30d")

@@ -82,8 +82,8 @@ def _facts(report: Report) -> list[tuple[str, str, str]]:
 
 def _books(records: Mapping[str, int]) -> str:
     """What became of all records; a sum that does not come out is told."""
-    told = f"{number(records['logged'])} logged, {number(records['duplicate'])} came twice, {number(records['parked'])} parked"
-    left = records["in"] - records["logged"] - records["duplicate"] - records["parked"]
+    told = f"{number(records['logged'])} logged, {number(records['duplicate'])} came twice, {number(records['dead_letters'])} dead letters"
+    left = records["in"] - records["logged"] - records["duplicate"] - records["dead_letters"]
     return f"{told}, {number(left)} UNACCOUNTED FOR" if left else told
 
 

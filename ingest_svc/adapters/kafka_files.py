@@ -9,10 +9,10 @@ from typing import Any
 
 import structlog
 
-from ingest_svc.adapters.kafka_seals import park_event
+from ingest_svc.adapters.kafka_seals import dead_letter_event
 from ingest_svc.file_check import FileDecoder
 from ingest_svc.handlers import Arrival, Pin, handle_data_arrived, pin_of
-from ingest_svc.ports import Events, Meter, Objects, ParkingLot
+from ingest_svc.ports import DeadLetterSink, Events, Meter, Objects
 from schemas.events import DataArrived, FileAccepted
 from schemas.topics import topic_of
 from twinstream.errors import MeshError, UndecodableEventError
@@ -28,12 +28,12 @@ class FileArrivals(threading.Thread):
     """One event at a time: commits an arrival once everything that follows from it is in Kafka. `failure` ends the process."""
 
     def __init__(
-        self, settings: MeshSettings, group: str, *, decoders: Mapping[str, FileDecoder], objects: Objects, parking: ParkingLot,
+        self, settings: MeshSettings, group: str, *, decoders: Mapping[str, FileDecoder], objects: Objects, dead_letters: DeadLetterSink,
         events: Events, meter: Meter, clock: Clock,
     ) -> None:  # fmt: skip
         super().__init__(name="files", daemon=True)
         self._settings, self._group, self._decoders, self._objects = settings, group, decoders, objects
-        self._parking, self._events, self._meter, self._clock = parking, events, meter, clock
+        self._dead_letters, self._events, self._meter, self._clock = dead_letters, events, meter, clock
         self._stop = threading.Event()
         self.failure: BaseException | None = None
 
@@ -56,7 +56,7 @@ class FileArrivals(threading.Thread):
             try:
                 found = reader.poll(0.2)
             except UndecodableEventError as error:
-                park_event(self._parking, error)
+                dead_letter_event(self._dead_letters, error)
                 reader.commit(error.message)  # type: ignore[attr-defined]
                 continue
             if found is not None and isinstance(found[0], DataArrived):
@@ -81,7 +81,7 @@ class FileArrivals(threading.Thread):
         for accepted in arrival.accepted:
             self._events.publish(accepted, accepted.source)
         for uri, reason in arrival.refused:
-            self._parking.park(
+            self._dead_letters.put(
                 message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset(),
                 source=event.source, uri=uri)
         self._meter.count("ingest_files_accepted_total", len(arrival.accepted), source=event.source)

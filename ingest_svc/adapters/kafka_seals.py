@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from ingest_svc.ports import ParkingLot
+from ingest_svc.ports import DeadLetterSink
 from schemas.events import EpochSealRequested, Event
 from schemas.topics import topic_of
 from twinstream.errors import UndecodableEventError
@@ -15,11 +15,11 @@ _log = structlog.get_logger()
 
 
 class KafkaSeals:
-    """Reads seal requests; what is none is parked."""
+    """Reads seal requests; what is none is dead-lettered."""
 
-    def __init__(self, settings: MeshSettings, parking: ParkingLot) -> None:
+    def __init__(self, settings: MeshSettings, dead_letters: DeadLetterSink) -> None:
         self._reader = EventReader(settings, [topic_of(EpochSealRequested)])
-        self._parking = parking
+        self._dead_letters = dead_letters
 
     def poll(self) -> list[Event]:
         """Requests that came since the last call."""
@@ -28,7 +28,7 @@ class KafkaSeals:
             try:
                 event = self._reader.poll(0)
             except UndecodableEventError as error:
-                park_event(self._parking, error)
+                dead_letter_event(self._dead_letters, error)
                 continue
             if event is None:
                 return found
@@ -38,8 +38,8 @@ class KafkaSeals:
         self._reader.close()
 
 
-def park_event(parking: ParkingLot, error: UndecodableEventError) -> None:
-    """Park a control message that is no event."""
+def dead_letter_event(dead_letters: DeadLetterSink, error: UndecodableEventError) -> None:
+    """PutDead a control message that is no event."""
     message = error.message  # type: ignore[attr-defined]
-    parking.park(message.value() or b"", str(error), topic=message.topic(), partition=message.partition(), offset=message.offset())
-    _log.warning("event_parked", topic=message.topic(), offset=message.offset(), reason=str(error))
+    dead_letters.put(message.value() or b"", str(error), topic=message.topic(), partition=message.partition(), offset=message.offset())
+    _log.warning("dead_letter", topic=message.topic(), offset=message.offset(), reason=str(error))

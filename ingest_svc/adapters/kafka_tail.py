@@ -1,4 +1,4 @@
-"""Reads the end of a topic's partition: where a log stands, which ids it holds lately, what was parked already."""
+"""Reads the end of a topic's partition: where a log stands, which ids it holds lately, what was dead-lettered already."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ def log_tail(
     return state, recent
 
 
-def parked_offsets(tail: KafkaTail, topic: str, raw_topic: str, partition: int, state: LogState) -> set[int]:
-    """Raw offsets beyond the log that were parked already: their covering pack was lost with the process that parked them."""
+def dead_letter_offsets(tail: KafkaTail, topic: str, raw_topic: str, partition: int, state: LogState) -> set[int]:
+    """Raw offsets beyond the log that were dead-lettered already: their covering pack was lost with the process that wrote them."""
     low, end = tail.ends(topic, 0)
     start = tail.offset_at(topic, 0, state.written_us - 60_000_000) if state.written_us else low
     key = f"{raw_topic}/{partition}".encode()
     found = (m for m in tail.read(topic, 0, end if start < 0 else start, end) if m.key() == key)
-    offsets = {int(dict(m.headers() or ()).get("parked_offset", b"-1")) for m in found}
+    offsets = {int(dict(m.headers() or ()).get("dead_letter_offset", b"-1")) for m in found}
     return {offset for offset in offsets if offset > state.raw_high}
 
 

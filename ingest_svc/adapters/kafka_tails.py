@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ingest_svc.adapters.kafka_tail import KafkaTail, log_tail, parked_offsets
+from ingest_svc.adapters.kafka_tail import KafkaTail, dead_letter_offsets, log_tail
 from ingest_svc.dedupe import RecentIds
 from ingest_svc.log_state import LogState
 from ingest_svc.ports import Place
 from ingest_svc.settings import IngestSettings
-from schemas.topics import event_parked, record_sent, records_accepted
+from schemas.topics import dead_letter, record_sent, records_accepted
 from twinstream.define.source import Source
 
 
@@ -25,9 +25,9 @@ class KafkaTails:
             self._tail, records_accepted(place.source), place.partition, self._sources[place.source],
             messages=self._knobs.tail_messages, ids=self._knobs.dedupe_ids)
 
-    def parked(self, place: Place, state: LogState) -> set[int]:
-        """Raw offsets beyond the log that are parked already."""
-        return parked_offsets(self._tail, event_parked("ingest"), record_sent(place.source), place.partition, state)
+    def dead_letters(self, place: Place, state: LogState) -> set[int]:
+        """Raw offsets beyond the log that are dead-lettered already."""
+        return dead_letter_offsets(self._tail, dead_letter("ingest"), record_sent(place.source), place.partition, state)
 
     def raw_range(self, place: Place) -> tuple[int, int]:
         """First raw offset and the one after the last."""

@@ -127,7 +127,7 @@ const p50 = (line) => { const { value } = newest(`${line}.p50`); return value ==
 function showNumbers() {
   const model = state.models[0], total = (name) => state.sources.reduce((sum, s) => sum + s[name], 0);
   const logged = newestSum("logged"), fresh = newest("freshness.p99"), slow = newest("latency.p99"), asked = newest("predictions"), seam = newest("seam_difference");
-  const parked = Object.values(state.parked.total).reduce((a, b) => a + b, 0);
+  const deadLetters = Object.values(state.dead_letters.total).reduce((a, b) => a + b, 0);
   const bound = model?.good_enough.auc, area = model?.now.auc_rolling ?? null;
   const labelAge = model?.labelled ? `as of ${shortMoment(model.last_labelled_us)}` : "no label yet";
   $("numbers").replaceChildren(
@@ -139,8 +139,8 @@ function showNumbers() {
     cell("Log loss", number(model?.now.log_loss_rolling, 3), "", `all ${number(model?.now.log_loss_all, 3)}`, labelAge),
     cell("Labelled", short(model?.labelled ?? 0), "", `${short(model?.pending ?? 0)} waiting · ${short(model?.labels.missing ?? 0)} missing`, `${percent(model?.base_rate)} true`),
     seam.value === null
-      ? cell("Parked", short(parked), "", parked ? "see the table" : "nothing refused", "")
-      : cell("Seam difference", number(seam.value), "", `${short(parked)} parked`, seam.age, seam.value === 0 ? "good" : "bad"),
+      ? cell("Dead letters", short(deadLetters), "", deadLetters ? "see the table" : "nothing refused", "")
+      : cell("Seam difference", number(seam.value), "", `${short(deadLetters)} dead letters`, seam.age, seam.value === 0 ? "good" : "bad"),
   );
 }
 

@@ -1,4 +1,4 @@
-// Tables below the charts: processes, releases, parked messages, drift, epochs, every metric.
+// Tables below the charts: processes, releases, dead letters, drift, epochs, every metric.
 import { age, bytes, clockTime, el, moment, number, percent, short } from "./format.js";
 
 const STALE_S = 10;
@@ -46,8 +46,8 @@ function labels(state) {
 }
 
 function sources(state) {
-  const rows = state.sources.map((s) => [s.name, short(s.logged), short(s.duplicates), short(s.parked)]);
-  return card("Sources", "seen by this page", table([["source"], ["logged", "n"], ["duplicates", "n"], ["parked", "n"]], rows, "No source is declared."));
+  const rows = state.sources.map((s) => [s.name, short(s.logged), short(s.duplicates), short(s.dead_letters)]);
+  return card("Sources", "seen by this page", table([["source"], ["logged", "n"], ["duplicates", "n"], ["dead letters", "n"]], rows, "No source is declared."));
 }
 
 function epochs(state) {
@@ -73,12 +73,12 @@ function drift(state) {
   return card("Drift", seen, table([["series", "short"], ["test"], ["statistic", "short"], ["mean", "n"], ["null", "n"], ["", "n"]], rows, "No comparison yet."));
 }
 
-function parked(state, now) {
-  const total = Object.values(state.parked.total).reduce((a, b) => a + b, 0);
-  const rows = [...state.parked.recent].reverse().map((p) => [
+function deadLetters(state, now) {
+  const total = Object.values(state.dead_letters.total).reduce((a, b) => a + b, 0);
+  const rows = [...state.dead_letters.recent].reverse().map((p) => [
     el("span", { class: "soft" }, age((now - p.at_us) / 1e6)), p.service, p.reason, el("span", { class: "mono soft" }, `${p.topic}[${p.partition}]@${p.offset}`)]);
-  return card("Parked", `${number(total)} messages that could not be handled, kept with their bytes`,
-    table([["when", "short"], ["by"], ["reason", "long"], ["from", "long"]], rows, "Nothing is parked."));
+  return card("Dead letters", `${number(total)} messages that could not be handled, kept with their bytes`,
+    table([["when", "short"], ["by"], ["reason", "long"], ["from", "long"]], rows, "No dead letters."));
 }
 
 function asked(state) {
@@ -93,7 +93,7 @@ export function showTables(node, state, now) {
   const stack = (...cards) => el("div", { class: "stack" }, ...cards.filter(Boolean));
   node.replaceChildren(
     stack(processes(state, now), sources(state), drift(state)),
-    stack(releases(state), labels(state), epochs(state), asked(state), parked(state, now)), kept);
+    stack(releases(state), labels(state), epochs(state), asked(state), deadLetters(state, now)), kept);
   [...node.querySelectorAll(".scroll")].forEach((s, i) => { s.scrollTop = scrolled[i] ?? 0; });
   showMetrics(kept, state, now);
 }

@@ -6,7 +6,7 @@ const LANES = [
   { name: "training", kinds: ["trained", "retrain requested"], color: 4 },
   { name: "models", kinds: ["promoted", "rejected", "rolled back"], color: 1 },
   { name: "drift", kinds: ["drift"], color: 2 },
-  { name: "parked", kinds: ["parked"], color: 3 },
+  { name: "dead letters", kinds: ["dead_letters"], color: 3 },
 ];
 const LEFT = 74, ROW = 22;
 
@@ -14,7 +14,7 @@ export function showTimeline(node, state, range) {
   const marks = [
     ...state.timeline,
     ...together(state.drift_events).map((found) => ({ kind: "drift", what: found.map((d) => d.series).join(", "), at_us: found[0].detected_at_us })),
-    ...state.parked.recent.map((p) => ({ kind: "parked", what: `${p.service}: ${p.reason}`, at_us: p.at_us, quiet: true })),
+    ...state.dead_letters.recent.map((p) => ({ kind: "dead_letters", what: `${p.service}: ${p.reason}`, at_us: p.at_us, quiet: true })),
   ];
   const width = Math.max(300, node.clientWidth), height = LANES.length * ROW + 20;
   const x = (seconds) => LEFT + ((seconds - range[0]) / (range[1] - range[0])) * (width - LEFT - 8);

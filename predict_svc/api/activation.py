@@ -18,7 +18,7 @@ from twinstream.features.request import QuestionForm
 log = structlog.get_logger()
 LoadNetwork = Callable[[ModelPromoted], Network]
 """Fetches and checks a promoted model; raises MeshError."""
-Park = Callable[[Any, str], None]
+PutDead = Callable[[Any, str], None]
 
 
 class Reader(Protocol):
@@ -32,10 +32,10 @@ class Activation:
     """Decides what answers. `step` is called by one thread only; requests read `serving.now`."""
 
     def __init__(
-        self, serving: Serving, pipeline: Any, readers: Mapping[str, ViewReads], *, lifecycle: Reader, load: LoadNetwork, park: Park,
+        self, serving: Serving, pipeline: Any, readers: Mapping[str, ViewReads], *, lifecycle: Reader, load: LoadNetwork, put_dead: PutDead,
         load_retry_s: float,
     ) -> None:  # fmt: skip
-        self._serving, self._readers, self._reader, self._load, self._park = serving, readers, lifecycle, load, park
+        self._serving, self._readers, self._reader, self._load, self._put_dead = serving, readers, lifecycle, load, put_dead
         self._definition = pipeline.digest
         self._forms = {model.name: QuestionForm(model) for model in pipeline.models}
         self._lifecycle = Lifecycle(pipeline.digest)
@@ -55,7 +55,7 @@ class Activation:
         try:
             found = self._reader.poll(pause_s)
         except UndecodableEventError as error:
-            self._park(error.message, str(error))  # type: ignore[attr-defined]
+            self._put_dead(error.message, str(error))  # type: ignore[attr-defined]
             return
         if found is not None:
             self._lifecycle.apply(found[0])

@@ -29,10 +29,10 @@ from twinstream.algebra import kernel
 from twinstream.errors import MeshError, PublishError
 from twinstream.mesh import collecting, log
 from twinstream.mesh.clock import WallClock
+from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
-from twinstream.mesh.parking import Parking
 from twinstream.mesh.pipeline_file import load
 from twinstream.mesh.settings import MeshSettings
 from twinstream.nn.digest import DECIDING, ModelCorruptError
@@ -56,7 +56,7 @@ def create() -> Flask:
     ends = RawEnds(settings, sorted({view.source.name for view in pipeline.views}), own.ends_age_ms)
     activation = Activation(
         serving, pipeline, readers, lifecycle=EventReader(settings, [topic_of(CONSUMES[0])]), load=network_loader(settings, pipeline),
-        park=parker(settings, publisher), load_retry_s=own.load_retry_s)
+        put_dead=dead_letter_sink(settings, publisher), load_retry_s=own.load_retry_s)
     sources = [source.name for source in pipeline.sources]
     predictor = Predictor(readers, sources, ends, clock, wait_bound_s=own.wait_bound_s, max_rows=own.max_rows)
 
@@ -101,14 +101,14 @@ def network_loader(settings: MeshSettings, pipeline: Any) -> Any:
     return load_network
 
 
-def parker(settings: MeshSettings, publisher: EventPublisher) -> Any:
-    """Parks a lifecycle message that cannot be read."""
-    parking = Parking(settings, "predict", publisher)
+def dead_letter_sink(settings: MeshSettings, publisher: EventPublisher) -> Any:
+    """Dead-letters a lifecycle message that cannot be read."""
+    dead_letters = DeadLetters(settings, "predict", publisher)
 
-    def park(message: Any, reason: str) -> None:
-        parking.park(message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset())
+    def put_dead(message: Any, reason: str) -> None:
+        dead_letters.put(message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset())
 
-    return park
+    return put_dead
 
 
 def readiness(activation: Activation, serving: Serving, readers: dict[str, ViewReader]) -> tuple[bool, dict[str, object]]:

@@ -12,9 +12,9 @@ from preprocess_svc.batch.training_set import TrainingSets
 from schemas.events import Event, TrainingSetPublished, ViewPublished
 from twinstream.errors import UndecodableEventError
 from twinstream.mesh.clock import Clock
+from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.metrics import Metrics
-from twinstream.mesh.parking import Parking
 
 
 class Engine:
@@ -24,7 +24,7 @@ class Engine:
         self._pipeline, self._metrics = context.pipeline, metrics
         self._reader = EventReader(context.mesh, TOPICS)
         self._publisher = EventPublisher(context.mesh, "/preprocess_svc/batch")
-        self._parking = Parking(context.mesh, "preprocess", self._publisher)
+        self._dead_letters = DeadLetters(context.mesh, "preprocess", self._publisher)
         history = self._history = History(context)
         history.ensure_tables()
         self._landing = Landing(context, history, clock, self.observe)
@@ -32,13 +32,13 @@ class Engine:
         self._retention = Retention(context)
 
     def poll(self, timeout_s: float) -> tuple[Event, int] | None:
-        """What is no event is parked: anyone may write to the topic of wishes."""
+        """What is no event is dead-lettered: anyone may write to the topic of wishes."""
         try:
             found = self._reader.poll(timeout_s)
         except UndecodableEventError as error:
             message = error.message  # type: ignore[attr-defined]
             place = {"partition": message.partition(), "offset": message.offset()}
-            self._parking.park(message.value() or b"", str(error), topic=message.topic(), **place)
+            self._dead_letters.put(message.value() or b"", str(error), topic=message.topic(), **place)
             return None
         return None if found is None else (found[0], int(found[1].offset()))
 

@@ -1,6 +1,6 @@
 """The rows of accepted files, each read at the pinned version, its checksum verified, cleaned by the same decoder as live records.
 
-What does not fit is parked with the file's URI as topic and the row number as offset.
+What does not fit is dead-lettered with the file's URI as topic and the row number as offset.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from schemas.events import FileAccepted
 from twinstream.define import Source
 from twinstream.define.records import Decoded, Decoder
 from twinstream.errors import MeshError
+from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.object_store import ObjectStore, sha256_of
-from twinstream.mesh.parking import Parking
 from twinstream.mesh.settings import MeshSettings
 
 BATCH_ROWS = 100_000
@@ -84,21 +84,21 @@ class ReadFiles:
         try:
             _fetch(store, file.accepted, path)
             for chunk in chunks(decoder, path, file.accepted.format):
-                self._park(file, chunk)
+                self._put_dead(file, chunk)
                 yield rows(self._source, chunk, file.number)
         finally:
             path.unlink()
 
-    def _park(self, file: NumberedFile, chunk: Chunk) -> None:
-        """Park the rows that do not fit, as JSON when the file's own form has no bytes for a row."""
+    def _put_dead(self, file: NumberedFile, chunk: Chunk) -> None:
+        """PutDead the rows that do not fit, as JSON when the file's own form has no bytes for a row."""
         if not chunk.decoded.errors:
             return
-        parking = Parking(self._mesh, "preprocess")
+        dead_letters = DeadLetters(self._mesh, "preprocess")
         for row, reason in chunk.decoded.errors:
-            parking.park(
+            dead_letters.put(
                 _original(chunk.raw, row), reason, topic=file.accepted.file.uri, partition=file.number, offset=chunk.first + row,
                 wait=False, source=self._source.name)
-        parking.flush()
+        dead_letters.flush()
 
 
 def _fetch(store: ObjectStore, accepted: FileAccepted, path: Path) -> None:

@@ -73,9 +73,9 @@ def test_every_topic_has_one_writer_named_first() -> None:
 
 def test_readme_lists_every_topic() -> None:
     readme = (ROOT / "README.md").read_text()
-    fixed = [topic.name for topic in CONTROL_TOPICS if "event-parked" not in topic.name]
+    fixed = [topic.name for topic in CONTROL_TOPICS if "dead-letter" not in topic.name]
     generic = [topic.name.replace("SOURCE", "<source>").replace("VIEW", "<view>") for topic in data_topics(["SOURCE"], ["VIEW"])]
-    assert [name for name in [*fixed, *generic, "<service>.event-parked.v1"] if f"`{name}`" not in readme] == []
+    assert [name for name in [*fixed, *generic, "<service>.dead-letter.v1"] if f"`{name}`" not in readme] == []
 
 
 def test_no_folder_is_a_drawer_for_everything() -> None:

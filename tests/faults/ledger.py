@@ -1,4 +1,4 @@
-"""Nothing lost, nothing twice: every raw record is in the log once, or parked, or a repeat of one that is in the log."""
+"""Nothing lost, nothing twice: every raw record is in the log once, or dead-lettered, or a repeat of one that is in the log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from schemas import packs
 from schemas.events import FileAccepted
-from schemas.topics import event_parked, record_sent, records_accepted, topic_of
+from schemas.topics import dead_letter, record_sent, records_accepted, topic_of
 from tests.faults.feeder import Feeder
 from tests.faults.load import Kind
 from twinstream.audit.everything import log_messages, log_records
@@ -27,20 +27,20 @@ class Ledger(msgspec.Struct):
     raw: int = 0
     acknowledged: int = 0
     in_log: int = 0
-    parked: int = 0
-    parked_again: int = 0
+    dead_letters: int = 0
+    dead_letters_again: int = 0
     repeats_dropped: int = 0
     files: int = 0
     wrong: list[str] = []
 
 
 def examine(settings: MeshSettings, pipeline: Pipeline, feeder: Feeder) -> Ledger:
-    """Reads raw topics, logs and what was parked, all from their beginning; to be called when ingest has caught up."""
+    """Reads raw topics, logs and what was dead-lettered, all from their beginning; to be called when ingest has caught up."""
     ledger = Ledger()
-    parked = _parked(settings)
-    ledger.parked_again = sum(n - 1 for n in parked.values())
+    dead_letters = _dead_letters(settings)
+    ledger.dead_letters_again = sum(n - 1 for n in dead_letters.values())
     for source in pipeline.sources:
-        _one_source(settings, source, feeder, parked, ledger)
+        _one_source(settings, source, feeder, dead_letters, ledger)
     _files(settings, feeder, ledger)
     return ledger
 
@@ -67,7 +67,7 @@ def covered(settings: MeshSettings, source: str) -> dict[int, int]:
     return {p: h + 1 for p, h in high.items()}
 
 
-def _one_source(settings: MeshSettings, source: Source, feeder: Feeder, parked: Counter[Place], ledger: Ledger) -> None:
+def _one_source(settings: MeshSettings, source: Source, feeder: Feeder, dead_letters: Counter[Place], ledger: Ledger) -> None:
     logged: dict[Place, str] = {}
     known: dict[str, list[int]] = defaultdict(list)
     for k in log_records(settings, source):
@@ -83,8 +83,8 @@ def _one_source(settings: MeshSettings, source: Source, feeder: Feeder, parked: 
         ledger.raw += 1
         if offset >= end[partition]:
             ledger.wrong.append(f"{place} is not covered by the log")
-        _account(place, _id_of(value, source), logged, parked, known, ledger)
-    _acknowledged(source, feeder, logged, parked, ledger)
+        _account(place, _id_of(value, source), logged, dead_letters, known, ledger)
+    _acknowledged(source, feeder, logged, dead_letters, ledger)
     missing = {record_id for name, record_id in feeder.over_http if name == source.name} - known.keys()
     ledger.wrong += [f"{source.name} {record_id} was acknowledged over HTTP and is not in the log" for record_id in sorted(missing)[:10]]
 
@@ -97,30 +97,30 @@ def _once_each(source: Source, known: dict[str, list[int]], ledger: Ledger) -> N
 
 
 def _account(
-    place: Place, record_id: str | None, logged: dict[Place, str], parked: Counter[Place], known: dict[str, list[int]], ledger: Ledger
+    place: Place, record_id: str | None, logged: dict[Place, str], dead_letters: Counter[Place], known: dict[str, list[int]], ledger: Ledger
 ) -> None:
     """Exactly one thing became of a raw record."""
-    in_log, is_parked = place in logged, place in parked
+    in_log, is_dead = place in logged, place in dead_letters
     ledger.in_log += in_log
-    ledger.parked += is_parked
-    if in_log and is_parked:
-        ledger.wrong.append(f"{place} is in the log and parked")
-    elif not in_log and not is_parked:
+    ledger.dead_letters += is_dead
+    if in_log and is_dead:
+        ledger.wrong.append(f"{place} is in the log and dead-lettered")
+    elif not in_log and not is_dead:
         if record_id in known:
             ledger.repeats_dropped += 1
         else:
-            ledger.wrong.append(f"{place} (id {record_id}) is neither in the log nor parked")
+            ledger.wrong.append(f"{place} (id {record_id}) is neither in the log nor dead-lettered")
 
 
-def _acknowledged(source: Source, feeder: Feeder, logged: dict[Place, str], parked: Counter[Place], ledger: Ledger) -> None:
+def _acknowledged(source: Source, feeder: Feeder, logged: dict[Place, str], dead_letters: Counter[Place], ledger: Ledger) -> None:
     for (name, partition), offsets in feeder.acknowledged.items():
         if name != source.name:
             continue
         ledger.acknowledged += len(offsets)
         for offset, kind in offsets.items():
             place = (name, partition, offset)
-            if kind is Kind.POISON and place not in parked:
-                ledger.wrong.append(f"{place} is poison and not parked")
+            if kind is Kind.POISON and place not in dead_letters:
+                ledger.wrong.append(f"{place} is poison and not dead-lettered")
             elif kind is Kind.GOOD and place not in logged:
                 ledger.wrong.append(f"{place} is good and not in the log")
 
@@ -132,19 +132,19 @@ def _id_of(value: bytes | None, source: Source) -> str | None:
         return None
 
 
-def _parked(settings: MeshSettings) -> Counter[Place]:
-    """How often each raw record was parked."""
+def _dead_letters(settings: MeshSettings) -> Counter[Place]:
+    """How often each raw record was dead-lettered."""
     found: Counter[Place] = Counter()
     prefix = record_sent("").split("..")[0] + "."
-    with EventReader(settings, [event_parked("ingest")]) as reader:
+    with EventReader(settings, [dead_letter("ingest")]) as reader:
         while not reader.at_end():
             message = reader.poll_raw(0.5)
             if message is None:
                 continue
             headers = {name: (value or b"").decode() for name, value in message.headers() or ()}
-            topic = headers.get("parked_topic", "")
+            topic = headers.get("dead_letter_topic", "")
             if topic.startswith(prefix):
-                found[(topic.removeprefix(prefix).removesuffix(".v1"), int(headers["parked_partition"]), int(headers["parked_offset"]))] += 1
+                found[(topic.removeprefix(prefix).removesuffix(".v1"), int(headers["dead_letter_partition"]), int(headers["dead_letter_offset"]))] += 1
     return found
 
 

@@ -110,7 +110,7 @@ def _results(report: Report) -> list[str]:
     rows = {
         "records sent": f"{report.records:,}", "epochs landed": f"{report.epochs:,}", "comparisons with the oracle (runs)": f"{len(report.compared):,}",
         "keys compared, byte for byte": f"{report.comparisons:,}", "keys that differed": f"{report.mismatches:,}",
-        "raw records": f"{led.raw:,}", "in the log, once": f"{led.in_log:,}", "parked": f"{led.parked:,}", "parked more than once (same place)": f"{led.parked_again:,}",
+        "raw records": f"{led.raw:,}", "in the log, once": f"{led.in_log:,}", "dead_letters": f"{led.dead_letters:,}", "dead-lettered more than once (same place)": f"{led.dead_letters_again:,}",
         "repeats dropped": f"{led.repeats_dropped:,}", "files accepted, once each": f"{led.files:,}", "lost or counted twice": f"{len(led.wrong):,}",
     }  # fmt: skip
     return [f"| {name} | {value} |" for name, value in rows.items()] + [f"| wrong | {line} |" for line in led.wrong[:10]]

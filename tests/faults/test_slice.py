@@ -30,4 +30,4 @@ def test_killed_services_lose_and_invent_nothing(tmp_path: Path) -> None:
         ledger = arena.examine()
         assert ledger.wrong == []
         assert ledger.acknowledged > 400
-        assert ledger.parked > 0
+        assert ledger.dead_letters > 0

@@ -86,7 +86,7 @@ class World:
                 self._send(source, partition, message)
 
     def hole(self, source: str, partition: int, raws: int) -> None:
-        """A pack without rows: raw records that were parked."""
+        """A pack without rows: raw records that were dead_letters."""
         first = self.high.get((source, partition), -1) + 1
         self.high[source, partition] = first + raws - 1
         header = packs.PackHeader(kind=packs.PACK, epoch=0, rows=0, raw_first=first, raw_last=first + raws - 1, raw_high=first + raws - 1)

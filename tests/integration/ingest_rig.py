@@ -14,7 +14,7 @@ import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from schemas import packs
-from schemas.topics import event_parked, record_sent, records_accepted
+from schemas.topics import dead_letter, record_sent, records_accepted
 from twinstream.audit.everything import log_messages, log_records
 from twinstream.define.pipeline import Pipeline
 from twinstream.mesh import pipeline_file, topics_admin
@@ -139,13 +139,13 @@ class Rig:
         """Order ids of all rows that count, partition by partition in log order."""
         return [str(known.record["order"]) for known in log_records(self.settings, self.source)]
 
-    def parked(self) -> list[tuple[int, int, bytes, str]]:
-        """(partition, raw offset, original, reason) of everything parked of this source's raw topic."""
+    def dead_letters(self) -> list[tuple[int, int, bytes, str]]:
+        """(partition, raw offset, original, reason) of everything dead-lettered of this source's raw topic."""
         found = []
-        for message in all_messages(self.settings.kafka, event_parked("ingest")):
+        for message in all_messages(self.settings.kafka, dead_letter("ingest")):
             headers = {name: value.decode() for name, value in message.headers()}
-            if headers["parked_topic"] == self.topic:
-                found.append((int(headers["parked_partition"]), int(headers["parked_offset"]), message.value() or b"", headers["parked_reason"]))
+            if headers["dead_letter_topic"] == self.topic:
+                found.append((int(headers["dead_letter_partition"]), int(headers["dead_letter_offset"]), message.value() or b"", headers["dead_letter_reason"]))
         return found
 
 

@@ -20,7 +20,7 @@ from preprocess_svc.batch.epochs import Rest, Seal, next_step
 from preprocess_svc.batch.service import Batch
 from preprocess_svc.batch.settings import BatchSettings
 from schemas.events import Event, FileRef, TrainingSetPublished, ViewPublished
-from schemas.topics import event_parked
+from schemas.topics import dead_letter
 from tests.integration.batch_rig import HOUR, World
 from twinstream.algebra.fold import answers
 from twinstream.audit.compare import Served, expected, keys_of
@@ -180,9 +180,9 @@ def test_the_manifest_names_the_highest_raw_offset_of_every_log(shop: Shop, land
         assert manifest.cuts[source][partition].raw_high == high
 
 
-def test_bad_rows_of_files_are_parked_with_their_place(shop: Shop, landed: dict[int, Batch]) -> None:
-    parked = [value for _, _, value in log_messages(shop.settings, event_parked("preprocess"))]
-    assert sorted(set(parked)) == [b"no json", b'{"visit_id": 5}']
+def test_bad_rows_of_files_are_dead_lettered_with_their_place(shop: Shop, landed: dict[int, Batch]) -> None:
+    dead_letters = [value for _, _, value in log_messages(shop.settings, dead_letter("preprocess"))]
+    assert sorted(set(dead_letters)) == [b"no json", b'{"visit_id": 5}']
 
 
 def training_rows(shop: Shop, published: TrainingSetPublished) -> list[dict[str, Any]]:

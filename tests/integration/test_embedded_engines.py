@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from deploy.local.hive import answers_thrift
 from deploy.local.mesh import EmbeddedMesh
 from schemas.events import DataArrived, FileRef
-from schemas.topics import CONTROL_TOPICS, all_topics, event_parked, partials_folded, records_accepted, topic_of
+from schemas.topics import CONTROL_TOPICS, all_topics, dead_letter, partials_folded, records_accepted, topic_of
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.settings import MeshSettings
@@ -50,7 +50,7 @@ def test_every_topic_keeps_what_is_stated(kafka_settings: MeshSettings) -> None:
     asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in stated])
     assert {resource.name: int(found.result(30)["retention.ms"].value) for resource, found in asked.items()} == stated
     assert stated[records_accepted("orders")] == -1
-    assert 0 < stated[partials_folded("spending")] <= stated[event_parked("ingest")]
+    assert 0 < stated[partials_folded("spending")] <= stated[dead_letter("ingest")]
 
 
 def test_a_version_is_read_again_when_the_object_was_replaced(mesh_settings: MeshSettings) -> None:

@@ -15,7 +15,7 @@ import pytest
 from deploy.local.mesh import EmbeddedMesh
 from schemas import packs
 from schemas.events import DataArrived, EpochSealed, EpochSealRequested, FileAccepted, FileRef
-from schemas.topics import event_parked, records_accepted, topic_of
+from schemas.topics import dead_letter, records_accepted, topic_of
 from tests.integration.ingest_rig import Rig, all_messages, order, wait_for
 from twinstream.audit.everything import log_messages
 from twinstream.mesh.events import EventPublisher, EventReader
@@ -55,9 +55,9 @@ def test_every_good_record_counts_once_when_the_process_is_killed_under_load(rig
     counted = rig.counted()
     assert len(counted) == total
     assert set(counted) == {f"o{n}" for n in range(total)}
-    parked = rig.parked()
-    assert len(parked) == len({(p, o) for p, o, _, _ in parked}) == 10
-    assert {original for _, _, original, _ in parked} == {poison}
+    dead_letters = rig.dead_letters()
+    assert len(dead_letters) == len({(p, o) for p, o, _, _ in dead_letters}) == 10
+    assert {original for _, _, original, _ in dead_letters} == {poison}
 
 
 def test_every_good_record_counts_once_when_a_paused_worker_wakes_up_beside_its_successor(rig: Rig) -> None:
@@ -80,7 +80,7 @@ def test_every_good_record_counts_once_when_a_paused_worker_wakes_up_beside_its_
     assert sorted(rig.counted()) == sorted(f"o{n}" for n in range(12_000))
 
 
-def test_what_is_bad_is_parked_with_its_bytes_place_and_reason(rig: Rig) -> None:
+def test_what_is_bad_is_dead_with_its_bytes_place_and_reason(rig: Rig) -> None:
     bad: list[tuple[bytes | None, str]] = [
         (b"{", "JSON"), (b"", "JSON"), (b"[1]", "object"), (None, "tombstone"), (order(1).replace(b'"b1"', b"7"), "buyer"),
         (order(1).replace(b'"b1"', b"null"), "buyer"), (order(1).replace(b'"b1"', b'"' + b"k" * 481 + b'"'), "480"),
@@ -91,9 +91,9 @@ def test_what_is_bad_is_parked_with_its_bytes_place_and_reason(rig: Rig) -> None
     rig.send([order(0), *(value for value, _ in bad), order(1)], partition=1)
     rig.wait_covered()
     assert rig.counted() == ["o0", "o1"]
-    parked = sorted(rig.parked())
-    assert [(p, o, original) for p, o, original, _ in parked] == [(1, i + 1, value or b"") for i, (value, _) in enumerate(bad)]
-    for (_, _, _, reason), (_, expected) in zip(parked, bad, strict=True):
+    dead_letters = sorted(rig.dead_letters())
+    assert [(p, o, original) for p, o, original, _ in dead_letters] == [(1, i + 1, value or b"") for i, (value, _) in enumerate(bad)]
+    for (_, _, _, reason), (_, expected) in zip(dead_letters, bad, strict=True):
         assert expected in reason
 
 
@@ -132,7 +132,7 @@ def barriers(rig: Rig) -> dict[tuple[int, int], tuple[int, int]]:
     return found
 
 
-def test_files_are_accepted_once_and_pinned_and_bad_ones_are_parked_with_the_reason(rig: Rig) -> None:
+def test_files_are_accepted_once_and_pinned_and_bad_ones_are_dead_lettered_with_the_reason(rig: Rig) -> None:
     uris = put_files(rig)
     publisher = EventPublisher(rig.settings, "/test")
     process = rig.start()
@@ -179,8 +179,8 @@ def parquet(table: pa.Table) -> bytes:
 
 
 def refusals(rig: Rig) -> list[str]:
-    headers = [{name: value.decode() for name, value in m.headers()} for m in all_messages(rig.settings.kafka, event_parked("ingest"))]
-    return [h["parked_reason"] for h in headers if h["parked_topic"] == topic_of(DataArrived)]
+    headers = [{name: value.decode() for name, value in m.headers()} for m in all_messages(rig.settings.kafka, dead_letter("ingest"))]
+    return [h["dead_letter_reason"] for h in headers if h["dead_letter_topic"] == topic_of(DataArrived)]
 
 
 @pytest.fixture

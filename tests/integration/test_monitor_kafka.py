@@ -23,9 +23,9 @@ from schemas import events as ev
 from schemas.topics import data_topics, records_accepted, topic_of
 from tests.unit.monitor.world import HOUR, arrivals, pack, pipeline, prediction, scores_and_labels
 from twinstream.define.pipeline import Pipeline
+from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.heartbeat import read_beat
-from twinstream.mesh.parking import Parking
 from twinstream.mesh.settings import MeshSettings
 from twinstream.mesh.topics_admin import ensure_topics
 
@@ -98,7 +98,7 @@ def publish_world(mesh: MeshSettings, model: str, source: str) -> None:
     producer.produce(records_accepted(source), b"nonsense", partition=0)
     producer.flush(20)
     publisher.publish(ev.ModelPromoted(model=model, model_digest="m1", uri="", version_ids={}, definition_digest="d", metrics={"auc": 0.8}))
-    Parking(mesh, "ingest", publisher).park(b"{", "no JSON", topic="raw", partition=0, offset=7)
+    DeadLetters(mesh, "ingest", publisher).put(b"{", "no JSON", topic="raw", partition=0, offset=7)
     publisher.flush()
 
 
@@ -116,7 +116,7 @@ def test_service_joins_measures_asks_and_survives_a_restart(mesh: MeshSettings, 
         shown = model_in(address, model)
         assert shown["labels"] == {"arrived": N - N // 50, "missing": N // 50, "revised": 0}
         assert shown["pending"] == 0
-        assert any(line["reason"] == "no JSON" for line in state(address)["parked"]["recent"])
+        assert any(line["reason"] == "no JSON" for line in state(address)["dead_letters"]["recent"])
         asked = [event for event, _ in requests.read_to_end() if event.model == model]
         wait(lambda: asked.extend(e for e, _ in requests.read_to_end() if e.model == model) or asked)
         assert asked[0].reason.startswith("quality: AUC 0.5")

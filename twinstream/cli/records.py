@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 
 from deploy.local import state as states
 from schemas.events import DataArrived, FileAccepted, FileRef, SealRequested, ViewPublished
-from schemas.topics import PARTITIONER, event_parked, record_sent, topic_of
+from schemas.topics import PARTITIONER, dead_letter, record_sent, topic_of
 from twinstream.cli import running
 from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout
 from twinstream.cli.show import as_json, note
@@ -36,7 +36,7 @@ def publish(
     files: Annotated[list[str], typer.Argument(help="Local files, which are uploaded, or s3://bucket/key.", metavar="FILES...")],
     data: Data = DEFAULT_DATA,
     file_format: Annotated[str, typer.Option("--format", help="parquet, csv or jsonl; default: by the name's ending.")] = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Until each file is accepted or parked; exit with 1 if one is parked.")] = False,  # noqa: FBT002
+    wait: Annotated[bool, typer.Option("--wait", help="Until each file is accepted or dead-lettered; exit with 1 if one is dead-lettered.")] = False,  # noqa: FBT002
     timeout: Timeout = 120.0,
     json: Json = False,  # noqa: FBT002
 ) -> None:
@@ -51,14 +51,14 @@ def publish(
     if json:
         as_json({"source": source, "files": refs, "outcome": outcome})
     note(f"published {len(refs)} file(s) of {source}" + (f": {_summary(outcome)}" if outcome else ""))
-    parked = [f"{uri}: {what}" for uri, what in outcome.items() if what != "accepted"]
-    if parked:
-        raise MeshError("parked " + "; ".join(parked))
+    dead_letters = [f"{uri}: {what}" for uri, what in outcome.items() if what != "accepted"]
+    if dead_letters:
+        raise MeshError("dead-lettered " + "; ".join(dead_letters))
 
 
 def _summary(outcome: dict[str, str]) -> str:
     accepted = sum(what == "accepted" for what in outcome.values())
-    return f"{accepted} accepted, {len(outcome) - accepted} parked"
+    return f"{accepted} accepted, {len(outcome) - accepted} dead-lettered"
 
 
 def _pinned(settings: MeshSettings, source: str, file: str) -> FileRef:
@@ -85,14 +85,14 @@ def _format_of(files: list[str]) -> str:
 
 
 def _await_files(settings: MeshSettings, refs: list[FileRef], place: Place, timeout_s: float) -> dict[str, str]:
-    """For each URI `accepted`, or why it was parked."""
+    """For each URI `accepted`, or why it was dead-lettered."""
     wanted, outcome = {ref.uri for ref in refs}, dict[str, str]()
     give_up = time.monotonic() + timeout_s
     accepted_topic = topic_of(FileAccepted)
-    with EventReader(settings, [accepted_topic, event_parked("ingest")]) as reader:
+    with EventReader(settings, [accepted_topic, dead_letter("ingest")]) as reader:
         while wanted - set(outcome):
             if time.monotonic() > give_up:
-                raise WaitTimeoutError(f"{len(wanted - set(outcome))} file(s) neither accepted nor parked after {timeout_s:.0f} s: "
+                raise WaitTimeoutError(f"{len(wanted - set(outcome))} file(s) neither accepted nor dead-lettered after {timeout_s:.0f} s: "
                                        "is ingest up? See twinstream status")
             message = reader.poll_raw(0.2)
             if message is None:
@@ -101,18 +101,18 @@ def _await_files(settings: MeshSettings, refs: list[FileRef], place: Place, time
                 uri = msgspec.json.decode(message.value(), type=FileAccepted).file.uri
                 outcome |= {uri: "accepted"} if uri in wanted else {}
             else:
-                outcome |= _parked(message, place, wanted - set(outcome))
+                outcome |= _dead_letters(message, place, wanted - set(outcome))
     return outcome
 
 
-def _parked(message: Any, place: Place, wanted: set[str]) -> dict[str, str]:
-    """Reasons by URI when a parked message came from the event at `place`."""
+def _dead_letters(message: Any, place: Place, wanted: set[str]) -> dict[str, str]:
+    """Reasons by URI when a dead letter came from the event at `place`."""
     headers = {name: (value or b"").decode(errors="replace") for name, value in message.headers() or ()}
-    origin = (headers.get("parked_topic"), headers.get("parked_partition"), headers.get("parked_offset"))
+    origin = (headers.get("dead_letter_topic"), headers.get("dead_letter_partition"), headers.get("dead_letter_offset"))
     if origin != (place.topic, str(place.partition), str(place.offset)):
         return {}
     uris = {headers["x_uri"]} & wanted if headers.get("x_uri") else wanted
-    return dict.fromkeys(uris, headers.get("parked_reason", "no reason given"))
+    return dict.fromkeys(uris, headers.get("dead_letter_reason", "no reason given"))
 
 
 def send(

@@ -11,7 +11,7 @@ from examples.flights.report import render_html, render_terminal
 from examples.flights.report_charts import ticks
 
 LEAST = {
-    "records": {"in": 123_456, "logged": 123_001, "duplicate": 400, "parked": 55}, "predictions": 13_579,
+    "records": {"in": 123_456, "logged": 123_001, "duplicate": 400, "dead_letters": 55}, "predictions": 13_579,
     "auc": {"request_only": 0.7141, "batch": 0.7262, "live": 0.7873}, "log_loss": {"request_only": 0.511, "batch": 0.502, "live": 0.449},
     "throughput_per_s": 987.6, "freshness_ms": {"p50": 31.2, "p99": 84.9}, "prediction_ms": {"p50": 4.2, "p99": 12.7},
     "seam_difference": {"compared": 45_678, "different": 0}, "seconds": {"prepare": 11.5, "live": 118.2},
@@ -92,5 +92,5 @@ def test_ticks_lie_between_their_bounds(low: float, high: float) -> None:
 
 def test_records_that_nobody_accounts_for_are_told() -> None:
     console = Console(file=io.StringIO(), width=140)
-    render_terminal({**LEAST, "records": {**LEAST["records"], "parked": 54}}, console)
+    render_terminal({**LEAST, "records": {**LEAST["records"], "dead_letters": 54}}, console)
     assert "1 UNACCOUNTED FOR" in console.file.getvalue()

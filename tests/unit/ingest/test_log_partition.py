@@ -39,7 +39,7 @@ class Log:
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
-        self.parked: dict[int, bytes] = {}
+        self.dead_letters: dict[int, bytes] = {}
         self.sealed: list[EpochSealed] = []
 
     def counted(self) -> list[tuple[int, str]]:
@@ -81,7 +81,7 @@ class Worker:
             recent.restore(key_text(rows, SOURCE.id_fields), rows.column(KNOWN).to_numpy())
         state = state_of(tail)
         writer = LogWriter(state, recent, SCREEN, SOURCE.pack_schema, pack_bytes=150)
-        self.lane = Lane(Place("orders", 0), "raw", writer, {o for o in self.log.parked if o > state.raw_high})
+        self.lane = Lane(Place("orders", 0), "raw", writer, {o for o in self.log.dead_letters if o > state.raw_high})
         self.tell()
 
     def tell(self) -> None:
@@ -96,8 +96,8 @@ class Worker:
             return
         offsets = np.arange(start, start + len(values))
         packed = self.lane.writer.pack(Raws(offsets, np.zeros(len(values), np.int64), values), self.clock[0])
-        for offset, original, _ in self.lane.to_park(packed):
-            self.log.parked[offset] = original
+        for offset, original, _ in self.lane.to_dead_letter(packed):
+            self.log.dead_letters[offset] = original
         for message in packed.messages:
             self.lane.sent(message, 0)
             self.flying.append(message)
@@ -163,8 +163,8 @@ def test_log_counts_each_good_record_once_in_raw_order_when_writers_crash_and_ov
     workers[0].drain()
     good, bad = good_and_bad(raw)
     assert log.counted() == good
-    assert set(log.parked) == bad
-    assert all(log.parked[offset] == (raw[offset] or b"") for offset in bad)
+    assert set(log.dead_letters) == bad
+    assert all(log.dead_letters[offset] == (raw[offset] or b"") for offset in bad)
 
 
 @settings(max_examples=100, deadline=None)
@@ -218,20 +218,20 @@ def test_the_highest_raw_offset_is_kept_when_a_paused_writer_appends_an_older_pa
     assert log.sealed[-1].raw_high == 9
 
 
-def test_what_was_parked_is_not_parked_again_when_only_its_covering_pack_was_lost() -> None:
+def test_what_was_dead_lettered_is_not_dead_letters_again_when_only_its_covering_pack_was_lost() -> None:
     log, raw = Log(), [record("1"), b"{", record("2"), b"["]
     Worker(log, raw, [1]).pack(2)
-    assert set(log.parked) == {1}
+    assert set(log.dead_letters) == {1}
     again = Worker(log, raw, [1])
     packed = again.lane.writer.pack(Raws(np.arange(4), np.zeros(4, np.int64), raw), 1)
-    assert [offset for offset, _, _ in again.lane.to_park(packed)] == [3]
-    assert [p.offset for p in packed.parked] == [1, 3]
+    assert [offset for offset, _, _ in again.lane.to_dead_letter(packed)] == [3]
+    assert [p.offset for p in packed.dead_letters] == [1, 3]
 
 
 def test_reasons_name_what_is_wrong() -> None:
     values = [record("x" * 500), None, b"{", record("ok")]
     packed = LogWriter(LogState(), RecentIds(0), SCREEN, SOURCE.pack_schema).pack(Raws(np.arange(4), np.zeros(4, np.int64), values), 1)
-    reasons = {p.offset: p.reason for p in packed.parked}
+    reasons = {p.offset: p.reason for p in packed.dead_letters}
     assert packed.rows == 1
     assert "more than the 400" in reasons[0]
     assert "tombstone" in reasons[1]

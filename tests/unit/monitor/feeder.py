@@ -9,7 +9,7 @@ import time
 from monitor_svc import handlers, service
 from monitor_svc.adapters.flask_page import PageServer
 from monitor_svc.board import Board
-from monitor_svc.ledger import Parked
+from monitor_svc.ledger import DeadLetter
 from monitor_svc.state import State
 from monitor_svc.telemetry import SECOND_US
 from schemas import events as ev
@@ -110,7 +110,7 @@ class Feeder:
             reason = self.rng.choice([
                 "delay_minutes: 'twelve' is no whole number", "not JSON: unexpected end of data at byte 61",
                 "origin is null, and it is the key", "departed_at: year 2913 is outside 1900..2200"])  # fmt: skip
-            handlers.handle_parked(Parked(
+            handlers.handle_dead_letter(DeadLetter(
                 service="ingest", reason=reason, topic="client.record-sent.arrivals.v1", partition=self.rng.randint(0, 1),
                 offset=self.second * 640, bytes=self.rng.randint(60, 190), at_us=at_us), self.world)  # fmt: skip
         for event in handlers.judge(self.world, at_us):

@@ -5,7 +5,7 @@ import pytest
 
 from monitor_svc import handlers, service, snapshot
 from monitor_svc.known_time import NEVER, KnownTime
-from monitor_svc.ledger import Parked
+from monitor_svc.ledger import DeadLetter
 from monitor_svc.settings import MonitorSettings
 from schemas import events as ev
 from schemas.topics import topic_of
@@ -155,13 +155,13 @@ def test_snapshot_is_json_when_nothing_and_when_everything_happened() -> None:
     service.handle(ev.ViewPublished(
         view="sky", source="weather", epoch=1, cut={}, files=[], definition_digest="d", as_of_us=1, complete_since={}, published_at_us=5), world)
     service.handle(ev.ModelPromoted(model="late-arrival", model_digest="m1", uri="", version_ids={}, definition_digest="d", metrics={"auc": 0.8}), world)
-    handlers.handle_parked(Parked(service="ingest", reason="no JSON", topic="t", partition=0, offset=1, bytes=9, at_us=1), world)
+    handlers.handle_dead_letter(DeadLetter(service="ingest", reason="no JSON", topic="t", partition=0, offset=1, bytes=9, at_us=1), world)
     world.telemetry.tick(10**15)
     shown = snapshot.whole(world, [], 10**15)
     msgspec.json.encode(shown)
     assert shown["models"][0]["labelled"] == 600
     assert shown["epochs"][0]["epoch"] == 1
-    assert shown["parked"]["total"] == {"ingest": 1}
+    assert shown["dead_letters"]["total"] == {"ingest": 1}
 
 
 def test_settings_name_the_knob_that_is_wrong() -> None:
