@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from ingest_svc.dedupe import RecentIds
@@ -69,7 +69,7 @@ class DeadLetterSink(Protocol):
     """Where what cannot be handled goes; see `twinstream.mesh.dead_letters`."""
 
     def put(
-        self, original: bytes, reason: str, *, topic: str, partition: int, offset: int, wait: bool = True, **extra: object
+        self, original: bytes, reason: str, *, topic: str, partition: int, offset: int, wait: bool = True, **extra: Any
     ) -> object: ...
 
     def flush(self) -> None: ...

@@ -131,6 +131,11 @@ def training_prefix(pipeline: str, model: str, epoch: int) -> str:
     return f"{pipeline}/training/{model}/epoch={epoch:08d}"
 
 
+def dead_letter_prefix(service: str) -> str:
+    """Key prefix in the warehouse bucket of dead letters that are too large for a message."""
+    return f"dead-letters/{service}"
+
+
 def model_prefix(pipeline: str, model: str) -> str:
     """Key prefix in the model bucket of one model's files."""
     return f"{pipeline}/{model}"

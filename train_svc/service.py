@@ -81,7 +81,7 @@ class Service:
         try:
             found = self._reader.poll(timeout_s)
         except UndecodableEventError as error:
-            self._put_dead(error.message, str(error))  # type: ignore[attr-defined]
+            self._put_dead(error.message, str(error))
             return
         if found is not None:
             self._backlog.apply(found[0])

@@ -1,37 +1,66 @@
-"""Errors that a user can act on. Leaves also inherit the builtin that fits, so that callers may catch either."""
+"""Errors that a user can act on, in three kinds that the run loop acts on. Leaves also inherit the builtin that fits.
+
+`TransientError`: try again, with a bound. `PermanentError`: this input is wrong and stays so. Anything else is a bug.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class MeshError(Exception):
     """Something the mesh cannot go on with; the message says what, where, and what to do."""
 
 
-class SettingsError(MeshError, ValueError):
+class TransientError(MeshError):
+    """An engine does not answer now: the same input may succeed later, so it is tried again with a bound and a backoff."""
+
+
+class PermanentError(MeshError):
+    """This input is wrong, now and later: its original bytes become a dead letter, and work goes on with the next input."""
+
+
+class SettingsError(PermanentError, ValueError):
     """A setting is missing or wrong."""
 
 
-class ObjectMissingError(MeshError, LookupError):
+class ObjectMissingError(PermanentError, LookupError):
     """An object, or a version of it, is not on S3."""
 
 
-class PublishError(MeshError, RuntimeError):
+class ObjectRefusedError(PermanentError, ValueError):
+    """S3 answers that it will never give this object, or the name is not one of an S3 object."""
+
+
+class StorageUnavailableError(TransientError, ConnectionError):
+    """S3 does not answer, or asks to be left alone for now."""
+
+
+class PublishError(TransientError, RuntimeError):
     """Kafka did not take a message within its bound."""
 
 
-class UndecodableEventError(MeshError, ValueError):
-    """A message of a control topic is not the event that its headers claim."""
+class NotFiniteError(PermanentError, ValueError):
+    """A number that is not finite was about to leave this process."""
 
 
-class NotRunningError(MeshError, RuntimeError):
+class UndecodableEventError(PermanentError, ValueError):
+    """A message of a control topic is not the event that its headers claim, or is not plausible; `message` is what was read."""
+
+    def __init__(self, text: str, message: Any = None) -> None:
+        super().__init__(text)
+        self.message = message
+
+
+class NotRunningError(TransientError, RuntimeError):
     """The mesh, or a part of it, does not answer."""
 
 
-class WaitTimeoutError(MeshError, TimeoutError):
+class WaitTimeoutError(TransientError, TimeoutError):
     """What was waited for did not happen within its bound."""
 
 
-class DefinitionError(MeshError, ValueError):
+class DefinitionError(PermanentError, ValueError):
     """A definition is wrong: says where in the user's file, what, and the remedy."""
 
     def __init__(self, message: str, remedy: str = "", file: str = "", line: int = 0) -> None:
@@ -43,5 +72,5 @@ class DefinitionError(MeshError, ValueError):
         return where + self.message + (f"; {self.remedy}" if self.remedy else "")
 
 
-class RecordError(MeshError, ValueError):
-    """A record does not fit its source; it is dead-lettered with this reason."""
+class RecordError(PermanentError, ValueError):
+    """A record does not fit its source; it becomes a dead letter with this reason."""

@@ -57,7 +57,7 @@ class FileArrivals(threading.Thread):
                 found = reader.poll(0.2)
             except UndecodableEventError as error:
                 dead_letter_event(self._dead_letters, error)
-                reader.commit(error.message)  # type: ignore[attr-defined]
+                reader.commit(error.message)
                 continue
             if found is not None and isinstance(found[0], DataArrived):
                 known |= {pin_of(event.file) for event, _ in accepted.read_to_end() if isinstance(event, FileAccepted)}

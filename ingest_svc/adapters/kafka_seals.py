@@ -40,6 +40,6 @@ class KafkaSeals:
 
 def dead_letter_event(dead_letters: DeadLetterSink, error: UndecodableEventError) -> None:
     """PutDead a control message that is no event."""
-    message = error.message  # type: ignore[attr-defined]
+    message = error.message
     dead_letters.put(message.value() or b"", str(error), topic=message.topic(), partition=message.partition(), offset=message.offset())
     _log.warning("dead_letter", topic=message.topic(), offset=message.offset(), reason=str(error))

@@ -6,10 +6,7 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from botocore.exceptions import BotoCoreError
-
 from ingest_svc.ports import Head
-from twinstream.errors import MeshError
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.ranged_file import RangedFile
 
@@ -22,10 +19,7 @@ class S3Objects:
 
     def head(self, uri: str, version_id: str) -> Head:
         """Size and version."""
-        try:
-            return self._store.head_uri(uri, version_id or None)
-        except BotoCoreError as error:
-            raise MeshError(f"{uri}: S3 does not answer: {error}") from error
+        return self._store.head_uri(uri, version_id or None)
 
     def chunks(self, uri: str, version_id: str) -> Iterator[bytes]:
         """All bytes, in order."""

@@ -55,7 +55,7 @@ class Activation:
         try:
             found = self._reader.poll(pause_s)
         except UndecodableEventError as error:
-            self._put_dead(error.message, str(error))  # type: ignore[attr-defined]
+            self._put_dead(error.message, str(error))
             return
         if found is not None:
             self._lifecycle.apply(found[0])

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 
 from predict_svc.view import bases
 from predict_svc.view.errors import BaseRefusedError
@@ -75,7 +74,7 @@ class Publications:
         """One attempt; a refused base is told, and tried again."""
         try:
             base: Any = bases.fetch(self._objects, event, place[1], folder)
-        except (BaseRefusedError, MeshError, ClientError, BotoCoreError, OSError) as error:
+        except (BaseRefusedError, MeshError, OSError) as error:
             _log.error("base_refused", view=place[0], partition=place[1], epoch=event.epoch, reason=str(error))
             self._refused(place, event.epoch, str(error))
             base = None

@@ -36,7 +36,7 @@ class Engine:
         try:
             found = self._reader.poll(timeout_s)
         except UndecodableEventError as error:
-            message = error.message  # type: ignore[attr-defined]
+            message = error.message
             place = {"partition": message.partition(), "offset": message.offset()}
             self._dead_letters.put(message.value() or b"", str(error), topic=message.topic(), **place)
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple, Self
@@ -14,15 +14,26 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from schemas import events as ev
+from schemas.plausible import not_finite, refusal
 from schemas.topics import topic_of
-from twinstream.errors import MeshError, NotRunningError, PublishError, UndecodableEventError
+from twinstream.errors import (
+    NotFiniteError,
+    NotRunningError,
+    PublishError,
+    TransientError,
+    UndecodableEventError,
+)
 from twinstream.mesh.settings import MeshSettings
 
-Headers = list[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes]]
+Refused = Callable[[Any, str], None]
+"""Takes a message that cannot be acted on, and why; see `Quarantine.refuse`."""
+Check = Callable[[ev.Event], str]
+"""Why its reader cannot believe an event that is plausible by itself; "" when it can."""
 DELIVERY_BOUND_S = 30.0
 
 
-def cloud_headers(type_name: str, source: str, content_type: str = "application/json") -> Headers:
+def cloud_headers(type_name: str, source: str, content_type: str = "application/json") -> list[tuple[str, bytes]]:
     """CloudEvents attributes of one event that happens now."""
     return [
         ("ce_specversion", b"1.0"),
@@ -56,8 +67,10 @@ class EventPublisher:
     def publish(self, event: ev.Event, key: str | bytes | None = None, *, wait: bool = True) -> Place | None:
         """Send one event; with `wait`, return its place when Kafka has it, else fail on a later call or `flush`.
 
-        Raises PublishError naming topic and cause.
+        Raises PublishError naming topic and cause, NotFiniteError for an event with a number that JSON cannot hold.
         """
+        if found := not_finite(event):
+            raise NotFiniteError(f"a {type(event).__name__} was not published: {found} is not a finite number")
         return self.publish_raw(topic_of(event), ev.encode(event), key, cloud_headers(type(event).__name__, self._source), wait=wait)
 
     def publish_raw(
@@ -125,13 +138,15 @@ class EventReader:
     """Reads control events from all partitions of some topics, each topic's partitions in their order.
 
     Without `group` nothing is committed and reading starts at the beginning (or, with `from_beginning=False`, at what is
-    written after this call). With `group` it goes on after the last `commit`.
+    written after this call). With `group` it goes on after the last `commit`. With `refused` a message that is not a plausible event,
+    or that `check` does not believe, is handed to it and passed over; without, `poll` raises UndecodableEventError.
     """
 
     def __init__(
-        self, settings: MeshSettings, topics: Sequence[str], group: str | None = None, *, from_beginning: bool = True
+        self, settings: MeshSettings, topics: Sequence[str], group: str | None = None, *, from_beginning: bool = True,
+        refused: Refused | None = None, check: Check | None = None,
     ) -> None:
-        self._topics = list(topics)
+        self._topics, self._refused, self._check = list(topics), refused, check
         self._consumer = Consumer(settings.kafka_client(
             group_id=group or f"reader-{uuid.uuid4().hex}", enable_auto_commit=False, enable_auto_offset_store=False,
             auto_offset_reset="earliest" if from_beginning else "latest", fetch_wait_max_ms=500,
@@ -146,12 +161,26 @@ class EventReader:
             self._consumer.subscribe(self._topics)
 
     def poll(self, timeout: float = 1.0) -> tuple[ev.Event, Any] | None:
-        """The next (event, message), None when none came in time.
+        """The next (event, message), None when none came in time, or what came was refused.
 
         Raises UndecodableEventError, whose `message` attribute is what was read; the next call goes on after it.
         """
         message = self.poll_raw(timeout)
-        return None if message is None else (event_of(message), message)
+        if message is None:
+            return None
+        try:
+            return self._believed(message), message
+        except UndecodableEventError as error:
+            if self._refused is None:
+                raise
+            self._refused(message, str(error))
+            return None
+
+    def _believed(self, message: Any) -> ev.Event:
+        event = event_of(message)
+        if self._check is not None and (reason := self._check(event)):
+            raise UndecodableEventError(f"{_where(message)}: {reason}", message)
+        return event
 
     def poll_raw(self, timeout: float = 1.0) -> Any | None:
         """As `poll`, but the message itself, whatever is in it."""
@@ -162,7 +191,7 @@ class EventReader:
         if error is not None:
             if error.retriable() or error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}:  # noqa: SLF001
                 return None
-            raise MeshError(f"reading {', '.join(self._topics)}: {error.str()}")
+            raise TransientError(f"reading {', '.join(self._topics)}: {error.str()}")
         self._positions[(message.topic(), message.partition())] = message.offset() + 1
         return message
 
@@ -248,13 +277,18 @@ class EventReader:
 
 
 def event_of(message: Any) -> ev.Event:
-    """The event that a message carries; raises UndecodableEventError with the message as its attribute."""
+    """The plausible event that a message carries; raises UndecodableEventError with the message as its attribute."""
     headers = {name: value or b"" for name, value in message.headers() or ()}
     type_name = headers.get("ce_type", b"").decode(errors="replace")
     try:
-        return ev.decode(type_name, message.value() or b"")
-    except (KeyError, msgspec.DecodeError) as cause:
-        where = f"{message.topic()}[{message.partition()}]@{message.offset()}"
-        error = UndecodableEventError(f"{where} is not a {type_name or 'named event'}: {cause}")
-        error.message = message  # type: ignore[attr-defined]
-        raise error from cause
+        event = ev.decode(type_name, message.value() or b"")
+    except (KeyError, ValueError, msgspec.MsgspecError, RecursionError) as cause:
+        reason = f"{_where(message)} is not a {type_name[:80] or 'named event'}: {cause}"
+        raise UndecodableEventError(reason, message) from cause
+    if reason := refusal(event, message.topic()):
+        raise UndecodableEventError(f"{_where(message)} is not plausible: {reason}", message)
+    return event
+
+
+def _where(message: Any) -> str:
+    return f"{message.topic()}[{message.partition()}]@{message.offset()}"

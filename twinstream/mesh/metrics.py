@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable
 
@@ -38,22 +39,35 @@ class Metrics:
 
     def count(self, name: str, n: float = 1, **labels: object) -> None:
         """Add `n` to a counter; its name ends in `_total`."""
+        if not self._finite(name, n):
+            return
         series = _series(name, labels)
         with self._lock:
             self._counts[series] = self._counts.get(series, 0) + n
 
     def gauge(self, name: str, value: float, unit: str = "", **labels: object) -> None:
         """Set a gauge; the last value before a flush is sent."""
+        if not self._finite(name, value):
+            return
         with self._lock:
             self._gauges[_series(name, labels)] = (value, unit)
 
     def observe(self, name: str, value: float, unit: str = "", **labels: object) -> None:
         """Add one observation of a distribution; at most 10,000 per flush are kept for the quantiles."""
+        if not self._finite(name, value):
+            return
         series = _series(name, labels)
         with self._lock:
             values, _ = self._seen.setdefault(series, ([], unit))
             if len(values) < MAX_OBSERVATIONS:
                 values.append(value)
+
+    def _finite(self, name: str, value: float) -> bool:
+        """Whether a value can be sent; one that is not a finite number is counted instead, by the name of its metric."""
+        if math.isfinite(value):
+            return True
+        self.count("mesh_metrics_refused_total", 1, metric=name)
+        return False
 
     def flush(self) -> None:
         """Send what came together since the last flush."""

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
 import msgspec
+from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ParamValidationError
 
-from twinstream.errors import MeshError, ObjectMissingError
+from twinstream.errors import MeshError, ObjectMissingError, ObjectRefusedError, StorageUnavailableError
 from twinstream.mesh.settings import MeshSettings
 
 _MISSING = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound", "MethodNotAllowed"}
+_PASSING = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "ThrottlingException", "RequestTimeTooSkewed"}
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_LONGEST_KEY = 1024
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
 
 class ObjectHead(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +34,10 @@ class ObjectHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ObjectStore:
-    """Reads and writes objects; every missing one is an ObjectMissingError that names it. Safe for threads."""
+    """Reads and writes objects. Safe for threads.
+
+    Raises ObjectMissingError, ObjectRefusedError (both permanent) or StorageUnavailableError (transient), each naming the object.
+    """
 
     def __init__(self, settings: MeshSettings) -> None:
         self._client: Any = boto3.client(
@@ -49,27 +59,24 @@ class ObjectStore:
 
     def put(self, bucket: str, key: str, data: bytes) -> str | None:
         """Write one object; return its version id, None in a bucket without versions."""
-        answer = self._client.put_object(Bucket=bucket, Key=key, Body=data)
-        return _version(answer) or None
+        with _translated(f"s3://{bucket}/{key}"):
+            return _version(self._client.put_object(Bucket=bucket, Key=key, Body=data)) or None
 
     def get(self, bucket: str, key: str, version_id: str | None = None) -> bytes:
         """All bytes of one object."""
-        try:
+        with _translated(f"s3://{bucket}/{key}", version_id):
             return self._client.get_object(Bucket=bucket, Key=key, **_pinned(version_id))["Body"].read()
-        except ClientError as error:
-            raise _explained(error, bucket, key, version_id) from error
 
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectHead:
         """Size, version and tag of one object."""
-        try:
+        with _translated(f"s3://{bucket}/{key}", version_id):
             answer = self._client.head_object(Bucket=bucket, Key=key, **_pinned(version_id))
-        except ClientError as error:
-            raise _explained(error, bucket, key, version_id) from error
         return ObjectHead(size_bytes=answer["ContentLength"], version_id=_version(answer), etag=answer["ETag"].strip('"'))
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove one object (in a versioned bucket: hide it); a missing one is no error."""
-        self._client.delete_object(Bucket=bucket, Key=key)
+        with _translated(f"s3://{bucket}/{key}"):
+            self._client.delete_object(Bucket=bucket, Key=key)
 
     def put_uri(self, uri: str, data: bytes) -> str | None:
         """`put` to `s3://bucket/key`."""
@@ -82,24 +89,15 @@ class ObjectStore:
     def chunks_uri(self, uri: str, version_id: str | None = None, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
         """All bytes of an object in order, a part at a time."""
         bucket, key = split_uri(uri)
-        try:
-            body = self._client.get_object(Bucket=bucket, Key=key, **_pinned(version_id))["Body"]
-            yield from body.iter_chunks(chunk_bytes)
-        except ClientError as error:
-            raise _explained(error, bucket, key, version_id) from error
-        except BotoCoreError as error:
-            raise MeshError(f"{uri} broke off while it was read: {error}") from error
+        with _translated(uri, version_id):
+            yield from self._client.get_object(Bucket=bucket, Key=key, **_pinned(version_id))["Body"].iter_chunks(chunk_bytes)
 
     def range_uri(self, uri: str, start: int, length: int, version_id: str | None = None) -> bytes:
         """`length` bytes of an object from `start` on."""
         bucket, key = split_uri(uri)
         span = f"bytes={start}-{start + length - 1}"
-        try:
+        with _translated(uri, version_id):
             return self._client.get_object(Bucket=bucket, Key=key, Range=span, **_pinned(version_id))["Body"].read()
-        except ClientError as error:
-            raise _explained(error, bucket, key, version_id) from error
-        except BotoCoreError as error:
-            raise MeshError(f"{uri} cannot be read: {error}") from error
 
     def head_uri(self, uri: str, version_id: str | None = None) -> ObjectHead:
         """`head` of `s3://bucket/key`."""
@@ -109,15 +107,14 @@ class ObjectStore:
         """Stream an object into a local file, which is replaced."""
         bucket, key = split_uri(uri)
         extra = _pinned(version_id)
-        try:
+        with _translated(uri, version_id):
             self._client.download_file(bucket, key, str(path), ExtraArgs=extra or None)
-        except ClientError as error:
-            raise _explained(error, bucket, key, version_id) from error
 
     def upload(self, path: str | Path, uri: str) -> str | None:
         """Stream a local file to an object; return its version id, None in a bucket without versions."""
         bucket, key = split_uri(uri)
-        self._client.upload_file(str(path), bucket, key)
+        with _translated(uri):
+            self._client.upload_file(str(path), bucket, key)
         return self.head(bucket, key).version_id or None
 
     def ensure_bucket(self, bucket: str, *, versioned: bool) -> None:
@@ -150,12 +147,14 @@ class ObjectStore:
 
     def buckets(self) -> list[str]:
         """Names of all buckets that these credentials see."""
-        return sorted(bucket["Name"] for bucket in self._client.list_buckets().get("Buckets", ()))
+        with _translated("the list of buckets"):
+            return sorted(bucket["Name"] for bucket in self._client.list_buckets().get("Buckets", ()))
 
     def list(self, bucket: str, prefix: str = "") -> list[str]:
         """Keys below a prefix, in order."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
+        with _translated(f"s3://{bucket}/{prefix}"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            return sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
 
 
 def ensure_buckets(settings: MeshSettings) -> None:
@@ -167,12 +166,24 @@ def ensure_buckets(settings: MeshSettings) -> None:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """(bucket, key) of `s3://bucket/key` (also s3a://); raises MeshError for anything else."""
+    """(bucket, key) of `s3://bucket/key` (also s3a://); raises ObjectRefusedError for anything else."""
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme not in {"s3", "s3a"} or not bucket or not key:
-        raise MeshError(f"{uri!r} is not an S3 object: write s3://bucket/key")
+        raise ObjectRefusedError(f"{uri[:200]!r} is not an S3 object: write s3://bucket/key")
+    if not _BUCKET.fullmatch(bucket) or ".." in bucket:
+        raise ObjectRefusedError(f"{uri[:200]!r}: {bucket[:80]!r} cannot name a bucket: lower-case letters, digits, dots and hyphens, 3 to 63")
+    if not _is_key(key):
+        raise ObjectRefusedError(f"{uri[:200]!r}: its key is longer than {_LONGEST_KEY} bytes, has a control character, or a part that is . or ..")
     return bucket, key
+
+
+def _is_key(key: str) -> bool:
+    try:
+        short = len(key.encode()) <= _LONGEST_KEY
+    except UnicodeEncodeError:
+        return False
+    return short and not any(ord(c) < ord(" ") or c == "\x7f" for c in key) and not {".", ".."} & set(key.split("/"))
 
 
 def sha256_of(path: str | Path) -> str:
@@ -194,8 +205,26 @@ def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _explained(error: ClientError, bucket: str, key: str, version_id: str | None) -> MeshError:
-    where = f"s3://{bucket}/{key}" + (f" (version {version_id})" if version_id else "")
+@contextmanager
+def _translated(uri: str, version_id: str | None = None) -> Iterator[None]:
+    """Whatever botocore raises, as one of our kinds: missing, refused for good, or not answering now."""
+    where = uri + (f" (version {version_id})" if version_id else "")
+    try:
+        yield
+    except ClientError as error:
+        raise _explained(error, where) from error
+    except ParamValidationError as error:
+        raise ObjectRefusedError(f"{where} is not a name that S3 takes: {error}") from error
+    except (BotoCoreError, S3UploadFailedError, HTTPClientError, OSError) as error:
+        if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError):
+            raise
+        raise StorageUnavailableError(f"{where}: S3 does not answer: {error}") from error
+
+
+def _explained(error: ClientError, where: str) -> MeshError:
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if _code(error) in _MISSING:
         return ObjectMissingError(f"{where} is not there: check the bucket, the key and the version")
-    return MeshError(f"{where} cannot be read: {error}")
+    if _code(error) in _PASSING or not _CLIENT_ERROR <= status < _SERVER_ERROR:
+        return StorageUnavailableError(f"{where}: S3 cannot answer now: {error}")
+    return ObjectRefusedError(f"{where} is refused by S3: {error}")

@@ -1,0 +1,97 @@
+"""Whether an event that decodes can be true: what anyone may write to a topic is hostile until it is checked here. Pure.
+
+What depends on more than the event itself (which epoch is next, which buckets are ours) its reader checks beside this.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from schemas import events as ev
+from schemas.topics import topic_of
+
+FIRST_US = -2_208_988_800_000_000  # 1900-01-01
+LAST_US = 7_289_654_400_000_000 - 1  # the last of 2200
+MOST_BYTES = 1 << 50
+MOST_ROWS = 1 << 50
+MOST_EPOCHS = 1 << 31
+MOST_PARTITIONS = 100_000
+MOST_DEPTH = 32
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,127}")
+_NAMES = ("source", "view", "model")
+_RANGES = {
+    "epoch": (1, MOST_EPOCHS),
+    "size_bytes": (0, MOST_BYTES),
+    "rows": (-1, MOST_ROWS),
+    "partition": (-1, MOST_PARTITIONS),
+    "origin_partition": (0, MOST_PARTITIONS),
+    "offset": (-1, 1 << 62),
+    "raw_high": (-1, 1 << 62),
+    "file_count": (0, 1 << 40),
+    "wishes": (0, 1 << 62),
+    "batch_shape": (0, 1 << 20),
+}
+
+
+def refusal(event: ev.Event, topic: str) -> str:
+    """Why this event cannot be what a reader of `topic` should act on; "" when it can."""
+    if topic != topic_of(event):
+        return f"a {type(event).__name__} belongs to {topic_of(event)}"
+    try:
+        return next(_problems("", event, MOST_DEPTH), "")
+    except RecursionError:
+        return "it is nested too deep"
+
+
+def not_finite(event: ev.Event) -> str:
+    """The first number of an event that is not finite, as `field: value`; "" when all are."""
+    return next((f"{name}: {value}" for name, value in _floats("", event, MOST_DEPTH) if not math.isfinite(value)), "")
+
+
+def _problems(name: str, value: Any, depth: int) -> Iterator[str]:
+    """What is wrong with one value and all that it holds; `name` is the field's."""
+    if depth == 0:
+        yield f"{name}: it is nested too deep"
+    elif isinstance(value, msgspec.Struct):
+        for field in value.__struct_fields__:
+            yield from _problems(field, getattr(value, field), depth - 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _problems(str(key) if isinstance(key, str) and name == "" else name, item, depth - 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _problems(name, item, depth - 1)
+    else:
+        yield from _scalar(name, value)
+
+
+def _scalar(name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{name}: {value} is not a finite number"
+    elif isinstance(value, int) and name.endswith("_us") and not FIRST_US <= value <= LAST_US:
+        yield f"{name}: {value} is not a time of the years 1900 to 2200 in microseconds"
+    elif isinstance(value, int) and name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
+        yield f"{name}: {value} is not from {_RANGES[name][0]} to {_RANGES[name][1]}"
+    elif isinstance(value, str) and name in _NAMES and not _NAME.fullmatch(value):
+        yield f"{name}: {value[:80]!r} is not a name"
+
+
+def _floats(name: str, value: Any, depth: int) -> Iterator[tuple[str, float]]:
+    if isinstance(value, float):
+        yield name, value
+    elif depth == 0:
+        return
+    elif isinstance(value, msgspec.Struct):
+        for field in value.__struct_fields__:
+            yield from _floats(field, getattr(value, field), depth - 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _floats(f"{name}.{key}", item, depth - 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _floats(name, item, depth - 1)

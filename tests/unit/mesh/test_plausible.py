@@ -1,0 +1,70 @@
+"""An event that decodes is believed only when it can be true."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from schemas import events as ev
+from schemas.plausible import LAST_US, MOST_EPOCHS, not_finite, refusal
+from schemas.topics import topic_of
+
+NANOSECONDS = 1_700_000_000_000_000_000
+
+
+def _promoted(**changes: object) -> ev.ModelPromoted:
+    facts = {"model": "late", "model_digest": "ab", "uri": "s3://m/late/ab", "version_ids": {}, "definition_digest": "cd", "metrics": {"auc": 0.7}}
+    return ev.ModelPromoted(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+GOOD = (
+    _promoted(),
+    ev.SealRequested(),
+    ev.EpochSealRequested(epoch=1),
+    ev.EpochSealed(epoch=1, source="orders", partition=0, offset=0, raw_high=-1),
+    ev.RetrainRequested(model="late", reason="drift", requested_at_us=LAST_US),
+    ev.MetricObserved(name="n", value=1.5, unit="1", service="s", quantiles={"p50": 0.1}),
+    ev.DataArrived(source="orders", files=[ev.FileRef(uri="http://nowhere", sha256="")]),
+)
+
+
+@pytest.mark.parametrize("event", GOOD, ids=lambda event: type(event).__name__)
+def test_what_our_own_services_say_is_believed(event: ev.Event) -> None:
+    assert refusal(event, topic_of(event)) == ""
+    assert not_finite(event) == ""
+
+
+@pytest.mark.parametrize(
+    ("event", "word"),
+    [
+        (ev.RetrainRequested(model="late", reason="", requested_at_us=NANOSECONDS), "requested_at_us"),
+        (ev.EpochSealRequested(epoch=0), "epoch"),
+        (ev.EpochSealRequested(epoch=-1), "epoch"),
+        (ev.EpochSealRequested(epoch=MOST_EPOCHS + 1), "epoch"),
+        (ev.EpochSealed(epoch=1, source="../x", partition=0, offset=0, raw_high=0), "source"),
+        (ev.EpochSealed(epoch=1, source="a", partition=-5, offset=0, raw_high=0), "partition"),
+        (_promoted(metrics={"auc": math.nan}), "metrics"),
+        (_promoted(metrics={"auc": math.inf}), "metrics"),
+        (_promoted(model="No Name"), "model"),
+        (ev.DataArrived(source="orders", files=[ev.FileRef(uri="s3://a/b", sha256="", size_bytes=-1)]), "size_bytes"),
+    ],
+)
+def test_what_cannot_be_true_is_refused_with_the_field(event: ev.Event, word: str) -> None:
+    assert word in refusal(event, topic_of(event))
+
+
+def test_event_of_one_type_on_the_topic_of_another_is_refused() -> None:
+    event = ev.EpochSealed(epoch=1, source="orders", partition=0, offset=0, raw_high=-1)
+    assert "belongs to" in refusal(event, topic_of(ev.SealRequested))
+
+
+@pytest.mark.parametrize("kind", sorted(ev.EVENT_TYPES))
+def test_a_number_that_is_not_finite_is_found_in_every_event(kind: str) -> None:
+    """Every float field of every event, and every value of its maps of floats."""
+    cls = ev.EVENT_TYPES[kind]
+    for name, annotation in cls.__annotations__.items():
+        if str(annotation) in {"float", "dict[str, float]"}:
+            value = math.nan if str(annotation) == "float" else {"x": math.nan}
+            event = cls(**{**dict.fromkeys(cls.__struct_fields__, 0), name: value})
+            assert name in not_finite(event)
