@@ -13,6 +13,7 @@ import pyarrow as pa
 MAGIC = 0x314B4341504B5754  # "TWKPACK1" read as little-endian int64
 PACK, BARRIER = 0, 1
 _HEADER = struct.Struct("<12q")
+HEADER_BYTES = _HEADER.size
 RAW, KNOWN = "_raw", "_known_us"
 
 
@@ -57,6 +58,22 @@ def decode_header(data: bytes) -> PackHeader:
         kind=f[0], epoch=f[1], rows=f[2], raw_first=f[3], raw_last=f[4], raw_high=f[5],
         barrier_epoch=f[6], barrier_offset=f[7], barrier_raw_high=f[8], known_max_us=f[9], written_us=f[10],
     )  # fmt: skip
+
+
+NOTHING = PackHeader(kind=PACK, epoch=0, rows=0, raw_first=0, raw_last=-1, raw_high=-1)
+"""What a message of the log that ingest did not write stands for: a pack that covers nothing."""
+
+
+def log_header(data: bytes | None) -> PackHeader:
+    """The header of any message of a log; NOTHING for one that is no log message.
+
+    Ingest alone writes the log, and every message that it writes begins with the magic number. So whatever else lies there
+    covers no record, and every reader passes over it alike.
+    """
+    try:
+        return decode_header(data or b"")
+    except ValueError:
+        return NOTHING
 
 
 def decode_rows(data: bytes, schema: pa.Schema) -> pa.RecordBatch:

@@ -53,6 +53,17 @@ def decode_header(data: bytes) -> PartialHeader:
     )  # fmt: skip
 
 
+def header_of(data: bytes | None) -> PartialHeader | None:
+    """The header of any message of a partials topic; None for one that the speed layer did not write, which is passed over.
+
+    That loses nothing: if a partial is missing, the one behind it names a `previous` that was not applied.
+    """
+    try:
+        return decode_header(data or b"")
+    except ValueError:
+        return None
+
+
 HEADER_BYTES = _HEADER.size
 STATE_BYTES = 16 << 20
 """A pack has so few rows that the states of none of its views take more; its keys, at each of four hops, take at most as much again."""

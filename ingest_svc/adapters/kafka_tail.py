@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from ingest_svc.dedupe import RecentIds
 from ingest_svc.log_state import LogState, state_of
-from schemas.packs import KNOWN, decode_header, decode_rows
+from schemas.packs import KNOWN, decode_rows, log_header
 from twinstream.define.records import key_text
 from twinstream.define.source import Source
 from twinstream.errors import NotRunningError
@@ -71,7 +71,7 @@ def log_tail(
     The Kafka timestamp of a log message is the known time of its newest row, so that the horizon is found without a search.
     """
     low, end = tail.ends(topic, partition)
-    newest = state_of((m.offset(), decode_header(m.value())) for m in tail.read(topic, partition, max(low, end - messages), end))
+    newest = state_of((m.offset(), log_header(m.value())) for m in tail.read(topic, partition, max(low, end - messages), end))
     horizon = newest.known_max_us - source.dedupe_us
     found = tail.offset_at(topic, partition, horizon) if source.dedupe_us and end > low else end
     start = max(low, min(end - messages, end if found < 0 else found))
@@ -79,7 +79,7 @@ def log_tail(
     state = LogState(next_offset=end)
     for message in tail.read(topic, partition, start, end):
         value = message.value()
-        header = decode_header(value)
+        header = log_header(value)
         state = state.after(message.offset(), header)
         if header.rows and header.known_max_us >= horizon:
             rows = decode_rows(value, schema)

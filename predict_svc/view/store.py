@@ -20,7 +20,7 @@ from predict_svc.view import layout as lay
 from predict_svc.view.errors import BaseGoneError, StoreFormError, StoreFullError
 from predict_svc.view.layout import Base, Layout, Progress, Read, Verdict
 from predict_svc.view.settings import ViewSettings
-from schemas.partials import HEADER_BYTES, PartialHeader, decode_header
+from schemas.partials import HEADER_BYTES, PartialHeader, header_of
 from twinstream.algebra import chunks, kernel
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
@@ -37,10 +37,11 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct):
-    """What one `apply` did; `written_us` of each applied pack that had rows, for the freshness."""
+    """What one `apply` did; `foreign`: messages that are no partials; `written_us` of each applied pack that had rows, for the freshness."""
 
     applied: int = 0
     repeats: int = 0
+    foreign: int = 0
     rows: int = 0
     gaps: list[Gap] = []
     written_us: list[int] = []
@@ -190,7 +191,11 @@ class _Step:
 
     def take(self, offset: int, value: bytes) -> None:
         """Judge one partial and note what it brings."""
-        header = decode_header(value)
+        header = header_of(value)
+        if header is None:
+            self.read.offset = offset + 1
+            self.done.foreign += 1
+            return
         mine = self.progress.setdefault(header.origin_partition, Progress())
         verdict = lay.judge(mine, header)
         if verdict is Verdict.GAP:

@@ -222,6 +222,8 @@ class ViewWorker:
         for written_us in done.written_us:
             self._metrics.observe("view_freshness_ms", (now_us - written_us) / 1e3, "ms")
         self._metrics.count("view_rows_total", done.rows, view=view)
+        if done.foreign:
+            self._metrics.count("view_foreign_messages_total", done.foreign, view=view)
         if done.repeats:
             self._metrics.count("view_repeats_total", done.repeats, view=view)
         for gap in done.gaps:

@@ -21,7 +21,7 @@ from twinstream.mesh.settings import pairs
 
 POSITION_SHIFT = 44
 JOIN_ROWS = 50_000
-_RAW_LAST, _RAW_HIGH = 5, 6  # words of a pack's header
+_MAGIC, _RAW_LAST, _RAW_HIGH = 0, 5, 6  # words of a pack's header
 
 
 def read(
@@ -55,7 +55,8 @@ def _messages(context: Context, source: Source, spans: dict[int, tuple[int, int]
 
 def _highest(cut: dict[int, Cut]) -> list[Column]:
     high = F.greatest(_word(_RAW_LAST), _word(_RAW_HIGH))
-    return [F.max(F.when(F.col("partition") == p, high)).alias(f"p{p}") for p in cut]
+    ours = (F.length("value") >= packs.HEADER_BYTES) & (_word(_MAGIC) == packs.MAGIC)  # as `packs.log_header` has it
+    return [F.max(F.when((F.col("partition") == p) & ours, high)).alias(f"p{p}") for p in cut]
 
 
 def _word(number: int) -> Column:
@@ -81,7 +82,7 @@ class Unpack:
         count = 0
         for batch in messages:
             for partition, value in zip(batch["partition"].to_pylist(), batch["value"], strict=True):
-                found.append(self._rows(partition, value.as_buffer(), high, schema))
+                found.append(self._rows(partition, value.as_buffer() or pa.py_buffer(b""), high, schema))
                 count += found[-1].num_rows
                 if count >= JOIN_ROWS:
                     yield joined(found, schema)
@@ -89,7 +90,7 @@ class Unpack:
         yield joined(found, schema)
 
     def _rows(self, partition: int, value: pa.Buffer, high: dict[int, int], schema: pa.Schema) -> pa.RecordBatch:
-        header = packs.decode_header(value.to_pybytes()[:96])
+        header = packs.log_header(value.slice(0, min(96, value.size)).to_pybytes())
         before = high[partition]
         if header.kind == packs.BARRIER or header.rows == 0:
             high[partition] = max(before, header.raw_last, header.raw_high)

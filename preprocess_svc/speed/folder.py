@@ -44,11 +44,11 @@ class Folder:
         """The log offset that `fold` takes next."""
         return self.at.offset + 1
 
-    def fold(self, value: bytes, offset: int, now_us: int) -> tuple[int, list[Partial]]:
+    def fold(self, value: bytes | None, offset: int, now_us: int) -> tuple[int, list[Partial]]:
         """(rows that count, partials) of the log message at `offset`, which is `next_offset`; raises ValueError for any other."""
         if offset != self.next_offset:
             raise ValueError(f"log partition {self._partition}: offset {offset} given, {self.next_offset} is next")
-        pack = packs.decode_header(value)
+        pack = packs.log_header(value)
         ends = pack.kind == packs.BARRIER and pack.epoch == self.at.epoch
         rows = self._rows(value, pack)
         raw_high = self.at.raw_high if pack.kind == packs.BARRIER else max(self.at.raw_high, pack.raw_last)
@@ -60,10 +60,11 @@ class Folder:
         self.at = Link(offset, self.at.epoch + int(ends), raw_high)
         return 0 if rows is None else rows.num_rows, partials
 
-    def _rows(self, value: bytes, pack: packs.PackHeader) -> pa.RecordBatch | None:
+    def _rows(self, value: bytes | None, pack: packs.PackHeader) -> pa.RecordBatch | None:
         """The rows that count: those whose raw offset is beyond all before; None when there are none."""
         if pack.kind == packs.BARRIER or pack.rows == 0 or pack.raw_last <= self.at.raw_high:
             return None
+        assert value is not None
         batch = packs.decode_rows(value, self._schema)
         fresh = counting(batch.column(packs.RAW).to_numpy(), self.at.raw_high)
         if not fresh.all():

@@ -12,7 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, TopicPartiti
 
 from preprocess_svc.speed.chain import BEGINNING, Link, advance, resume_at
 from schemas.events import ViewPublished
-from schemas.partials import decode_header
+from schemas.partials import header_of
 from schemas.topics import partials_folded, records_accepted, topic_of
 from twinstream.define import Pipeline
 from twinstream.errors import NotRunningError
@@ -57,9 +57,9 @@ class Resume:
         since_ms = self._written_ms(consumer, source, [cuts[v].get(p, BEGINNING) for v in views for p in partitions], partitions)
         for view in views:
             for target, value in _values(consumer, partials_folded(view), self._settings.partitions, since_ms):
-                header = decode_header(value)
-                place = (view, target, header.origin_partition)
-                if place in chains:
+                header = header_of(value)
+                place = (view, target, -1 if header is None else header.origin_partition)
+                if header is not None and place in chains:
                     chains[place] = advance(chains[place], header)
         return {(source, p): resume_at([link for (_, _, o), link in chains.items() if o == p], BEGINNING) for p in partitions}
 

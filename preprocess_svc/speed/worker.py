@@ -15,6 +15,7 @@ from preprocess_svc.speed.chain import Link
 from preprocess_svc.speed.folder import Folder, Partial
 from preprocess_svc.speed.resume import LogPartition, Resume
 from preprocess_svc.speed.settings import SpeedSettings
+from schemas import packs
 from schemas.events import GapFound
 from schemas.topics import partials_folded, records_accepted, topic_of
 from twinstream.algebra.plan import ViewPlan
@@ -71,6 +72,9 @@ class SpeedWorker:
         rows, partials = folder.fold(message.value, message.offset, time.time_ns() // 1000)
         self._metrics.observe("speed_fold_ms", (time.perf_counter() - began) * 1e3, "ms")
         self._metrics.count("speed_rows_total", rows)
+        if not rows and packs.log_header(message.value) is packs.NOTHING:
+            _log.warning("foreign_message_passed_over", topic=message.topic, partition=message.partition, offset=message.offset)
+            self._metrics.count("speed_foreign_messages_total")
         self._metrics.count("speed_partials_total", len(partials))
         await self._send(partials)
 

@@ -63,7 +63,7 @@ def covered(settings: MeshSettings, source: str) -> dict[int, int]:
     """Per partition, the end of what the log covers of the raw topic."""
     high = dict.fromkeys(range(settings.partitions), -1)
     for partition, _, value in log_messages(settings, records_accepted(source)):
-        high[partition] = max(high[partition], packs.decode_header(value).raw_last)
+        high[partition] = max(high[partition], packs.log_header(value).raw_last)
     return {p: h + 1 for p, h in high.items()}
 
 

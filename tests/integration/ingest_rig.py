@@ -129,7 +129,7 @@ class Rig:
         """Per partition, how many raw records the log covers."""
         high = [-1] * self.settings.partitions
         for partition, _, value in log_messages(self.settings, records_accepted(self.source.name)):
-            high[partition] = max(high[partition], packs.decode_header(value).raw_last)
+            high[partition] = max(high[partition], packs.log_header(value).raw_last)
         return [h + 1 for h in high]
 
     def wait_covered(self, bound_s: float = 60.0) -> None:

@@ -75,7 +75,9 @@ def log_records(settings: MeshSettings, source: Source) -> Iterator[Known]:
     high: dict[int, int] = defaultdict(lambda: -1)
     epoch: dict[int, int] = defaultdict(lambda: 1)
     for partition, offset, value in log_messages(settings, topics.records_accepted(source.name)):
-        header = packs.decode_header(value)
+        header = packs.log_header(value)
+        if header is packs.NOTHING:
+            continue
         if header.kind == packs.BARRIER:
             epoch[partition] = max(epoch[partition], header.epoch + 1)
             continue

@@ -55,6 +55,11 @@ def test_barriers_have_no_rows() -> None:
     assert positions([(0, pack(0, 0, last=-1, kind=packs.BARRIER)), (0, pack(0, 1))], {0: -1}) == [0]
 
 
+def test_what_ingest_did_not_write_covers_nothing() -> None:
+    foreign: list[bytes] = [b"", b"x", b"\xff" * 200, None]  # type: ignore[list-item]
+    assert positions([(0, foreign[0]), (0, pack(0, 2)), *((0, value) for value in foreign), (0, pack(2, 2))], {0: -1}) == [0, 1, 2, 3]
+
+
 RECORDS = [{"id": f"a{i}", "at": i, "known": None if i % 2 else i + 5, "n": None if i % 3 else i} for i in range(50)]
 
 
