@@ -12,6 +12,7 @@ from ingest_svc.id_table import Ids, IdTable
 
 Mask = npt.NDArray[np.bool_]
 ALWAYS = -1  # a horizon within which nothing lies
+NEVER = 2**63 - 1
 
 
 class _Generation:
@@ -25,9 +26,10 @@ class _Generation:
 
 
 class RecentIds:
-    """Says which ids are new: an id is a duplicate when it was logged at most `horizon_us` of known time before.
+    """Says which ids are new: an id is a duplicate when it was logged at most `horizon_us` of known time away.
 
-    Known times must not decrease from call to call. At most about `limit` ids are kept; `forgotten` counts those dropped too early.
+    `lane_us` is the time that the lane has reached with the ids given, which one record alone does not move far; without it, the ids' own.
+    At most about `limit` ids are kept; `forgotten` counts those dropped too early.
     """
 
     def __init__(self, horizon_us: int, limit: int = 20_000_000) -> None:
@@ -37,21 +39,21 @@ class RecentIds:
     def __len__(self) -> int:
         return sum(len(g.known) for g in self._generations)
 
-    def add(self, ids: pa.Array, known_us: npt.NDArray[np.int64]) -> Mask:
-        """Remember the new ones of `ids` (binary or string, no nulls), known at `known_us` (ascending); return bool[n], True where new."""
+    def add(self, ids: pa.Array, known_us: npt.NDArray[np.int64], lane_us: int = NEVER) -> Mask:
+        """Remember the new ones of `ids` (binary or string, no nulls), known at `known_us`; return bool[n], True where new."""
         new = np.ones(len(ids), bool)
         if self.horizon_us > 0 and len(ids):
-            self._turn(int(known_us[0]))
+            self._turn(min(int(known_us[0]), lane_us))
             wanted = Ids.of(ids)
             for generation in list(self._generations)[:-1]:
                 generation.known.refuse(wanted, known_us, self.horizon_us, new)
             self._remember(wanted, known_us, self.horizon_us, new)
         return new
 
-    def restore(self, ids: pa.Array, known_us: npt.NDArray[np.int64]) -> None:
-        """Remember ids that the log holds already, in log order."""
+    def restore(self, ids: pa.Array, known_us: npt.NDArray[np.int64], lane_us: int = NEVER) -> None:
+        """Remember ids of rows that count and that the log holds already, in log order."""
         if self.horizon_us > 0 and len(ids):
-            self._turn(int(known_us[0]))
+            self._turn(min(int(known_us[0]), lane_us))
             self._remember(Ids.of(ids), known_us, ALWAYS, np.ones(len(ids), bool))
 
     def _remember(self, ids: Ids, known_us: npt.NDArray[np.int64], horizon_us: int, new: Mask) -> None:
@@ -62,8 +64,8 @@ class RecentIds:
     def _turn(self, now_us: int) -> None:
         """Drop what is beyond the horizon, and open a new generation when the current one is old or large enough."""
         generations = self._generations
-        while generations and generations[0].last_us < now_us - self.horizon_us:
-            generations.popleft()
+        if any(g.last_us < now_us - self.horizon_us for g in generations):  # not only the oldest: an id may be known far ahead
+            generations = self._generations = deque(g for g in generations if g.last_us >= now_us - self.horizon_us)
         while len(self) >= self.limit and len(generations) > 1:
             self.forgotten += len(generations.popleft().known)
         full = generations and len(generations[-1].known) >= max(1, self.limit // 4)

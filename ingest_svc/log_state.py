@@ -40,7 +40,7 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
         return LogState(
             next_offset=offset + 1,
             raw_high=raw_high,
-            known_max_us=max(self.known_max_us, header.known_max_us),
+            known_max_us=header.known_max_us if header.raw_last > self.raw_high else self.known_max_us,  # who covers nothing new says nothing
             barrier=min((b for b in said if b.epoch == newest), key=lambda b: b.offset),
             written_us=max(self.written_us, header.written_us),
         )

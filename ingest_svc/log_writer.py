@@ -11,12 +11,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from msgspec import structs
 
 from ingest_svc.dedupe import RecentIds
 from ingest_svc.log_state import LogState
 from ingest_svc.validation import Screen, Screened
 from schemas.packs import BARRIER, PACK, RAW, PackHeader, encode_pack
 from twinstream.errors import MeshError
+from twinstream.protocol.known_time import LEAP_US, LaneTime
 
 Int64s = npt.NDArray[np.int64]
 
@@ -26,7 +28,10 @@ class OverlapError(MeshError, RuntimeError):
 
 
 class Raws(msgspec.Struct, frozen=True):
-    """Raw records of one partition in their order: offsets, Kafka timestamps in microseconds, values (None: tombstone)."""
+    """Raw records of one partition in their order: offsets, Kafka timestamps in microseconds, values (None: tombstone).
+
+    With the wall clock a timestamp is the moment at which the broker appended the record, 0 where its topic does not tell.
+    """
 
     offsets: Int64s
     times_us: Int64s
@@ -71,7 +76,7 @@ class LogWriter:
     ) -> None:  # fmt: skip
         self.confirmed = state
         self.raw_high = state.raw_high
-        self._known_us = state.known_max_us
+        self._time = LaneTime(state.known_max_us)
         self._recent, self._screen, self._schema = recent, screen, schema
         self._replay, self._pack_bytes, self._pack_rows = replay, pack_bytes, pack_rows
 
@@ -92,7 +97,7 @@ class LogWriter:
             return Packed([], [])
         known = self._known(raws, now_us)
         screened = self._screen.screen(raws.values)
-        new = self._recent.add(screened.ids, known[screened.index])
+        new = self._recent.add(screened.ids, known[screened.index], self._time.now_us)
         messages = self._messages(raws, known, screened, new, now_us)
         self.raw_high = int(raws.offsets[-1])
         dead_letters = [DeadLetter(int(raws.offsets[i]), raws.values[i] or b"", reason) for i, reason in screened.rejected]
@@ -110,12 +115,17 @@ class LogWriter:
         self.confirmed = self.confirmed.after(offset, header)
 
     def _known(self, raws: Raws, now_us: int) -> Int64s:
-        """When each record became known: never earlier than the one before it."""
+        """When each record became known: never before the time that the lane had reached.
+
+        With the wall clock the broker says when, so that every writer says the same of a record, whatever its host's clock. In a replay
+        the client says, and is not believed beyond now.
+        """
         if self._replay:
-            known = np.maximum(np.maximum.accumulate(raws.times_us), self._known_us)
-        else:
-            known = np.full(len(raws.offsets), max(now_us, self._known_us), np.int64)
-        self._known_us = int(known[-1])
+            return self._time.take_all(np.minimum(raws.times_us, now_us))
+        claims = np.maximum.accumulate(np.where(raws.times_us > 0, raws.times_us, now_us))
+        went_wrong = self._time.now_us > claims[0] + LEAP_US  # by a clock that was years ahead: time comes back
+        known: Int64s = claims if went_wrong else np.maximum(claims, self._time.now_us)
+        self._time = LaneTime(int(known[-1]))
         return known
 
     def _messages(self, raws: Raws, known: Int64s, screened: Screened, new: npt.NDArray[np.bool_], now_us: int) -> list[LogMessage]:
@@ -127,7 +137,8 @@ class LogWriter:
         pieces = self._pieces(rows)
         ends = [int(piece.column(RAW)[-1].as_py()) for piece in pieces[:-1]] + [int(raws.offsets[-1])]
         firsts = [self.raw_high + 1, *(end + 1 for end in ends[:-1])]
-        return [self._message(*piece, now_us) for piece in zip(pieces, firsts, ends, strict=True)]
+        times = [min(int(known[np.searchsorted(raws.offsets, end)]), self._time.now_us) for end in ends]  # a later writer goes on from each
+        return [self._message(*piece, now_us) for piece in zip(pieces, firsts, ends, times, strict=True)]
 
     def _pieces(self, rows: pa.RecordBatch) -> list[pa.RecordBatch]:
         """The rows halved until each piece has at most `pack_bytes` and `pack_rows`, or one row."""
@@ -136,8 +147,8 @@ class LogWriter:
         middle = rows.num_rows // 2
         return [*self._pieces(rows.slice(0, middle)), *self._pieces(rows.slice(middle))]
 
-    def _message(self, rows: pa.RecordBatch, first: int, last: int, now_us: int) -> LogMessage:
-        header = self._header(PACK, rows.num_rows, last, now_us, raw_first=first)
+    def _message(self, rows: pa.RecordBatch, first: int, last: int, time_us: int, now_us: int) -> LogMessage:
+        header = structs.replace(self._header(PACK, rows.num_rows, last, now_us, raw_first=first), known_max_us=time_us)
         return LogMessage(header, encode_pack(header, rows))
 
     def _header(self, kind: int, rows: int, raw_last: int, now_us: int, raw_first: int | None = None) -> PackHeader:
@@ -145,5 +156,5 @@ class LogWriter:
         return PackHeader(
             kind=kind, epoch=self.epoch, rows=rows, raw_first=raw_last + 1 if raw_first is None else raw_first, raw_last=raw_last,
             raw_high=raw_last, barrier_epoch=barrier.epoch if barrier.offset >= 0 else -1, barrier_offset=barrier.offset,
-            barrier_raw_high=barrier.raw_high, known_max_us=self._known_us, written_us=now_us,
+            barrier_raw_high=barrier.raw_high, known_max_us=self._time.now_us, written_us=now_us,
         )  # fmt: skip

@@ -108,7 +108,7 @@ class Ingest:
         now_us = self._ports.clock.now_us()
         packed = lane.writer.pack(records, now_us)
         self._put_dead(lane, lane.to_dead_letter(packed))
-        oldest_us = int(records.times_us[0]) if len(records.times_us) else now_us
+        oldest_us = (int(records.times_us[0]) if len(records.times_us) else 0) or now_us
         for message in packed.messages:
             lane.sent(message, now_us if self._replay else oldest_us)
             self._ports.log.send(lane.place, message)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
+import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from ingest_svc.dedupe import RecentIds
 from ingest_svc.log_state import LogState, state_of
-from schemas.packs import KNOWN, decode_rows, log_header
+from schemas.packs import KNOWN, RAW, decode_rows, log_header
 from twinstream.define.records import key_text
 from twinstream.define.source import Source
 from twinstream.errors import NotRunningError
@@ -63,6 +64,18 @@ class KafkaTail:
         self._consumer.close()
 
 
+Messages = Callable[[int, int], Iterable[tuple[int, bytes | None]]]
+"""Gives (offset, value) of a log partition from one offset up to before another."""
+
+
+class Span(NamedTuple):
+    """Offsets of a log: ids are taken from `start` on; messages from `first` on tell how far raw records were covered there."""
+
+    first: int
+    start: int
+    end: int
+
+
 def log_tail(
     tail: KafkaTail, topic: str, partition: int, source: Source, *, messages: int, ids: int
 ) -> tuple[LogState, RecentIds]:
@@ -70,20 +83,30 @@ def log_tail(
 
     The Kafka timestamp of a log message is the known time of its newest row, so that the horizon is found without a search.
     """
+    def between(start: int, end: int) -> Iterable[tuple[int, bytes | None]]:
+        return ((m.offset(), m.value()) for m in tail.read(topic, partition, start, end))
+
     low, end = tail.ends(topic, partition)
-    newest = state_of((m.offset(), log_header(m.value())) for m in tail.read(topic, partition, max(low, end - messages), end))
+    newest = state_of((offset, log_header(value)) for offset, value in between(max(low, end - messages), end))
     horizon = newest.known_max_us - source.dedupe_us
     found = tail.offset_at(topic, partition, horizon) if source.dedupe_us and end > low else end
     start = max(low, min(end - messages, end if found < 0 else found))
-    recent, schema = RecentIds(source.dedupe_us, ids), source.pack_schema
-    state = LogState(next_offset=end)
-    for message in tail.read(topic, partition, start, end):
-        value = message.value()
-        header = log_header(value)
-        state = state.after(message.offset(), header)
-        if header.rows and header.known_max_us >= horizon:
-            rows = decode_rows(value, schema)
-            recent.restore(key_text(rows, source.id_fields), rows.column(KNOWN).to_numpy())
+    return restored(between, Span(max(low, start - messages), start, end), source, horizon, ids)
+
+
+def restored(between: Messages, span: Span, source: Source, horizon_us: int, ids: int) -> tuple[LogState, RecentIds]:
+    """Where a log partition stands, and the ids of its rows within the span and the horizon that count.
+
+    A row that lost to an earlier writer must not mark its id as seen, or a good record would be dropped long after the horizon.
+    """
+    recent, state = RecentIds(source.dedupe_us, ids), LogState(next_offset=span.end)
+    for offset, value in between(span.first, span.end):
+        header, covered = log_header(value), state.raw_high
+        state = state.after(offset, header)
+        if value is not None and offset >= span.start and header.raw_last > covered and header.rows and header.known_max_us >= horizon_us:
+            rows = decode_rows(value, source.pack_schema)
+            rows = rows.filter(pa.array(rows.column(RAW).to_numpy() > covered))
+            recent.restore(key_text(rows, source.id_fields), rows.column(KNOWN).to_numpy(), header.known_max_us)
     return state, recent
 
 

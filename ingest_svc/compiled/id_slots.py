@@ -43,10 +43,10 @@ def slot_of(slots: Words, ends: Words, held: Bytes, data: Bytes, start: int, sto
 def refuse_known(
     slots: Words, ends: Words, held: Bytes, known: Words, data: Bytes, offsets: Words, hashes: Words, known_us: Words, horizon_us: int, new: Mask
 ) -> None:
-    """Set new[i] to False where id i was logged at most `horizon_us` before known_us[i]."""
+    """Set new[i] to False where id i was logged at most `horizon_us` away from known_us[i]."""
     for i in range(len(hashes)):
         slot = slots[slot_of(slots, ends, held, data, offsets[i], offsets[i + 1], hashes[i])]
-        if slot != 0 and known_us[i] - known[(slot & NUMBER) - 1] <= horizon_us:
+        if slot != 0 and abs(known_us[i] - known[(slot & NUMBER) - 1]) <= horizon_us:
             new[i] = False
 
 
@@ -64,7 +64,7 @@ def add_new(
                 ends[n + 1], known[n] = ends[n] + length, known_us[i]
                 n += 1
                 slots[at] = hashes[i] << 32 | n
-            elif known_us[i] - known[(slots[at] & NUMBER) - 1] <= horizon_us:
+            elif abs(known_us[i] - known[(slots[at] & NUMBER) - 1]) <= horizon_us:
                 new[i] = False
             else:
                 known[(slots[at] & NUMBER) - 1] = known_us[i]

@@ -58,6 +58,7 @@ class Land(msgspec.Struct, frozen=True):
     """Append the rows between two cuts to the history, fold and publish `views`.
 
     `files_from..files_to`: numbers of the files, end excluded; `files_to` None: all that are accepted by now. `after`: the cut before.
+    `as_of_us`: the time of the epoch before (0: none); `landed_as_of_us`: that of this epoch, once a view of it is published.
     """
 
     epoch: int
@@ -67,6 +68,7 @@ class Land(msgspec.Struct, frozen=True):
     files_from: int
     files_to: int | None
     as_of_us: int
+    landed_as_of_us: int | None = None
 
 
 class Train(msgspec.Struct, frozen=True):
@@ -198,6 +200,7 @@ def _land(plan: Plan, seen: Seen, epoch: int, views: tuple[str, ...]) -> Land:
         epoch=epoch, views=views, cut={s: {p: _sealed(seen, epoch, s, p) for p in range(plan.partitions)} for s in plan.sources},
         after={s: {p: ends.get(s, {}).get(p, START) for p in range(plan.partitions)} for s in plan.sources},
         files_from=_file_count(seen, epoch - 1), files_to=known.file_count if known else None, as_of_us=before.as_of_us if before else 0,
+        landed_as_of_us=known.as_of_us if known else None,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import re
 import uuid
 from typing import NamedTuple
 
-from pyspark.sql import DataFrame, Observation, Window
+from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from preprocess_svc.batch.context import Context
@@ -18,16 +18,17 @@ from schemas.topics import history_path, history_table
 from twinstream.define import Source
 from twinstream.errors import MeshError
 from twinstream.mesh.object_store import ObjectStore, split_uri
+from twinstream.protocol.known_time import agreed
 
 FEW_ROWS = 500_000
 """So many new rows are sent to every task, rather than shuffling the whole history."""
 
 
 class Landed(NamedTuple):
-    """What an epoch added to one table: `rows`, the latest time at which one became known (0: no row), and where it lies."""
+    """What an epoch added to one table: `rows`, the time that those of files agree on (0: none), and where it lies."""
 
     rows: int
-    known_max_us: int
+    files_us: int
     path: str
 
 
@@ -74,10 +75,10 @@ class History:
         if epoch > 1:
             new = new.persist()
         kept = new if epoch == 1 else self._not_before(source, epoch, new, live_only=files is None)
-        kept.observe(seen, F.count(F.lit(1)).alias("rows"), F.max(KNOWN).alias("known")).write.mode("errorifexists").parquet(path)
+        kept.observe(seen, F.count(F.lit(1)).alias("rows"), *_halves()).write.mode("errorifexists").parquet(path)
         new.unpersist()
         rows = int(seen.get["rows"])
-        return self._point(source, epoch, Landed(rows, int(seen.get["known"] or 0), path if rows else ""))
+        return self._point(source, epoch, Landed(rows, agreed([seen.get["even"], seen.get["odd"]]), path if rows else ""))
 
     @staticmethod
     def _once_within(source: Source, files: DataFrame | None, log: DataFrame | None) -> DataFrame | None:
@@ -136,6 +137,14 @@ class History:
 
     def _path(self, source: Source) -> str:
         return history_path(self._mesh.bucket, self._pipeline.name, source.name).replace("s3://", "s3a://", 1)
+
+
+def _halves() -> list[Column]:
+    """The newest known time among the rows of files with an even, and with an odd position."""
+    return [
+        F.max(F.when((F.col(POSITION) < 0) & (F.col(POSITION).bitwiseAND(F.lit(1)) == half), F.col(KNOWN))).alias(name)
+        for half, name in enumerate(("even", "odd"))
+    ]
 
 
 def _quoted(table: str) -> str:

@@ -24,6 +24,14 @@ def complete_since(plan: ViewPlan, as_of_us: int) -> dict[int, int]:
     return {hop: windows.tile_of(hop, as_of_us - length - SLACK_US[hop]) for hop, length in longest.items()}
 
 
+def reaches(before: Mapping[int, int], since: Mapping[int, int]) -> bool:
+    """Whether a base that is whole from `before` on can become one that is whole from `since` on.
+
+    It cannot when time went back: after a wrong clock had moved it ahead, tiles are gone that are needed again.
+    """
+    return all(before.get(hop, kernel.EVERYTHING) <= first for hop, first in since.items())
+
+
 def first_tiles(since: Mapping[int, int]) -> Words:
     """int64[4]: the first tile that is kept of each hop."""
     return np.array([since.get(hop, kernel.EVERYTHING) for hop in range(4)], np.int64)

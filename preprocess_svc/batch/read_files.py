@@ -41,10 +41,11 @@ class CorruptFileError(MeshError, ValueError):
 
 
 class NumberedFile(NamedTuple):
-    """A file with its number among all accepted files."""
+    """A file with its number among all accepted files; no row of it became known after `latest_us`."""
 
     number: int
     accepted: FileAccepted
+    latest_us: int
 
 
 class Chunk(NamedTuple):
@@ -85,7 +86,7 @@ class ReadFiles:
             _fetch(store, file.accepted, path)
             for chunk in chunks(decoder, path, file.accepted.format):
                 self._put_dead(file, chunk)
-                yield rows(self._source, chunk, file.number)
+                yield rows(self._source, chunk, file)
         finally:
             path.unlink()
 
@@ -109,11 +110,12 @@ def _fetch(store: ObjectStore, accepted: FileAccepted, path: Path) -> None:
             f"{accepted.file.uri} has SHA-256 {found}, but {accepted.file.sha256} was accepted: restore the object that was announced")
 
 
-def rows(source: Source, chunk: Chunk, number: int) -> pa.RecordBatch:
+def rows(source: Source, chunk: Chunk, file: NumberedFile) -> pa.RecordBatch:
     """The rows that fit, with position (number of the file, row in it) and the time at which each became known."""
     batch = chunk.decoded.batch
-    position = FILES_FROM + (number << FILE_SHIFT) + chunk.first + chunk.decoded.index
-    known = pc.coalesce(batch[source.known_at or source.event_time], batch[source.event_time])
+    position = FILES_FROM + (file.number << FILE_SHIFT) + chunk.first + chunk.decoded.index
+    claimed = pc.coalesce(batch[source.known_at or source.event_time], batch[source.event_time])
+    known = pc.min_element_wise(claimed, pa.scalar(file.latest_us, pa.int64()))  # as `known_time.known_in_file` has it
     schema = row_schema(source)
     return pa.RecordBatch.from_arrays([pa.array(position.astype(np.int64)), known, *(batch[n] for n in schema.names[2:])], schema=schema)
 

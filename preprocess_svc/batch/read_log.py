@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,24 +22,32 @@ from twinstream.mesh.settings import pairs
 
 POSITION_SHIFT = 44
 JOIN_ROWS = 50_000
-_MAGIC, _RAW_LAST, _RAW_HIGH = 0, 5, 6  # words of a pack's header
+LANES = "lanes"
+_MAGIC, _RAW_LAST, _RAW_HIGH, _KNOWN_MAX = 0, 5, 6, 10  # words of a pack's header
+
+
+class Ends(NamedTuple):
+    """The cut with the highest raw offset so far, and the newest time to which ingest had moved a partition (0: no message)."""
+
+    cut: dict[int, Cut]
+    lanes_us: int
 
 
 def read(
     context: Context, source: Source, after: dict[int, Cut], cut: dict[int, Cut]
-) -> tuple[DataFrame | None, Callable[[], dict[int, Cut]]]:
-    """(rows that count, cut with the highest raw offset so far); the latter once the rows were computed.
+) -> tuple[DataFrame | None, Callable[[], Ends]]:
+    """(rows that count, where the log ends there); the latter once the rows were computed.
 
     Log partition p from behind `after[p]` to before `cut[p]`; None when no message lies there.
     """
     spans = {p: (after[p].offset + 1, max(cut[p].offset, after[p].offset + 1)) for p in cut}
     if all(start == end for start, end in spans.values()):
-        return None, lambda: {p: Cut(offset=cut[p].offset, raw_high=after[p].raw_high) for p in cut}
+        return None, lambda: Ends({p: Cut(offset=cut[p].offset, raw_high=after[p].raw_high) for p in cut}, 0)
     seen = Observation()
     messages = _messages(context, source, spans).observe(seen, *_highest(cut))
     high = {p: c.raw_high for p, c in after.items()}
     rows = messages.mapInArrow(Unpack(source, high), spark_schema(source))
-    return rows, lambda: _highs(seen.get, high, cut)
+    return rows, lambda: Ends(_highs(seen.get, high, cut), int(seen.get[LANES] or 0))
 
 
 def _messages(context: Context, source: Source, spans: dict[int, tuple[int, int]]) -> DataFrame:
@@ -56,7 +65,8 @@ def _messages(context: Context, source: Source, spans: dict[int, tuple[int, int]
 def _highest(cut: dict[int, Cut]) -> list[Column]:
     high = F.greatest(_word(_RAW_LAST), _word(_RAW_HIGH))
     ours = (F.length("value") >= packs.HEADER_BYTES) & (_word(_MAGIC) == packs.MAGIC)  # as `packs.log_header` has it
-    return [F.max(F.when((F.col("partition") == p) & ours, high)).alias(f"p{p}") for p in cut]
+    highs = [F.max(F.when((F.col("partition") == p) & ours, high)).alias(f"p{p}") for p in cut]
+    return [*highs, F.max(F.when(ours, _word(_KNOWN_MAX))).alias(LANES)]
 
 
 def _word(number: int) -> Column:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 from typing import Any
 
 import msgspec
@@ -72,7 +73,7 @@ class World:
         uri = f"s3://{self.settings.raw_bucket}/{source}/{hashlib.sha256(data).hexdigest()[:8]}-{self.made}.{form}"
         version = self.store.put_uri(uri, data) or ""
         accepted = FileAccepted(
-            source=source, file=FileRef(uri=uri, sha256=hashlib.sha256(data).hexdigest(), version_id=version), format=form, accepted_at_us=0)
+            source=source, file=FileRef(uri=uri, sha256=hashlib.sha256(data).hexdigest(), version_id=version), format=form, accepted_at_us=time.time_ns() // 1000)
         self.events.publish(accepted)
         return accepted
 
@@ -113,7 +114,7 @@ class World:
         for raw, row in enumerate(stored):
             row |= {packs.RAW: first + raw, packs.KNOWN: max(known)}
         batch = pa.RecordBatch.from_pylist(stored, schema=source.pack_schema)
-        header = packs.PackHeader(kind=packs.PACK, epoch=0, rows=len(rows), raw_first=first, raw_last=last, raw_high=last)
+        header = packs.PackHeader(kind=packs.PACK, epoch=0, rows=len(rows), raw_first=first, raw_last=last, raw_high=last, known_max_us=max(known))
         return packs.encode_pack(header, batch)
 
     def _send(self, source: str, partition: int, value: bytes) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import DataFrame
 
 from deploy.local.mesh import EmbeddedMesh
 from preprocess_svc.batch import session
@@ -17,18 +20,24 @@ from preprocess_svc.batch.__main__ import plan_of
 from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.engine import Engine
 from preprocess_svc.batch.epochs import Rest, Seal, next_step
+from preprocess_svc.batch.history import History
+from preprocess_svc.batch.rows import spark_schema
 from preprocess_svc.batch.service import Batch
 from preprocess_svc.batch.settings import BatchSettings
 from schemas.events import Event, FileRef, TrainingSetPublished, ViewPublished
 from schemas.topics import dead_letter
-from tests.integration.batch_rig import HOUR, World
+from tests.integration.batch_rig import HOUR, START, World
+from twinstream import Int, Source, String, Timestamp
+from twinstream.algebra import kernel, windows
 from twinstream.algebra.fold import answers
+from twinstream.algebra.plan import ViewPlan
 from twinstream.audit.compare import Served, expected, keys_of
 from twinstream.audit.everything import Known, counts_of, file_records, log_messages, log_records, without_duplicates
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import split_uri
 from twinstream.mesh.pipeline_file import load
+from twinstream.protocol.who_counts import counting
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1500)]
 SHOP = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
@@ -246,7 +255,7 @@ def test_a_training_set_built_again_at_its_cut_has_the_same_digest(shop: Shop, l
 
 
 def test_the_history_holds_each_record_once_in_hive(shop: Shop, landed: dict[int, Batch]) -> None:
-    found = shop.spark.sql("select visit_id, count(*) as n from shop.history_visits group by visit_id").toArrow()
+    found = shop.spark.sql("select visit_id, count(*) as n from shop.history_visits where _epoch <= 3 group by visit_id").toArrow()
     once = {k.record["visit_id"] for k in shop.known(landed[3], "visits", 3)}
     live_twice = sum(n - 1 for n in found["n"].to_pylist())
     assert set(found["visit_id"].to_pylist()) == once
@@ -256,3 +265,64 @@ def test_the_history_holds_each_record_once_in_hive(shop: Shop, landed: dict[int
 def test_crashed_attempts_leave_nothing_on_s3(shop: Shop, landed: dict[int, Batch]) -> None:
     bucket, prefix = split_uri(f"s3://{shop.settings.bucket}/shop/history/visits/_epoch=3/")
     assert len({key.removeprefix(prefix).split("/")[0] for key in shop.world.store.list(bucket, prefix)}) == 1
+
+
+def test_one_order_dated_ahead_moves_nobodys_time(shop: Shop, landed: dict[int, Batch]) -> None:
+    """Its file has no other moment at which it became known; the windows of all keys would have been dropped."""
+    now_us = WallClock().now_us()
+    orders = [shop.world.order((now_us - START) / HOUR - 0.1, number=9000 + i) | {"shopper": "today", "country": "DE"} for i in range(11)]
+    orders[3]["ordered_at"] = 2_903_385_600_000_000  # 2062-01-01
+    shop.world.file("orders", orders)
+    batch = shop.epoch()
+    manifest = batch.seen.published["spending", 4]
+    assert now_us <= manifest.as_of_us + HOUR <= WallClock().now_us() + HOUR
+    plan = ViewPlan(shop.pipeline.view("spending"))
+    states = {k: v for p in range(shop.settings.partitions) for k, v in states_of(shop, manifest.files, p).items()}
+    answered = kernel.read(plan, np.frombuffer(states[b"today"], np.int64), WallClock().now_us())
+    counts = dict(zip([o.name for o in plan.view.outputs], answered.tolist(), strict=True))
+    assert (counts["orders_24h"], counts["orders_30d"], counts["orders_all"]) == (10, 10, 11)
+    longest = {hop.hop: windows.length_us(hop.windows[-1]) for hop in plan.hops if hop.hop != windows.ALL}
+    assert all(first * windows.HOP_US[hop] + longest[hop] <= now_us for hop, first in manifest.complete_since.items() if hop in longest)
+
+
+def test_the_history_counts_by_the_rule_of_who_counts(shop: Shop) -> None:
+    """Three thousand ids, each a world of its own: live in some epochs and partitions, and in some files."""
+    source = Source("things", id=("a", "b"), key="a", event_time="at", fields={"a": String(), "b": Int(), "at": Timestamp()})
+    only: Any = SimpleNamespace(name="worlds", sources=[source])
+    history = History(shop.context._replace(pipeline=only))
+    history.ensure_tables()
+    rows = random_worlds(3000)
+    for epoch in range(1, EPOCHS + 1):
+        frames = [frame(shop, source, [k for k in rows if k.epoch == epoch and (k.position < 0) == filed]) for filed in (True, False)]
+        history.append(source, epoch, *frames)
+        found = {row["_position"] for row in history.rows(source, epoch).select("_position").collect()}
+        assert found == {k.position for k in counting(rows, epoch)}
+        assert found == {k.position for k in without_duplicates(rows, epoch) if k.epoch <= epoch}
+
+
+EPOCHS = 4
+
+
+def random_worlds(ids: int) -> list[Known]:
+    chance, rows = random.Random(11), []
+    raws = [0] * 3
+    files = {epoch: [3 * epoch, 3 * epoch + 1] for epoch in range(1, EPOCHS + 1)}
+    for number in range(ids):
+        name = f"{number % 97},{number}".encode()
+        for _ in range(chance.randrange(1, 5)):
+            epoch = chance.randint(1, EPOCHS)
+            if chance.random() < 0.5:
+                seq = chance.choice(files[epoch])
+                rows.append(Known({}, -(1 << 62) + (seq << 32) + len(rows), name, epoch, 0, file_seq=seq))
+            else:
+                partition = chance.randrange(3)
+                raws[partition] += 1
+                rows.append(Known({}, (partition << 44) | raws[partition], name, epoch, 0, log_partition=partition))
+    return rows
+
+
+def frame(shop: Shop, source: Source, rows: list[Known]) -> DataFrame | None:
+    if not rows:
+        return None
+    values = [(k.position, 7, k.id.decode().split(",")[0], int(k.id.decode().split(",")[1]), 7) for k in rows]
+    return shop.spark.createDataFrame(values, spark_schema(source))

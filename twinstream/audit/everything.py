@@ -126,21 +126,24 @@ def decode_file(decoder: Decoder, data: bytes, form: str) -> Decoded:
 
 
 def without_duplicates(known: list[Known], at_epoch: int) -> list[Known]:
-    """What counts once epoch `at_epoch` has landed: an id that came both in a file and live counts once."""
-    logged: dict[bytes, int] = {}
+    """What counts once epoch `at_epoch` has landed, and all live rows after it: the audit's own writing of `protocol.who_counts`."""
+    live: dict[bytes, int] = {}
+    filed: dict[bytes, tuple[int, int]] = {}
     for k in known:
         if k.file_seq < 0:
-            logged.setdefault(k.id, k.epoch)
-    kept: list[Known] = []
-    filed: dict[bytes, int] = {}
-    for k in sorted((k for k in known if k.file_seq >= 0), key=lambda k: k.position):
-        if k.id not in filed and logged.get(k.id, 1 << 30) > k.epoch:
-            filed[k.id] = k.epoch
-            kept.append(k)
-    kept.extend(
-        k for k in known if k.file_seq < 0 and not (k.epoch <= at_epoch and filed.get(k.id, 1 << 30) < k.epoch)
-    )
-    return kept
+            live[k.id] = min(k.epoch, live.get(k.id, k.epoch))
+        else:
+            filed[k.id] = min((k.epoch, k.position), filed.get(k.id, (k.epoch, k.position)))
+
+    def came_live(k: Known) -> bool:
+        return k.id in live and (k.id not in filed or live[k.id] <= filed[k.id][0])
+
+    return [
+        k
+        for k in known
+        if (k.file_seq < 0 and (k.epoch > at_epoch or came_live(k)))
+        or (k.file_seq >= 0 and not came_live(k) and (k.epoch, k.position) == filed[k.id])
+    ]
 
 
 def seen_at(known: list[Known], epoch: int, log: dict[int, int]) -> list[Known]:

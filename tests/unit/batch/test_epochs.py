@@ -113,13 +113,14 @@ def test_an_epoch_starts_at_the_published_cut_and_takes_the_files_behind_it() ->
     step = next_step(PLAN, seen_after(*EPOCH_1, *sealed(2, offset=40)), NOW)
     assert isinstance(step, Land)
     assert step.after["visits"] == {0: Cut(offset=10, raw_high=100), 1: Cut(offset=11, raw_high=100)}
-    assert (step.epoch, step.files_from, step.as_of_us) == (2, 1, 7)
+    assert (step.epoch, step.files_from, step.as_of_us, step.landed_as_of_us) == (2, 1, 7, None)
 
 
 def test_a_crash_between_two_views_lands_the_missing_one_with_the_same_files() -> None:
     step = next_step(PLAN, seen_after(file(), file(), *EPOCH_1[:-2]), NOW)
     assert isinstance(step, Land)
     assert (step.epoch, step.views, step.files_from, step.files_to) == (1, ("by-shop",), 0, 1)
+    assert step.landed_as_of_us == 7  # a later clock would prune, and settle labels, otherwise than the views before
 
 
 def test_a_crash_before_the_training_set_builds_it() -> None:

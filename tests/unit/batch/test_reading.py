@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from preprocess_svc.batch import read_files
-from preprocess_svc.batch.read_files import FILE_SHIFT, FILES_FROM, Chunk, chunks, rows
+from preprocess_svc.batch.read_files import FILE_SHIFT, FILES_FROM, Chunk, NumberedFile, chunks, rows
 from preprocess_svc.batch.read_log import POSITION_SHIFT, Unpack
 from schemas import packs
+from schemas.events import FileAccepted, FileRef
 from twinstream.define import Int, Source, String, Timestamp
 from twinstream.define.records import Decoder
 
@@ -63,6 +64,11 @@ def test_what_ingest_did_not_write_covers_nothing() -> None:
 RECORDS = [{"id": f"a{i}", "at": i, "known": None if i % 2 else i + 5, "n": None if i % 3 else i} for i in range(50)]
 
 
+def numbered(number: int, latest_us: int = 1 << 60) -> NumberedFile:
+    accepted = FileAccepted(source="orders", file=FileRef(uri="s3://raw/a", sha256=""), format="jsonl", accepted_at_us=latest_us)
+    return NumberedFile(number, accepted, latest_us)
+
+
 def write(path: Path, form: str) -> None:
     if form == "parquet":
         pq.write_table(pa.Table.from_pylist(RECORDS), path, row_group_size=7)
@@ -78,7 +84,7 @@ def test_a_file_gives_the_same_rows_in_whatever_parts_it_is_read(form: str, tmp_
     write(tmp_path / "file", form)
     monkeypatch.setattr(read_files, "BATCH_ROWS", 9)
     monkeypatch.setattr(read_files, "BLOCK_BYTES", 256)
-    parts = [rows(SOURCE, chunk, 3) for chunk in chunks(Decoder(SOURCE), tmp_path / "file", form)]
+    parts = [rows(SOURCE, chunk, numbered(3)) for chunk in chunks(Decoder(SOURCE), tmp_path / "file", form)]
     assert len(parts) > 1
     table = pa.Table.from_batches(parts)
     assert table["_position"].to_pylist() == [FILES_FROM + (3 << FILE_SHIFT) + i for i in range(50)]
@@ -89,8 +95,14 @@ def test_a_file_gives_the_same_rows_in_whatever_parts_it_is_read(form: str, tmp_
 def test_bad_lines_keep_the_numbers_of_the_others() -> None:
     lines = [b'{"id": "a", "at": 1}', b"no json", b'{"id": "b", "at": 2}']
     chunk = Chunk(100, Decoder(SOURCE).json(lines), lines)
-    assert rows(SOURCE, chunk, 0)["_position"].to_pylist() == [FILES_FROM + 100, FILES_FROM + 102]
+    assert rows(SOURCE, chunk, numbered(0))["_position"].to_pylist() == [FILES_FROM + 100, FILES_FROM + 102]
     assert [row for row, _ in chunk.decoded.errors] == [1]
+
+
+def test_no_row_of_a_file_became_known_after_the_file_was_accepted() -> None:
+    lines = [b'{"id": "a", "at": 5}', b'{"id": "b", "at": 90}', b'{"id": "c", "at": 5, "known": 90}', b'{"id": "d", "at": 90, "known": 6}']
+    chunk = Chunk(0, Decoder(SOURCE).json(lines), lines)
+    assert rows(SOURCE, chunk, numbered(0, latest_us=50))["_known_us"].to_pylist() == [5, 50, 50, 6]
 
 
 def test_files_sort_before_the_log_and_in_their_order() -> None:

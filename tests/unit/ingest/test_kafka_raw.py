@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message, TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest_svc.adapters import kafka_raw
-from ingest_svc.adapters.kafka_raw import KafkaRaw
+from ingest_svc.adapters.kafka_raw import KafkaRaw, append_times
 from ingest_svc.settings import IngestSettings
 from schemas.topics import record_sent
 from twinstream.mesh.settings import MeshSettings
@@ -92,3 +94,14 @@ def test_what_does_not_begin_at_the_start_of_an_ownership_is_read_again(consumer
     consumer.script = [given]
     assert offsets_of(raw) == {}
     assert (consumer.unassigned, consumer.assigned) == ([0], [(0, 100), (0, 100)])
+
+
+@given(pauses=st.lists(st.integers(0, 3), max_size=200), repeat=st.integers(1, 60))
+def test_each_record_is_known_when_the_broker_appended_it(pauses: list[int], repeat: int) -> None:
+    times = [1000 + sum(pauses[: i + 1]) for i in range(len(pauses)) for _ in range(repeat)] or [7]
+    group = [Message(topic=TOPIC, partition=0, offset=i, value=b"", timestamp=(TIMESTAMP_LOG_APPEND_TIME, at)) for i, at in enumerate(times)]
+    assert append_times(group).tolist() == [at * 1000 for at in times]
+
+
+def test_a_time_that_a_client_gave_says_nothing() -> None:
+    assert append_times(messages(0, 1, 2)).tolist() == [0, 0]

@@ -4,9 +4,11 @@ import json
 from collections import deque
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest_svc.adapters.kafka_tail import Span, restored
 from ingest_svc.dedupe import RecentIds
 from ingest_svc.lane import Lane
 from ingest_svc.log_state import LogState, state_of
@@ -14,9 +16,9 @@ from ingest_svc.log_writer import LogMessage, LogWriter, OverlapError, Raws
 from ingest_svc.ports import Place
 from ingest_svc.validation import Screen
 from schemas.events import EpochSealed
-from schemas.packs import BARRIER, KNOWN, RAW, decode_header, decode_rows
+from schemas.packs import BARRIER, KNOWN, PACK, RAW, PackHeader, decode_header, decode_rows, encode_pack
 from twinstream import Int, Source, String, Timestamp
-from twinstream.define.records import Decoder, key_text
+from twinstream.define.records import Decoder
 
 SOURCE = Source(
     "orders", id="order", key="buyer", event_time="at", dedupe="1h",
@@ -41,6 +43,9 @@ class Log:
         self.messages: list[bytes] = []
         self.dead_letters: dict[int, bytes] = {}
         self.sealed: list[EpochSealed] = []
+
+    def between(self, start: int, end: int) -> list[tuple[int, bytes | None]]:
+        return [(offset, self.messages[offset]) for offset in range(start, end)]
 
     def counted(self) -> list[tuple[int, str]]:
         high, rows = -1, []
@@ -67,18 +72,16 @@ class Log:
 class Worker:
     """A lane without Kafka: what it sends stays in flight until the test lets it arrive."""
 
-    def __init__(self, log: Log, raw: list[bytes | None], clock: list[int]) -> None:
-        self.log, self.raw, self.clock = log, raw, clock
+    def __init__(self, log: Log, raw: list[bytes | None], clock: list[int], *, times: list[int] | None = None, source: Source = SOURCE) -> None:
+        self.log, self.raw, self.clock, self.source = log, raw, clock, source
+        self.times = np.array([0] * len(raw) if times is None else times, np.int64)
         self.flying: deque[LogMessage] = deque()
         self.open()
 
     def open(self) -> None:
-        start = max(0, len(self.log.messages) - TAIL)
-        tail = [(i, decode_header(self.log.messages[i])) for i in range(start, len(self.log.messages))]
-        recent = RecentIds(SOURCE.dedupe_us)
-        for data in self.log.messages:
-            rows = decode_rows(data, SOURCE.pack_schema)
-            recent.restore(key_text(rows, SOURCE.id_fields), rows.column(KNOWN).to_numpy())
+        end = len(self.log.messages)
+        tail = [(i, decode_header(self.log.messages[i])) for i in range(max(0, end - TAIL), end)]
+        _, recent = restored(self.log.between, Span(0, 0, end), self.source, -(1 << 62), 10**6)
         state = state_of(tail)
         writer = LogWriter(state, recent, SCREEN, SOURCE.pack_schema, pack_bytes=150)
         self.lane = Lane(Place("orders", 0), "raw", writer, {o for o in self.log.dead_letters if o > state.raw_high})
@@ -95,7 +98,7 @@ class Worker:
         if not values or self.lane.waiting >= OUTSTANDING:
             return
         offsets = np.arange(start, start + len(values))
-        packed = self.lane.writer.pack(Raws(offsets, np.zeros(len(values), np.int64), values), self.clock[0])
+        packed = self.lane.writer.pack(Raws(offsets, self.times[start : start + count], values), self.clock[0])
         for offset, original, _ in self.lane.to_dead_letter(packed):
             self.log.dead_letters[offset] = original
         for message in packed.messages:
@@ -178,6 +181,87 @@ def test_sealed_epochs_are_what_readers_of_the_log_see_when_writers_crash_and_ov
     barriers = log.barriers()
     assert {s.epoch: (s.offset, s.raw_high) for s in log.sealed}.items() <= barriers.items()
     assert all((s.offset, s.raw_high) == barriers[s.epoch] for s in log.sealed)
+
+
+HORIZON = 10
+SHORT = Source("orders", id="order", key="buyer", event_time="at", dedupe="10s", fields=SOURCE.fields)
+S = 1_000_000
+arrivals = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 7)), max_size=50)
+
+
+def first_within_horizon(ids: list[int], times: list[int]) -> list[tuple[int, str]]:
+    """The plain rule: an id counts when it did not count at most ten seconds before."""
+    last: dict[int, int] = {}
+    counted = []
+    for offset, (name, at) in enumerate(zip(ids, times, strict=True)):
+        if name not in last or at - last[name] > HORIZON * S:
+            last[name] = at
+            counted.append((offset, f"o{name}"))
+    return counted
+
+
+@settings(max_examples=200, deadline=None)
+@given(arrived=arrivals, script=acts, clocks=st.tuples(st.integers(1, 1 << 60), st.integers(1, 1 << 60)))
+def test_which_ids_count_is_decided_by_the_broker_whoever_writes_with_whatever_clock(arrived, script, clocks) -> None:
+    ids, times = [i for i, _ in arrived], np.cumsum([100 * S, *(pause * S for _, pause in arrived)])[1:].tolist()
+    log = Log()
+    workers = [Worker(log, [record(f"o{i}") for i in ids], [clock], times=times, source=SHORT) for clock in clocks]
+    for who, act, count in script:
+        getattr(workers[who], act)(*([count] if act == "pack" else []))
+    workers[0].crash()
+    workers[0].drain()
+    assert log.counted() == first_within_horizon(ids, times)
+    known = {row[RAW]: row[KNOWN] for data in log.messages for row in decode_rows(data, SOURCE.pack_schema).to_pylist()}
+    assert all(at == times[offset] for offset, at in known.items())
+
+
+def test_a_row_that_lost_to_an_earlier_writer_does_not_mark_its_id_as_seen() -> None:
+    """At 106 s a writer that did not know of the first X logged it again; another one had covered that record without it."""
+    log = Log()
+
+    def write(raw: int, known_s: int, rows: list[str]) -> None:
+        batch = [{RAW: raw, KNOWN: known_s * S, "order": name, "buyer": "b", "at": 1, "items": None} for name in rows]
+        header = PackHeader(kind=PACK, epoch=1, rows=len(rows), raw_first=raw, raw_last=raw, raw_high=raw, known_max_us=known_s * S)
+        log.messages.append(encode_pack(header, pa.RecordBatch.from_pylist(batch, schema=SOURCE.pack_schema)))
+
+    write(0, 95, ["X"])
+    write(1, 100, [])  # writer A drops the repeat
+    write(1, 106, ["X"])  # writer B does not, and loses
+    state, recent = restored(log.between, Span(0, 0, 3), SHORT, 0, 1000)
+    writer = LogWriter(state, recent, SCREEN, SOURCE.pack_schema)
+    packed = writer.pack(Raws(np.array([2]), np.array([112 * S]), [record("X")]), 1)
+    assert (packed.rows, packed.duplicates) == (1, 0)
+    assert state.known_max_us == 100 * S
+
+
+def test_a_clock_that_is_years_ahead_moves_no_known_time() -> None:
+    ahead = 36 * 365 * 86_400 * S
+    writer = LogWriter(LogState(), RecentIds(10 * S), SCREEN, SOURCE.pack_schema)
+    packed = writer.pack(Raws(np.arange(2), np.array([95 * S, 96 * S]), [record("1"), record("2")]), now_us=ahead)
+    assert decode_rows(packed.messages[0].data, SOURCE.pack_schema).column(KNOWN).to_pylist() == [95 * S, 96 * S]
+
+
+def test_a_log_whose_time_was_moved_years_ahead_comes_back() -> None:
+    writer = LogWriter(LogState(known_max_us=36 * 365 * 86_400 * S), RecentIds(10 * S), SCREEN, SOURCE.pack_schema)
+    packed = writer.pack(Raws(np.arange(1), np.array([95 * S]), [record("1")]), now_us=1)
+    assert packed.messages[0].header.known_max_us == 95 * S
+
+
+def test_one_timestamp_ahead_moves_a_replay_no_more_than_its_own_record() -> None:
+    day = 86_400 * S
+    times = np.array([10, 11, 9_000, 12, 13]) * day
+    writer = LogWriter(LogState(), RecentIds(day), SCREEN, SOURCE.pack_schema, replay=True)
+    names = ["1", "2", "3", "1", "3"]
+    packed = writer.pack(Raws(np.arange(5), times, [record(name) for name in names]), now_us=20_000 * day)
+    rows = decode_rows(packed.messages[0].data, SOURCE.pack_schema)
+    assert [at // day for at in rows.column(KNOWN).to_pylist()] == [10, 11, 9_000, 12, 13]
+    assert packed.messages[0].header.known_max_us == 13 * day
+
+
+def test_no_replayed_record_is_known_after_now() -> None:
+    writer = LogWriter(LogState(), RecentIds(0), SCREEN, SOURCE.pack_schema, replay=True)
+    packed = writer.pack(Raws(np.arange(2), np.array([50, 60]), [record("1"), record("2")]), now_us=55)
+    assert decode_rows(packed.messages[0].data, SOURCE.pack_schema).column(KNOWN).to_pylist() == [50, 55]
 
 
 @given(raw=raws)
