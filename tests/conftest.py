@@ -47,10 +47,15 @@ def s3(s3_mesh: EmbeddedMesh) -> MeshSettings:
     return s3_mesh.settings
 
 
+def reached(s3: MeshSettings) -> dict[str, str]:
+    """What reaches this S3 server."""
+    return {"TWINSTREAM_S3_ENDPOINT": s3.s3_endpoint, "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
+
+
 @pytest.fixture(scope="session")
 def hive(tmp_path_factory: pytest.TempPathFactory, s3: MeshSettings) -> Iterator[str]:
     """Thrift address of a Hive metastore, with the shared S3 server behind it."""
-    with EmbeddedMesh(tmp_path_factory.mktemp("hive"), engines=["hive"], env={"TWINSTREAM_S3_ENDPOINT": s3.s3_endpoint}) as mesh:
+    with EmbeddedMesh(tmp_path_factory.mktemp("hive"), engines=["hive"], env=reached(s3)) as mesh:
         yield mesh.settings.hive
 
 

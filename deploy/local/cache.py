@@ -8,12 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from twinstream.errors import SettingsError
+
 
 def cache_folder() -> Path:
-    """`TWINSTREAM_CACHE`, else `twinstream` in the user's cache folder; made when missing."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(os.environ.get("TWINSTREAM_CACHE") or Path(base) / "twinstream").absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    """`TWINSTREAM_CACHE`, else `twinstream` in the user's cache folder; made when missing. Raises SettingsError when it cannot be."""
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(os.environ.get("TWINSTREAM_CACHE") or Path(base) / "twinstream").absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:
+        raise SettingsError(f"the engines' jars have no place ({error}): set TWINSTREAM_CACHE to a folder that can be written to") from error
+    if os.pathsep in str(folder):
+        raise SettingsError(f"Java cannot read jars from {folder}, because of the {os.pathsep} in it: set TWINSTREAM_CACHE to another folder")
     return folder
 
 

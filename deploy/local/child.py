@@ -14,6 +14,7 @@ from typing import IO
 
 import msgspec
 
+from deploy.local.environment import of_machine
 from deploy.local.processes import MARK, Ref, end, in_session, marked, ref
 from twinstream.mesh.heartbeat import read_beat
 
@@ -35,6 +36,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     probe: Callable[[], bool] | None = None
     stop_bound_s: float = 8.0
     service: bool = True
+    cwd: Path | None = None
 
 
 class Child:
@@ -101,7 +103,8 @@ class Child:
         with self._log() as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *self.spec.argv],
-                env={**os.environ, **self.spec.env, MARK: self._mark}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**of_machine(os.environ), **self.spec.env, MARK: self._mark},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.spec.cwd, umask=0o077,
             )
         self._ref = ref(self._process.pid)
         self._started_at = self._clock()

@@ -1,4 +1,4 @@
-"""The Hive metastore out of pyspark's own jars, with Derby in the data folder."""
+"""The Hive metastore out of pyspark's own jars, with Derby in the data folder, on the loopback interface alone."""
 
 from __future__ import annotations
 
@@ -11,44 +11,49 @@ from deploy.local import jars
 from deploy.local.child import Spec
 from deploy.local.java import Java
 from deploy.local.ports import HOST
-from deploy.local.s3 import ACCESS_KEY, SECRET_KEY
 from twinstream.mesh.files import write_whole
+from twinstream.mesh.settings import MeshSettings
+
+SERVER = Path(__file__).with_name("LoopbackMetastore.java")
+COMPILER = "org.codehaus.janino.SimpleCompiler"
+"""Comes with Spark; compiles a source file and runs it, so that a Java without a compiler is enough."""
 
 
-def spec(folder: Path, port: int, java: Java, s3_endpoint: str) -> Spec:
-    """The metastore with its database in `folder`; it makes table folders on S3 itself, so it knows the endpoint."""
+def spec(folder: Path, port: int, java: Java, settings: MeshSettings) -> Spec:
+    """The metastore with its database in `folder`; it makes table folders on S3 itself, so it knows how to reach it.
+
+    It runs in `folder`, so that no character of the folder's path gets into a class path or a database's URL.
+    """
     folder = folder.absolute()
     conf, home = folder / "conf", folder / "work"
     for needed in (conf, home):
         needed.mkdir(parents=True, exist_ok=True)
-    write_whole(conf / "hive-site.xml", site(folder, s3_endpoint).encode())
-    class_path = f"{conf}:{jars.pyspark_jars()}/*:{jars.ensure('spark', java)}/*"
+    write_whole(conf / "hive-site.xml", site(folder, settings).encode(), 0o600)
+    class_path = f"conf:{jars.pyspark_jars()}/*:{jars.ensure('spark', java)}/*"
     return Spec(
-        name="hive", service=False, stop_bound_s=10.0, probe=lambda: answers_thrift(port),
+        name="hive", service=False, stop_bound_s=10.0, probe=lambda: answers_thrift(port), cwd=folder,
         argv=[java.binary, "-Xmx384m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
-              f"-Dderby.system.home={home}", f"-Dderby.stream.error.file={home}/derby.log", f"-Djava.io.tmpdir={home}",
-              "-cp", class_path, "org.apache.hadoop.hive.metastore.HiveMetaStore", "-p", str(port)],
+              f"-Dderby.system.home={folder}", f"-Dderby.stream.error.file={home}/derby.log", f"-Djava.io.tmpdir={home}",
+              "-cp", class_path, COMPILER, str(SERVER), SERVER.stem, HOST, str(port)],
     )
 
 
-def site(folder: Path, s3_endpoint: str) -> str:
+def site(folder: Path, settings: MeshSettings) -> str:
     """The text of hive-site.xml."""
     options = {
-        "javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder}/metastore;create=true",
+        "javax.jdo.option.ConnectionURL": "jdbc:derby:;databaseName=metastore;create=true",
         "javax.jdo.option.ConnectionDriverName": "org.apache.derby.jdbc.EmbeddedDriver",
         "datanucleus.schema.autoCreateAll": "true",
         "datanucleus.connectionPoolingType": "HikariCP",
         "hive.metastore.schema.verification": "false",
-        "hive.metastore.thrift.bind.host": HOST,
         "hive.metastore.warehouse.dir": f"file:{folder}/warehouse",
-        "hive.metastore.server.min.threads": "4",
         "hive.async.log.enabled": "false",
-        "fs.s3a.endpoint": s3_endpoint,
-        "fs.s3a.endpoint.region": "us-east-1",
+        "fs.s3a.endpoint": settings.s3_endpoint,
+        "fs.s3a.endpoint.region": settings.region,
         "fs.s3a.path.style.access": "true",
         "fs.s3a.connection.ssl.enabled": "false",
-        "fs.s3a.access.key": ACCESS_KEY,
-        "fs.s3a.secret.key": SECRET_KEY,
+        "fs.s3a.access.key": settings.access_key,
+        "fs.s3a.secret.key": settings.secret_key,
         "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
     }
     rows = "".join(f"<property><name>{name}</name><value>{escape(value)}</value></property>\n" for name, value in options.items())

@@ -55,6 +55,8 @@ def ensure(group: str, java: Java | None = None, say: Say = lambda _: None) -> P
     """
     jars = [jar for jar in manifest() if jar.group == group]
     folder = folder_of(group)
+    if _complete(folder, jars):  # before the lock: the folder may be read-only
+        return folder
     with exclusive(folder):
         if not _complete(folder, jars):
             _fetch(group, jars, folder, java or find(), say)

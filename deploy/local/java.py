@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from deploy.local.cache import cache_folder, exclusive
+from deploy.local.environment import of_machine
 from twinstream.errors import MeshError
 
 OLDEST, NEWEST = 17, 23
@@ -21,7 +23,7 @@ OLDEST, NEWEST = 17, 23
 _SHIM = """#!/bin/bash
 args=()
 for a in "$@"; do [ "$a" = --add-modules=jdk.incubator.vector ] || args+=("$a"); done
-exec "{java}" "${{args[@]}}"
+exec {java} "${{args[@]}}"
 """
 
 
@@ -49,7 +51,7 @@ def host() -> Java | None:
     found = shutil.which("java")
     if found is None:
         return None
-    asked = subprocess.run([found, "-XshowSettings:properties", "-version"], capture_output=True, text=True, check=False)
+    asked = subprocess.run([found, "-XshowSettings:properties", "-version"], capture_output=True, text=True, errors="replace", check=False, env=of_machine(os.environ))
     home = re.search(r"java\.home = (.+)", asked.stderr)
     version = re.search(r"java\.specification\.version = (?:1\.)?(\d+)", asked.stderr)
     if home is None or version is None or not OLDEST <= int(version[1]) <= NEWEST:
@@ -79,7 +81,7 @@ def _make_shim(home: Path, real: Path) -> None:
             link.symlink_to(part)
     script = home / "bin" / "java"
     aside = script.with_suffix(".new")
-    aside.write_text(_SHIM.format(java=real / "bin" / "java"), encoding="utf-8")
+    aside.write_text(_SHIM.format(java=shlex.quote(str(real / "bin" / "java"))), encoding="utf-8")
     aside.chmod(0o755)
     aside.rename(script)
 

@@ -1,7 +1,11 @@
-"""Apache Kafka, KRaft, one node, on the loopback interface: small heap, small internal topics, nothing created by itself."""
+"""Apache Kafka, KRaft, one node, on the loopback interface: small heap, small internal topics, nothing created by itself.
+
+It runs in its folder, whose path is in no properties file: there a comma or an umlaut would mean something else.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
@@ -12,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from deploy.local import jars
 from deploy.local.child import Spec
+from deploy.local.environment import of_machine
 from deploy.local.java import Java
 from deploy.local.ports import HOST, answers
 from twinstream.errors import MeshError
@@ -26,7 +31,7 @@ listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
 advertised.listeners=PLAINTEXT://{host}:{port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
-log.dirs={logs}
+log.dirs=logs
 auto.create.topics.enable=false
 default.replication.factor=1
 message.max.bytes=8388608
@@ -49,6 +54,7 @@ num.recovery.threads.per.data.dir=2
 log.cleaner.dedupe.buffer.size=16777216
 log.segment.bytes=268435456
 """
+CONFIGURATION = "server.properties"
 LOGGING = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ", "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
@@ -58,28 +64,28 @@ LOGGING = (
 def spec(folder: Path, port: int, controller_port: int, java: Java) -> Spec:
     """The broker with its data in `folder`, which is made and formatted on first use."""
     libs = f"{jars.ensure('kafka', java)}/*"
+    folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    logs, properties = (folder / "logs").absolute(), folder / "server.properties"
-    text = PROPERTIES.format(host=HOST, port=port, controller=controller_port, logs=logs)
-    write_whole(properties, text.encode())
-    if not (logs / "meta.properties").exists():
-        _format(folder, properties, java, libs)
+    text = PROPERTIES.format(host=HOST, port=port, controller=controller_port)
+    write_whole(folder / CONFIGURATION, text.encode())
+    if not (folder / "logs" / "meta.properties").exists():
+        _format(folder, java, libs)
     return Spec(
-        name="kafka", service=False, stop_bound_s=20.0, probe=_Probe(port),
+        name="kafka", service=False, stop_bound_s=20.0, probe=_Probe(port), cwd=folder,
         argv=[java.binary, "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", *LOGGING,
-              f"-Djava.io.tmpdir={scratch(folder / 'tmp')}", "-cp", libs, "kafka.Kafka", str(properties)],
+              f"-Djava.io.tmpdir={scratch(folder / 'tmp')}", "-cp", libs, "kafka.Kafka", CONFIGURATION],
     )
 
 
-def _format(folder: Path, properties: Path, java: Java, libs: str) -> None:
+def _format(folder: Path, java: Java, libs: str) -> None:
     """Give the folder its cluster id; the id is kept, so that a torn format is done again with the same."""
     id_file = folder / "cluster.id"
     if not id_file.exists():
         write_whole(id_file, urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"="))
     done = subprocess.run(
         [java.binary, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", libs, "kafka.tools.StorageTool", "format", "--ignore-formatted",
-         f"--cluster-id={id_file.read_text(encoding='ascii')}", "-c", str(properties)],
-        capture_output=True, text=True, check=False)
+         f"--cluster-id={id_file.read_text(encoding='ascii')}", "-c", CONFIGURATION],
+        capture_output=True, text=True, errors="replace", check=False, cwd=folder, env=of_machine(os.environ), umask=0o077)
     if done.returncode:
         raise MeshError(f"Kafka's folder {folder} cannot be formatted: {(done.stderr or done.stdout).strip()[-400:]}")
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.local import hive, jars, java, kafka, ports, s3, services
+from deploy.local import environment, hive, jars, java, kafka, ports, s3, services
 from deploy.local.child import TETHER, Spec
+from deploy.local.folder import prepare
 from twinstream.errors import MeshError, SettingsError
 from twinstream.mesh import object_store, topics_admin
 from twinstream.mesh.settings import MeshSettings
@@ -50,18 +51,19 @@ def make(
     Without `usual_ports` any free ports are taken the first time; afterwards the same ones, while they are free. With the setting
     `external` no engine is planned: the addresses are those of the settings.
     """
-    data, given = data.absolute(), dict(env or {})
+    data, given = prepare(data), dict(env or {})
     wanted = MeshSettings.from_env({**given, "TWINSTREAM_PIPELINE": str(Path(pipeline).absolute()) if pipeline else "none"})
     engines = () if wanted.external else tuple(engines)
     port = _ports(data, wanted, usual=usual_ports)
     runtime = java.find()
     settings = _settings(wanted, data, port, set(engines))
-    full = {**given, **settings.to_env(), "JAVA_HOME": str(runtime.home), "TWINSTREAM_SPARK_JARS": str(jars.folder_of("spark"))}
+    own = environment.folders(os.environ, data)
+    full = {**own, **given, **settings.to_env(), "JAVA_HOME": str(runtime.home), "TWINSTREAM_SPARK_JARS": str(jars.folder_of("spark"))}
     steps = _steps(settings, full, set(engines), with_pipeline=bool(pipeline))
     after = tuple(step.name for step in steps) + (("hive",) if "hive" in engines else ())
     return Plan(
         data=data, settings=settings, env=full, steps=steps, addresses=addresses(settings),
-        specs=[*_engine_specs(data, port, settings, runtime, engines), *_service_specs(list(names), full, after)],
+        specs=[*_with(own, _engine_specs(data, port, settings, runtime, engines)), *_service_specs(list(names), full, after)],
     )
 
 
@@ -87,7 +89,8 @@ def _settings(wanted: MeshSettings, data: Path, port: dict[str, int], engines: s
     if "kafka" in engines:
         changes["kafka"] = f"{ports.HOST}:{port['kafka']}"
     if "s3" in engines:
-        changes |= {"s3_endpoint": s3.endpoint(port["s3"]), "access_key": s3.ACCESS_KEY, "secret_key": s3.SECRET_KEY}
+        changes |= {"s3_endpoint": s3.endpoint(port["s3"]), "access_key": s3.ACCESS_KEY, "secret_key": s3.secret_of(data / "s3"),
+                    "session_token": "", "region": "us-east-1"}
     if "hive" in engines:
         changes["hive"] = f"thrift://{ports.HOST}:{port['hive']}"
     return msgspec.structs.replace(wanted, **changes)
@@ -100,10 +103,14 @@ def _engine_specs(
     makers: dict[str, Callable[[], Spec]] = {
         "kafka": lambda: kafka.spec(data / "kafka", port["kafka"], port["controller"], runtime),
         "s3": lambda: s3.spec(data / "s3", port["s3"], runtime),
-        "hive": lambda: hive.spec(data / "hive", port["hive"], runtime, settings.s3_endpoint),
+        "hive": lambda: hive.spec(data / "hive", port["hive"], runtime, settings),
     }
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda name: makers[name](), engines))
+
+
+def _with(env: dict[str, str], specs: list[Spec]) -> list[Spec]:
+    return [msgspec.structs.replace(spec, env={**env, **spec.env}) for spec in specs]
 
 
 def _service_specs(names: list[str], env: dict[str, str], after: tuple[str, ...]) -> list[Spec]:
@@ -128,7 +135,7 @@ def _steps(settings: MeshSettings, env: dict[str, str], engines: set[str], *, wi
 def run_to_end(arguments: list[str], env: dict[str, str], stopping: threading.Event) -> None:
     """Run Python with these arguments; raises SettingsError for exit status 2, MeshError for others, with its last line."""
     command = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), sys.executable, *arguments]
-    with subprocess.Popen(command, env={**os.environ, **env}, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env={**environment.of_machine(os.environ), **env}, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
             if stopping.wait(0.05):
                 process.terminate()

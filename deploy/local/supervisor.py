@@ -19,8 +19,8 @@ from typing import IO
 
 import structlog
 
+from deploy.local import environment, services
 from deploy.local import plan as plans
-from deploy.local import services
 from deploy.local import state as states
 from deploy.local.child import Child
 from deploy.local.plan import Plan, Step
@@ -189,7 +189,7 @@ def main(data: str, pipeline: str) -> int:
     configure("supervisor")
     try:
         names = [name for name in os.environ.get("TWINSTREAM_SERVICES", ",".join(services.ALL)).split(",") if name]
-        supervisor = Supervisor(plans.make(Path(data), pipeline, names, env=dict(os.environ), usual_ports=True))
+        supervisor = Supervisor(plans.make(Path(data), pipeline, names, env=environment.of_mesh(os.environ), usual_ports=True))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: supervisor.stop())
         supervisor.run()

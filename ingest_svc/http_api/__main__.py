@@ -14,6 +14,7 @@ from twinstream.errors import MeshError
 from twinstream.mesh import log, pipeline_file, topics_admin
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.settings import MeshSettings
+from twinstream.mesh.wsgi_loader import made
 
 BEAT_EVERY_S = 1.0
 
@@ -34,7 +35,7 @@ def main() -> int:
     Server(
         "ingest_svc.http_api.wsgi:make", factory=True, address=settings.http_host, port=settings.ingest_port, interface=Interfaces.WSGI,
         workers=1, blocking_threads=knobs.http_threads, backlog=1024, log_enabled=False, websockets=False, workers_kill_timeout=3,
-    ).serve()
+    ).serve(target_loader=made)
     stopping.set()
     beats.join(2.0)
     logger.info("ended")

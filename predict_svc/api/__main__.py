@@ -17,6 +17,7 @@ from twinstream.errors import MeshError
 from twinstream.mesh import log
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.settings import MeshSettings
+from twinstream.mesh.wsgi_loader import made
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
     server.on_startup(lambda: threading.Thread(target=beat, args=(heartbeat, settings, stop), name="heartbeat", daemon=True).start())
     server.on_shutdown(stop.set)
     structlog.get_logger().info("listening", address=f"http://{settings.http_host}:{settings.predict_port}", workers=own.workers)
-    server.serve()
+    server.serve(target_loader=made)
 
 
 def beat(heartbeat: Heartbeat, settings: MeshSettings, stop: threading.Event) -> None:

@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import struct
 import urllib.error
-import urllib.request
 import zlib
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from twinstream.algebra.state import StateBatch
 from twinstream.audit.everything import Known, counts_of, file_records, log_records, seen_at
 from twinstream.errors import NotRunningError
 from twinstream.mesh.events import EventReader
+from twinstream.mesh.loopback import open_url
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
 
@@ -70,7 +70,7 @@ def fetch(address: str, view: str, partition: int) -> Served:
     Raises NotRunningError when it does not give them (urllib's own error could not be handed from process to process).
     """
     try:
-        with urllib.request.urlopen(f"{address}/v1/views/{view}/states/{partition}", timeout=60) as answer:  # noqa: S310
+        with open_url(f"{address}/v1/views/{view}/states/{partition}", 60) as answer:
             data = answer.read()
     except urllib.error.HTTPError as error:
         raise NotRunningError(f"view {view}, partition {partition}: {error.read().decode(errors='replace').strip() or error}") from None

@@ -15,6 +15,7 @@ from twinstream.cli import running
 from twinstream.cli.options import DEFAULT_DATA, Data, Timeout
 from twinstream.cli.show import as_json, note
 from twinstream.errors import MeshError, NotRunningError, SettingsError, WaitTimeoutError
+from twinstream.mesh.loopback import open_url
 
 
 def predict(
@@ -55,7 +56,7 @@ def post(url: str, body: object, timeout_s: float) -> Any:
     """The JSON answer to a JSON request; raises MeshError with the server's words."""
     request = urllib.request.Request(url, msgspec.json.encode(body), {"content-type": "application/json"})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+        with open_url(request, timeout_s) as answer:
             return msgspec.json.decode(answer.read())
     except urllib.error.HTTPError as error:
         raise MeshError(f"refused ({error.code}): {_words(error.read())}") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from deploy.local.plan import addresses
+from twinstream.mesh.loopback import open_url
 from twinstream.mesh.settings import MeshSettings
 
 TIMEOUT_S = 3.0
@@ -58,7 +58,7 @@ def port_answers(uri: str) -> bool:
 def page_answers(url: str) -> bool:
     """Whether a page answers with a success."""
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310
+        with open_url(url, TIMEOUT_S) as answer:
             return 200 <= answer.status < 300
     except (urllib.error.URLError, OSError):
         return False

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from deploy.local import processes, state
+from deploy.local import environment, processes, state
 from deploy.local.child import TETHER
+from deploy.local.folder import prepare
 from deploy.local.services import ALL
 from deploy.local.supervisor import end_leftovers
 from twinstream.cli import external, running
@@ -67,12 +68,13 @@ def _begin(pipeline: Path | None, data: Path, *, detach: bool, timeout_s: float)
 
 def spawn(pipeline: Path, data: Path, *, detach: bool) -> subprocess.Popen[bytes]:
     """Start the supervisor process, its log in the data folder; without `detach` it ends with this process."""
-    log = data / "logs" / "supervisor.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log = prepare(data) / "logs" / "supervisor.log"
     tie = [] if detach else [sys.executable, "-I", "-S", str(TETHER), str(os.getpid())]
     with log.open("ab") as file:
+        log.chmod(0o600)
         return subprocess.Popen(
             [*tie, sys.executable, "-m", "deploy.local.supervisor", str(data), str(pipeline.absolute())],
+            env=environment.of_supervisor(os.environ), umask=0o077,
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
 
 

@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import msgspec
 from boto3.exceptions import S3UploadFailedError
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ParamValidationError
 
 from twinstream.errors import MeshError, ObjectMissingError, ObjectRefusedError, StorageUnavailableError
+from twinstream.mesh.s3_client import s3_client
 from twinstream.mesh.settings import MeshSettings
 
 _MISSING = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound", "MethodNotAllowed"}
@@ -40,22 +39,7 @@ class ObjectStore:
     """
 
     def __init__(self, settings: MeshSettings) -> None:
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=settings.s3_endpoint or None,
-            region_name=settings.region,
-            aws_access_key_id=settings.access_key or None,
-            aws_secret_access_key=settings.secret_key or None,
-            config=Config(
-                s3={"addressing_style": "path" if settings.s3_endpoint else "auto"},
-                retries={"max_attempts": 5, "mode": "standard"},
-                connect_timeout=5,
-                read_timeout=60,
-                max_pool_connections=32,
-                request_checksum_calculation="when_required",  # S3Mock refuses a part's CRC32; what matters is pinned by SHA-256
-                response_checksum_validation="when_required",
-            ),
-        )
+        self._client: Any = s3_client(settings)
 
     def put(self, bucket: str, key: str, data: bytes) -> str | None:
         """Write one object; return its version id, None in a bucket without versions."""

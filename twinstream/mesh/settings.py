@@ -54,6 +54,8 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     access_key: str = ""
     """S3 key; "" leaves it to the standard credential chain."""
     secret_key: str = ""
+    session_token: str = ""
+    """Third part of a temporary S3 key."""
     region: str = "us-east-1"
     instance: str = ""
     """Which of several workers of one service this process is; "" for the first."""
@@ -115,6 +117,7 @@ ENVIRONMENT: dict[str, str] = {
     "ray_address": "TWINSTREAM_RAY_ADDRESS",
     "access_key": "AWS_ACCESS_KEY_ID",
     "secret_key": "AWS_SECRET_ACCESS_KEY",
+    "session_token": "AWS_SESSION_TOKEN",
     "region": "AWS_REGION",
     "instance": "TWINSTREAM_INSTANCE",
     "external": "TWINSTREAM_EXTERNAL",
