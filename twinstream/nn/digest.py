@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from twinstream.errors import MeshError
+from twinstream.errors import PermanentError
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -14,7 +14,7 @@ METRICS = "metrics.json"
 DECIDING = (CONFIG, WEIGHTS)
 
 
-class ModelCorruptError(MeshError, ValueError):
+class ModelCorruptError(PermanentError, ValueError):
     """A model's files are not those that its digest names."""
 
 
