@@ -21,7 +21,7 @@ def handle_prediction_served(event: ev.PredictionServed, state: State) -> Events
     """Join it, measure it; a prediction of a model that the definition no longer has is counted only."""
     wall = state.mesh.clock == "wall"
     state.telemetry.count("predictions", event.served_at_us)
-    state.known.predictions_us = max(state.known.predictions_us, event.served_at_us if wall else event.at_us)
+    state.known.predicted(event.served_at_us if wall else event.at_us)
     watch = state.models.get(event.model)
     if watch is not None:
         _count(state, watch.predicted(event, event.served_at_us if wall else 0))

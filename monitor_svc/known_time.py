@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from twinstream.protocol.known_time import LaneTime
+
 WALL_SLACK_US = 5_000_000
 """With the wall clock: how long a record may take from being known to being readable in its log."""
 NEVER = 2**63 - 1
@@ -11,14 +13,26 @@ Place = tuple[str, int]
 
 
 class KnownTime:
-    """Follows the predictions and the partitions of the label logs; each was read up to some known time, or to its end."""
+    """Follows the predictions and the partitions of the label logs; each was read up to some known time, or to its end.
+
+    One prediction about a moment far ahead moves it no more than one record moves its lane; what logs say, ingest has seen to.
+    """
 
     def __init__(self, clock: Literal["wall", "replay"]) -> None:
         self._wall = clock == "wall"
-        self.predictions_us = 0
+        self._predictions = LaneTime()
         self.predictions_at_end = False
         self.labels_us: dict[Place, int] = {}
         self.labels_open: set[Place] = set()
+
+    @property
+    def predictions_us(self) -> int:
+        """Known time of the newest prediction that another one agrees with."""
+        return self._predictions.now_us
+
+    def predicted(self, known_us: int) -> None:
+        """A prediction was taken."""
+        self._predictions.take(known_us)
 
     @property
     def newest_label_us(self) -> int:

@@ -54,7 +54,7 @@ def test_label_is_not_missing_while_predictions_or_labels_are_unread() -> None:
     known = KnownTime("replay")
     known.labels_us[("arrivals", 0)] = 5 * DAY
     assert known.watermark_us(0) == 0
-    known.predictions_us = 2 * DAY
+    known.predicted(2 * DAY)
     assert known.watermark_us(0) == 2 * DAY
     known.labels_open = {("arrivals", 1)}
     assert known.watermark_us(0) == 0
@@ -65,9 +65,9 @@ def test_label_is_not_missing_while_predictions_or_labels_are_unread() -> None:
 def test_stream_that_is_behind_is_read_first() -> None:
     known = KnownTime("wall")
     known.labels_open, known.labels_us = {("a", 0)}, {("a", 0): 100}
-    known.predictions_us = 50
+    known.predicted(50)
     assert known.next_streams() == (True, False)
-    known.predictions_us = 150
+    known.predicted(150)
     assert known.next_streams() == (False, True)
     known.labels_open, known.predictions_at_end = set(), True
     assert known.next_streams() == (True, True)
