@@ -21,7 +21,8 @@ from examples.flights.variants import Compared
 from schemas.events import FileAccepted
 from schemas.topics import SERVICES, dead_letter, record_sent
 from twinstream.audit.compare import Audit, keys_of
-from twinstream.audit.everything import decode_file, log_messages, log_records
+from twinstream.audit.everything import log_messages, log_records
+from twinstream.audit.files import decode_file
 from twinstream.define.records import Decoder
 
 if TYPE_CHECKING:

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import msgspec
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pa_parquet
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas import packs, topics
 from schemas.events import FileAccepted, ViewPublished
-from twinstream.define.records import Decoded, Decoder
+from twinstream.audit.files import decode_file
+from twinstream.define.records import Decoder
 
 if TYPE_CHECKING:
     from twinstream.define import Source
@@ -112,17 +109,6 @@ def file_records(
 
 def _id(source: Source, row: dict[str, object]) -> bytes:
     return repr(tuple(row[name] for name in source.id_fields)).encode()
-
-
-def decode_file(decoder: Decoder, data: bytes, form: str) -> Decoded:
-    """All rows of a file."""
-    if form == "parquet":
-        return decoder.table(pa_parquet.read_table(BytesIO(data)))
-    if form == "csv":
-        header = data.split(b"\n", 1)[0].decode().strip().split(",")
-        convert = pa_csv.ConvertOptions(column_types={name.strip('"'): pa.string() for name in header}, strings_can_be_null=True)
-        return decoder.table(pa_csv.read_csv(BytesIO(data), convert_options=convert), text=True)
-    return decoder.json(data.splitlines())
 
 
 def without_duplicates(known: list[Known], at_epoch: int) -> list[Known]:
