@@ -108,6 +108,8 @@ def test_every_key_equals_the_fold_of_everything(shop: Shop) -> None:
     found = audit(shop.mesh.settings, shop.mesh.addresses["predict"], plain_one_in=5)
     assert found.compared > 300
     assert found.different == 0, found.examples
+    assert found.plain_compared > 1000
+    assert found.plain_different == 0, found.plain_examples
 
 
 def _query(position: dict[str, dict[int, int]]) -> str:

@@ -27,6 +27,7 @@ def test_killed_services_lose_and_invent_nothing(tmp_path: Path) -> None:
         found = arena.compare(plain_one_in=4)
         assert found.compared > 100
         assert found.different == 0, found.examples
+        assert found.plain_different == 0, found.plain_examples
         ledger = arena.examine()
         assert ledger.wrong == []
         assert ledger.acknowledged > 400

@@ -6,6 +6,7 @@ import concurrent.futures
 import json
 import multiprocessing
 import struct
+import time
 import urllib.error
 import zlib
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from twinstream.algebra.fold import fold
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 from twinstream.audit.everything import Known, counts_of, file_records, log_records, seen_at
+from twinstream.audit.sample import Odd, Sampled, check
 from twinstream.errors import NotRunningError
 from twinstream.mesh.events import EventReader
 from twinstream.mesh.loopback import open_url
@@ -55,13 +57,27 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Audit(msgspec.Struct, frozen=True):
-    """`compared` keys (of all views; a key on one side alone counts) and those of them that differ."""
+    """`compared` keys (of all views; a key on one side alone counts) and those of them that differ.
+
+    `plain_compared` answers of some keys were computed the naive way as well; `plain_different` of them are not what a reader is given.
+    """
 
     compared: int
     different: int
     by_view: dict[str, int]
     examples: list[Difference]
     different_by_view: dict[str, int] = {}
+    plain_compared: int = 0
+    plain_different: int = 0
+    plain_examples: list[Odd] = []
+
+
+class ViewAudit(msgspec.Struct, frozen=True):
+    """What was found of one view."""
+
+    compared: int
+    differences: list[Difference]
+    plain: Sampled
 
 
 def fetch(address: str, view: str, partition: int) -> Served:
@@ -112,7 +128,10 @@ def folded(view: View, known: list[Known], served: Served, plain_one_in: int = 1
 
     Every key by the compiled kernel, in one pass; of the keys one in `plain_one_in` by the plain oracle instead (1: all by it).
     """
-    seen = seen_at(known, served.epoch, served.log)
+    return _folded(view, seen_at(known, served.epoch, served.log), plain_one_in)
+
+
+def _folded(view: View, seen: list[Known], plain_one_in: int) -> dict[bytes, bytes]:
     states = by_kernel(view, seen) if plain_one_in > 1 else {}
     return states | fold(view, ((k.record, k.position) for k in seen if _sampled(view, k.record, plain_one_in)))
 
@@ -148,8 +167,8 @@ def _hex(blob: bytes | None) -> str | None:
     return None if blob is None else blob.hex()
 
 
-def _audit_source(settings: MeshSettings, address: str, source_name: str, plain_one_in: int) -> dict[str, tuple[int, list[Difference]]]:
-    """Per view of a source: keys compared, and differences."""
+def _audit_source(settings: MeshSettings, address: str, source_name: str, plain_one_in: int) -> dict[str, ViewAudit]:
+    """What was found of each view of a source."""
     pipeline = load(settings.pipeline)
     source = pipeline.source(source_name)
     views = [view for view in pipeline.views if view.source.name == source_name]
@@ -160,17 +179,22 @@ def _audit_source(settings: MeshSettings, address: str, source_name: str, plain_
     return {view.name: _audit_view(view, known, served[view.name], plain_one_in) for view in views}
 
 
-def _audit_view(view: View, known: list[Known], partitions: list[Served], plain_one_in: int) -> tuple[int, list[Difference]]:
-    compared, differences = 0, []
-    folds: dict[object, dict[bytes, bytes]] = {}
+def _audit_view(view: View, known: list[Known], partitions: list[Served], plain_one_in: int) -> ViewAudit:
+    compared, differences, plain, wrong = 0, [], 0, list[Odd]()
+    folds: dict[object, tuple[list[Known], dict[bytes, bytes]]] = {}
     for served in partitions:
         place = (served.epoch, tuple(sorted(served.log.items())))
         if place not in folds:  # at rest all partitions stand at the same position
-            folds[place] = folded(view, known, served, plain_one_in)
-        wanted = _pruned(folds[place], served, len(partitions))
+            seen = seen_at(known, served.epoch, served.log)
+            folds[place] = seen, _folded(view, seen, plain_one_in)
+        seen, states = folds[place]
+        wanted = _pruned(states, served, len(partitions))
         differences.extend(compare(served, wanted))
         compared += len(served.states.keys() | wanted.keys())
-    return compared, differences
+        sampled = check(view, served, seen, len(partitions), time.time_ns() // 1000)
+        plain += sampled.compared
+        wrong += sampled.wrong
+    return ViewAudit(compared, differences, Sampled(plain, wrong))
 
 
 def keys_of(pipeline: Pipeline, source: Source) -> list[tuple[str, ...]]:
@@ -201,9 +225,11 @@ def audit(settings: MeshSettings, address: str, *, processes: int = 2, plain_one
     with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
         by_source = list(pool.map(_audit_source, [settings] * n, [address] * n, names, [plain_one_in] * n))
     results = {view: result for of_source in by_source for view, result in of_source.items()}
-    differences = [difference for _, found in results.values() for difference in found]
+    differences = [difference for found in results.values() for difference in found.differences]
+    wrong = [odd for found in results.values() for odd in found.plain.wrong]
     return Audit(
-        compared=sum(compared for compared, _ in results.values()), different=len(differences),
-        by_view={view: compared for view, (compared, _) in results.items()}, examples=differences[:10],
-        different_by_view={view: len(found) for view, (_, found) in results.items()},
+        compared=sum(found.compared for found in results.values()), different=len(differences),
+        by_view={view: found.compared for view, found in results.items()}, examples=differences[:10],
+        different_by_view={view: len(found.differences) for view, found in results.items()},
+        plain_compared=sum(found.plain.compared for found in results.values()), plain_different=len(wrong), plain_examples=wrong[:10],
     )  # fmt: skip

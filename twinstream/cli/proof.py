@@ -28,7 +28,8 @@ def audit(
     else:
         out.print(table(("view", "keys", "different"), [(v, n, found.different_by_view.get(v, 0)) for v, n in found.by_view.items()]))
         note(f"{found.different} of {found.compared} keys differ from a from-scratch fold of everything")
-    if found.different:
+        note(f"{found.plain_different} of {found.plain_compared} answers of some keys differ from the naive way")
+    if found.different or found.plain_different:
         raise MeshError("views and fold differ, which is a bug: keep the data folder and report it")
 
 

@@ -1,0 +1,79 @@
+"""What an expression means, written a second time from `docs/definition.md`: exact fractions, one record at a time, no shared kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from twinstream.define.expressions import Expr
+
+LIMIT = 2**62
+Record = Mapping[str, Any]
+_START = datetime(1970, 1, 1, tzinfo=UTC)
+
+_TWO: dict[str, Callable[[Any, Any], Any]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+    "&": lambda a, b: a and b,
+    "|": lambda a, b: a or b,
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+}
+_ONE: dict[str, Callable[[Any], Any]] = {
+    "~": lambda a: not a,
+    "hour": lambda us: _moment(us).hour,
+    "minute_of_day": lambda us: 60 * _moment(us).hour + _moment(us).minute,
+    "weekday": lambda us: _moment(us).weekday(),
+    "month": lambda us: _moment(us).month,
+    "day_of_year": lambda us: (_moment(us).date() - _moment(us).date().replace(month=1, day=1)).days + 1,
+    "minutes": lambda us: timedelta(microseconds=us) // timedelta(minutes=1),
+    "hours": lambda us: timedelta(microseconds=us) // timedelta(hours=1),
+    "days": lambda us: timedelta(microseconds=us) // timedelta(days=1),
+}
+
+
+def value(expr: Expr, record: Record) -> Any:
+    """What it is worth for a record: a number as a fraction in its own unit, None for null."""
+    if expr.op == "field":
+        return _real(expr, record.get(expr.value))
+    if expr.op == "literal":
+        return _real(expr, expr.value)
+    args = [value(arg, record) for arg in expr.args]
+    if expr.op == "is_null":
+        return args[0] is None
+    if any(arg is None for arg in args):
+        return None
+    if expr.op == "isin":
+        return any(_alike(args[0], _real(expr.args[0], wanted)) for wanted in expr.value)
+    return _bounded(expr, _TWO[expr.op](*args) if len(args) == 2 else _ONE[expr.op](args[0]))
+
+
+def holds(expr: Expr | None, record: Record) -> bool:
+    """Whether a condition is true; null counts as false, and none at all as true."""
+    return expr is None or value(expr, record) is True
+
+
+def _real(expr: Expr, stored: Any) -> Any:
+    return Fraction(stored, 10**expr.places) if expr.kind == "number" and isinstance(stored, int) else stored
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Equal and of one kind: a Bool is not a number."""
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def _bounded(expr: Expr, result: Any) -> Any:
+    """A number beyond 2**62 units of its last place is null."""
+    beyond = expr.op in {"+", "-", "*"} and abs(result * 10**expr.places) > LIMIT
+    return None if beyond else result
+
+
+def _moment(us: int) -> datetime:
+    return _START + timedelta(microseconds=us)

@@ -1,0 +1,163 @@
+"""Every answer of a view by the naive way, written from `docs/definition.md` and `docs/algebra.md`: list the values, then count.
+
+It shares no line with the algebra: no tiles, no states, no slots, no kernel. Exact aggregates must agree but for the last bits of
+a float; sketches within what is documented of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from twinstream.audit.meaning import holds, value
+from twinstream.define.aggregates import Aggregate
+from twinstream.define.types import FieldType
+from twinstream.define.view import Output, View
+
+MINUTE_US, HOUR_US, DAY_US = 60_000_000, 3_600_000_000, 86_400_000_000
+UNITS = {"s": 1_000_000, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
+LAST_BITS, QUANTILE_ERROR, DISTINCT_ERROR = 1e-9, 0.0101, 0.12
+BEYOND = 2**126
+"""Sums from here on may pass 128 bits: then an answer may be null."""
+
+
+class Row(NamedTuple):
+    """A record that the view has seen, with its place in the order of ties."""
+
+    record: dict[str, Any]
+    position: int
+
+
+class Answer(NamedTuple):
+    """The numbers of one output (None: null), how far off each may be, and whether null may stand for them."""
+
+    numbers: list[float | None]
+    off: float
+    may_be_null: bool = False
+
+    def agrees(self, served: Sequence[float]) -> bool:
+        """Whether these are what a reader was given; NaN is null."""
+        if self.may_be_null and all(map(math.isnan, served)):
+            return True
+        return len(served) == len(self.numbers) and all(map(self._close, self.numbers, served))
+
+    def _close(self, wanted: float | None, given: float) -> bool:
+        if wanted is None or math.isnan(given):
+            return wanted is None and math.isnan(given)
+        return abs(wanted - given) <= self.off * max(abs(wanted), abs(given))
+
+
+def answers(view: View, rows: Sequence[Row], at_us: int) -> dict[str, Answer]:
+    """Every output of one key at a moment, from all records of the key."""
+    exist = [row for row in rows if holds(view.where, row.record)]
+    return {output.name: _answer(view, output, exist, at_us) for output in view.outputs}
+
+
+def _answer(view: View, output: Output, rows: Sequence[Row], at_us: int) -> Answer:
+    first, end = window(output.window, at_us)
+    time = view.source.event_time
+    inside = [row for row in rows if first is None or first <= row.record[time] < end]
+    meant = [row for row in inside if holds(output.feature.aggregate.where, row.record)]
+    meant.sort(key=lambda row: (row.record[time], row.position))
+    return _KINDS[output.feature.aggregate.kind](output.feature.aggregate, meant, view.source.fields)
+
+
+def window(name: str, at_us: int) -> tuple[int | None, int]:
+    """From which moment on, and before which one, records are in a window: whole tiles. None: always."""
+    if name == "all":
+        return None, 0
+    length = int(name[:-1]) * UNITS[name[-1]]
+    tile = 5 * MINUTE_US if length < 12 * HOUR_US else HOUR_US if length < 12 * DAY_US else DAY_US
+    return (at_us - length) // tile * tile, at_us // tile * tile + tile
+
+
+def _numbers(of: Aggregate, rows: Sequence[Row], fields: dict[str, FieldType]) -> list[Fraction]:
+    """The values that are not null, in their own unit, oldest first."""
+    assert of.field is not None
+    unit = 10 ** fields[of.field].places
+    found = (row.record[of.field] for row in rows)
+    return [Fraction(int(stored), unit) for stored in found if stored is not None]
+
+
+def _one(number: Fraction | float | None, off: float = LAST_BITS, *, may_be_null: bool = False) -> Answer:
+    return Answer([None if number is None else float(number)], off, may_be_null)
+
+
+def _count(of: Aggregate, rows: Sequence[Row], _: Any) -> Answer:
+    return _one(Fraction(sum(of.field is None or row.record[of.field] is not None for row in rows)))
+
+
+def _sum(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
+    values = _numbers(of, rows, fields)
+    return _one(sum(values, Fraction(0)) if values else None)
+
+
+def _mean(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
+    values = _numbers(of, rows, fields)
+    return _one(sum(values, Fraction(0)) / len(values) if values else None)
+
+
+def _variance(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
+    assert of.field is not None
+    values = _numbers(of, rows, fields)
+    if not values:
+        return _one(None)
+    squares = sum((v * v for v in values), Fraction(0))
+    spread = squares / len(values) - (sum(values, Fraction(0)) / len(values)) ** 2
+    beyond = squares * 100 ** fields[of.field].places >= BEYOND
+    return _one(math.sqrt(spread) if of.kind == "std" else spread, may_be_null=beyond)
+
+
+def _extreme(choose: Callable[[list[Fraction]], Fraction]) -> Any:
+    def answer(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
+        values = _numbers(of, rows, fields)
+        return _one(choose(values) if values else None)
+
+    return answer
+
+
+def _last_k(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
+    newest: list[float | None] = [float(v) for v in reversed(_numbers(of, rows, fields))]
+    k = of.params["k"]
+    return Answer([*newest, *[None] * k][:k], LAST_BITS)
+
+
+def _share(of: Aggregate, rows: Sequence[Row], _: Any) -> Answer:
+    found = [value(of.params["condition"], row.record) for row in rows]
+    known = [condition for condition in found if condition is not None]
+    return _one(Fraction(sum(map(bool, known)), len(known)) if known else None)
+
+
+def _count_by(of: Aggregate, rows: Sequence[Row], _: Any) -> Answer:
+    found = [row.record[str(of.field)] for row in rows]
+    return Answer([float(found.count(category)) for category in of.params["categories"]], LAST_BITS)
+
+
+def _quantile(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
+    values = sorted(_numbers(of, rows, fields))
+    rank = math.floor(Fraction(repr(of.params["q"])) * (len(values) - 1))
+    return _one(values[rank] if values else None, QUANTILE_ERROR)
+
+
+def _distinct(of: Aggregate, rows: Sequence[Row], _: Any) -> Answer:
+    return _one(Fraction(len({row.record[str(of.field)] for row in rows if row.record[str(of.field)] is not None})), DISTINCT_ERROR)
+
+
+_KINDS: dict[str, Callable[[Aggregate, Sequence[Row], Any], Answer]] = {
+    "count": _count,
+    "sum": _sum,
+    "mean": _mean,
+    "variance": _variance,
+    "std": _variance,
+    "minimum": _extreme(min),
+    "maximum": _extreme(max),
+    "first": _extreme(lambda values: values[0]),
+    "last": _extreme(lambda values: values[-1]),
+    "last_k": _last_k,
+    "share": _share,
+    "count_by": _count_by,
+    "quantile": _quantile,
+    "distinct": _distinct,
+}
