@@ -48,6 +48,24 @@ def refusal(event: ev.Event, topic: str) -> str:
         return "it is nested too deep"
 
 
+def foreign(event: ev.Event, bucket: str, model_bucket: str) -> str:
+    """Why an event names an object that the mesh does not write; "" when all are in its own buckets.
+
+    Files that users announce are not meant: a source says where those may be.
+    """
+    match event:
+        case ev.ViewPublished():
+            uris, ours = [file.uri for file in event.files], bucket
+        case ev.TrainingSetPublished():
+            uris, ours = [*(file.uri for file in event.files), event.statistics_uri], bucket
+        case ev.ModelTrained() | ev.ModelPromoted():
+            uris, ours = [event.uri], model_bucket
+        case _:
+            return ""
+    wrong = next((uri for uri in uris if not uri.startswith((f"s3://{ours}/", f"s3a://{ours}/"))), None)
+    return "" if wrong is None else f"{wrong[:200]!r} is not in the mesh's bucket {ours}"
+
+
 def not_finite(event: ev.Event) -> str:
     """The first number of an event that is not finite, as `field: value`; "" when all are."""
     return next((f"{name}: {value}" for name, value in _floats("", event, MOST_DEPTH) if not math.isfinite(value)), "")

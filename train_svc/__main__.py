@@ -8,6 +8,10 @@ import sys
 import threading
 from typing import Any
 
+import msgspec
+
+from schemas.events import Event
+from schemas.plausible import foreign
 from train_svc.adapters.in_process_tuner import InProcessTuner
 from train_svc.adapters.ray_tuner import RayTuner, importable
 from train_svc.adapters.s3_models import S3Models
@@ -18,6 +22,7 @@ from train_svc.service import TOPICS, Service
 from train_svc.settings import TrainSettings
 from twinstream.errors import MeshError
 from twinstream.mesh import log
+from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader
@@ -25,6 +30,7 @@ from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
+from twinstream.mesh.quarantine import Quarantine
 from twinstream.mesh.settings import MeshSettings
 
 STOP_BOUND_S = 4.0
@@ -38,14 +44,15 @@ def main() -> None:
     os.nice(own.nice)
     heartbeat = Heartbeat(settings, "train")
     heartbeat.beat(ready=False)
-    publisher = EventPublisher(settings, "/train_svc")
-    dead_letters = DeadLetters(settings, "train", publisher)
+    publisher, metrics = EventPublisher(settings, "/train_svc"), Metrics(settings, "train")
+    quarantine = Quarantine(settings, "train", DeadLetters(settings, "train", publisher), metrics)
 
-    def put_dead(message: Any, reason: str) -> None:
-        dead_letters.put(message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset())
+    def check(event: Event) -> str:
+        return foreign(event, settings.bucket, settings.model_bucket)
 
-    service = Service(EventReader(settings, TOPICS), publisher, ports(settings, own), put_dead)
-    threading.Thread(target=_beat, args=(heartbeat, Metrics(settings, "train"), service), name="heartbeat", daemon=True).start()
+    reader = EventReader(settings, TOPICS, refused=quarantine.refuse, check=check)
+    service = Service(reader, publisher, ports(settings, own), Attempts(quarantine.failures))
+    threading.Thread(target=_beat, args=(heartbeat, metrics, service), name="heartbeat", daemon=True).start()
     service.run()
 
 
@@ -66,7 +73,10 @@ def _beat(heartbeat: Heartbeat, metrics: Metrics, service: Service) -> None:
     while not tick.wait(1.0):
         working = int(service.state != "waiting")
         metrics.gauge("train_working", working, "")
-        heartbeat.beat(ready=True, lag=working, detail={"state": service.state})
+        blocked = service.blocked
+        detail: dict[str, object] = {"state": service.state}
+        detail |= {"blocked": msgspec.to_builtins(blocked)} if blocked else {}
+        heartbeat.beat(ready=blocked is None, lag=working, detail=detail)
 
 
 def _stop(_number: int, _frame: Any) -> None:

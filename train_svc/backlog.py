@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -17,6 +18,10 @@ from schemas.events import (
 
 UNTRAINED = "set:"
 """A rejection before training names its training set in place of a model digest, after this prefix."""
+
+
+KEPT = 1000
+"""So many training sets, trainings and promotions of a model are remembered."""
 
 
 class Training(msgspec.Struct, frozen=True):
@@ -50,16 +55,16 @@ class ModelHistory:
     def apply(self, event: Any) -> None:
         """Takes one event of this model, in the order of its topic."""
         if isinstance(event, TrainingSetPublished):
-            self.sets[event.digest] = event
-            if self.newest is None or event.epoch >= self.newest.epoch:
-                self.newest = event
+            _remember(self.sets, event.digest, event)
+            self.newest = event  # by the topic's order: a lie about the epoch counts until the next one comes
         elif isinstance(event, ModelTrained):
-            self.trained.append(event)
+            self.trained = [*self.trained[-KEPT:], event]
         elif isinstance(event, RetrainRequested):
             self.retrain = event
         elif isinstance(event, ModelPromoted):
             self.judged.add(event.model_digest)
-            self.promoted[event.model_digest] = self.champion = event
+            self.champion = event
+            _remember(self.promoted, event.model_digest, event)
         elif isinstance(event, ModelRolledBack):
             self.champion = self.promoted.get(event.to_model_digest)
         elif isinstance(event, ModelRejected):
@@ -106,10 +111,17 @@ class Backlog:
         if history is not None:
             history.apply(event)
 
-    def next(self, definition_digest: str, min_growth: float) -> Training | Judgement | None:
-        """What to do next for any model, None when nothing is left."""
+    def works(self, definition_digest: str, min_growth: float) -> Iterator[Training | Judgement]:
+        """What to do next for each model that has something left."""
         for history in self.models.values():
             work = history.next(definition_digest, min_growth)
             if work is not None:
-                return work
-        return None
+                yield work
+
+
+def _remember(found: dict[str, Any], name: str, event: Any) -> None:
+    """The newest events by name, in bounded memory."""
+    found.pop(name, None)
+    found[name] = event
+    if len(found) > KEPT:
+        del found[next(iter(found))]

@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import structlog
 import torch
 
 from schemas.events import Event, ModelPromoted, ModelRejected, ModelTrained
 from train_svc import search, training
-from train_svc.backlog import UNTRAINED, Judgement, Training
-from train_svc.ports import Ports, Problem, TrainingSet
+from train_svc.backlog import Judgement, Training
+from train_svc.ports import Ports, Problem, TrainingSet, TrainingSetCorruptError
 from train_svc.promotion import judge
 from train_svc.search import Found
 from train_svc.settings import TrainSettings
 from train_svc.training import Split, TrainingConfig, TrainingImpossibleError
+from twinstream.define import Choice, Range
+from twinstream.errors import MeshError, TransientError
 from twinstream.features.inputs import Inputs
-from twinstream.nn.digest import ModelCorruptError, model_digest, qualified_name
+from twinstream.nn.digest import model_digest, qualified_name
 from twinstream.nn.files import BINARY, ModelConfig, to_files, versions
 
 MEASURE = {BINARY: "log_loss", "mean_squared_error": "rmse", "mean_absolute_error": "mae"}
 """The test metric by which a new model is compared with the promoted one, by loss."""
+log = structlog.get_logger()
 
 
 def handle_training_set_published(work: Training, ports: Ports) -> list[Event]:
-    """ModelTrained, its files saved; or ModelRejected when nothing can be learned from the set."""
+    """ModelTrained, its files saved. Raises PermanentError when nothing can be learned from the set."""
     started_us = ports.clock.now_us()
     event = work.training_set
     model = ports.pipeline.model(event.model)
     data = ports.training_sets.read(event)
     inputs = Inputs.of(model.inputs)
     config = config_of(model, ports.settings, ports.settings.seed + work.round)
-    try:
-        split = training.split_of(data.table, inputs, data.statistics)
-        training.check(split, config)
-    except TrainingImpossibleError as error:
-        return [_untrained(event.model, event.digest, str(error), ports)]
+    split = parts_of(data, inputs)
+    training.check(split, config.changed({n: v for n, v in model.search.items() if not isinstance(v, (Choice, Range))}))
     problem = Problem(split, inputs, data.statistics, config, model.network)
     found, share = choose(problem, model.search, ports)
     chosen = config.changed(found.best)
     network, metrics = training.fit_split(split, inputs, data.statistics, chosen, network_class=model.network)
     metrics |= {"search_share": share, "search_trials": float(len(found.tried))}
+    check_metrics(metrics)
     made_with = ModelConfig(
         model=model.name, network=qualified_name(model.network), arguments=chosen.arguments, inputs=inputs, statistics=data.statistics,
         definition_digest=ports.pipeline.digest, loss=model.loss, training_set_digest=event.digest, epoch=event.epoch,
@@ -81,8 +85,35 @@ def choose(problem: Problem, space: Mapping[str, Any], ports: Ports) -> tuple[Fo
     share = search.share_of_rows(len(problem.split.train), settings)
     looked_at = thinned(problem.split, share, problem.config.seed)
     config = msgspec.structs.replace(problem.config, max_epochs=settings.search_epochs, threads=1)
-    tuner = ports.tuners[search.tuner_for(len(problem.split.train), len(tried), settings)]
-    return tuner.search(msgspec.structs.replace(problem, split=looked_at, config=config), tried), share
+    name = search.tuner_for(len(problem.split.train), len(tried), settings)
+    return searched(name, msgspec.structs.replace(problem, split=looked_at, config=config), tried, ports), share
+
+
+def searched(name: str, problem: Problem, tried: list[search.Candidate], ports: Ports) -> Found:
+    """What a tuner finds; when its engine falls, the search goes on in this process."""
+    try:
+        return ports.tuners[name].search(problem, tried)
+    except MeshError:
+        raise
+    except Exception as error:
+        if name == search.IN_PROCESS:
+            raise
+        log.warning("search_engine_failed", tuner=name, reason=str(error)[:500])
+        return ports.tuners[search.IN_PROCESS].search(problem, tried)
+
+
+def parts_of(data: TrainingSet, inputs: Inputs) -> Split:
+    """The rows of a set; raises TrainingSetCorruptError when it lacks what its model takes."""
+    try:
+        return training.split_of(data.table, inputs, data.statistics)
+    except (KeyError, LookupError, TypeError, ValueError, OverflowError, pa.ArrowException) as error:
+        raise TrainingSetCorruptError(f"the training set does not fit its model: {error}: seal an epoch to build it again") from error
+
+
+def check_metrics(metrics: Mapping[str, float]) -> None:
+    """Raises TrainingImpossibleError: what is not finite can be neither compared nor published."""
+    if bad := [name for name, value in metrics.items() if not math.isfinite(value)]:
+        raise TrainingImpossibleError(f"{bad[0]} is {metrics[bad[0]]}: the network's answers are too large or not finite")
 
 
 def champion_metrics(work: Judgement, ports: Ports) -> dict[str, float] | None:
@@ -90,11 +121,21 @@ def champion_metrics(work: Judgement, ports: Ports) -> dict[str, float] | None:
     champion = work.champion
     if champion is None or champion.definition_digest != ports.pipeline.digest:
         return None
-    try:
-        loaded = ports.models.load(champion, ports.pipeline.model(champion.model).network)
-    except ModelCorruptError:
-        return None
     data: TrainingSet = ports.training_sets.read(work.training_set)
+    try:
+        metrics = scores_of(champion, data, ports)
+        check_metrics(metrics)
+    except TransientError:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever it is, a model that cannot answer is none to compare with)
+        log.warning("champion_not_compared", model=champion.model, digest=champion.model_digest[:12], reason=str(error)[:500])
+        return None
+    return metrics
+
+
+def scores_of(champion: ModelPromoted, data: TrainingSet, ports: Ports) -> dict[str, float]:
+    """Test metrics of a promoted model."""
+    loaded = ports.models.load(champion, ports.pipeline.model(champion.model).network)
     test = data.table.slice(training.bounds(data.table, data.statistics)[1])
     rows = training.rows_of(test, loaded.config.inputs, loaded.config.statistics)
     return training.scored(loaded.network, rows, loaded.config.loss)
@@ -122,8 +163,3 @@ def _remembered(config: TrainingConfig, found: Found) -> dict[str, Any]:
     """How a model came about, as its config keeps it."""
     trials = [{"candidate": candidate, "validation_loss": loss, "epochs": epochs} for candidate, loss, epochs in found.tried]
     return {"config": msgspec.to_builtins(config), "tuner": found.tuner, "trials": trials}
-
-
-def _untrained(model: str, training_set_digest: str, reason: str, ports: Ports) -> ModelRejected:
-    return ModelRejected(
-        model=model, model_digest=UNTRAINED + training_set_digest, reason=reason, metrics={}, rejected_at_us=ports.clock.now_us())

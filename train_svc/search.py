@@ -11,6 +11,7 @@ import msgspec
 
 from train_svc.settings import TrainSettings
 from twinstream.define import Choice, Range
+from twinstream.errors import PermanentError
 
 IN_PROCESS, RAY = "in-process", "ray"
 Candidate = dict[str, Any]
@@ -24,7 +25,7 @@ class Found(msgspec.Struct, frozen=True):
     tuner: str
 
 
-class NothingFoundError(RuntimeError):
+class NothingFoundError(PermanentError, RuntimeError):
     """No trial of a search gave a finite loss."""
 
 
@@ -67,9 +68,14 @@ def tuner_for(train_rows: int, count: int, settings: TrainSettings) -> str:
     return IN_PROCESS if small else RAY
 
 
-def best_of(tried: list[tuple[Candidate, float, int]], tuner: str) -> Found:
-    """The candidate with the lowest loss; of equal ones the first. Raises NothingFoundError."""
+def best_of(tried: list[tuple[Candidate, float, int]], tuner: str, why: str = "") -> Found:
+    """The candidate with the lowest loss; of equal ones the first.
+
+    Raises NothingFoundError; `why` is what the last trial that failed raised.
+    """
     finite = [trial for trial in tried if math.isfinite(trial[1])]
     if not finite:
-        raise NothingFoundError(f"none of {len(tried)} candidates gave a finite loss: narrow the search space, above all learning_rate")
+        found = f"none of {len(tried)} candidates gave a finite loss"
+        remedy = why or "narrow the search space, above all learning_rate"
+        raise NothingFoundError(f"{found}: {remedy}")
     return Found(min(finite, key=lambda trial: trial[1])[0], tried, tuner)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from train_svc import scores
 from train_svc.optimizer import AdamW
-from twinstream.errors import MeshError
+from twinstream.errors import PermanentError
 from twinstream.features.arrays import codes, from_table, numbers, vocabularies
 from twinstream.features.inputs import InputNames, Inputs
 from twinstream.nn.files import BINARY
@@ -28,8 +28,8 @@ TRAIN_SHARE, VALIDATION_SHARE = 0.70, 0.15
 SCORING_ROWS = 8192
 
 
-class TrainingImpossibleError(MeshError, ValueError):
-    """A training set from which nothing can be learned."""
+class TrainingImpossibleError(PermanentError, ValueError):
+    """A training set from which nothing can be learned, or a network or config that cannot learn."""
 
 
 class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,12 +115,14 @@ def fit_split(
         network.train()
         for batch in torch.randperm(len(split.train)).split(config.batch_size):
             rows = split.train.take(batch)
-            optimizer.step(loss_of(network(rows.numeric, rows.categorical, rows.sequences), rows.label))
+            optimizer.step(loss_of(answered(network, rows), rows.label))
         validation_loss = float(loss_of(outputs(network, split.validation), split.validation.label))
         if validation_loss < best_loss:
             best_loss, best_state, best_epoch = validation_loss, copy.deepcopy(network.state_dict()), epoch
         if (on_epoch is not None and on_epoch(epoch, validation_loss)) or epoch - best_epoch >= config.patience:
             break
+    if best_epoch == 0:
+        raise TrainingImpossibleError(f"no pass of {epoch} gave a finite validation loss: choose a lower learning_rate")
     network.load_state_dict(best_state)
     counts = {"train_rows": float(len(split.train)), "epochs": float(epoch), "best_epoch": float(best_epoch)}
     return network.eval(), {**metrics(network, split, config.loss), **counts}
@@ -148,20 +150,38 @@ def rows_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> R
     """All rows of a table as tensors."""
     features = from_table(table, inputs)
     categorical = codes(features.texts, vocabularies(inputs, statistics), len(features))
-    label = numbers(table.column(LABEL)).astype(np.float32)
+    with np.errstate(over="ignore"):
+        label = numbers(table.column(LABEL)).astype(np.float32)
     return Rows(torch.from_numpy(features.numeric), torch.from_numpy(categorical), torch.from_numpy(features.sequences), torch.from_numpy(label))
 
 
 def check(split: Split, config: TrainingConfig) -> None:
-    """Raises TrainingImpossibleError when a part is empty, or a part of a binary question has one answer only."""
+    """Raises TrainingImpossibleError for a config that cannot learn, for a part of the set that is empty, or has labels that teach nothing."""
+    if problem := wrong(config):
+        raise TrainingImpossibleError(problem)
     for name in ("train", "validation", "test"):
         label = getattr(split, name).label
         if len(label) == 0:
             raise TrainingImpossibleError(f"the {name} part of the training set is empty: more labelled rows are needed")
         if bool(torch.isnan(label).any()):
             raise TrainingImpossibleError(f"the {name} part of the training set has rows without a label")
+        if not bool(torch.isfinite(label).all()):
+            raise TrainingImpossibleError(f"the {name} part of the training set has a label that is too large for a float32")
         if config.loss == BINARY and bool((label == label[0]).all()):
             raise TrainingImpossibleError(f"all {len(label)} labels of the {name} part are {float(label[0]):g}: more rows are needed")
+
+
+def wrong(config: TrainingConfig) -> str:
+    """What no training can use, "" when all is well; a search's choice may be of any type."""
+    for name in ("batch_size", "max_epochs", "patience"):
+        value = getattr(config, name)
+        if type(value) is not int or value < 1:
+            return f"{name} is {value!r}: give an integer of at least 1"
+    for name in ("learning_rate", "weight_decay"):
+        value = getattr(config, name)
+        if type(value) not in {int, float} or not 0 <= value < math.inf:
+            return f"{name} is {value!r}: give a finite number of at least 0"
+    return "" if config.loss in LOSSES else f"loss is {config.loss!r}: give one of {', '.join(LOSSES)}"
 
 
 def outputs(network: nn.Module, rows: Rows) -> Tensor:
@@ -169,12 +189,23 @@ def outputs(network: nn.Module, rows: Rows) -> Tensor:
     network.eval()
     with torch.inference_mode():
         parts = (rows.take(slice(at, at + SCORING_ROWS)) for at in range(0, len(rows), SCORING_ROWS))
-        return torch.cat([network(part.numeric, part.categorical, part.sequences) for part in parts])
+        return torch.cat([answered(network, part) for part in parts])
+
+
+def answered(network: nn.Module, rows: Rows) -> Tensor:
+    """float32[n]; raises TrainingImpossibleError for another shape, which a loss may broadcast in silence."""
+    given = network(rows.numeric, rows.categorical, rows.sequences)
+    if not isinstance(given, Tensor) or given.shape != rows.label.shape:
+        found = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+        raise TrainingImpossibleError(f"forward gives {found} for {len(rows)} rows: let it give one number per row, as squeeze(1) does")
+    return given
 
 
 def scored(network: nn.Module, rows: Rows, loss: str) -> dict[str, float]:
     """Scores of a network on rows."""
     given = outputs(network, rows).double()
+    if not bool(torch.isfinite(given).all()):
+        raise TrainingImpossibleError(f"an answer for {len(rows)} rows is not finite: the network's weights are too large, choose a lower learning_rate")
     if loss == BINARY:
         return scores.binary(rows.label.numpy(), torch.sigmoid(given).numpy())
     return scores.numeric(rows.label.numpy(), given.numpy())

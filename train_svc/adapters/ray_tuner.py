@@ -45,11 +45,14 @@ class RayTuner:
     def search(self, problem: Problem, candidates: list[Candidate]) -> Found:
         """Raises NothingFoundError when no candidate gave a finite loss."""
         with running_ray(self._address, self._data, self._parallel):
-            return best_of(tune(problem, candidates, self._parallel, self._data), RAY)
+            done, why = tune(problem, candidates, self._parallel, self._data)
+            return best_of(done, RAY, why)
 
 
-def tune(problem: Problem, candidates: list[Candidate], parallel: int, data: str) -> list[tuple[Candidate, float, int]]:
-    """(candidate, lowest validation loss, passes) of every trial, in the order of the candidates."""
+def tune(
+    problem: Problem, candidates: list[Candidate], parallel: int, data: str
+) -> tuple[list[tuple[Candidate, float, int]], str]:
+    """(candidate, lowest validation loss, passes) of every trial, in the order of the candidates; why the last failed."""
     from ray import tune as ray_tune
     from ray.tune.schedulers import ASHAScheduler
 
@@ -67,9 +70,10 @@ def tune(problem: Problem, candidates: list[Candidate], parallel: int, data: str
             run_config=ray_tune.RunConfig(storage_path=str(folder), verbose=0, failure_config=ray_tune.FailureConfig(max_failures=1)),
         ).fit()
         done = [_outcome(result) for result in results]
+        why = next((_last_line(result.error) for result in results if result.error), "")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return sorted(done, key=lambda found: candidates.index(found[0]))
+    return sorted(done, key=lambda found: candidates.index(found[0])), why
 
 
 def trial(config: dict[str, Any], problem: Problem) -> None:
@@ -158,3 +162,8 @@ def _outcome(result: Any) -> tuple[Candidate, float, int]:
     if result.error is not None or not result.metrics:
         return candidate, float("nan"), 0
     return candidate, float(result.metrics.get("loss", float("nan"))), int(result.metrics.get("epoch", 0))
+
+
+def _last_line(error: Exception) -> str:
+    """What a trial raised; Ray gives its whole trace as text."""
+    return (str(error).strip().splitlines() or [""])[-1][:500]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from io import BytesIO
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.events import FileRef, TrainingSetPublished
-from train_svc.ports import TrainingSet
-from twinstream.errors import MeshError
+from train_svc.ports import TrainingSet, TrainingSetCorruptError
 from twinstream.mesh.object_store import ObjectStore
 
-
-class TrainingSetCorruptError(MeshError, ValueError):
-    """The files of a training set are not those that its event pins."""
+STATISTICS = ("numeric", "categories", "sequences")
+AGAIN = "seal an epoch to build it again"
 
 
 class S3TrainingSets:
@@ -27,13 +26,29 @@ class S3TrainingSets:
 
     def read(self, event: TrainingSetPublished) -> TrainingSet:
         """Raises TrainingSetCorruptError, or ObjectMissingError when a file is gone."""
-        table = pa.concat_tables([self._table(file) for file in event.files])
+        name = f"training set {event.digest[:12]} of {event.model}"
+        if not event.files:
+            raise TrainingSetCorruptError(f"{name} has no files: {AGAIN}")
+        try:
+            table = pa.concat_tables([self._table(file) for file in event.files])
+        except (pa.ArrowException, OSError) as error:
+            raise TrainingSetCorruptError(f"{name} cannot be read: {error}: {AGAIN}") from error
         missing = sorted(set(event.columns) - set(table.column_names))
         if table.num_rows != event.rows or missing:
             lacks = f", without columns {', '.join(missing)}" if missing else ""
             raise TrainingSetCorruptError(
-                f"training set {event.digest[:12]} of {event.model}: {table.num_rows} rows{lacks}, the event says {event.rows} rows: seal an epoch to build it again")
-        return TrainingSet(table, msgspec.json.decode(self._store.get_uri(event.statistics_uri), type=dict))
+                f"{name}: {table.num_rows} rows{lacks}, the event says {event.rows} rows: {AGAIN}")
+        return TrainingSet(table, self._statistics(event.statistics_uri))
+
+    def _statistics(self, uri: str) -> dict[str, Any]:
+        data = self._store.get_uri(uri)
+        try:
+            found = msgspec.json.decode(data, type=dict[str, Any])
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise TrainingSetCorruptError(f"{uri} holds no statistics: {error}: {AGAIN}") from error
+        if missing := [name for name in STATISTICS if not isinstance(found.get(name), dict)]:
+            raise TrainingSetCorruptError(f"{uri} lacks {', '.join(missing)}: {AGAIN}")
+        return found
 
     def _table(self, file: FileRef) -> pa.Table:
         data = self._store.get_uri(file.uri, file.version_id or None)

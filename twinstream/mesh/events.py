@@ -230,7 +230,10 @@ class EventReader:
     def _places(self) -> Iterator[tuple[tuple[str, int], int, int]]:
         """(topic and partition, position, end as of now) of all that is read."""
         for partition in self._consumer.assignment():
-            low, high = self._ends.get_watermark_offsets(partition, timeout=10.0)
+            try:
+                low, high = self._ends.get_watermark_offsets(partition, timeout=10.0)
+            except KafkaException as error:
+                raise NotRunningError(f"{partition.topic}: Kafka does not answer: {error.args[0].str()}") from error
             place = (partition.topic, partition.partition)
             yield place, max(self._positions.get(place, self._start(partition, low)), low), high
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from schemas import events as ev
-from schemas.plausible import LAST_US, MOST_EPOCHS, not_finite, refusal
+from schemas.plausible import LAST_US, MOST_EPOCHS, foreign, not_finite, refusal
 from schemas.topics import topic_of
 
 NANOSECONDS = 1_700_000_000_000_000_000
@@ -68,3 +68,38 @@ def test_a_number_that_is_not_finite_is_found_in_every_event(kind: str) -> None:
             value = math.nan if str(annotation) == "float" else {"x": math.nan}
             event = cls(**{**dict.fromkeys(cls.__struct_fields__, 0), name: value})
             assert name in not_finite(event)
+
+
+def _training_set(uri: str, statistics_uri: str) -> ev.TrainingSetPublished:
+    return ev.TrainingSetPublished(
+        model="late",
+        epoch=1,
+        files=[ev.FileRef(uri=uri, sha256="")],
+        columns=[],
+        digest="ab",
+        rows=1,
+        first_at_us=0,
+        last_at_us=1,
+        statistics_uri=statistics_uri,
+        definition_digest="cd",
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "word"),
+    [
+        (_promoted(uri="s3://models/late/ab"), ""),
+        (_promoted(uri="s3://warehouse/late/ab"), "bucket models"),
+        (_promoted(uri="s3://models-of-others/late/ab"), "bucket models"),
+        (_promoted(uri="file:///etc/passwd"), "bucket models"),
+        (_promoted(uri="S3 b"), "bucket models"),
+        (_training_set("s3://warehouse/a", "s3a://warehouse/b"), ""),
+        (_training_set("s3://raw/a", "s3://warehouse/b"), "'s3://raw/a'"),
+        (_training_set("s3://warehouse/a", "http://h/b"), "'http://h/b'"),
+        (_training_set("s3://warehouse/a", ""), "''"),
+        (ev.DataArrived(source="orders", files=[ev.FileRef(uri="s3://theirs/a", sha256="")]), ""),
+    ],
+)
+def test_our_events_name_objects_of_our_buckets_only(event: ev.Event, word: str) -> None:
+    assert word in foreign(event, "warehouse", "models")
+    assert bool(foreign(event, "warehouse", "models")) == bool(word)

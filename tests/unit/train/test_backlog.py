@@ -35,7 +35,7 @@ def after(*events: object, min_growth: float = 0.0) -> Training | Judgement | No
     backlog = Backlog(["m"])
     for event in events:
         backlog.apply(event)
-    return backlog.next("d", min_growth)
+    return next(backlog.works("d", min_growth), None)
 
 
 def test_only_the_newest_training_set_is_trained() -> None:
