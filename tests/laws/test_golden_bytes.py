@@ -1,4 +1,4 @@
-"""States written by release 0.1 are read, and written, to the byte. Never write these files again: a new form gets new files beside them.
+"""States written by release 0.1 are read, and written, to the byte. Once it is out, a new form gets new files beside these.
 
 `python -m tests.laws.test_golden_bytes NAME` makes the files of a new form.
 """

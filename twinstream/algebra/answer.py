@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.rows import sparse_at
-from twinstream.algebra.compiled.wide import float128, spread
-from twinstream.algebra.layout import COUNT_BITS, COUNT_MASK, HIGHEST, LOWEST, REGISTERS, REST
+from twinstream.algebra.compiled.wide import exceeds, float128, spread
+from twinstream.algebra.layout import COUNT_BITS, COUNT_MASK, FULL, FULL_ENTRY, HIGHEST, LOWEST, REGISTERS, REST
 from twinstream.algebra.plan import Tables
 from twinstream.algebra.slots import Form
 
@@ -31,16 +31,19 @@ def answer(t: Tables, window: int, words: Words, row: int, out: Floats) -> None:
         hop += 1
     for i in range(t.windows[window, 1], t.windows[window, 2]):
         form, at = t.outputs[i, 0], t.outputs[i, 5]
-        divisor = t.numbers[i, 1]
+        divisor = t.divisors[i]
         if form == MOMENT:
             moments(words, row + t.outputs[i, 1], t.outputs[i, 4], divisor, out, at)
         elif form == COUNTS:
             for k in range(t.outputs[i, 4]):
-                out[at + k] = float(words[row + t.outputs[i, 1] + k])
+                out[at + k] = counted(words[row + t.outputs[i, 1] + k])
         elif form in (QUANTILE, DISTINCT):
             start = sparse_at(words, row, t.hops[hop, 4], t.outputs[i, 1])
             entries = words[start + 1 : start + 1 + words[start]]
-            out[at] = distinct(entries) if form == DISTINCT else quantile(entries, t.numbers[i, 0], t.buckets) / divisor
+            if form == DISTINCT:
+                out[at] = distinct(entries)
+            else:
+                out[at] = quantile(entries, t.outputs[i, 6], t.outputs[i, 7], t.buckets) / divisor
         else:
             out[at] = number(form, words, row + t.outputs[i, 1], row + t.outputs[i, 2], row + t.outputs[i, 3], divisor)
 
@@ -49,11 +52,11 @@ def answer(t: Tables, window: int, words: Words, row: int, out: Floats) -> None:
 def number(form: int, words: Words, a: int, b: int, c: int, divisor: float) -> float:
     """The answer of a form that is one number from the fixed words at a, b, c."""
     if form == COUNT:
-        return float(words[a])
+        return counted(words[a])
     if form == VALUE:
         return math.nan if words[a] in (HIGHEST, LOWEST) else words[a] / divisor
     count = words[b]
-    if count == 0:
+    if count in (0, FULL):
         return math.nan
     if form == SHARE:
         return words[a] / count
@@ -62,8 +65,14 @@ def number(form: int, words: Words, a: int, b: int, c: int, divisor: float) -> f
     if form == MEAN:
         return float128(words[a], words[a + 1]) / (float(count) * divisor)
     size = float(count)
-    variance = spread(count, words[a], words[a + 1], words[c], words[c + 1]) / (size * size)
+    variance = spread(count, words, a, c) / (size * size)
     return (math.sqrt(variance) if form == DEVIATION else variance) / divisor
+
+
+@compiled
+def counted(count: int) -> float:
+    """A count as a number; null when it has stopped counting."""
+    return math.nan if count == FULL else float(count)
 
 
 @compiled
@@ -75,17 +84,31 @@ def moments(words: Words, at: int, width: int, divisor: float, out: Floats, firs
 
 
 @compiled
-def quantile(entries: Words, q: float, values: Floats) -> float:
-    """What stands for the bucket that holds the value of rank floor(q * (n - 1)), counted from 0."""
-    n = 0
+def quantile(entries: Words, numerator: int, denominator: int, values: Floats) -> float:
+    """What stands for the bucket that holds the value of rank floor(q * (n - 1)), counted from 0; null when a bucket is full."""
+    n, most = 0, 0
     for entry in entries:
         n += entry & COUNT_MASK
-    rank = int(q * (n - 1))
+        most = max(most, entry & COUNT_MASK)
+    rank = rank_of(numerator, denominator, n - 1) if most < FULL_ENTRY else n
     for entry in entries:
         rank -= entry & COUNT_MASK
         if rank < 0:
             return values[entry >> COUNT_BITS]
     return math.nan
+
+
+@compiled
+def rank_of(numerator: int, denominator: int, last: int) -> int:
+    """Exactly floor(numerator * last / denominator): floats come near, products of 128 bits decide."""
+    if last <= 2**62 // max(numerator, 1):
+        return numerator * last // denominator
+    rank = int(numerator / denominator * last)
+    while exceeds(rank, denominator, numerator, last):
+        rank -= 1
+    while not exceeds(rank + 1, denominator, numerator, last):
+        rank += 1
+    return rank
 
 
 @compiled
@@ -96,12 +119,12 @@ def distinct(entries: Words) -> float:
     ranks = np.zeros(REST + 2, np.int64)
     ranks[0] = REGISTERS - len(entries)
     for entry in entries:
-        ranks[entry & COUNT_MASK] += 1
+        ranks[min(entry & COUNT_MASK, REST + 1)] += 1
     z = REGISTERS * tau((REGISTERS - ranks[REST + 1]) / REGISTERS)
     for k in range(REST, 0, -1):
         z = 0.5 * (z + ranks[k])
     z += REGISTERS * sigma(ranks[0] / REGISTERS)
-    return REGISTERS / (2.0 * math.log(2.0)) * REGISTERS / z
+    return REGISTERS / (2.0 * math.log(2.0)) * REGISTERS / z if z > 0.0 else math.nan
 
 
 @compiled

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from twinstream.algebra import buckets, layout, registers, windows
-from twinstream.algebra.errors import StateOverflowError
 from twinstream.algebra.keys import encode
 from twinstream.algebra.layout import (
     ADD64,
     ADD128,
     ADDMAP,
     FIRST,
+    FULL,
+    FULL_ENTRY,
     HIGHEST,
     LAST,
     LASTK,
@@ -28,7 +29,7 @@ from twinstream.algebra.layout import (
     MAX,
     MAXMAP,
     MIN,
-    SQUARE128,
+    SQUARE192,
     TALLY,
 )
 from twinstream.algebra.plan import HopLayout, ViewPlan
@@ -113,12 +114,13 @@ def state(slot: Slot, moments: list[Moment]) -> list[int]:
     """The words of one slot that took these moments."""
     values, op = [value for _, _, value in moments], slot.op
     if op == ADD64:
-        return [fitting(sum(values), 64)]
-    if op in (ADD128, SQUARE128):
-        total = fitting(sum(v * v if op == SQUARE128 else v for v in values), 128)
-        return list(struct.unpack("<2q", total.to_bytes(16, "little", signed=True)))
+        return [min(sum(values), FULL)]
+    if op == ADD128:
+        return list(struct.unpack("<2q", sum(values).to_bytes(16, "little", signed=True)))
+    if op == SQUARE192:
+        return list(struct.unpack("<3q", sum(v * v for v in values).to_bytes(24, "little", signed=True)))
     if op == TALLY:
-        return [fitting(values.count(i), 64) for i in range(slot.words)]
+        return [min(values.count(i), FULL) for i in range(slot.words)]
     if op in (MIN, MAX):
         return [min(values, default=HIGHEST) if op == MIN else max(values, default=LOWEST)]
     if op == FIRST:
@@ -128,7 +130,7 @@ def state(slot: Slot, moments: list[Moment]) -> list[int]:
         newest = sorted(moments, reverse=True)[:k]
         return [word for moment in newest + [(LOWEST, LOWEST, 0)] * (k - len(newest)) for word in moment]
     if op == ADDMAP:
-        return entries({b: fitting(n, 49) for b, n in Counter(values).items()})
+        return entries({b: min(n, FULL_ENTRY) for b, n in Counter(values).items()})
     assert op == MAXMAP
     return entries({v >> 48: max(w & layout.COUNT_MASK for w in values if w >> 48 == v >> 48) for v in values})
 
@@ -136,10 +138,3 @@ def state(slot: Slot, moments: list[Moment]) -> list[int]:
 def entries(found: Mapping[int, int]) -> list[int]:
     """The count and the entries of a sparse array."""
     return [len(found), *(key << layout.COUNT_BITS | value for key, value in sorted(found.items()))]
-
-
-def fitting(value: int, bits: int) -> int:
-    """The value; raises StateOverflowError when it does not fit into so many bits with its sign."""
-    if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
-        raise StateOverflowError(f"{value} does not fit into {bits} bits")
-    return value

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from twinstream.algebra import chunks, columns, keys, layout, windows
 from twinstream.algebra.compiled import hashing, lifting, merging, order, reading, splitting
-from twinstream.algebra.errors import StateFormError, StateOverflowError
+from twinstream.algebra.errors import StateFormError
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 
@@ -19,12 +19,6 @@ Words = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 EVERYTHING = -(1 << 38)  # before every tile
 _ONLY = np.zeros(1, np.int64)  # one key, one question
-
-_FAULTS = {
-    layout.OVER_128: "a sum passed 128 bits",
-    layout.OVER_64: "a count passed 64 bits",
-    layout.OVER_48: "a count of a sketch passed 48 bits",
-}
 
 
 class Pieces(NamedTuple):
@@ -42,7 +36,7 @@ def lift(
     """The states of a batch of records, by view key, or by storage key when `chunked`; no tile of hop h before `since[h]`.
 
     `batch` holds the source's fields; `position` int64[rows] is each row's place in the order of ties. Rows that do not meet the
-    view's condition, or have a null in the key, do not count. `shared`: what other views have taken of the batch. Raises StateOverflowError.
+    view's condition, or have a null in the key, do not count. `shared`: what other views have taken of the batch.
     """
     batch, position = counting(plan, batch, position)
     return StateBatch.empty() if batch.num_rows == 0 else _lifted(plan, batch, position, np.array(since, np.int64), shared, chunked=chunked)
@@ -54,16 +48,15 @@ def _lifted(plan: ViewPlan, batch: pa.RecordBatch, position: Words, since: Words
     time = columns.integers(batch.column(plan.view.source.event_time))
     values, valid = columns.take(plan.columns, batch, shared)
     row = _by_key_and_time(plan, key.codes, time)
-    words, entries, fault = lifting.lift_rows(
+    words, entries = lifting.lift_rows(
         plan.tables, since, key.codes[row], time[row], position[row], _side_by_side(values, row), _side_by_side(valid, row), chunked)
-    check(plan, fault)
     data, offsets = lifting.entry_keys(key.data, key.offsets, entries, chunked)
     lifted = StateBatch(data, offsets, np.append(entries[:, 3], len(words)), words)
     return _sorted(lifted) if chunked else lifted
 
 
 def merge(plan: ViewPlan, batches: Sequence[StateBatch]) -> StateBatch:
-    """The merge of batches whose keys are of one sort; raises StateOverflowError, StateFormError."""
+    """The merge of batches whose keys are of one sort; raises StateFormError."""
     joined = _joined(batches)
     ranked = order.sorted_order(joined.key_data, joined.key_offsets)
     words, offsets, firsts, fault = merging.merge_entries(plan.tables, *_parts(joined), ranked)
@@ -100,7 +93,7 @@ def by_partition(batch: StateBatch, partitions: int, *, chunked: bool = False) -
 
 
 def read(plan: ViewPlan, words: Words, at_us: int) -> Floats:
-    """The answers [n_out] of one key at a moment from its (concatenated) blobs; NaN is null. Raises StateFormError, StateOverflowError."""
+    """The answers [n_out] of one key at a moment from its (concatenated) blobs; NaN is null. Raises StateFormError."""
     return read_pieces(plan, Pieces(words, np.array((0, len(words)), np.int64), _ONLY), _ONLY, np.array((at_us,), np.int64))[0]
 
 
@@ -192,5 +185,3 @@ def check(plan: ViewPlan, fault: int) -> None:
     """Raise what a compiled loop found wrong."""
     if fault == layout.MALFORMED:
         raise StateFormError(f"words that are no state of view {plan.view.name!r}: was it written under another definition?")
-    if fault != layout.FINE:
-        raise StateOverflowError(f"view {plan.view.name!r}: {_FAULTS[fault]}; nothing was kept of this step. Use a smaller unit, or windows instead of 'all'")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-ADD64: Final = 0  # 1 word: sum of the values
+ADD64: Final = 0  # 1 word: sum of ones and zeros, which stays at FULL
 ADD128: Final = 1  # 2 words (low, high), two's complement: sum of the values
-SQUARE128: Final = 2  # 2 words: sum of the squared values
+SQUARE192: Final = 2  # 3 words (lowest first): sum of the squared values
 TALLY: Final = 3  # k words: word i counts the values that are i
 MIN: Final = 4  # 1 word
 MAX: Final = 5  # 1 word
@@ -26,9 +26,17 @@ LOWEST: Final = -(2**63)  # what MAX holds, and the time of LAST, when there was
 COUNT_BITS: Final = 48  # of an entry of a sparse array
 COUNT_MASK: Final = 2**48 - 1
 
+# Nothing that a state sums can overflow. A stored value is at most 2**62, so fewer than 2**63 of them have a sum
+# below 2**125 and squares below 2**187. A count that would pass its width stays at its greatest value, which absorbs
+# whatever is added to it, and answers null.
+FULL: Final = 2**63 - 1  # a count that no longer counts
+FULL_ENTRY: Final = COUNT_MASK  # the same in a sparse array
+
 HEADER: Final = 2  # words before the slots
 HOP_SHIFT: Final = 40  # rowkey = hop * 2**40 + tile
 HALF_HOP: Final = 2**39
+
+IDS: Final = 2**12  # ids that an entry may have: buckets, or registers
 
 # The distinct count: HyperLogLog registers, chosen by the first 12 bits of a value's MurmurHash64A.
 REGISTERS: Final = 2**12
@@ -36,12 +44,9 @@ REST: Final = 64 - 12  # bits of the hash in which leading zeros are counted; a 
 MURMUR64_SEED: Final = 0x7477696E  # "twin"
 MURMUR64_MULTIPLIER: Final = 0xC6A4A7935BD1E995
 
-# What a merge or a lift can find wrong; 0 is fine.
+# What a merge or a read can find wrong; 0 is fine.
 FINE: Final = 0
-OVER_128: Final = 1
-OVER_64: Final = 2
-OVER_48: Final = 3
-MALFORMED: Final = 4
+MALFORMED: Final = 1
 
 
 def rowkey(hop: int, tile: int) -> int:

@@ -23,9 +23,9 @@ class Tables(NamedTuple):
     fixed: Words  # [n, 4]: op, column, offset in the row, words
     sparse: Words  # [n, 2]: op, column
     windows: Words  # [n, 3], shortest first within a hop: microseconds, outputs first, last
-    outputs: Words  # [n, 6]: form, three places (offset in the row, or number of the sparse array), width, first column of the answer
-    numbers: npt.NDArray[np.float64]  # [n, 2]: parameter, divisor
-    buckets: npt.NDArray[np.float64]  # what stands for each bucket id
+    outputs: Words  # [n, 8]: form, three places (offset in the row, or number of the sparse array), width, first column of the answer, parameter as a fraction
+    divisors: npt.NDArray[np.float64]  # [n]
+    buckets: npt.NDArray[np.float64]  # [IDS]: what stands for each bucket id, then NaN
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class ViewPlan:
     def _canonical(self) -> str:
         """Everything that decides bytes or answers."""
         rows = [f"{h.hop}: {'; '.join(slot.text for slot in _slots(h))}" for h in self.hops]
-        answers = [f"{o.name} {o.window} {o.declared.form} {o.declared.parameter!r} {o.divisor}" for o in self.outputs]
+        answers = [f"{o.name} {o.window} {o.declared.form} {o.declared.parameter} {o.divisor}" for o in self.outputs]
         return "\n".join([f"{self.view.by} where {self.view.where}", *rows, *answers])
 
 
@@ -143,7 +143,7 @@ def _tables(plan: ViewPlan) -> Tables:
     sparse: list[tuple[int, ...]] = []
     spans: list[tuple[int, ...]] = []
     outputs: list[tuple[int, ...]] = []
-    numbers: list[tuple[float, float]] = []
+    divisors: list[float] = []
     for hop in plan.hops:
         first = len(fixed), len(sparse), len(spans)
         fixed += [(slot.op, plan.columns.index(slot.column), at, slot.words) for slot, at in hop.fixed]
@@ -152,17 +152,18 @@ def _tables(plan: ViewPlan) -> Tables:
             mine = [o for o in plan.outputs if o.window == window]
             spans.append((windows.length_us(window), len(outputs), len(outputs) + len(mine)))
             outputs += [_output_row(o, hop) for o in mine]
-            numbers += [(o.declared.parameter, float(o.divisor)) for o in mine]
+            divisors += [float(o.divisor) for o in mine]
         hops[hop.hop] = (first[0], len(fixed), first[1], len(sparse), hop.words, first[2], len(spans))
     return Tables(
-        hops, _table(fixed, 4), _table(sparse, 2), _table(spans, 3), _table(outputs, 6),
-        np.array(numbers, np.float64).reshape(-1, 2), buckets.values(),
+        hops, _table(fixed, 4), _table(sparse, 2), _table(spans, 3), _table(outputs, 8),
+        np.array(divisors, np.float64), np.append(buckets.values(), np.full(layout.IDS - buckets.size(), np.nan)),
     )  # fmt: skip
 
 
 def _output_row(output: PlannedOutput, hop: HopLayout) -> tuple[int, ...]:
     a, b, c = [*(hop.place(slot) for slot in output.declared.slots), 0, 0][:3]
-    return output.declared.form, a, b, c, output.width, output.at
+    q = output.declared.parameter
+    return output.declared.form, a, b, c, output.width, output.at, q.numerator, q.denominator
 
 
 def _table(rows: list[tuple[int, ...]], columns: int) -> Words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from fractions import Fraction
 from typing import Any
 
 from twinstream.algebra import layout
@@ -25,7 +26,7 @@ class Form(IntEnum):
     COUNT = 0  # a: ADD64
     SUM = 1  # a: ADD128, b: ADD64 (how many); null without a value
     MEAN = 2  # a: ADD128, b: ADD64
-    VARIANCE = 3  # a: ADD128, b: ADD64, c: SQUARE128; of the population
+    VARIANCE = 3  # a: ADD128, b: ADD64, c: SQUARE192; of the population
     DEVIATION = 4  # the root of it
     VALUE = 5  # a: MIN or MAX
     MOMENT = 6  # a: FIRST, LAST or LASTK: the values, then nulls
@@ -78,7 +79,7 @@ class Declaration:
     slots: tuple[Slot, ...]
     power: int = 0
     width: int = 1
-    parameter: float = 0.0
+    parameter: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)
@@ -101,4 +102,4 @@ class Taken:
         return Slot(layout.ADD128, self.column(Take.VALUE), 2)
 
     def squares(self) -> Slot:
-        return Slot(layout.SQUARE128, self.column(Take.VALUE), 2)
+        return Slot(layout.SQUARE192, self.column(Take.VALUE), 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import datasketches
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twinstream.algebra import answer, buckets, layout, registers
+from twinstream.algebra.aggregates.quantile import MOST_VALUES, as_written, below
 
 stored = st.integers(-(2**62), 2**62) | st.integers(-2000, 2000)
 
@@ -41,8 +43,31 @@ def test_quantile_is_within_one_per_cent_of_the_value_of_its_rank(q):
     values = np.sort((np.random.default_rng(7).gamma(0.7, 90_000, 5000) - 20_000).astype(np.int64))
     ids, counts = np.unique(buckets.buckets(values), return_counts=True)
     exact = values[math.floor(q * (len(values) - 1))]
-    found = answer.quantile(ids << 48 | counts, q, buckets.values())
+    found = answer.quantile(ids << 48 | counts, *as_written(q).as_integer_ratio(), buckets.values())
     assert abs(found - exact) <= 0.01 * abs(exact)
+
+
+def rank_of(q: float, last: int) -> int:
+    return answer.rank_of(*below(as_written(q), MOST_VALUES).as_integer_ratio(), last)
+
+
+@pytest.mark.parametrize("q", [n / 100 for n in range(1, 100)] + [0.001, 0.999, 0.0625, 1 / 3, 1e-9, 0.9999])
+def test_rank_is_that_of_the_decimal_as_written_up_to_two_thousand_values(q):
+    exact = Fraction(repr(q))
+    assert [rank_of(q, n - 1) for n in range(1, 2001)] == [math.floor(exact * (n - 1)) for n in range(1, 2001)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.floats(5e-324, 1, exclude_max=True), st.integers(0, 2**62) | st.integers(0, 1000))
+def test_rank_is_exact_for_every_q_and_every_count(q, last):
+    """Also where q has more decimals than a word holds."""
+    assert rank_of(q, last) == math.floor(Fraction(repr(q)) * last)
+
+
+@pytest.mark.parametrize(("q", "last", "right"), [(0.29, 100, 29), (0.58, 50, 29), (0.7, 90, 63)])
+def test_rank_is_not_that_of_the_binary_fraction(q, last, right):
+    assert int(q * last) == right - 1
+    assert rank_of(q, last) == right
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.rows import clear, compact, lift
-from twinstream.algebra.layout import ADDMAP, COUNT_BITS, FINE, HEADER, HOP_SHIFT, OVER_48
+from twinstream.algebra.layout import ADDMAP, COUNT_BITS, HEADER, HOP_SHIFT
 from twinstream.algebra.plan import Tables
 from twinstream.algebra.windows import CHUNK_TILES, HOP_US
 
@@ -80,24 +80,22 @@ def measure(t: Tables, tiles: Words, ends: Words) -> tuple[int, int]:
 @compiled
 def fill(
     t: Tables, hop: int, start: int, stop: int, time: Words, position: Words, values: Words, valid: Flags, words: Words, row: int
-) -> int:
-    """Write the fixed slots of a row from the records `start..stop`; what went wrong, or FINE."""
+) -> None:
+    """Write the fixed slots of a row from the records `start..stop`."""
     first, last = t.hops[hop, 0], t.hops[hop, 1]
     clear(t.fixed, first, last, words, row)
-    fault = FINE
     for s in range(first, last):
         op, column, at, size = t.fixed[s, 0], t.fixed[s, 1], row + t.fixed[s, 2], t.fixed[s, 3]
         for i in range(start, stop):
             if valid[column, i]:
-                fault = max(fault, lift(op, words, at, size, time[i], position[i], values[column, i]))
-    return fault
+                lift(op, words, at, size, time[i], position[i], values[column, i])
 
 
 @compiled
 def fill_sparse(
     t: Tables, hop: int, start: int, stop: int, values: Words, valid: Flags, words: Words, at: int
 ) -> int:
-    """Write the sparse arrays of a row from `at` on; where they end, or -1."""
+    """Write the sparse arrays of a row from `at` on; where they end."""
     for s in range(t.hops[hop, 2], t.hops[hop, 3]):
         op, column = t.sparse[s, 0], t.sparse[s, 1]
         end = at + 1
@@ -106,8 +104,6 @@ def fill_sparse(
                 words[end] = values[column, i] << COUNT_BITS | 1 if op == ADDMAP else values[column, i]
                 end += 1
         end = compact(op, words, at + 1, end)
-        if end < 0:
-            return -1
         words[at] = end - at - 1
         at = end
     return at
@@ -116,15 +112,15 @@ def fill_sparse(
 @compiled
 def lift_rows(
     t: Tables, since: Words, key: Words, time: Words, position: Words, values: Words, valid: Flags, chunked: bool
-) -> tuple[Words, Words, int]:
-    """Words; [n, 4]: key, hop, chunk and first word of each entry; what went wrong.
+) -> tuple[Words, Words]:
+    """Words; [n, 4]: key, hop, chunk and first word of each entry.
 
     An entry is all rows of a key, or when `chunked` those of a key, hop and chunk; tiles before `since` of their hop make no row.
     """
     tiles, ends = tiles_of(t, time), key_ends(key)
     rows, capacity = measure(t, tiles, ends)
     words, entries = np.empty(capacity, np.int64), np.empty((rows, 4), np.int64)
-    n, at, fault, begin = 0, 0, FINE, 0
+    n, at, begin = 0, 0, 0
     for end in ends:
         opened = n
         for hop in range(4):
@@ -139,14 +135,12 @@ def lift_rows(
                     entries[n, 0], entries[n, 1], entries[n, 2], entries[n, 3] = key[begin], hop, chunk, at
                     n += 1
                 row = at
-                fault = max(fault, fill(t, hop, start, stop, time, position, values, valid, words, row))
+                fill(t, hop, start, stop, time, position, values, valid, words, row)
                 at = fill_sparse(t, hop, start, stop, values, valid, words, row + HEADER + t.hops[hop, 4])
-                if at < 0:
-                    return words[:0], entries[:0], OVER_48
                 words[row], words[row + 1] = (hop << HOP_SHIFT) + tile, at - row
                 start = stop
         begin = end
-    return words[:at], entries[:n], fault
+    return words[:at], entries[:n]
 
 
 @compiled

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.order import compare
 from twinstream.algebra.compiled.rows import combine, compact, sparse_at
-from twinstream.algebra.layout import FINE, HALF_HOP, HEADER, HOP_SHIFT, MALFORMED, OVER_48
+from twinstream.algebra.layout import FINE, HALF_HOP, HEADER, HOP_SHIFT, MALFORMED
 from twinstream.algebra.plan import Tables
 
 Bytes = npt.NDArray[np.uint8]
@@ -96,13 +96,13 @@ def sort_rows(words: Words, rows: Words) -> None:
 
 
 @compiled
-def combine_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> tuple[int, int]:
-    """Write one row for these rows of one rowkey; (where it ends, what went wrong)."""
+def combine_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> int:
+    """Write one row for these rows of one rowkey; where it ends."""
     hop = hop_of(words[rows[0]])
     first, last, fixed_words = t.hops[hop, 0], t.hops[hop, 1], t.hops[hop, 4]
     for i in range(HEADER + fixed_words):
         out[at + i] = words[rows[0] + i]
-    fault = combine(t.fixed, first, last, out, at, words, rows[1:])
+    combine(t.fixed, first, last, out, at, words, rows[1:])
     stop = at + HEADER + fixed_words
     for number in range(t.hops[hop, 3] - t.hops[hop, 2]):
         begin = stop
@@ -113,18 +113,16 @@ def combine_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> t
                 out[stop] = words[its + 1 + i]
                 stop += 1
         stop = compact(t.sparse[t.hops[hop, 2] + number, 0], out, begin + 1, stop)
-        if stop < 0:
-            return at, OVER_48
         out[begin] = stop - begin - 1
     out[at + 1] = stop - at
-    return stop, fault
+    return stop
 
 
 @compiled
-def merge_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> tuple[int, int]:
-    """Write the canonical blob of these rows; (where it ends, what went wrong)."""
+def merge_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> int:
+    """Write the canonical blob of these rows; where it ends."""
     sort_rows(words, rows)
-    fault, i = FINE, 0
+    i = 0
     while i < len(rows):
         j = i + 1
         while j < len(rows) and words[rows[j]] == words[rows[i]]:
@@ -135,10 +133,9 @@ def merge_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> tup
                 out[at + k] = words[row + k]
             at += size
         else:
-            at, found = combine_rows(t, words, rows[i:j], out, at)
-            fault = max(fault, found)
+            at = combine_rows(t, words, rows[i:j], out, at)
         i = j
-    return at, fault
+    return at
 
 
 @compiled
@@ -148,7 +145,7 @@ def merge_entries(t: Tables, data: Bytes, key_offsets: Words, offsets: Words, wo
     out_offsets = np.zeros(len(order) + 1, np.int64)
     firsts = np.empty(len(order), np.int64)
     rows = np.empty(len(words) // HEADER + 1, np.int64)
-    n, at, fault, i = 0, 0, FINE, 0
+    n, at, i = 0, 0, 0
     while i < len(order):
         firsts[n] = order[i]
         found = 0
@@ -158,9 +155,8 @@ def merge_entries(t: Tables, data: Bytes, key_offsets: Words, offsets: Words, wo
             if found < 0:
                 return out, out_offsets, firsts, MALFORMED
             j += 1
-        at, wrong = merge_rows(t, words, rows[:found], out, at)
-        fault = max(fault, wrong)
+        at = merge_rows(t, words, rows[:found], out, at)
         n += 1
         out_offsets[n] = at
         i = j
-    return out[:at], out_offsets[: n + 1], firsts[:n], fault
+    return out[:at], out_offsets[: n + 1], firsts[:n], FINE

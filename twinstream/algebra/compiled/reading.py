@@ -11,7 +11,17 @@ from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.lifting import tile_of, used
 from twinstream.algebra.compiled.merging import find_rows, hop_of
 from twinstream.algebra.compiled.rows import clear, combine
-from twinstream.algebra.layout import ADDMAP, COUNT_BITS, COUNT_MASK, FINE, HEADER, HOP_SHIFT, MALFORMED, OVER_48
+from twinstream.algebra.layout import (
+    ADDMAP,
+    COUNT_BITS,
+    COUNT_MASK,
+    FINE,
+    FULL_ENTRY,
+    HEADER,
+    HOP_SHIFT,
+    IDS,
+    MALFORMED,
+)
 from twinstream.algebra.plan import Tables
 
 Words = npt.NDArray[np.int64]
@@ -31,40 +41,45 @@ def most_sparse(t: Tables) -> int:
 @compiled
 def scratch(t: Tables) -> tuple[Words, Words, Words]:
     """What reads share: a merged row; per sparse array a count or rank for each id, all 0; (lowest, highest) id in use."""
-    ids = max(len(t.buckets), 4096)
     sparse = most_sparse(t)
     widest = 0
     for hop in range(4):
         widest = max(widest, t.hops[hop, 4])
     touched = np.empty((sparse, 2), np.int64)
-    touched[:, 0], touched[:, 1] = ids, -1
-    return np.empty(HEADER + widest + sparse * (ids + 1), np.int64), np.zeros((sparse, ids), np.int64), touched
+    touched[:, 0], touched[:, 1] = IDS, -1
+    return np.empty(HEADER + widest + sparse * (IDS + 1), np.int64), np.zeros((sparse, IDS), np.int64), touched
 
 
 @compiled
-def spread_entry(op: int, entry: int, dense: Words, touched: Words) -> int:
-    """Let one sparse entry into its dense array; what went wrong, or FINE."""
+def spread_entry(op: int, entry: int, dense: Words, touched: Words) -> None:
+    """Let one sparse entry into its dense array."""
     at, value = entry >> COUNT_BITS, entry & COUNT_MASK
     touched[0] = min(touched[0], at)
     touched[1] = max(touched[1], at)
     if op != ADDMAP:
         dense[at] = max(dense[at], value)
-        return FINE
-    dense[at] += value
-    return FINE if dense[at] <= COUNT_MASK else OVER_48
+    else:
+        dense[at] = min(dense[at] + value, FULL_ENTRY)
 
 
 @compiled
 def spread_rows(t: Tables, hop: int, words: Words, row: int, dense: Words, touched: Words) -> int:
-    """Let the sparse arrays of a row into the dense ones; what went wrong, or FINE."""
-    fault = FINE
+    """Let the sparse arrays of a row into the dense ones; what went wrong, or FINE.
+
+    Ids are checked all at once, as one that is no place in `dense` has a bit of its own.
+    """
     at = row + HEADER + t.hops[hop, 4]
     for number in range(t.hops[hop, 3] - t.hops[hop, 2]):
         op = t.sparse[t.hops[hop, 2] + number, 0]
-        for i in range(at + 1, at + 1 + words[at]):
-            fault = max(fault, spread_entry(op, words[i], dense[number], touched[number]))
-        at += 1 + words[at]
-    return fault
+        stop, bits = at + 1 + words[at], 0
+        for i in range(at + 1, stop):
+            bits |= words[i]
+        if bits >> COUNT_BITS & ~(IDS - 1):
+            return MALFORMED
+        for i in range(at + 1, stop):
+            spread_entry(op, words[i], dense[number], touched[number])
+        at = stop
+    return FINE
 
 
 @compiled
@@ -113,7 +128,7 @@ def read_hop(
     for window in range(t.hops[hop, 5], t.hops[hop, 6]):
         oldest = tile_of(hop, at_us - t.windows[window, 0])
         new = taken[: rows_between(hop, words, rows, oldest, end, newest, taken)]
-        fault = max(fault, combine(t.fixed, first, last, row, 0, words, new))
+        combine(t.fixed, first, last, row, 0, words, new)
         if t.hops[hop, 3] > t.hops[hop, 2]:
             for r in new:
                 fault = max(fault, spread_rows(t, hop, words, r, dense, touched))

@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from twinstream.algebra.compiled.jit import compiled
-from twinstream.algebra.compiled.wide import add64, add128, square
+from twinstream.algebra.compiled.wide import add128, add192, add_count, square
 from twinstream.algebra.layout import (
     ADD64,
     ADD128,
     ADDMAP,
     COUNT_BITS,
     COUNT_MASK,
-    FINE,
     FIRST,
+    FULL_ENTRY,
     HEADER,
     HIGHEST,
     LAST,
@@ -23,8 +23,7 @@ from twinstream.algebra.layout import (
     LOWEST,
     MAX,
     MIN,
-    OVER_128,
-    SQUARE128,
+    SQUARE192,
     TALLY,
 )  # fmt: skip
 
@@ -85,41 +84,41 @@ def offer(op: int, words: Words, at: int, size: int, time: int, position: int, v
 
 
 @compiled
-def lift(op: int, words: Words, at: int, size: int, time: int, position: int, value: int) -> int:
+def lift(op: int, words: Words, at: int, size: int, time: int, position: int, value: int) -> None:
     """Let one record into a fixed slot."""
     if op == ADD64:
-        return add64(words, at, value)
-    if op == ADD128:
-        return FINE if add128(words, at, value, value >> 63) else OVER_128
-    if op == SQUARE128:
+        add_count(words, at, value)
+    elif op == ADD128:
+        add128(words, at, value, value >> 63)
+    elif op == SQUARE192:
         low, high = square(value)
-        return FINE if add128(words, at, low, high) else OVER_128
-    if op == TALLY:
-        return add64(words, at + value, 1)
-    if op == MIN:
+        add192(words, at, low, high, 0)
+    elif op == TALLY:
+        add_count(words, at + value, 1)
+    elif op == MIN:
         words[at] = min(words[at], value)
     elif op == MAX:
         words[at] = max(words[at], value)
     else:
         offer(op, words, at, size, time, position, value)
-    return FINE
 
 
 @compiled
-def combine(fixed: Words, first: int, last: int, words: Words, row: int, other: Words, rows: Words) -> int:
-    """Merge the fixed slots of these rows of `other` into the row at `row`; what went wrong, or FINE. Slot by slot: an op is chosen once."""
-    fault = FINE
+def combine(fixed: Words, first: int, last: int, words: Words, row: int, other: Words, rows: Words) -> None:
+    """Merge the fixed slots of these rows of `other` into the row at `row`. Slot by slot: an op is chosen once."""
     for s in range(first, last):
         op, its, size = fixed[s, 0], fixed[s, 2], fixed[s, 3]
         at = row + its
         if op in (ADD64, TALLY):
             for r in rows:
                 for i in range(size):
-                    fault = max(fault, add64(words, at + i, other[r + its + i]))
-        elif op in (ADD128, SQUARE128):
+                    add_count(words, at + i, other[r + its + i])
+        elif op == ADD128:
             for r in rows:
-                if not add128(words, at, other[r + its], other[r + its + 1]):
-                    fault = OVER_128
+                add128(words, at, other[r + its], other[r + its + 1])
+        elif op == SQUARE192:
+            for r in rows:
+                add192(words, at, other[r + its], other[r + its + 1], other[r + its + 2])
         elif op == MIN:
             for r in rows:
                 words[at] = min(words[at], other[r + its])
@@ -130,12 +129,11 @@ def combine(fixed: Words, first: int, last: int, words: Words, row: int, other: 
             for r in rows:
                 for i in range(r + its, r + its + size, 3):
                     offer(op, words, at, size, other[i], other[i + 1], other[i + 2])
-    return fault
 
 
 @compiled
 def compact(op: int, words: Words, start: int, stop: int) -> int:
-    """Sort the entries in `start..stop` and make those of one id one; the new stop, or -1 when a count does not fit."""
+    """Sort the entries in `start..stop` and make those of one id one; the new stop."""
     if stop - start > 1:
         words[start:stop].sort()
     kept = start - 1
@@ -145,9 +143,7 @@ def compact(op: int, words: Words, start: int, stop: int) -> int:
             kept += 1
             words[kept] = entry
         elif op == ADDMAP:
-            count = (words[kept] & COUNT_MASK) + (entry & COUNT_MASK)
-            if count > COUNT_MASK:
-                return -1
+            count = min((words[kept] & COUNT_MASK) + (entry & COUNT_MASK), FULL_ENTRY)
             words[kept] = (entry & ~COUNT_MASK) | count
         else:
             words[kept] = entry

@@ -11,7 +11,7 @@ from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.lifting import tile_of, used
 from twinstream.algebra.compiled.reading import gather_entries, scratch, spread_entry, wipe
 from twinstream.algebra.compiled.rows import clear, combine, lift
-from twinstream.algebra.layout import ADDMAP, COUNT_BITS, COUNT_MASK, FINE, HEADER, OVER_48
+from twinstream.algebra.layout import ADDMAP, COUNT_BITS, COUNT_MASK, FULL_ENTRY, HEADER
 from twinstream.algebra.plan import Tables
 
 Words = npt.NDArray[np.int64]
@@ -73,56 +73,49 @@ def entries_of(t: Tables, hop: int, run: Words, tile: Words, values: Words, vali
 @compiled
 def learn(
     t: Tables, hop: int, event: int, time: Words, position: Words, values: Words, valid: Flags, rows: Words, row: int, kept: Words, where: Words
-) -> int:
-    """Let one event into its tile's row and sparse entries; what went wrong, or FINE."""
-    fault = FINE
+) -> None:
+    """Let one event into its tile's row and sparse entries."""
     for s in range(t.hops[hop, 0], t.hops[hop, 1]):
         column = t.fixed[s, 1]
         if valid[column, event]:
-            wrong = lift(t.fixed[s, 0], rows, row + t.fixed[s, 2], t.fixed[s, 3], time[event], position[event], values[column, event])
-            fault = max(fault, wrong)
+            lift(t.fixed[s, 0], rows, row + t.fixed[s, 2], t.fixed[s, 3], time[event], position[event], values[column, event])
     for s in range(len(where)):
         if where[s] >= 0:
             op, column = t.sparse[t.hops[hop, 2] + s, 0], t.sparse[t.hops[hop, 2] + s, 1]
             at = where[s]
-            kept[at] = kept[at] + 1 if op == ADDMAP else max(kept[at], values[column, event] & COUNT_MASK)
-            if kept[at] > COUNT_MASK:
-                fault = OVER_48
-    return fault
+            kept[at] = min(kept[at] + 1, FULL_ENTRY) if op == ADDMAP else max(kept[at], values[column, event] & COUNT_MASK)
 
 
 @compiled
 def ask(
     t: Tables, hop: int, at_us: int, tiles: Words, rows: Words, names: Words, begins: Words, kept: Words, row: Words, dense: Words, touched: Words,
     out: Floats,
-) -> int:  # fmt: skip
-    """Answer the windows of a hop from the tiles as they stand; what went wrong, or FINE."""
+) -> None:  # fmt: skip
+    """Answer the windows of a hop from the tiles as they stand."""
     size, count = HEADER + t.hops[hop, 4], t.hops[hop, 3] - t.hops[hop, 2]
     first, last, mask = t.hops[hop, 0], t.hops[hop, 1], (1 << ID_BITS) - 1
     clear(t.fixed, first, last, row, 0)
     end = np.searchsorted(tiles, tile_of(hop, at_us), "right")
-    fault = FINE
     for window in range(t.hops[hop, 5], t.hops[hop, 6]):
         begin = np.searchsorted(tiles, tile_of(hop, at_us - t.windows[window, 0]))
-        fault = max(fault, combine(t.fixed, first, last, row, 0, rows, np.arange(begin, end) * size))
+        combine(t.fixed, first, last, row, 0, rows, np.arange(begin, end) * size)
         for i in range(begin, end):
             for e in range(begins[i], begins[i + 1]):
                 if kept[e] > 0:
                     s = (names[e] >> ID_BITS) - i * count
                     entry = (names[e] & mask) << COUNT_BITS | kept[e]
-                    fault = max(fault, spread_entry(t.sparse[t.hops[hop, 2] + s, 0], entry, dense[s], touched[s]))
+                    spread_entry(t.sparse[t.hops[hop, 2] + s, 0], entry, dense[s], touched[s])
         end = begin
         gather_entries(t, hop, row, dense, touched)
         answer(t, window, row, 0, out)
     wipe(dense, touched)
-    return fault
 
 
 @compiled
 def sweep_key(
     t: Tables, hop: int, run: Words, time: Words, position: Words, known: Words, values: Words, valid: Flags, asked: Words, at_us: Words,
     known_by: Words, row: Words, dense: Words, touched: Words, out: Floats,
-) -> int:  # fmt: skip
+) -> None:  # fmt: skip
     """One key, one hop: events `run` and questions `asked`, both in the order of knowledge."""
     tiles, tile = tiles_of(hop, run, time)
     rows = fresh_rows(t, hop, len(tiles))
@@ -130,25 +123,22 @@ def sweep_key(
     count = t.hops[hop, 3] - t.hops[hop, 2]
     begins = np.searchsorted(names, np.arange(len(tiles) + 1) * count << ID_BITS)
     kept = np.zeros(len(names), np.int64)
-    fault, i = FINE, 0
+    i = 0
     for question in asked:
         while i < len(run) and known[run[i]] <= known_by[question]:
             its = tile[i] * (HEADER + t.hops[hop, 4])
-            fault = max(fault, learn(t, hop, run[i], time, position, values, valid, rows, its, kept, where[:, i]))
+            learn(t, hop, run[i], time, position, values, valid, rows, its, kept, where[:, i])
             i += 1
-        wrong = ask(t, hop, at_us[question], tiles, rows, names, begins, kept, row, dense, touched, out[question])
-        fault = max(fault, wrong)
-    return fault
+        ask(t, hop, at_us[question], tiles, rows, names, begins, kept, row, dense, touched, out[question])
 
 
 @compiled
 def sweep(
     t: Tables, order: Words, key: Words, time: Words, position: Words, known: Words, values: Words, valid: Flags, asking: Words, asked: Words,
     at_us: Words, known_by: Words, out: Floats,
-) -> int:  # fmt: skip
-    """Answer every question; `order` and `asking` sort events and questions by key and then by knowledge. What went wrong, or FINE."""
+) -> None:  # fmt: skip
+    """Answer every question; `order` and `asking` sort events and questions by key and then by knowledge."""
     row, dense, touched = scratch(t)
-    fault = FINE
     for hop in range(4):
         i, q = 0, 0
         while q < len(asking) and used(t, hop):
@@ -160,9 +150,7 @@ def sweep(
             j = i
             while j < len(order) and key[order[j]] == k:
                 j += 1
-            wrong = sweep_key(
+            sweep_key(
                 t, hop, order[i:j], time, position, known, values, valid, asking[q:stop], at_us, known_by, row, dense, touched, out
             )
-            fault = max(fault, wrong)
             i, q = j, stop
-    return fault
