@@ -15,6 +15,7 @@ from ingest_svc.adapters.kafka_seals import KafkaSeals
 from ingest_svc.adapters.kafka_tail import KafkaTail
 from ingest_svc.adapters.kafka_tails import KafkaTails
 from ingest_svc.adapters.s3_objects import S3Objects
+from ingest_svc.file_check import Allowed, prefixes_of
 from ingest_svc.identity import instance_of
 from ingest_svc.service import Ingest, Ports, SourceSetup
 from ingest_svc.settings import IngestSettings
@@ -31,6 +32,7 @@ from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
+from twinstream.mesh.quarantine import Quarantine
 from twinstream.mesh.settings import MeshSettings
 
 BEAT_EVERY_S = 0.5
@@ -62,7 +64,7 @@ class Process:
         events = EventPublisher(settings, "/ingest_svc")
         dead_letters = DeadLetters(settings, "ingest", EventPublisher(settings, "/ingest_svc"))
         self.metrics = Metrics(settings, "ingest")
-        self.seals = KafkaSeals(settings, dead_letters)
+        self.seals = KafkaSeals(settings, Quarantine(settings, "ingest", dead_letters, self.metrics).refuse)
         ports = Ports(
             log=KafkaLog(settings, sources, knobs.confirm_s), tails=KafkaTails(KafkaTail(settings), sources, knobs), dead_letters=dead_letters,
             events=events, seals=self.seals, meter=self.metrics, clock=clock)
@@ -72,6 +74,7 @@ class Process:
             opened=self.ingest.open, closed=self.ingest.close)
         self.files = FileArrivals(
             settings, f"ingest-files-{pipeline.name}", decoders=decoders, objects=S3Objects(ObjectStore(settings)),
+            allowed=Allowed(prefixes_of(knobs.file_prefixes, settings.raw_bucket), knobs.file_bytes),
             dead_letters=DeadLetters(settings, "ingest", EventPublisher(settings, "/ingest_svc")), events=events, meter=self.metrics, clock=clock)
         self.heartbeat = Heartbeat(settings, "ingest")
 

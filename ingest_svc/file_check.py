@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
+from io import BytesIO
 from typing import Protocol
 
 import msgspec
@@ -13,7 +13,11 @@ import pyarrow.parquet as pq
 from ingest_svc.ports import Objects
 from ingest_svc.validation import JsonDecoder
 from schemas.events import FileRef
-from twinstream.errors import MeshError, ObjectMissingError, RecordError
+from twinstream.errors import PermanentError, RecordError
+from twinstream.files.csv_rows import header_of
+from twinstream.files.json_lines import read_json_lines
+from twinstream.files.parquet_rows import readable
+from twinstream.mesh.object_store import split_uri
 
 EXTENSIONS = {"parquet": "parquet", "csv": "csv", "json": "jsonl", "jsonl": "jsonl", "ndjson": "jsonl"}
 """Format by file extension; also the spellings that an event may use."""
@@ -21,8 +25,33 @@ SAMPLE_BYTES = 1_000_000
 SAMPLE_LINES = 100
 
 
-class FileRefusedError(MeshError, ValueError):
+class FileRefusedError(PermanentError, ValueError):
     """A file cannot be accepted, now or later."""
+
+
+class Allowed(msgspec.Struct, frozen=True):
+    """Where files may lie: URIs of prefixes by source; "*" holds for every source. Bytes of other objects are never read."""
+
+    prefixes: dict[str, tuple[str, ...]]
+    most_bytes: int
+
+    def check(self, source: str, uri: str) -> None:
+        """Raise ObjectRefusedError for what is no object, FileRefusedError for one that lies elsewhere."""
+        bucket, key = split_uri(uri)
+        allowed = (*self.prefixes.get(source, ()), *self.prefixes.get("*", ()))
+        if not any(f"s3://{bucket}/{key}".startswith(prefix) for prefix in allowed):
+            raise FileRefusedError(
+                f"{uri} is not where files of {source} may lie ({', '.join(allowed) or 'nowhere'}): "
+                "put it there, or allow its prefix in TWINSTREAM_INGEST_FILE_PREFIXES")
+
+
+def prefixes_of(text: str, raw_bucket: str) -> dict[str, tuple[str, ...]]:
+    """`source=s3://bucket/prefix/;*=s3://other/` as a mapping; "" allows the whole raw bucket. A prefix ends with `/`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for pair in (text or f"*=s3://{raw_bucket}/").split(";"):
+        source, _, prefix = pair.partition("=")
+        found[source.strip()] = (*found.get(source.strip(), ()), prefix.strip().rstrip("/") + "/")
+    return found
 
 
 class FileDecoder(JsonDecoder, Protocol):
@@ -39,10 +68,12 @@ class Checked(msgspec.Struct, frozen=True):
     format: str
 
 
-def check_file(file: FileRef, form: str, decoder: FileDecoder, objects: Objects) -> Checked:
-    """The pinned file; raises FileRefusedError or ObjectMissingError with what is wrong."""
+def check_file(file: FileRef, form: str, decoder: FileDecoder, objects: Objects, most_bytes: int) -> Checked:
+    """The pinned file; raises a PermanentError with what is wrong, or StorageUnavailableError when S3 does not answer now."""
     form = format_of(file.uri, form)
     head = objects.head(file.uri, file.version_id)
+    if head.size_bytes > most_bytes:
+        raise FileRefusedError(f"{file.uri} has {head.size_bytes} bytes, at most {most_bytes} are taken: send it in parts")
     version = file.version_id or head.version_id
     digest, sample, lines = _read_through(objects, file.uri, version)
     if file.sha256 and file.sha256.lower() != digest:
@@ -52,10 +83,10 @@ def check_file(file: FileRef, form: str, decoder: FileDecoder, objects: Objects)
         if form == "parquet":
             return Checked(_check_parquet(pinned, decoder, objects), form)
         _check_text(form, sample, decoder)
-    except ObjectMissingError:
+    except FileRefusedError:
         raise
-    except (RecordError, pa.ArrowException, ValueError) as error:
-        raise FileRefusedError(f"{file.uri} is no {form} file of this source: {error}") from error
+    except (RecordError, PermanentError, pa.ArrowException, ValueError) as error:
+        raise FileRefusedError(f"{file.uri} is not a {form} file of this source: {error}") from error
     return Checked(pinned, form)
 
 
@@ -80,7 +111,7 @@ def _read_through(objects: Objects, uri: str, version: str) -> tuple[str, bytes,
 
 def _check_parquet(file: FileRef, decoder: FileDecoder, objects: Objects) -> FileRef:
     """The file with its count of rows; only its footer is read."""
-    with objects.open(file.uri, file.version_id, file.size_bytes) as stream:
+    with readable(), objects.open(file.uri, file.version_id, file.size_bytes) as stream:
         parquet = pq.ParquetFile(stream)
         decoder.check_schema(parquet.schema_arrow)
         return msgspec.structs.replace(file, rows=int(parquet.metadata.num_rows))
@@ -88,20 +119,15 @@ def _check_parquet(file: FileRef, decoder: FileDecoder, objects: Objects) -> Fil
 
 def _check_text(form: str, sample: bytes, decoder: FileDecoder) -> None:
     if form == "csv":
-        decoder.check_schema(pa.schema([pa.field(name, pa.string()) for name in _header(sample)]), text=True)
+        decoder.check_schema(pa.schema([pa.field(name, pa.string()) for name in header_of(BytesIO(sample))]), text=True)
     else:
         _check_lines(sample, decoder)
-
-
-def _header(sample: bytes) -> list[str]:
-    line = sample.split(b"\n", 1)[0].decode("utf-8-sig").rstrip("\r")
-    return next(csv.reader([line]), [])
 
 
 def _check_lines(sample: bytes, decoder: FileDecoder) -> None:
     """At least one of the first lines must be a good record: bad ones are dead-lettered one by one, a wrong file as a whole."""
     whole = sample if len(sample) < SAMPLE_BYTES else sample.rpartition(b"\n")[0]
-    lines = [line for line in whole.split(b"\n")[:SAMPLE_LINES] if line.strip()]
+    lines = [line for part in read_json_lines(BytesIO(whole)) for line in part.rows if isinstance(line, bytes)][:SAMPLE_LINES]
     errors = decoder.json(lines).errors
     if lines and len(errors) == len(lines):
         raise FileRefusedError(f"none of the first {len(lines)} lines is a good record; line {errors[0][0] + 1}: {errors[0][1]}")

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ingest_svc.file_check import FileDecoder, FileRefusedError, check_file
+from ingest_svc.file_check import Allowed, FileDecoder, check_file
 from ingest_svc.ports import Objects
 from schemas.events import DataArrived, EpochSealRequested, FileAccepted, FileRef
-from twinstream.errors import ObjectMissingError
+from twinstream.errors import PermanentError
 
-Pin = tuple[str, str]
+Pin = tuple[str, str, str]
+MOST_FILES = 10_000
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -22,26 +23,32 @@ class Arrival(msgspec.Struct, frozen=True):
     refused: list[tuple[str, str]]
 
 
-def pin_of(file: FileRef) -> Pin:
-    """What makes a file this file and no other: version, or digest where there are no versions."""
-    return file.uri, file.version_id or file.sha256
+def pin_of(source: str, file: FileRef) -> Pin:
+    """What makes a file of a source this one and no other: version, or digest where there are no versions."""
+    return source, file.uri, file.version_id or file.sha256
 
 
 def handle_data_arrived(
-    event: DataArrived, decoders: Mapping[str, FileDecoder], objects: Objects, known: set[Pin], now_us: int
+    event: DataArrived, decoders: Mapping[str, FileDecoder], objects: Objects, *, allowed: Allowed, known: set[Pin], now_us: int
 ) -> Arrival:
-    """Check each file; `known` holds the pins of all files accepted before and is not changed."""
+    """Check each file; `known` holds the pins of all files accepted before and is not changed.
+
+    Raises StorageUnavailableError when S3 does not answer now: nothing is decided then.
+    """
     if event.source not in decoders:
         return Arrival([], 0, [("", f"source {event.source!r} is not in the definition; it has {', '.join(sorted(decoders))}")])
+    if len(event.files) > MOST_FILES:
+        return Arrival([], 0, [("", f"{len(event.files)} files in one event, at most {MOST_FILES}: announce them in parts")])
     found: dict[Pin, FileAccepted] = {}
     repeated, refused = 0, []
     for file in event.files:
         try:
-            checked = check_file(file, event.format, decoders[event.source], objects)
-        except (FileRefusedError, ObjectMissingError) as error:
+            allowed.check(event.source, file.uri)
+            checked = check_file(file, event.format, decoders[event.source], objects, allowed.most_bytes)
+        except PermanentError as error:
             refused.append((file.uri, str(error)))
             continue
-        pin = pin_of(checked.file)
+        pin = pin_of(event.source, checked.file)
         if pin in known or pin in found:
             repeated += 1
         else:

@@ -36,6 +36,10 @@ class IngestSettings(Knobs, frozen=True, kw_only=True):
     """After this many milliseconds without a sign of life a worker's partitions go to another one."""
     confirm_s: float = 30.0
     """Seconds that a barrier, a hand-over or an end waits for Kafka's confirmation before the process gives up."""
+    file_prefixes: str = ""
+    """Where announced files may lie: `source=s3://bucket/prefix/` separated by ';', `*` for every source; "": anywhere in the raw bucket."""
+    file_bytes: int = 50_000_000_000
+    """A larger file is refused."""
     http_body_bytes: int = 16_000_000
     """A larger HTTP request is answered with 413."""
     http_confirm_s: float = 10.0

@@ -50,6 +50,16 @@ class FileAccepted(Event, frozen=True, kw_only=True):
     accepted_at_us: int
 
 
+class FileWithdrawn(Event, frozen=True, kw_only=True):
+    """A user takes an accepted file back: it leaves the next epoch. `version_id` "" means every accepted version of the object."""
+
+    source: str
+    uri: str
+    version_id: str = ""
+    reason: str = ""
+    withdrawn_at_us: int = 0
+
+
 class EpochSealRequested(Event, frozen=True, kw_only=True):
     """The batch layer asks ingest to end epoch `epoch` with a barrier in every partition of every log."""
 
@@ -92,6 +102,8 @@ class ViewPublished(Event, frozen=True, kw_only=True):
     published_at_us: int = 0
     cuts: dict[str, dict[int, Cut]] = {}
     """The end of the epoch in the logs of all sources, this view's included."""
+    left_out: list[int] = []
+    """Numbers of this epoch's files, of all sources, that it lacks: withdrawn, or not to be read."""
 
 
 class TrainingSetPublished(Event, frozen=True, kw_only=True):
@@ -239,7 +251,7 @@ class GapFound(Event, frozen=True, kw_only=True):
 EVENT_TYPES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
-        DataArrived, SealRequested, FileAccepted, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished,
+        DataArrived, SealRequested, FileAccepted, FileWithdrawn, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished,
         ModelTrained, ModelPromoted, ModelRejected, ModelRolledBack, PredictionServed, DriftDetected, RetrainRequested,
         MetricObserved, GapFound,
     )

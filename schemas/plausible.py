@@ -38,10 +38,16 @@ _RANGES = {
 }
 
 
-def refusal(event: ev.Event, topic: str) -> str:
-    """Why this event cannot be what a reader of `topic` should act on; "" when it can."""
+AHEAD_US = 86_400_000_000
+"""So far may another host's clock be ahead of ours."""
+
+
+def refusal(event: ev.Event, topic: str, now_us: int = LAST_US) -> str:
+    """Why this event cannot be what a reader of `topic` should act on; "" when it can. `now_us`: the reader's own time."""
     if topic != topic_of(event):
         return f"a {type(event).__name__} belongs to {topic_of(event)}"
+    if ahead := _ahead(event, now_us + AHEAD_US):
+        return f"{ahead}: it says that it happens in the future"
     try:
         return next(_problems("", event, MOST_DEPTH), "")
     except RecursionError:
@@ -64,6 +70,12 @@ def foreign(event: ev.Event, bucket: str, model_bucket: str) -> str:
             return ""
     wrong = next((uri for uri in uris if not uri.startswith((f"s3://{ours}/", f"s3a://{ours}/"))), None)
     return "" if wrong is None else f"{wrong[:200]!r} is not in the mesh's bucket {ours}"
+
+
+def _ahead(event: ev.Event, latest_us: int) -> str:
+    """The first time of an event that lies beyond `latest_us`; a question may be asked about a time to come."""
+    names = (name for name in event.__struct_fields__ if name.endswith("_us") and name != "at_us")
+    return next((name for name in names if getattr(event, name) > latest_us), "")
 
 
 def not_finite(event: ev.Event) -> str:

@@ -55,6 +55,8 @@ def dead_letter(service: str) -> str:
 _FIXED: dict[type[ev.Event] | tuple[type[ev.Event], ...], Topic] = {
     ev.DataArrived: Topic(name="client.data-arrived.v1", writer="client", public="in", what="files are on S3"),
     ev.SealRequested: Topic(name="client.seal-requested.v1", writer="client", public="in", what="end the epoch now"),
+    ev.FileWithdrawn: Topic(
+        name="client.file-withdrawn.v1", writer="client", public="in", what="take an accepted file back before its epoch", retention_ms=-1),
     ev.FileAccepted: Topic(name="ingest.file-accepted.v1", writer="ingest", what="a checked file, in its order", retention_ms=-1),
     ev.EpochSealRequested: Topic(
         name="preprocess.epoch-seal-requested.v1", writer="preprocess", what="the end of an epoch asked for"),
@@ -124,6 +126,11 @@ def history_path(bucket: str, pipeline: str, source: str) -> str:
 def base_prefix(pipeline: str, view: str, epoch: int) -> str:
     """Key prefix in the warehouse bucket of one batch view."""
     return f"{pipeline}/bases/{view}/epoch={epoch:08d}"
+
+
+def verdict_prefix(pipeline: str, epoch: int) -> str:
+    """Key prefix in the warehouse bucket of what workers say of the files of one epoch that cannot be read."""
+    return f"{pipeline}/verdicts/epoch={epoch:08d}"
 
 
 def training_prefix(pipeline: str, model: str, epoch: int) -> str:

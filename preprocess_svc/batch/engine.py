@@ -9,12 +9,13 @@ from preprocess_svc.batch.landing import Landing
 from preprocess_svc.batch.retention import Retention
 from preprocess_svc.batch.service import TOPICS
 from preprocess_svc.batch.training_set import TrainingSets
-from schemas.events import Event, TrainingSetPublished, ViewPublished
-from twinstream.errors import UndecodableEventError
+from schemas.events import EpochSealed, Event, TrainingSetPublished, ViewPublished
 from twinstream.mesh.clock import Clock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.quarantine import Quarantine
+from twinstream.protocol.epoch_order import EpochOrder
 
 
 class Engine:
@@ -22,9 +23,11 @@ class Engine:
 
     def __init__(self, context: Context, clock: Clock, metrics: Metrics) -> None:
         self._pipeline, self._metrics = context.pipeline, metrics
-        self._reader = EventReader(context.mesh, TOPICS)
         self._publisher = EventPublisher(context.mesh, "/preprocess_svc/batch")
-        self._dead_letters = DeadLetters(context.mesh, "preprocess", self._publisher)
+        quarantine = Quarantine(context.mesh, "batch", DeadLetters(context.mesh, "preprocess", self._publisher), metrics)
+        self.failures = quarantine.failures
+        self._epochs = {kind: EpochOrder() for kind in (EpochSealed, ViewPublished)}
+        self._reader = EventReader(context.mesh, TOPICS, refused=quarantine.refuse, check=self._unlikely)
         history = self._history = History(context)
         history.ensure_tables()
         self._landing = Landing(context, history, clock, self.observe)
@@ -32,15 +35,15 @@ class Engine:
         self._retention = Retention(context)
 
     def poll(self, timeout_s: float) -> tuple[Event, int] | None:
-        """What is no event is dead-lettered: anyone may write to the topic of wishes."""
-        try:
-            found = self._reader.poll(timeout_s)
-        except UndecodableEventError as error:
-            message = error.message
-            place = {"partition": message.partition(), "offset": message.offset()}
-            self._dead_letters.put(message.value() or b"", str(error), topic=message.topic(), **place)
-            return None
+        """What nobody can believe is a dead letter: anyone may write to the topic of requests."""
+        found = self._reader.poll(timeout_s)
         return None if found is None else (found[0], int(found[1].offset()))
+
+    def _unlikely(self, event: Event) -> str:
+        """Why an event does not fit this pipeline and what came before it; "" when it does."""
+        if isinstance(event, ViewPublished) and not any(view.name == event.view for view in self._pipeline.views):
+            return ""  # of an earlier definition
+        return self._epochs[type(event)].refusal(event.epoch) if isinstance(event, EpochSealed | ViewPublished) else ""
 
     def at_end(self) -> bool:
         return self._reader.at_end()

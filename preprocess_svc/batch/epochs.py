@@ -13,6 +13,7 @@ from schemas.events import (
     EpochSealRequested,
     Event,
     FileAccepted,
+    FileWithdrawn,
     RetrainRequested,
     SealRequested,
     TrainingSetPublished,
@@ -59,6 +60,7 @@ class Land(msgspec.Struct, frozen=True):
 
     `files_from..files_to`: numbers of the files, end excluded; `files_to` None: all that are accepted by now. `after`: the cut before.
     `as_of_us`: the time of the epoch before (0: none); `landed_as_of_us`: that of this epoch, once a view of it is published.
+    `left_out`: the files that the epoch lacks by an earlier view's manifest; None: those that are withdrawn by now, or cannot be read.
     """
 
     epoch: int
@@ -69,6 +71,7 @@ class Land(msgspec.Struct, frozen=True):
     files_to: int | None
     as_of_us: int
     landed_as_of_us: int | None = None
+    left_out: tuple[int, ...] | None = None
 
 
 class Train(msgspec.Struct, frozen=True):
@@ -90,7 +93,9 @@ class Seen:
 
     def __init__(self, started_us: int = 0) -> None:
         self.started_us = started_us
-        self.files: list[FileAccepted] = []
+        self.files: dict[int, FileAccepted] = {}
+        """By number, which is the event's offset in its topic."""
+        self.withdrawn: list[FileWithdrawn] = []
         self.requested: dict[int, EpochSealRequested] = {}
         self.sealed: dict[tuple[int, str, int], EpochSealed] = {}
         self.published: dict[tuple[str, int], ViewPublished] = {}
@@ -103,7 +108,9 @@ class Seen:
         """Learn one event; `offset` is its place in its topic, which has one partition."""
         match event:
             case FileAccepted():
-                self._take_file(event, offset)
+                self.files.setdefault(offset, event)
+            case FileWithdrawn():
+                self.withdrawn.append(event)
             case SealRequested():
                 self.wishes = max(self.wishes, offset + 1)
             case EpochSealRequested():
@@ -124,12 +131,16 @@ class Seen:
         """There is no row, or too few new ones, to train from: do not try this training set again before the next epoch (or the next start)."""
         self.trained.add((model, epoch, digest))
 
-    def _take_file(self, event: FileAccepted, offset: int) -> None:
-        """A file's number is its offset; what is read twice is dropped."""
-        if offset > len(self.files):
-            raise ValueError(f"file {offset} follows file {len(self.files) - 1}: the topic of accepted files lost messages")
-        if offset == len(self.files):
-            self.files.append(event)
+    @property
+    def files_end(self) -> int:
+        """The number behind that of the last accepted file."""
+        return max(self.files, default=-1) + 1
+
+    def is_withdrawn(self, number: int) -> bool:
+        """Whether a user took this file back."""
+        event = self.files[number]
+        return any(
+            (w.source, w.uri) == (event.source, event.file.uri) and w.version_id in {"", event.file.version_id} for w in self.withdrawn)
 
     def training_set_before(self, model: str, digest: str) -> TrainingSetPublished | None:
         """The newest training set of this definition, unless retraining was asked for after its epoch's end was."""
@@ -150,7 +161,17 @@ class Seen:
     @property
     def last_sealed_us(self) -> int:
         """When an epoch's end was asked for last; at the start of this process if never."""
-        return max((event.requested_at_us for event in self.requested.values()), default=self.started_us)
+        return max((event.requested_at_us for event in self.believed), default=self.started_us)
+
+    @property
+    def believed(self) -> list[EpochSealRequested]:
+        """Requests of epochs up to the open one: what asks for more was not asked by a batch layer."""
+        return [event for epoch, event in self.requested.items() if epoch <= self.newest + 1]
+
+    @property
+    def answered(self) -> int:
+        """How many of the users' wishes the requests so far answer."""
+        return max((min(event.wishes, self.wishes) for event in self.believed), default=0)
 
 
 def next_step(plan: Plan, seen: Seen, now_us: int) -> Step:
@@ -182,13 +203,13 @@ def _open_epoch(plan: Plan, seen: Seen, epoch: int, now_us: int) -> Step:
 
 def _reason(plan: Plan, seen: Seen, now_us: int) -> str:
     """Why the open epoch should end now; "": it should not."""
-    if seen.wishes > max((event.wishes for event in seen.requested.values()), default=0):
+    if seen.wishes > seen.answered:
         return "asked for"
     if any(seen.retrain_us.get(model, 0) > seen.last_sealed_us for model in plan.models):
         return "training asked for"
     if plan.seal_every_us and now_us - seen.last_sealed_us >= plan.seal_every_us:
         return "schedule"
-    if plan.seal_after_files and len(seen.files) - _file_count(seen, seen.newest) >= plan.seal_after_files:
+    if plan.seal_after_files and seen.files_end - _file_count(seen, seen.newest) >= plan.seal_after_files:
         return "files"
     return ""
 
@@ -201,6 +222,7 @@ def _land(plan: Plan, seen: Seen, epoch: int, views: tuple[str, ...]) -> Land:
         after={s: {p: ends.get(s, {}).get(p, START) for p in range(plan.partitions)} for s in plan.sources},
         files_from=_file_count(seen, epoch - 1), files_to=known.file_count if known else None, as_of_us=before.as_of_us if before else 0,
         landed_as_of_us=known.as_of_us if known else None,
+        left_out=tuple(known.left_out) if known else None,
     )  # fmt: skip
 
 

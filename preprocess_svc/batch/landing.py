@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,14 +18,27 @@ from preprocess_svc.batch.fold_views import Fold, fold
 from preprocess_svc.batch.history import History, Landed
 from preprocess_svc.batch.pruning import complete_since, reaches
 from schemas.events import Cut, FileAccepted, FileRef, ViewPublished
-from schemas.topics import base_prefix
+from schemas.topics import base_prefix, verdict_prefix
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import Source, View
+from twinstream.errors import MeshError
 from twinstream.mesh.clock import Clock
+from twinstream.mesh.object_store import ObjectStore
 from twinstream.protocol.known_time import as_of as time_of
 
 _log = structlog.get_logger()
 SOURCES_AT_ONCE = 4
+
+
+class BlockedError(MeshError, RuntimeError):
+    """A step cannot go on without breaking a law; the message says what blocks it and what to do."""
+
+
+def _withdrawn(step: Land, seen: Seen, files_to: int) -> set[int]:
+    """Numbers of the epoch's files that it leaves out from the start."""
+    if step.left_out is not None:
+        return set(step.left_out)
+    return {n for n in range(step.files_from, files_to) if n in seen.files and seen.is_withdrawn(n)}
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -41,23 +55,36 @@ class Landing:
     def __init__(self, context: Context, history: History, clock: Clock, observe: Callable[[str, float], None]) -> None:
         self._context, self._mesh, self._pipeline = context, context.mesh, context.pipeline
         self._history, self._clock, self._observe = history, clock, observe
+        self._store = ObjectStore(context.mesh)
 
     def land(self, step: Land, seen: Seen) -> list[ViewPublished]:
         """The manifests of the step's views; nothing is published yet, and doing it again gives the same states."""
-        files_to = len(seen.files) if step.files_to is None else step.files_to
+        files_to = seen.files_end if step.files_to is None else step.files_to
+        verdicts = self._verdicts(step.epoch)
+        withdrawn = _withdrawn(step, seen, files_to)
         started = time.monotonic()
-        appended = self._append_all(step, seen, files_to)
+        appended = self._append_all(step, seen, files_to, withdrawn, verdicts)
         self._observe("history", time.monotonic() - started)
+        left_out = sorted({*withdrawn, *read_files.left_out(self._store, verdicts)})
+        if step.left_out is not None and left_out != sorted(step.left_out):
+            raise BlockedError(
+                f"epoch {step.epoch} has views without the files {list(step.left_out)}, and now {left_out} cannot be read: restore their objects on S3")
         as_of = self._as_of(step, appended)
         started = time.monotonic()
         manifests = self._fold(step, seen, {name: a.landed for name, a in appended.items()}, as_of)
         self._observe("fold", time.monotonic() - started)
         cuts = {name: a.cut for name, a in appended.items()}
-        common = {"cuts": cuts, "as_of_us": as_of, "file_count": files_to, "epoch": step.epoch}
+        common = {"cuts": cuts, "as_of_us": as_of, "file_count": files_to, "epoch": step.epoch, "left_out": left_out}
         return [self._manifest(view, files, common) for view, files in manifests]
 
+    def _verdicts(self, epoch: int) -> str:
+        """S3 URI below which this attempt's workers name the files that they leave out."""
+        return f"s3://{self._mesh.bucket}/{verdict_prefix(self._pipeline.name, epoch)}/{uuid.uuid4().hex}"
+
     def sweep(self, step: Land) -> None:
-        """Delete what crashed attempts at a published epoch wrote to the history."""
+        """Delete what crashed attempts at a published epoch wrote to the history, and what all of them said of files."""
+        for key in self._store.list(self._mesh.bucket, verdict_prefix(self._pipeline.name, step.epoch) + "/"):
+            self._store.delete(self._mesh.bucket, key)
         for source in self._pipeline.sources:
             self._history.sweep(source, step.epoch)
 
@@ -68,19 +95,18 @@ class Landing:
         claims = [us for part in appended.values() for us in (part.landed.files_us, part.lanes_us)]
         return time_of(step.as_of_us, claims, self._clock.now_us())
 
-    def _append_all(self, step: Land, seen: Seen, files_to: int) -> dict[str, Appended]:
+    def _append_all(self, step: Land, seen: Seen, files_to: int, without: set[int], verdicts: str) -> dict[str, Appended]:
         """All sources at the same time: their jobs are small, and most of a small job is waiting."""
         with ThreadPoolExecutor(SOURCES_AT_ONCE, thread_name_prefix="append") as pool:
             sources = self._pipeline.sources
-            return dict(zip((s.name for s in sources), pool.map(lambda s: self._append(step, seen, files_to, s), sources), strict=True))
+            numbered: dict[str, list[read_files.NumberedFile]] = {s.name: [] for s in sources}
+            for n in range(step.files_from, files_to):
+                if n in seen.files and n not in without and seen.files[n].source in numbered:
+                    numbered[seen.files[n].source].append(read_files.NumberedFile(n, seen.files[n], self._latest_us(step, seen.files[n])))
+            return dict(zip((s.name for s in sources), pool.map(lambda s: self._append(step, numbered[s.name], s, verdicts), sources), strict=True))
 
-    def _append(self, step: Land, seen: Seen, files_to: int, source: Source) -> Appended:
-        numbered = [
-            read_files.NumberedFile(n, seen.files[n], self._latest_us(step, seen.files[n]))
-            for n in range(step.files_from, files_to)
-            if seen.files[n].source == source.name
-        ]
-        files = read_files.read(self._context, source, numbered)
+    def _append(self, step: Land, numbered: list[read_files.NumberedFile], source: Source, verdicts: str) -> Appended:
+        files = read_files.read(self._context, source, numbered, verdicts)
         log, ends = read_log.read(self._context, source, step.after[source.name], step.cut[source.name])
         landed = self._history.append(source, step.epoch, files, log)
         cut, lanes_us = ends()

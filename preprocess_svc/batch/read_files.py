@@ -1,22 +1,20 @@
 """The rows of accepted files, each read at the pinned version, its checksum verified, cleaned by the same decoder as live records.
 
-What does not fit is dead-lettered with the file's URI as topic and the row number as offset.
+What does not fit is a dead letter: a row with the file's URI as topic and the row's number as offset, a file as a whole with offset -1.
+A file that cannot be read is left out of its epoch; it never keeps the epoch from landing.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pa_parquet
 from pyspark.sql import DataFrame
 
 from preprocess_svc.batch.context import Context
@@ -24,20 +22,21 @@ from preprocess_svc.batch.rows import row_schema, spark_schema
 from schemas.events import FileAccepted
 from twinstream.define import Source
 from twinstream.define.records import Decoded, Decoder
-from twinstream.errors import MeshError
+from twinstream.errors import PermanentError, RecordError, StorageUnavailableError
+from twinstream.files.csv_rows import read_csv
+from twinstream.files.json_lines import read_json_lines
+from twinstream.files.parquet_rows import BATCH_ROWS, read_parquet
+from twinstream.files.parts import BLOCK_BYTES, BadRow, Part, UnreadableFileError, original_of
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 from twinstream.mesh.settings import MeshSettings
 
-BATCH_ROWS = 100_000
-BLOCK_BYTES = 16 * 1024 * 1024
 FILES_FROM = -(1 << 62)
 FILE_SHIFT = 32
+MOST_ROWS = 1 << FILE_SHIFT
 MOST_TASKS = 256
-
-
-class CorruptFileError(MeshError, ValueError):
-    """A file is not what was accepted."""
+PAUSES_S = (0.5, 2.0, 8.0)
+"""Between attempts at a file while S3 does not answer; then the step fails, and is tried again as a whole."""
 
 
 class NumberedFile(NamedTuple):
@@ -49,115 +48,130 @@ class NumberedFile(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Some rows of a file as decoded: `first` is the number of the first input row, `rows` how many came in."""
+    """Some rows of a file as decoded: `numbers[i]` is that of row i of the batch; `bad` the rows that do not count."""
 
-    first: int
-    decoded: Decoded
-    raw: pa.Table | list[bytes]
+    batch: pa.RecordBatch
+    numbers: np.ndarray
+    bad: list[BadRow]
 
 
-def read(context: Context, source: Source, files: list[NumberedFile]) -> DataFrame | None:
-    """All good rows of these files, one task a file; None when there is no file."""
+def read(context: Context, source: Source, files: list[NumberedFile], verdicts: str) -> DataFrame | None:
+    """All good rows of these files, one task a file; None when there is no file. `verdicts`: S3 URI below which left-out files are named."""
     if not files:
         return None
     keys = [view.by for view in context.pipeline.views_of(source.name)]
     numbers = context.spark.range(0, len(files), 1, min(len(files), MOST_TASKS))
-    return numbers.mapInArrow(ReadFiles(context.mesh, source, keys, files), spark_schema(source))
+    return numbers.mapInArrow(ReadFiles(context.mesh, source, keys, files, verdicts), spark_schema(source))
 
 
 class ReadFiles:
     """Runs in Spark's Python workers: file indexes to rows."""
 
-    def __init__(self, mesh: MeshSettings, source: Source, keys: list[tuple[str, ...]], files: list[NumberedFile]) -> None:
-        self._mesh, self._source, self._keys, self._files = mesh, source, keys, files
+    def __init__(self, mesh: MeshSettings, source: Source, keys: list[tuple[str, ...]], files: list[NumberedFile], verdicts: str) -> None:
+        self._mesh, self._source, self._keys, self._files, self._verdicts = mesh, source, keys, files, verdicts
 
     def __call__(self, indexes: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Raises CorruptFileError when bytes are not those that were accepted."""
+        """Raises StorageUnavailableError when S3 stays away; whatever is wrong with a file costs that file alone."""
         store, decoder = ObjectStore(self._mesh), Decoder(self._source, self._keys)
         for batch in indexes:
             for index in batch.column(0).to_pylist():
-                yield from self._one(store, decoder, self._files[index])
+                with tempfile.TemporaryDirectory(prefix="twinstream-file-") as folder:
+                    yield from self._one(store, decoder, self._files[index], Path(folder))
 
-    def _one(self, store: ObjectStore, decoder: Decoder, file: NumberedFile) -> Iterator[pa.RecordBatch]:
-        handle, name = tempfile.mkstemp(prefix="twinstream-file-")
-        os.close(handle)
-        path = Path(name)
+    def _one(self, store: ObjectStore, decoder: Decoder, file: NumberedFile, folder: Path) -> Iterator[pa.RecordBatch]:
+        """All rows of a file once all of it could be read, else none."""
+        bad: list[BadRow] = []
+        spool = folder / "rows"
         try:
-            _fetch(store, file.accepted, path)
-            for chunk in chunks(decoder, path, file.accepted.format):
-                self._put_dead(file, chunk)
-                yield rows(self._source, chunk, file)
-        finally:
-            path.unlink()
-
-    def _put_dead(self, file: NumberedFile, chunk: Chunk) -> None:
-        """PutDead the rows that do not fit, as JSON when the file's own form has no bytes for a row."""
-        if not chunk.decoded.errors:
+            _patiently(lambda: _fetch(store, file.accepted, folder / "file"))
+            with pa.OSFile(str(spool), "wb") as sink, pa.ipc.new_stream(sink, row_schema(self._source)) as writer:
+                for chunk in chunks(decoder, folder / "file", file.accepted.format):
+                    bad += chunk.bad
+                    writer.write_batch(rows(self._source, chunk, file))
+        except PermanentError as error:
+            self._leave_out(store, file, str(error))
             return
-        dead_letters = DeadLetters(self._mesh, "preprocess")
-        for row, reason in chunk.decoded.errors:
-            dead_letters.put(
-                _original(chunk.raw, row), reason, topic=file.accepted.file.uri, partition=file.number, offset=chunk.first + row,
-                wait=False, source=self._source.name)
-        dead_letters.flush()
+        self._dead_letters(file, bad)
+        with pa.memory_map(str(spool)) as mapped, pa.ipc.open_stream(mapped) as reader:
+            yield from reader
+
+    def _leave_out(self, store: ObjectStore, file: NumberedFile, reason: str) -> None:
+        """A dead letter for the file as a whole, and a note for the driver, which says in the manifest what the epoch lacks."""
+        DeadLetters(self._mesh, "preprocess").put(
+            b"", f"{file.accepted.file.uri}: {reason}", topic=file.accepted.file.uri, partition=file.number, offset=-1,
+            source=self._source.name, uri=file.accepted.file.uri)
+        store.put_uri(f"{self._verdicts}/{file.number}", reason.encode(errors="replace"))
+
+    def _dead_letters(self, file: NumberedFile, bad: list[BadRow]) -> None:
+        if not bad:
+            return
+        letters = DeadLetters(self._mesh, "preprocess")
+        for row in bad:
+            letters.put(
+                row.original, row.reason, topic=file.accepted.file.uri, partition=file.number, offset=row.number, wait=False,
+                source=self._source.name, line=row.where)
+        letters.flush()
+
+
+def left_out(store: ObjectStore, verdicts: str) -> list[int]:
+    """Numbers of the files that the workers left out."""
+    bucket, _, prefix = verdicts.removeprefix("s3://").partition("/")
+    return sorted(int(key.rsplit("/", 1)[1]) for key in store.list(bucket, prefix + "/"))
+
+
+def _patiently(work: Callable[[], None]) -> None:
+    """Again while S3 does not answer, with growing pauses."""
+    for pause_s in PAUSES_S:
+        try:
+            return work()
+        except StorageUnavailableError:
+            time.sleep(pause_s)
+    return work()
 
 
 def _fetch(store: ObjectStore, accepted: FileAccepted, path: Path) -> None:
     store.download(accepted.file.uri, path, accepted.file.version_id or None)
     found = sha256_of(path)
     if accepted.file.sha256 and found != accepted.file.sha256:
-        raise CorruptFileError(
-            f"{accepted.file.uri} has SHA-256 {found}, but {accepted.file.sha256} was accepted: restore the object that was announced")
+        raise UnreadableFileError(f"it has SHA-256 {found}, but {accepted.file.sha256} was accepted: was the object replaced?")
 
 
 def rows(source: Source, chunk: Chunk, file: NumberedFile) -> pa.RecordBatch:
     """The rows that fit, with position (number of the file, row in it) and the time at which each became known."""
-    batch = chunk.decoded.batch
-    position = FILES_FROM + (file.number << FILE_SHIFT) + chunk.first + chunk.decoded.index
+    batch = chunk.batch
+    position = FILES_FROM + (file.number << FILE_SHIFT) + chunk.numbers
     claimed = pc.coalesce(batch[source.known_at or source.event_time], batch[source.event_time])
     known = pc.min_element_wise(claimed, pa.scalar(file.latest_us, pa.int64()))  # as `known_time.known_in_file` has it
     schema = row_schema(source)
     return pa.RecordBatch.from_arrays([pa.array(position.astype(np.int64)), known, *(batch[n] for n in schema.names[2:])], schema=schema)
 
 
-def chunks(decoder: Decoder, path: Path, form: str) -> Iterator[Chunk]:
-    """A file in parts of bounded size, decoded; a row's number is its place in the file, whatever the parts."""
-    first = 0
-    for part in {"parquet": _parquet, "csv": _csv}.get(form, _lines)(path):
-        decoded = decoder.json(part) if isinstance(part, list) else decoder.table(part, text=form == "csv")
-        yield Chunk(first, decoded, part)
-        first += len(part)
+def chunks(
+    decoder: Decoder, path: Path, form: str, *, block_bytes: int = BLOCK_BYTES, batch_rows: int = BATCH_ROWS
+) -> Iterator[Chunk]:
+    """A file in parts of bounded size, decoded; a row's number is its place among the file's rows, whatever the parts.
+
+    Raises UnreadableFileError, perhaps after some chunks: take none before the last came.
+    """
+    for part in _parts(path, form, list(decoder.source.fields), block_bytes, batch_rows):
+        if len(part.numbers) and int(part.numbers[-1]) >= MOST_ROWS:
+            raise UnreadableFileError(f"it has more than {MOST_ROWS} rows: send it in parts")
+        yield _decoded(decoder, part, text=form == "csv")
 
 
-def _parquet(path: Path) -> Iterator[pa.Table]:
-    with pa_parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH_ROWS):
-            yield pa.Table.from_batches([batch])
-
-
-def _csv(path: Path) -> Iterator[pa.Table]:
-    """All columns as text; an empty cell is null."""
+def _parts(path: Path, form: str, wanted: list[str], block_bytes: int, batch_rows: int) -> Iterator[Part]:
+    """A file's rows as its form gives them."""
+    if form == "parquet":
+        yield from read_parquet(path, wanted, batch_rows)
+        return
     with path.open("rb") as file:
-        names = pa_csv.read_csv(pa.BufferReader(file.readline())).column_names
-    convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
-    with pa_csv.open_csv(path, convert_options=convert, read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES)) as reader:
-        for batch in reader:
-            yield pa.Table.from_batches([batch])
+        yield from read_csv(file, wanted, block_bytes) if form == "csv" else read_json_lines(file, block_bytes)
 
 
-def _lines(path: Path) -> Iterator[list[bytes]]:
-    with path.open("rb") as file:
-        rest = b""
-        while block := file.read(BLOCK_BYTES):
-            whole, newline, tail = (rest + block).rpartition(b"\n")
-            if newline:
-                yield whole.splitlines()
-            rest = tail if newline else whole + tail
-        if rest:
-            yield rest.splitlines()
-
-
-def _original(raw: pa.Table | list[bytes], row: int) -> bytes:
-    if isinstance(raw, list):
-        return raw[row]
-    return json.dumps(raw.slice(row, 1).to_pylist()[0], default=str).encode()
+def _decoded(decoder: Decoder, part: Part, *, text: bool) -> Chunk:
+    try:
+        found: Decoded = decoder.json(part.rows) if isinstance(part.rows, list) else decoder.table(part.rows, text=text)
+    except (RecordError, pa.ArrowException, ValueError, OverflowError) as error:
+        raise UnreadableFileError(f"its rows cannot be decoded: {error}") from error
+    bad = [BadRow(int(part.numbers[i]), f"row {part.numbers[i] + 1}", original_of(part.rows, i), reason) for i, reason in found.errors]
+    return Chunk(found.batch, part.numbers[found.index], sorted([*part.bad, *bad]))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F  # noqa: N812  (its customary name)
 
@@ -44,10 +45,23 @@ def read(
     if all(start == end for start, end in spans.values()):
         return None, lambda: Ends({p: Cut(offset=cut[p].offset, raw_high=after[p].raw_high) for p in cut}, 0)
     seen = Observation()
-    messages = _messages(context, source, spans).observe(seen, *_highest(cut))
+    messages = _messages(context, source, spans)
     high = {p: c.raw_high for p, c in after.items()}
-    rows = messages.mapInArrow(Unpack(source, high), spark_schema(source))
-    return rows, lambda: Ends(_highs(seen.get, high, cut), int(seen.get[LANES] or 0))
+    rows = messages.observe(seen, *_highest(cut)).mapInArrow(Unpack(source, high), spark_schema(source))
+
+    def ends() -> Ends:
+        found = _observed(seen, messages, cut)
+        return Ends(_highs(found, high, cut), int(found[LANES] or 0))
+
+    return rows, ends
+
+
+def _observed(seen: Observation, messages: DataFrame, cut: dict[int, Cut]) -> dict[str, int | None]:
+    """What was observed while the rows were computed. Where no row came of anything, Spark drops the observing part of its plan."""
+    try:
+        return dict(seen.get)
+    except Py4JJavaError:
+        return messages.agg(*_highest(cut)).collect()[0].asDict()
 
 
 def _messages(context: Context, source: Source, spans: dict[int, tuple[int, int]]) -> DataFrame:

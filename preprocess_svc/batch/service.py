@@ -22,6 +22,7 @@ from schemas.events import (
     EpochSealRequested,
     Event,
     FileAccepted,
+    FileWithdrawn,
     RetrainRequested,
     SealRequested,
     TrainingSetPublished,
@@ -31,7 +32,7 @@ from schemas.topics import topic_of
 from twinstream.mesh.clock import Clock
 
 TOPICS = sorted({topic_of(kind) for kind in (
-    FileAccepted, SealRequested, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished, RetrainRequested)})  # fmt: skip
+    FileAccepted, FileWithdrawn, SealRequested, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished, RetrainRequested)})  # fmt: skip
 POLL_S = 0.2
 _log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from confluent_kafka import Producer
 
 from schemas import packs, topics
-from schemas.events import EpochSealed, FileAccepted, FileRef, SealRequested
+from schemas.events import EpochSealed, FileAccepted, FileRef, RetrainRequested, SealRequested, ViewPublished
 from twinstream.define import Pipeline, Source
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.object_store import ObjectStore
@@ -70,6 +70,10 @@ class World:
 
             pq.write_table(pa.Table.from_pylist(rows), sink, row_group_size=50)
             data = sink.getvalue().to_pybytes()
+        return self.put(source, data, form)
+
+    def put(self, source: str, data: bytes, form: str) -> FileAccepted:
+        """Put bytes on S3 and announce that they were accepted as a file."""
         uri = f"s3://{self.settings.raw_bucket}/{source}/{hashlib.sha256(data).hexdigest()[:8]}-{self.made}.{form}"
         version = self.store.put_uri(uri, data) or ""
         accepted = FileAccepted(
@@ -92,6 +96,24 @@ class World:
         self.high[source, partition] = first + raws - 1
         header = packs.PackHeader(kind=packs.PACK, epoch=0, rows=0, raw_first=first, raw_last=first + raws - 1, raw_high=first + raws - 1)
         self._send(source, partition, packs.encode_pack(header, None))
+
+    def foreign(self, source: str) -> None:
+        """Messages in a log that ingest did not write."""
+        for partition in range(self.settings.partitions):
+            for value in (b"", b"x" * 200, b"\xff" * 96):
+                self._send(source, partition, value)
+
+    def lie(self) -> int:
+        """Messages on the control topics that nobody can believe; how many."""
+        place = {"source": "visits", "partition": 0, "offset": 1, "raw_high": 1}
+        lies = [EpochSealed(epoch=1_000_000, **place), RetrainRequested(model="will-buy", reason="", requested_at_us=time.time_ns())]  # type: ignore[arg-type]
+        for event in lies:
+            self.events.publish(event)
+        raw = [(topics.topic_of(kind), value) for kind in (FileAccepted, ViewPublished, SealRequested) for value in (b"{", b"\xff", b"null", b"[" * 5000)]
+        for topic, value in raw:
+            self._producer.produce(topic, value, headers=[("ce_type", b"SealRequested")])
+        self._producer.flush(30)
+        return len(lies) + len(raw)
 
     def seal(self, epoch: int) -> None:
         """Answer a seal request: barriers into every partition of every log, twice, as a woken worker would."""

@@ -24,7 +24,7 @@ from twinstream.algebra.state import StateBatch
 from twinstream.audit.everything import Known, counts_of, file_records, log_records, seen_at
 from twinstream.audit.sample import Odd, Sampled, check
 from twinstream.errors import NotRunningError
-from twinstream.mesh.events import EventReader
+from twinstream.mesh.events import EventReader, pass_over
 from twinstream.mesh.loopback import open_url
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
@@ -202,16 +202,18 @@ def keys_of(pipeline: Pipeline, source: Source) -> list[tuple[str, ...]]:
     return [view.by for view in pipeline.views if view.source.name == source.name]
 
 
-def manifests(settings: MeshSettings, view: str) -> tuple[list[FileAccepted], list[ViewPublished]]:
-    accepted: list[FileAccepted] = []
+def manifests(settings: MeshSettings, view: str) -> tuple[dict[int, FileAccepted], list[ViewPublished]]:
+    """Accepted files by number, without those that an epoch left out, and the publications of a view."""
+    accepted: dict[int, FileAccepted] = {}
     published: list[ViewPublished] = []
-    with EventReader(settings, [topic_of(FileAccepted), topic_of(ViewPublished)]) as reader:
-        for event, _ in reader.read_to_end():
+    with EventReader(settings, [topic_of(FileAccepted), topic_of(ViewPublished)], refused=pass_over) as reader:
+        for event, message in reader.read_to_end():
             if isinstance(event, FileAccepted):
-                accepted.append(event)
+                accepted[message.offset()] = event
             elif isinstance(event, ViewPublished) and event.view == view:
                 published.append(event)
-    return accepted, published
+    lacking = {number for event in published for number in event.left_out}
+    return {number: file for number, file in accepted.items() if number not in lacking}, published
 
 
 def audit(settings: MeshSettings, address: str, *, processes: int = 2, plain_one_in: int = 1) -> Audit:

@@ -6,7 +6,7 @@ Deliberately slow and direct: it shares the byte forms and the cleaning with the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -88,14 +88,14 @@ def log_records(settings: MeshSettings, source: Source) -> Iterator[Known]:
 
 
 def file_records(
-    store: ObjectStore, source: Source, keys: list[tuple[str, ...]], files: list[FileAccepted], counts: dict[int, int]
+    store: ObjectStore, source: Source, keys: list[tuple[str, ...]], files: Mapping[int, FileAccepted], counts: dict[int, int]
 ) -> Iterator[Known]:
-    """All good rows of all accepted files.
+    """All good rows of these accepted files, by number.
 
     `keys`: the keys of the source's views; `counts[e]`: how many files (of all sources) epoch e and those before it hold.
     """
     decoder = Decoder(source, keys)
-    for seq, accepted in enumerate(files):
+    for seq, accepted in sorted(files.items()):
         if accepted.source != source.name:
             continue
         epoch = min((e for e, count in counts.items() if seq < count), default=1 << 30)

@@ -21,7 +21,7 @@ from twinstream.errors import MeshError
 from twinstream.features import record
 from twinstream.features.arrays import codes, vocabularies
 from twinstream.features.request import QuestionForm
-from twinstream.mesh.events import EventReader
+from twinstream.mesh.events import EventReader, pass_over
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
 from twinstream.nn.digest import DECIDING
@@ -69,7 +69,7 @@ def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
 def find(settings: MeshSettings, prediction_id: str) -> PredictionServed:
     """The event of a prediction; the id of an answer alone means its first row."""
     wanted = {prediction_id, f"{prediction_id}-0"}
-    with EventReader(settings, [topic_of(PredictionServed)]) as reader:
+    with EventReader(settings, [topic_of(PredictionServed)], refused=pass_over) as reader:
         for event, _ in reader.read_to_end(120.0):
             if isinstance(event, PredictionServed) and event.id in wanted:
                 return event
@@ -95,7 +95,7 @@ def records_of(
 def model_of(settings: MeshSettings, served: PredictionServed, network_class: Any) -> Loaded:
     """The model that answered, in the versions that its event pins, checked by its digest."""
     store, digest = ObjectStore(settings), served.release.model
-    with EventReader(settings, [topic_of(ModelPromoted)]) as reader:
+    with EventReader(settings, [topic_of(ModelPromoted)], refused=pass_over) as reader:
         for event, _ in reader.read_to_end():
             if isinstance(event, (ModelTrained, ModelPromoted)) and event.model_digest == digest:
                 files = {name: store.get_uri(f"{event.uri}/{name}", event.version_ids.get(name) or None) for name in DECIDING}

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import msgspec
+import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from schemas import events as ev
@@ -31,6 +32,7 @@ Refused = Callable[[Any, str], None]
 Check = Callable[[ev.Event], str]
 """Why its reader cannot believe an event that is plausible by itself; "" when it can."""
 DELIVERY_BOUND_S = 30.0
+_log = structlog.get_logger()
 
 
 def cloud_headers(type_name: str, source: str, content_type: str = "application/json") -> list[tuple[str, bytes]]:
@@ -279,6 +281,11 @@ class EventReader:
         return sorted(found.partitions)
 
 
+def pass_over(message: Any, reason: str) -> None:
+    """The `refused` of a reader that only looks: a service that acts on the topic makes a dead letter of such a message."""
+    _log.debug("message_passed_over", where=_where(message), reason=reason)
+
+
 def event_of(message: Any) -> ev.Event:
     """The plausible event that a message carries; raises UndecodableEventError with the message as its attribute."""
     headers = {name: value or b"" for name, value in message.headers() or ()}
@@ -288,7 +295,7 @@ def event_of(message: Any) -> ev.Event:
     except (KeyError, ValueError, msgspec.MsgspecError, RecursionError) as cause:
         reason = f"{_where(message)} is not a {type_name[:80] or 'named event'}: {cause}"
         raise UndecodableEventError(reason, message) from cause
-    if reason := refusal(event, message.topic()):
+    if reason := refusal(event, message.topic(), time.time_ns() // 1000):
         raise UndecodableEventError(f"{_where(message)} is not plausible: {reason}", message)
     return event
 

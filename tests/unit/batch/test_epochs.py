@@ -1,6 +1,6 @@
 """The batch layer's next step, from what the topics say: also after a crash between any two events."""
 
-import pytest
+import msgspec
 
 from preprocess_svc.batch.epochs import ASK_AGAIN_US, Land, Plan, Rest, Seal, Seen, Train, Wait, next_step
 from schemas.events import (
@@ -10,6 +10,7 @@ from schemas.events import (
     Event,
     FileAccepted,
     FileRef,
+    FileWithdrawn,
     RetrainRequested,
     SealRequested,
     TrainingSetPublished,
@@ -183,7 +184,36 @@ def test_the_last_training_set_counts_also_when_the_request_of_its_epoch_has_exp
     assert seen_after(*[event for event in EPOCH_1 if event is not REQUEST]).training_set_before("returns", "d") == trained(1)
 
 
-def test_a_hole_in_the_topic_of_files_is_refused() -> None:
+def test_a_message_that_nobody_can_believe_leaves_a_hole_in_the_numbers_of_files() -> None:
     seen = seen_after(file())
-    with pytest.raises(ValueError, match="lost messages"):
-        seen.take(file(), 2)
+    seen.take(file(), 2)
+    assert (sorted(seen.files), seen.files_end) == ([0, 2], 3)
+
+
+def test_a_withdrawn_file_is_known_by_its_source_object_and_version() -> None:
+    seen = seen_after(file())
+    accepted = seen.files[0]
+    other = "v-other"
+    for withdrawn, expected in (
+        (FileWithdrawn(source="nobody", uri=accepted.file.uri), False),
+        (FileWithdrawn(source=accepted.source, uri="s3://raw-b/else"), False),
+        (FileWithdrawn(source=accepted.source, uri=accepted.file.uri, version_id=other), False),
+        (FileWithdrawn(source=accepted.source, uri=accepted.file.uri), True),
+    ):
+        seen.take(withdrawn, 0)
+        assert seen.is_withdrawn(0) is expected
+
+
+def test_a_manifest_says_which_files_its_epoch_lacks_and_the_next_view_lacks_the_same() -> None:
+    seen = seen_after(file(), SealRequested(), REQUEST, *sealed(1), msgspec.structs.replace(published("by-buyer", 1, files=1), left_out=[0]))
+    step = next_step(PLAN, seen, NOW)
+    assert isinstance(step, Land)
+    assert (step.views, step.left_out) == (("by-shop",), (0,))
+
+
+def test_requests_that_no_batch_layer_made_do_not_stop_epochs() -> None:
+    """A request for an epoch far away, and one that says it answers wishes that nobody had."""
+    lie = EpochSealRequested(epoch=1_000_000, requested_at_us=NOW + 10**12, wishes=1 << 60)
+    seen = seen_after(*EPOCH_1, lie, SealRequested(), SealRequested())
+    assert isinstance(next_step(PLAN, seen, NOW), Seal)
+    assert seen.last_sealed_us < NOW + 10**12

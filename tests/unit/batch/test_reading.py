@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from preprocess_svc.batch import read_files
-from preprocess_svc.batch.read_files import FILE_SHIFT, FILES_FROM, Chunk, NumberedFile, chunks, rows
+from preprocess_svc.batch.read_files import FILE_SHIFT, FILES_FROM, NumberedFile, chunks, rows
 from preprocess_svc.batch.read_log import POSITION_SHIFT, Unpack
 from schemas import packs
 from schemas.events import FileAccepted, FileRef
@@ -61,6 +60,7 @@ def test_what_ingest_did_not_write_covers_nothing() -> None:
     assert positions([(0, foreign[0]), (0, pack(0, 2)), *((0, value) for value in foreign), (0, pack(2, 2))], {0: -1}) == [0, 1, 2, 3]
 
 
+
 RECORDS = [{"id": f"a{i}", "at": i, "known": None if i % 2 else i + 5, "n": None if i % 3 else i} for i in range(50)]
 
 
@@ -80,11 +80,9 @@ def write(path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
-def test_a_file_gives_the_same_rows_in_whatever_parts_it_is_read(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_gives_the_same_rows_in_whatever_parts_it_is_read(form: str, tmp_path: Path) -> None:
     write(tmp_path / "file", form)
-    monkeypatch.setattr(read_files, "BATCH_ROWS", 9)
-    monkeypatch.setattr(read_files, "BLOCK_BYTES", 256)
-    parts = [rows(SOURCE, chunk, numbered(3)) for chunk in chunks(Decoder(SOURCE), tmp_path / "file", form)]
+    parts = [rows(SOURCE, chunk, numbered(3)) for chunk in chunks(Decoder(SOURCE), tmp_path / "file", form, block_bytes=256, batch_rows=9)]
     assert len(parts) > 1
     table = pa.Table.from_batches(parts)
     assert table["_position"].to_pylist() == [FILES_FROM + (3 << FILE_SHIFT) + i for i in range(50)]
@@ -92,17 +90,19 @@ def test_a_file_gives_the_same_rows_in_whatever_parts_it_is_read(form: str, tmp_
     assert table.select(["id", "at", "known", "n"]).to_pylist() == RECORDS
 
 
-def test_bad_lines_keep_the_numbers_of_the_others() -> None:
-    lines = [b'{"id": "a", "at": 1}', b"no json", b'{"id": "b", "at": 2}']
-    chunk = Chunk(100, Decoder(SOURCE).json(lines), lines)
-    assert rows(SOURCE, chunk, numbered(0))["_position"].to_pylist() == [FILES_FROM + 100, FILES_FROM + 102]
-    assert [row for row, _ in chunk.decoded.errors] == [1]
+def test_bad_lines_keep_the_numbers_of_the_others(tmp_path: Path) -> None:
+    lines = [b'{"id": "a", "at": 1}', b"no json", b"", b'{"id": "b", "at": 2}']
+    (tmp_path / "file").write_bytes(b"\n".join(lines))
+    found = list(chunks(Decoder(SOURCE), tmp_path / "file", "jsonl"))
+    assert [p for chunk in found for p in rows(SOURCE, chunk, numbered(0))["_position"].to_pylist()] == [FILES_FROM, FILES_FROM + 2]
+    assert [(bad.number, bad.original) for chunk in found for bad in chunk.bad] == [(1, b"no json")]
 
 
-def test_no_row_of_a_file_became_known_after_the_file_was_accepted() -> None:
+def test_no_row_of_a_file_became_known_after_the_file_was_accepted(tmp_path: Path) -> None:
     lines = [b'{"id": "a", "at": 5}', b'{"id": "b", "at": 90}', b'{"id": "c", "at": 5, "known": 90}', b'{"id": "d", "at": 90, "known": 6}']
-    chunk = Chunk(0, Decoder(SOURCE).json(lines), lines)
-    assert rows(SOURCE, chunk, numbered(0, latest_us=50))["_known_us"].to_pylist() == [5, 50, 50, 6]
+    (tmp_path / "file").write_bytes(b"\n".join(lines))
+    found = [p for chunk in chunks(Decoder(SOURCE), tmp_path / "file", "jsonl") for p in rows(SOURCE, chunk, numbered(0, latest_us=50))["_known_us"].to_pylist()]
+    assert found == [5, 50, 50, 6]
 
 
 def test_files_sort_before_the_log_and_in_their_order() -> None:

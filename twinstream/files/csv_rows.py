@@ -1,0 +1,153 @@
+"""CSV: UTF-8 with a header, commas, RFC 4180 quotes. Only the empty cell is null; a row that cannot be read costs no other row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from twinstream.files.csv_scan import CELLS, END, FLAW, START, STRAY, scan_records
+from twinstream.files.encoding import is_utf8, without_mark
+from twinstream.files.parts import BLOCK_BYTES, MOST_ROW_BYTES, BadRow, Part, UnreadableFileError
+
+RECORDS_AT_ONCE = 1 << 16
+Words = npt.NDArray[np.int64]
+
+
+def read_csv(file: BinaryIO, wanted: Sequence[str] = (), block_bytes: int = BLOCK_BYTES) -> Iterator[Part]:
+    """All rows in bounded memory, as text, of the columns named in `wanted` (all when empty).
+
+    Row 0 is the one behind the header. Raises UnreadableFileError for a file without a header that can be read.
+    """
+    names: list[str] = []
+    number = 0
+    for data, found, last_open in _records(file, block_bytes):
+        if not names:
+            names = header_names(data[found[0, START] : found[0, END]])
+            found = found[1:]  # noqa: PLW2901  (the header is no row)
+        yield _part(data, found, number, names, wanted, last_open=last_open)
+        number += len(found)
+
+
+def header_of(file: BinaryIO) -> list[str]:
+    """Names of the columns of a file, of which the first part is enough; [] for one without a line."""
+    for data, records, _ in _records(file, BLOCK_BYTES):
+        return header_names(data[records[0, START] : records[0, END]])
+    return []
+
+
+def header_names(line: bytes) -> list[str]:
+    """Names of the columns; raises UnreadableFileError for a header that is none."""
+    try:
+        text = line.decode("utf-8")
+        names = next(csv.reader([text], strict=True), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableFileError(f"its header cannot be read: {error}") from error
+    if any("\n" in name or "\r" in name for name in names):
+        raise UnreadableFileError("the name of a column holds a line break")
+    if len(names) == 1 and len(names[0].split(";")) > 1:
+        raise UnreadableFileError("its cells are separated by ';': write commas")
+    return names
+
+
+def _records(file: BinaryIO, block_bytes: int) -> Iterator[tuple[bytes, Words, bool]]:
+    """(text, its scanned records, whether the last one has an open quote), some at a time."""
+    out = np.zeros((RECORDS_AT_ONCE, 5), np.int64)
+    rest, line, first = b"", 1, True
+    while True:
+        block = file.read(block_bytes)
+        data = rest + (without_mark(block) if first else block)
+        first = False
+        used = 0
+        while True:
+            view = np.frombuffer(data, np.uint8)[used:]
+            n, taken, lines, is_open = scan_records(view, not block, line, out)
+            line += lines
+            if n:
+                records = out[:n].copy()
+                records[:, [START, END]] += used
+                yield data, records, is_open and not block
+            used += taken
+            if n < len(out):
+                break
+        rest = data[used:]
+        if not block:
+            return
+        if len(rest) > MOST_ROW_BYTES + block_bytes:
+            yield rest, np.array([[0, len(rest), 1, STRAY, line]]), True
+            return
+
+
+def _part(data: bytes, records: Words, number: int, names: list[str], wanted: Sequence[str], *, last_open: bool) -> Part:
+    flawed = (records[:, CELLS] != len(names)) | (records[:, FLAW] == STRAY) | (records[:, END] - records[:, START] > MOST_ROW_BYTES)
+    if last_open and len(records):
+        flawed[-1] = True
+    flawed |= _not_utf8(data, records, flawed)
+    bad = [_bad(data, records[i], number + i, len(names), is_open=last_open and i == len(records) - 1) for i in np.flatnonzero(flawed).tolist()]
+    good = np.flatnonzero(~flawed)
+    return Part(_table(data, records[good], names, wanted), number + good, bad)
+
+
+def _not_utf8(data: bytes, records: Words, flawed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which records hold a byte that is not UTF-8; nearly always one look at all of them is enough."""
+    found = np.zeros(len(records), bool)
+    if len(records) and not is_utf8(memoryview(data)[records[0, START] : records[-1, END]]):
+        for i in np.flatnonzero(~flawed).tolist():
+            found[i] = not is_utf8(memoryview(data)[records[i, START] : records[i, END]])
+    return found
+
+
+def _bad(data: bytes, record: Words, number: int, columns: int, *, is_open: bool) -> BadRow:
+    start, end, cells, flaw, line = record.tolist()
+    original = data[start : min(end, start + MOST_ROW_BYTES)]
+    where = f"line {line}"
+    if is_open:
+        return BadRow(number, where, original, f"{where}: a quote is opened and never closed; all from there on is this one row")
+    if end - start > MOST_ROW_BYTES:
+        return BadRow(number, where, original, f"{where}: the row is longer than {MOST_ROW_BYTES} bytes")
+    if flaw == STRAY:
+        return BadRow(number, where, original, f'{where}: a character follows a closing quote: write "" for a quote inside a cell')
+    if cells != columns:
+        return BadRow(number, where, original, f"{where}: {cells} cells, the header has {columns}")
+    return BadRow(number, where, original, f"{where}: it is not UTF-8")
+
+
+def _table(data: bytes, records: Words, names: list[str], wanted: Sequence[str]) -> pa.Table:
+    """The cells of records that are known to be good."""
+    taken = [i for i, name in enumerate(names) if not wanted or name in wanted]
+    fields = [pa.field(names[i], pa.string()) for i in taken]
+    if not len(records) or not taken:
+        return pa.table({field.name: pa.nulls(len(records), pa.string()) for field in fields}) if fields else _empty(len(records))
+    text = _joined(data, records)
+    inner = [f"c{i}" for i in range(len(names))]
+    found = pa_csv.read_csv(
+        pa.BufferReader(text),
+        read_options=pa_csv.ReadOptions(column_names=inner, block_size=len(text) + 1, use_threads=False),
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(inner, pa.string()), include_columns=[inner[i] for i in taken], null_values=[""],
+            strings_can_be_null=True, quoted_strings_can_be_null=True, check_utf8=False),
+    )
+    if found.num_rows != len(records):
+        raise UnreadableFileError(f"the CSV library finds {found.num_rows} rows where there are {len(records)}: please report this file")
+    return pa.Table.from_arrays(found.columns, schema=pa.schema(fields))
+
+
+def _joined(data: bytes, records: Words) -> pa.Buffer:
+    """The text of some records, each ended by LF; where nothing lies between them, without copying one by one."""
+    starts, ends = records[:, START], records[:, END]
+    first, last = int(starts[0]), int(ends[-1])
+    if int((starts[1:] - ends[:-1]).sum()) == len(records) - 1 and b"\r" not in data[first:last]:
+        return pa.py_buffer(data[first:last] + b"\n")
+    spans = zip(starts.tolist(), ends.tolist(), strict=True)
+    return pa.py_buffer(b"\n".join([data[start:end] for start, end in spans]) + b"\n")
+
+
+def _empty(rows: int) -> pa.Table:
+    """So many rows of no column."""
+    return pa.table({"": pa.nulls(rows)})
