@@ -24,6 +24,8 @@ MOST_PARTITIONS = 100_000
 MOST_DEPTH = 32
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,127}")
 _NAMES = ("source", "view", "model")
+_OF_EVENTS = {*_NAMES, "epoch"}
+"""Fields that mean something else inside a part of an event: a release names its model by the digest, a position may be before every epoch."""
 _RANGES = {
     "epoch": (1, MOST_EPOCHS),
     "size_bytes": (0, MOST_BYTES),
@@ -89,7 +91,8 @@ def _problems(name: str, value: Any, depth: int) -> Iterator[str]:
         yield f"{name}: it is nested too deep"
     elif isinstance(value, msgspec.Struct):
         for field in value.__struct_fields__:
-            yield from _problems(field, getattr(value, field), depth - 1)
+            own = isinstance(value, ev.Event) or field not in _OF_EVENTS
+            yield from _problems(field if own else f"{name}.{field}", getattr(value, field), depth - 1)
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _problems(str(key) if isinstance(key, str) and name == "" else name, item, depth - 1)

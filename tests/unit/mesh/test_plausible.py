@@ -25,6 +25,9 @@ GOOD = (
     ev.EpochSealed(epoch=1, source="orders", partition=0, offset=0, raw_high=-1),
     ev.RetrainRequested(model="late", reason="drift", requested_at_us=LAST_US),
     ev.MetricObserved(name="n", value=1.5, unit="1", service="s", quantiles={"p50": 0.1}),
+    ev.PredictionServed(
+        id="p-0", model="late", release=ev.Release(definition="3f2a", epoch=1, model="61304195" * 8), at_us=1, request={"model": "A 320", "epoch": -3},
+        positions={"by-origin": ev.ViewPosition(epoch=0, log={0: -1}, raw={0: -1})}, features={}, features_digest="ab", output=0.5),
     ev.DataArrived(source="orders", files=[ev.FileRef(uri="http://nowhere", sha256="")]),
 )
 
