@@ -60,10 +60,10 @@ def test_a_quoted_column_name_may_hold_a_line_break() -> None:
 cells = st.text(st.characters(exclude_categories=["Cs"], include_characters='",\r\n\ufeff'), max_size=8)
 
 
-@given(notes=st.lists(cells, max_size=8), quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), end=st.sampled_from(["\n", "\r\n"]))
-def test_every_text_that_is_written_quoted_comes_back(notes: list[str], quoting: int, end: str) -> None:
+@given(notes=st.lists(cells, max_size=8), end=st.sampled_from(["\n", "\r\n"]))
+def test_every_text_that_is_written_quoted_comes_back(notes: list[str], end: str) -> None:
     sink = io.StringIO()
-    writer = csv.writer(sink, quoting=quoting, lineterminator=end)  # type: ignore[arg-type]
+    writer = csv.writer(sink, quoting=csv.QUOTE_ALL, lineterminator=end)
     writer.writerow(["id", "at", "note", "n"])
     writer.writerows([f"r{i}", DAY.decode(), note, i] for i, note in enumerate(notes))
     assert found(sink.getvalue().encode()) == [(i, f"r{i}", note or None, i) for i, note in enumerate(notes)]
