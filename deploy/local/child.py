@@ -10,20 +10,36 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
+from deploy.local import logs
 from deploy.local.environment import of_machine
 from deploy.local.processes import MARK, Ref, end, in_session, marked, ref
-from twinstream.mesh.heartbeat import read_beat
+from twinstream.mesh.heartbeat import Beat, read_beat
 
 TETHER = Path(__file__).with_name("tether.py")
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 SETTLED_S = 30.0
 """A process that ran so long before it ended is started again without a pause growing from earlier ends."""
 STALE_S = 15.0
-MAX_LOG_BYTES = 50_000_000
+"""A beat that has not changed for so long, by this process's own clock, is no sign of life."""
+
+
+class Pulse:
+    """Whether beats go on: their own times come from a clock that may be set, so only their changing counts."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last: tuple[int, int] | None = None
+        self._changed_at = 0.0
+
+    def fresh(self, beat: Beat) -> bool:
+        """Whether this beat differs from the one seen `STALE_S` ago."""
+        said = (beat.pid, beat.at_us)
+        if said != self._last:
+            self._last, self._changed_at = said, self._clock()
+        return self._clock() - self._changed_at < STALE_S
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +63,10 @@ class Child:
         self.wanted = True
         self.restarts = 0
         self.was_ready = False
+        self.last_error = ""
+        """What it said when it ended last, or why it could not be started."""
+        self._pulse = Pulse(clock)
+        self._log_begin = 0
         self._data = data
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
@@ -81,13 +101,23 @@ class Child:
     @property
     def ready(self) -> bool:
         """Whether it serves: the probe's last answer, or its own fresh heartbeat."""
-        found = self._probed.is_set() if self.spec.probe else self._beat()[0]
+        found = self._probed.is_set() if self.spec.probe else self._beats()
         self.was_ready = self.was_ready or found
         return found
 
     @property
     def lag(self) -> int | None:
-        return None if self.spec.probe else self._beat()[1]
+        beat = self._beat()
+        return beat.lag if beat else None
+
+    @property
+    def blocked(self) -> str:
+        """What it says that it waits for, "" for nothing."""
+        beat = self._beat()
+        if beat is None:
+            return ""
+        reason = beat.detail.get("blocked") or (not beat.ready and beat.detail.get("reason"))
+        return str(reason or "")
 
     def due(self) -> bool:
         """Whether it should be started now."""
@@ -99,8 +129,18 @@ class Child:
         return self._again_at
 
     def start(self) -> None:
-        """Start it, its output appended to its log."""
-        with self._log() as log:
+        """Start it, its output appended to its log; where the machine cannot, that counts as an end."""
+        try:
+            self._start()
+        except OSError as error:
+            self.last_error = f"cannot be started: {error}"
+            self.restarts += 1
+            self._plan_again()
+
+    def _start(self) -> None:
+        self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._log_begin = logs.size_of(self.log_path)
+        with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *self.spec.argv],
                 env={**of_machine(os.environ), **self.spec.env, MARK: self._mark},
@@ -117,10 +157,26 @@ class Child:
         if self._process is None or (status := self._process.poll()) is None:
             return None
         self._forget()
-        self._fast_ends = 0 if self._clock() - self._started_at >= SETTLED_S else self._fast_ends + 1
+        self.last_error = self._why(status)
         self.restarts += 1
-        self._again_at = self._clock() + PAUSES_S[min(max(self._fast_ends - 1, 0), len(PAUSES_S) - 1)]
+        self._plan_again()
         return status
+
+    def _plan_again(self) -> None:
+        self._fast_ends = 0 if self._clock() - self._started_at >= SETTLED_S else self._fast_ends + 1
+        self._again_at = self._clock() + PAUSES_S[min(max(self._fast_ends - 1, 0), len(PAUSES_S) - 1)]
+
+    def last_words(self) -> str:
+        """The last lines that it has written since its last start."""
+        try:
+            return logs.last_words(self.log_path, self._log_begin)
+        except OSError as error:
+            return f"its log cannot be read: {error}"
+
+    def _why(self, status: int) -> str:
+        how = f"ended by {_signal_name(-status)}" if status < 0 else f"ended with status {status}"
+        said = self.last_words()
+        return f"{how}: {said}" if said else how
 
     def signal(self, number: int) -> None:
         """Send a signal to the process, if it runs."""
@@ -157,11 +213,16 @@ class Child:
         self._process, self._ref = None, None
         self._probed.clear()
 
-    def _beat(self) -> tuple[bool, int | None]:
+    def _beat(self) -> Beat | None:
+        """What the running process said last of itself."""
+        if self.spec.probe:
+            return None
         beat = read_beat(self._data / "run" / f"{self.spec.name}.json")
-        if beat is None or beat.pid != self.pid:
-            return False, None
-        return beat.ready and time.time() - beat.at_us / 1e6 < STALE_S, beat.lag
+        return beat if beat is not None and beat.pid == self.pid else None
+
+    def _beats(self) -> bool:
+        beat = self._beat()
+        return beat is not None and self._pulse.fresh(beat) and beat.ready
 
     def _probe(self, process: subprocess.Popen[bytes], probed: threading.Event) -> None:
         """Ask the engine until it ends: five times a second until it serves, then every two seconds."""
@@ -170,8 +231,9 @@ class Child:
             (probed.set if self.spec.probe() else probed.clear)()
             threading.Event().wait(2.0 if probed.is_set() else 0.2)
 
-    def _log(self) -> IO[bytes]:
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        if self.log_path.exists() and self.log_path.stat().st_size > MAX_LOG_BYTES:
-            self.log_path.replace(self.log_path.with_suffix(".log.1"))
-        return self.log_path.open("ab")
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
 
 from deploy.local.processes import Ref, alive
-from twinstream.mesh.files import write_whole
+from twinstream.errors import SettingsError
+from twinstream.mesh.files import write_status
+
+READS, READ_AGAIN_S = 5, 0.02
 
 
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +22,17 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool
     lag: int | None
     restarts: int = 0
+    last_error: str = ""
+    """What it said when it ended last."""
+    since_us: int = 0
+    """When it became what it is now: up, ready, restarting; 0 when that is not known."""
+    blocked: str = ""
+    """What it waits for, in its own words."""
+
+    def changed(self, before: ServiceState | None, now_us: int) -> ServiceState:
+        """This state with its beginning: that of the state before, unless it differs."""
+        same = before is not None and (before.state, before.pid, before.ready) == (self.state, self.pid, self.ready)
+        return msgspec.structs.replace(self, since_us=before.since_us if before and same else now_us)
 
 
 class MeshState(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,15 +58,27 @@ def path_of(data: Path) -> Path:
 
 
 def read(data: Path) -> MeshState | None:
-    """The last state of the mesh in this folder, running or not; None when there never was one."""
-    try:
-        return msgspec.json.decode(path_of(data).read_bytes(), type=MeshState)
-    except FileNotFoundError:
-        return None
+    """The last state of the mesh in this folder, running or not; None when there is none that can be read.
+
+    One that is just being overwritten on a full disk is read again.
+    """
+    for _ in range(READS):
+        try:
+            return msgspec.json.decode(path_of(data).read_bytes(), type=MeshState)
+        except msgspec.DecodeError:
+            time.sleep(READ_AGAIN_S)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise SettingsError(f"the state of the mesh cannot be read: {error}; is {data} yours, or another user's?") from error
+    return None
 
 
-def write(data: Path, state: MeshState) -> None:
-    """Replace the state file. Its owner alone may read it: the environment of the processes holds what opens the stores."""
+def write(data: Path, state: MeshState) -> bool:
+    """Replace the state file; False when the disk is full, as `write_status` says. Raises OSError.
+
+    Its owner alone may read it: the environment of the processes holds what opens the stores.
+    """
     path = path_of(data)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, msgspec.json.format(msgspec.json.encode(state)), 0o600)
+    return write_status(path, msgspec.json.format(msgspec.json.encode(state)))

@@ -6,26 +6,31 @@ TWINSTREAM_SERVICES names the services to run, comma separated (`speed@2`: a sec
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import queue
+import resource
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 import structlog
 
-from deploy.local import environment, services
+from deploy.local import environment, logs, services
 from deploy.local import plan as plans
 from deploy.local import state as states
 from deploy.local.child import Child
+from deploy.local.folder import prepare
 from deploy.local.plan import Plan, Step
 from deploy.local.processes import Ref, end, marked, ref
 from twinstream.errors import DefinitionError, MeshError, SettingsError
+from twinstream.mesh.files import FULL
 from twinstream.mesh.log import configure
 
 TICK_S = 0.1
@@ -33,13 +38,15 @@ RECORD_EVERY_S = 1.0
 GIVE_UP_AFTER = 5
 """Ends without ever having been ready, after which the mesh is said not to come up."""
 STEP_PAUSE_S = 1.0
+DISK = "disk"
+FULL_DISK = "that of {} is full: free some room, and all goes on by itself"
 _log = structlog.get_logger()
 
 
 class Supervisor:
     """`run` is the loop and belongs to one thread, which starts all processes: they end when that thread ends."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, lock: IO[str] | None = None) -> None:
         self.plan = plan
         self.children = {spec.name: Child(spec, plan.data) for spec in plan.specs}
         self._steps_done: set[str] = set()
@@ -51,13 +58,15 @@ class Supervisor:
         self._stopping = threading.Event()
         self._stopped = threading.Event()
         self._recorded_at = 0.0
+        self._lock = lock
+        self._states: dict[str, states.ServiceState] = {}
 
     def run(self) -> None:
         """Until `stop` is called: keep everything up. Then stop it, services first.
 
         Raises MeshError when the folder belongs to another supervisor that lives.
         """
-        lock = take_over(self.plan.data)
+        lock = self._lock or take_over(self.plan.data)
         try:
             while not self._stopping.is_set():
                 self._tick()
@@ -83,7 +92,7 @@ class Supervisor:
     def problem(self) -> str:
         """What keeps the mesh from coming up, "" for nothing."""
         stuck = [
-            f"{name} ended {child.restarts} times before it was ready: see {child.log_path}"
+            f"{name} ended {child.restarts} times before it was ready, {child.last_error}; see {child.log_path}"
             for name, child in self.children.items() if child.restarts >= GIVE_UP_AFTER and not child.was_ready
         ]
         return "; ".join([*([self.fatal] if self.fatal else []), *self._problems.values(), *stuck])
@@ -106,14 +115,26 @@ class Supervisor:
         if time.monotonic() - self._recorded_at > RECORD_EVERY_S:
             self._record()
 
+    @contextmanager
+    def _noted(self, name: str) -> Iterator[None]:
+        """What the machine refuses is a problem while it does, never the end of all."""
+        try:
+            yield
+        except OSError as error:
+            if name not in self._problems:
+                _log.warning("machine_refused", name=name, reason=str(error))
+            self._problems[name] = f"{name}: {FULL_DISK.format(self.plan.data) if error.errno in FULL else error}"
+        else:
+            self._problems.pop(name, None)
+
     def _tend(self, child: Child) -> None:
         status = child.check()
         if status is not None:
-            _log.warning("process_ended", name=child.spec.name, status=status, restarts=child.restarts)
+            _log.warning("process_ended", name=child.spec.name, status=status, restarts=child.restarts, reason=child.last_error)
             self._record()
         if child.due() and (child.restarts or self._reached(child.spec.after)):
             child.start()
-            _log.info("process_started", name=child.spec.name, pid=child.pid)
+            _log.info("process_started", name=child.spec.name, pid=child.pid, refused="" if child.pid else child.last_error)
             self._record()
 
     def _reached(self, names: tuple[str, ...]) -> bool:
@@ -145,17 +166,25 @@ class Supervisor:
             stop_together([engine])
 
     def _record(self) -> None:
+        """Write the state, and begin anew what logs have grown too long."""
         self._recorded_at = time.monotonic()
-        states.write(self.plan.data, states.MeshState(
+        now_us = time.time_ns() // 1000
+        self._states = {name: _state_of(child).changed(self._states.get(name), now_us) for name, child in self.children.items()}
+        state = states.MeshState(
             supervisor=ref(os.getpid()) or Ref(0, 0), addresses=self.plan.addresses, env=self.plan.env,
-            services={name: _state_of(child) for name, child in self.children.items()}, ready=self.ready, problem=self.problem, fatal=bool(self.fatal),
-        ))
+            services=self._states, ready=self.ready, problem=self.problem, fatal=bool(self.fatal),
+        )  # fmt: skip
+        with self._noted(DISK):
+            for path in (*(child.log_path for child in self.children.values()), self.plan.data / "logs" / "supervisor.log"):
+                logs.bound(path)
+            if not states.write(self.plan.data, state):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def take_over(data: Path) -> IO[str]:
     """Be the only supervisor of this folder until the returned file is closed, and end what a killed one left."""
     (data / "run").mkdir(parents=True, exist_ok=True)
-    lock = (data / "run" / "lock").open("w")
+    lock = (data / "run" / "lock").open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -167,7 +196,8 @@ def take_over(data: Path) -> IO[str]:
 
 def _state_of(child: Child) -> states.ServiceState:
     return states.ServiceState(
-        state=child.state, pid=child.pid, ready=child.ready, lag=child.lag, restarts=child.restarts)
+        state=child.state, pid=child.pid, ready=child.ready, lag=child.lag, restarts=child.restarts,
+        last_error=child.last_error, blocked=child.blocked)
 
 
 def stop_together(children: list[Child]) -> None:
@@ -187,16 +217,33 @@ def end_leftovers(data: Path) -> list[int]:
 def main(data: str, pipeline: str) -> int:
     """Run the mesh of this data folder until a signal comes."""
     configure("supervisor")
+    _raise_limit()
     try:
+        folder = prepare(Path(data))
+        lock = take_over(folder)
+        _record_planning(folder, pipeline)
         names = [name for name in os.environ.get("TWINSTREAM_SERVICES", ",".join(services.ALL)).split(",") if name]
-        supervisor = Supervisor(plans.make(Path(data), pipeline, names, env=environment.of_mesh(os.environ), usual_ports=True))
+        supervisor = Supervisor(plans.make(folder, pipeline, names, env=environment.of_mesh(os.environ), usual_ports=True), lock)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: supervisor.stop())
         supervisor.run()
-    except MeshError as error:
+    except (MeshError, OSError) as error:
         _log.error("mesh_failed", reason=str(error))
         return 1
     return 0
+
+
+def _record_planning(data: Path, pipeline: str) -> None:
+    """Say that a mesh begins here, so that `down` can end it and another `up` knows, while engines are still fetched."""
+    env = environment.of_mesh(os.environ) | {"TWINSTREAM_PIPELINE": pipeline}
+    states.write(data, states.MeshState(supervisor=ref(os.getpid()) or Ref(0, 0), services={}, addresses={}, env=env))
+
+
+def _raise_limit() -> None:
+    """As many open files as the machine allows: engines and stores need more than a shell's usual 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

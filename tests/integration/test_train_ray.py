@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.train.material import learnable, shop, statistics
 from train_svc.adapters.in_process_tuner import InProcessTuner
-from train_svc.adapters.ray_tuner import LONGEST_FOLDER, RayTuner, short_folder
+from train_svc.adapters.ray_tuner import LONGEST_FOLDER, RayTuner, running_ray, short_folder
 from train_svc.ports import Problem
 from train_svc.training import TrainingConfig, split_of
 from twinstream.features.inputs import Inputs
@@ -33,6 +33,16 @@ def test_ray_finds_what_the_search_in_process_finds(problem: Problem, tmp_path: 
     assert min(loss for _, loss, _ in found.tried) == pytest.approx(min(loss for _, loss, _ in expected.tried), rel=1e-6)
     assert [p.name() for p in psutil.Process().children(recursive=True) if "ray" in p.name() or "gcs" in p.name()] == []
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.engine
+def test_a_ray_of_its_own_listens_on_loopback_alone(tmp_path: Path) -> None:
+    with running_ray("", str(tmp_path), 1):
+        here = psutil.Process()
+        connections = [found for process in (here, *here.children(recursive=True)) for found in process.net_connections("inet")]
+        listening = {found.laddr.ip for found in connections if found.status == psutil.CONN_LISTEN}
+    assert listening
+    assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
 def test_rays_folder_is_short_enough_for_its_sockets(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",
     "OMP_NUM_THREADS": "1",
 }
+ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""A Ray of this machine alone then listens on the loopback interface, here as on those systems; else on all."""
 ATTEMPTS = 3
 LONGEST_FOLDER = 40
 """Ray's sockets lie up to 66 characters below its folder, and a socket's path may have 107."""
@@ -96,7 +98,7 @@ def trial(config: dict[str, Any], problem: Problem) -> None:
 @contextmanager
 def running_ray(address: str, data: str, parallel: int) -> Iterator[None]:
     """A connected Ray for the length of the block; what this process started ends with it."""
-    for name, value in ENVIRONMENT.items():
+    for name, value in (ENVIRONMENT if address else ENVIRONMENT | ALONE).items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
     import ray

@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from twinstream.mesh.clock import Clock, WallClock
-from twinstream.mesh.files import write_whole
+from twinstream.mesh.files import write_status
 from twinstream.mesh.settings import MeshSettings
+
+_log = structlog.get_logger()
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,16 +33,24 @@ class Heartbeat:
         self._name = f"{name}@{settings.instance}" if settings.instance else name
         self._path = settings.run_folder() / f"{self._name}.json"
         self._clock = clock or WallClock()
+        self._lost = False
 
     def beat(self, ready: bool, lag: int | None = None, detail: dict[str, object] | None = None) -> None:  # noqa: FBT001
-        """Say that this process lives, whether it serves, and how far it is behind."""
+        """Say that this process lives, whether it serves, and how far it is behind. A disk that takes no beat does not end the process."""
         beat = Beat(name=self._name, pid=os.getpid(), ready=ready, lag=lag, detail=detail or {}, at_us=self._clock.now_us())
-        write_whole(self._path, msgspec.json.encode(beat))
+        try:
+            write_status(self._path, msgspec.json.encode(beat))
+        except OSError as error:
+            if not self._lost:
+                _log.warning("heartbeat_not_written", path=str(self._path), reason=str(error))
+            self._lost = True
+        else:
+            self._lost = False
 
 
 def read_beat(path: Path) -> Beat | None:
-    """The last beat in this file; None when there is none yet."""
+    """The last beat in this file; None when there is none yet, or it is half written."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Beat)
-    except FileNotFoundError:
+    except (OSError, msgspec.DecodeError):
         return None

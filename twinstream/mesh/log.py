@@ -4,8 +4,33 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any, TextIO, cast
 
 import structlog
+
+
+class Forgiving:
+    """A text stream whose writes never raise: a full disk must not end a process that only wants to say something."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write it, or lose it."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush it, or lose it."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def configure(service: str, level: str = "info") -> structlog.stdlib.BoundLogger:
@@ -21,7 +46,7 @@ def configure(service: str, level: str = "info") -> structlog.stdlib.BoundLogger
     structlog.configure(
         processors=[*shared, *exceptions, last],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Forgiving(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(service=service)
