@@ -46,13 +46,13 @@ def size_of(path: Path) -> int:
 def last_words(path: Path, begin: int = 0) -> str:
     """The last lines after the byte `begin` that say something, as one line; "" for none."""
     lines: list[str] = []
-    for line in _tail(path, begin):
+    for line in tail(path, begin):
         if line.strip() and not line.startswith(FRAMES) and (said := _plain(line)) not in lines[-1:]:
             lines.append(said)
     return " | ".join(lines[-LAST_LINES:])[-LONGEST_WORDS:]
 
 
-def _tail(path: Path, begin: int) -> list[str]:
+def tail(path: Path, begin: int) -> list[str]:
     """Its last lines; all of them when it was begun anew meanwhile."""
     size = size_of(path)
     start = max(begin if begin <= size else 0, size - TAIL_BYTES)

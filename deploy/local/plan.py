@@ -20,6 +20,12 @@ from twinstream.mesh import object_store, topics_admin
 from twinstream.mesh.settings import MeshSettings
 
 ENGINES = ("kafka", "s3", "hive")
+PORTS = {
+    "ingest": ("ingest-http", "TWINSTREAM_INGEST_PORT"),
+    "predict": ("predict", "TWINSTREAM_PREDICT_PORT"),
+    "monitor": ("monitor", "TWINSTREAM_MONITOR_PORT"),
+}
+"""Port -> the service that listens there and the setting that asks for it."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +60,8 @@ def make(
     data, given = prepare(data), dict(env or {})
     wanted = MeshSettings.from_env({**given, "TWINSTREAM_PIPELINE": str(Path(pipeline).absolute()) if pipeline else "none"})
     engines = () if wanted.external else tuple(engines)
-    port = _ports(data, wanted, usual=usual_ports)
+    names = list(names)
+    port = _ports(data, wanted, usual=usual_ports, asked=_asked(given, names)) | _elsewhere(given, names, wanted)
     runtime = java.find()
     settings = _settings(wanted, data, port, set(engines))
     own = environment.folders(os.environ, data)
@@ -63,7 +70,7 @@ def make(
     after = tuple(step.name for step in steps) + (("hive",) if "hive" in engines else ())
     return Plan(
         data=data, settings=settings, env=full, steps=steps, addresses=addresses(settings),
-        specs=[*_with(own, _engine_specs(data, port, settings, runtime, engines)), *_service_specs(list(names), full, after)],
+        specs=[*_with(own, _engine_specs(data, port, settings, runtime, engines)), *_service_specs(names, full, after)],
     )
 
 
@@ -76,10 +83,24 @@ def addresses(settings: MeshSettings) -> dict[str, str]:
     }
 
 
-def _ports(data: Path, wanted: MeshSettings, *, usual: bool) -> dict[str, int]:
+def _asked(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """The settings that ask for a port of a service which is started here."""
+    started = {name.partition("@")[0] for name in names}
+    return {port: setting for port, (service, setting) in PORTS.items() if service in started and given.get(setting)}
+
+
+def _elsewhere(given: Mapping[str, str], names: Iterable[str], wanted: MeshSettings) -> dict[str, int]:
+    """Ports that are set of services which are not started here: taken, as they should be."""
+    asked = _asked(given, names)
+    return {port: getattr(wanted, f"{port}_port") for port, (_, setting) in PORTS.items() if port not in asked and given.get(setting)}
+
+
+def _ports(data: Path, wanted: MeshSettings, *, usual: bool, asked: Mapping[str, str]) -> dict[str, int]:
     http = {"ingest": wanted.ingest_port, "predict": wanted.predict_port, "monitor": wanted.monitor_port}
     preferred = {"kafka": 9092, "controller": 9093, "s3": 9090, "hive": 9083, **http}
-    return ports.choose(data / "ports.json", preferred if usual else dict.fromkeys(preferred, 0))
+    if not usual:
+        preferred = {name: port if name in asked else 0 for name, port in preferred.items()}
+    return ports.choose(data / "ports.json", preferred, asked)
 
 
 def _settings(wanted: MeshSettings, data: Path, port: dict[str, int], engines: set[str]) -> MeshSettings:

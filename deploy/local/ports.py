@@ -3,25 +3,64 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import psutil
 
+from twinstream.errors import SettingsError
 from twinstream.mesh.files import write_whole
 
 HOST = "127.0.0.1"
+HIGHEST = 65_535
 
 
-def choose(path: Path, wanted: dict[str, int]) -> dict[str, int]:
-    """A free port for each name: the one used last time, else the wanted one (0: any), else any; all different."""
-    before = msgspec.json.decode(path.read_bytes(), type=dict[str, int]) if path.exists() else {}
-    chosen: dict[str, int] = {}
+def choose(path: Path, wanted: dict[str, int], asked: Mapping[str, str] | None = None) -> dict[str, int]:
+    """A free port for each name: the one used last time, else the wanted one (0: any), else any; all different.
+
+    `asked` maps a name to the setting that asks for its port: that port and no other. Raises SettingsError when it cannot be had.
+    """
+    before = _read(path)
+    chosen = {name: wanted[name] for name in asked or {}}
+    for name, setting in (asked or {}).items():
+        _check(chosen, name, setting)
     for name, preferred in wanted.items():
+        if name in chosen:
+            continue
         candidates = [port for port in (before.get(name, 0), preferred) if port and port not in chosen.values()]
         chosen[name] = next((port for port in candidates if is_free(port)), 0) or any_free(set(chosen.values()))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, msgspec.json.encode(chosen | {name: port for name, port in before.items() if name not in chosen}))
     return chosen
+
+
+def _read(path: Path) -> dict[str, int]:
+    """The ports of last time; none when the file was torn."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, int])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+
+
+def _check(chosen: dict[str, int], name: str, setting: str) -> None:
+    port = chosen[name]
+    if not 0 < port <= HIGHEST:
+        raise SettingsError(f"{setting}={port}: a port is a number from 1 to {HIGHEST}")
+    if list(chosen.values()).count(port) > 1:
+        raise SettingsError(f"{setting}={port}: another setting asks for the same port")
+    if not is_free(port):
+        raise SettingsError(f"{setting}={port} is taken by {holder(port)}: end that, or set another port")
+
+
+def holder(port: int) -> str:
+    """Who listens on this port, as far as this user may know."""
+    try:
+        pids = [found.pid for found in psutil.net_connections("tcp") if found.status == psutil.CONN_LISTEN and found.laddr.port == port]
+        process = psutil.Process(pids[0]) if pids and pids[0] else None
+        return f"{process.name()} (pid {process.pid})" if process else "another process"
+    except psutil.Error:
+        return "another process"
 
 
 def is_free(port: int) -> bool:

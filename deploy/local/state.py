@@ -35,6 +35,9 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, since_us=before.since_us if before and same else now_us)
 
 
+STOPPED = ServiceState(state="stopped", pid=None, ready=False, lag=None)
+
+
 class MeshState(msgspec.Struct, frozen=True, kw_only=True):
     """The whole mesh; `problem` is what keeps it from coming up, "" for nothing; `fatal` when no waiting mends it."""
 

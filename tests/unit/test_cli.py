@@ -52,7 +52,9 @@ def test_a_missing_definition_is_wrong_usage(tmp_path: Path, capsys: pytest.Capt
 def test_status_is_json_when_nothing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["status", "--json", "--data", str(tmp_path)]) == NOT_RUNNING
     found = msgspec.json.decode(capsys.readouterr().out)
-    assert found["services"]["kafka"] == {"state": "stopped", "pid": None, "ready": False, "lag": None}
+    kafka = found["services"]["kafka"]
+    assert kafka | {"state": "stopped", "pid": None, "ready": False, "lag": None} == kafka
+    assert {"restarts", "last_error", "since_us", "blocked"} <= kafka.keys()
 
 
 def test_topics_are_listed_without_a_mesh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
+from rich.markup import escape
 
-from deploy.local import environment, processes, state
-from deploy.local.child import TETHER
-from deploy.local.folder import prepare
+from deploy.local import processes, state
 from deploy.local.services import ALL
 from deploy.local.supervisor import end_leftovers
-from twinstream.cli import external, running
+from twinstream.cli import external, running, starting
 from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout
 from twinstream.cli.show import as_json, note, out, table
-from twinstream.errors import MeshError, NotRunningError, SettingsError, WaitTimeoutError
+from twinstream.errors import MeshError, NotRunningError, SettingsError
 
 POLL_S = 0.2
 STOP_BOUND_S = 90.0
-PATIENCE_S = 20.0
-"""How long a process may fail to start before `up` says so; some wait for others."""
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (0, "s"))
 
 
 def up(
@@ -42,82 +40,16 @@ def up(
     With TWINSTREAM_EXTERNAL=1 Kafka, S3 and Hive are those at the addresses of the settings, and only services are started
     (TWINSTREAM_SERVICES: which of them, comma separated).
     """
-    data = data.absolute()
+    data = data.resolve()
     before = state.read(data)
     if before is not None and before.running:
-        note(f"a mesh is running in {data} already (pid {before.supervisor.pid})")
+        starting.join(before, pipeline, data, timeout)
     else:
-        _begin(pipeline, data, detach=detach, timeout_s=timeout)
+        starting.begin(pipeline, data, detach=detach, timeout_s=timeout)
     if json:
         as_json(status_of(data))
     if not detach:
         _stay(data)
-
-
-def _begin(pipeline: Path | None, data: Path, *, detach: bool, timeout_s: float) -> None:
-    if pipeline is None or not pipeline.is_file():
-        raise SettingsError(f"there is no definition file {pipeline or ''}: give it with --pipeline FILE")
-    supervisor = spawn(pipeline, data, detach=detach)
-    try:
-        await_ready(supervisor, data, timeout_s)
-    except BaseException:
-        supervisor.terminate()
-        supervisor.wait(STOP_BOUND_S)
-        raise
-
-
-def spawn(pipeline: Path, data: Path, *, detach: bool) -> subprocess.Popen[bytes]:
-    """Start the supervisor process, its log in the data folder; without `detach` it ends with this process."""
-    log = prepare(data) / "logs" / "supervisor.log"
-    tie = [] if detach else [sys.executable, "-I", "-S", str(TETHER), str(os.getpid())]
-    with log.open("ab") as file:
-        log.chmod(0o600)
-        return subprocess.Popen(
-            [*tie, sys.executable, "-m", "deploy.local.supervisor", str(data), str(pipeline.absolute())],
-            env=environment.of_supervisor(os.environ), umask=0o077,
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
-
-
-def await_ready(supervisor: subprocess.Popen[bytes], data: Path, timeout_s: float) -> None:
-    """Wait until the mesh serves, saying what has become ready; raises what keeps it from it."""
-    begun, told = time.monotonic(), set[str]()
-    note(f"starting a mesh in {data}; the first time on a machine its engines are fetched as well (about a minute)")
-    while True:
-        waited = time.monotonic() - begun
-        if supervisor.poll() is not None:
-            raise MeshError(_last_words(data))
-        found = state.read(data)
-        if found is not None and found.supervisor.pid == supervisor.pid:
-            _tell(found, told, waited)
-            if found.ready:
-                note(f"[green]ready[/] in {waited:.0f} s; dashboard {found.addresses['monitor']}, predictions {found.addresses['predict']}")
-                return
-            if found.fatal:
-                raise SettingsError(found.problem)
-            if found.problem and waited > PATIENCE_S:
-                raise MeshError(found.problem)
-        if waited > timeout_s:
-            slow = [] if found is None else [name for name, service in found.services.items() if not service.ready]
-            raise WaitTimeoutError(f"not ready after {timeout_s:.0f} s: {', '.join(slow)}; see the logs in {data / 'logs'}")
-        time.sleep(POLL_S)
-
-
-def _tell(found: state.MeshState, told: set[str], waited: float) -> None:
-    for name, service in found.services.items():
-        if service.ready and name not in told:
-            told.add(name)
-            note(f"  {name:12} ready after {waited:4.1f} s ({len(told)} of {len(found.services)})")
-
-
-def _last_words(data: Path) -> str:
-    log = data / "logs" / "supervisor.log"
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    failed = [line for line in lines[-20:] if '"mesh_failed"' in line]
-    if failed:
-        import msgspec
-
-        return str(msgspec.json.decode(failed[-1])["reason"])
-    return "the supervisor ended: " + " ".join(lines[-3:]) + f" (all in {log})"
 
 
 def _stay(data: Path) -> None:
@@ -133,7 +65,7 @@ def _stay(data: Path) -> None:
 
 def down(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
     """Stop the mesh of a data folder: services first, then the engines. Its data stays."""
-    stopped = stop(data.absolute())
+    stopped = stop(data.resolve())
     if json:
         as_json({"stopped": stopped})
     if not stopped:
@@ -146,24 +78,29 @@ def stop(data: Path) -> bool:
     found = state.read(data)
     lived = found is not None and found.running
     if found is not None and lived:
-        processes.stop(found.supervisor, STOP_BOUND_S)
+        try:
+            processes.stop(found.supervisor, STOP_BOUND_S)
+        except PermissionError as error:
+            raise MeshError(f"the mesh in {data} is another user's (pid {found.supervisor.pid}): it cannot be stopped from here") from error
     return bool(end_leftovers(data)) or lived
 
 
 def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
-    """Show each process: is it up, is it ready, how far is it behind; and the addresses."""
-    found = _found(data.absolute()) if running.is_external() else status_of(data.absolute())
+    """Show each process: is it up, is it ready, since when, how far is it behind, what went wrong last; and the addresses."""
+    found = _found(data.resolve()) if running.is_external() else status_of(data.resolve())
     if json:
         as_json(found)
     else:
-        rows = [(name, s["state"], s["pid"], "yes" if s["ready"] else "no", s["lag"]) for name, s in found["services"].items()]
-        out.print(table(("process", "state", "pid", "ready", "lag"), rows))
+        rows = [_row(name, service) for name, service in found["services"].items()]
+        out.print(table(("process", "state", "ready", "since", "restarts", "lag", "pid", "last error, or what it waits for"), rows))
+        if found.get("problem"):
+            out.print(f"[bold red]problem:[/] {escape(found['problem'])}", soft_wrap=True)
         out.print(table(("address", ""), list(found["addresses"].items())))
     if not any(service["state"] == "up" for service in found["services"].values()):
         raise NotRunningError(f"nothing is running in {data}" if not running.is_external() else "nothing answers at these addresses")
 
 
-def _found(data: Path) -> dict[str, dict[str, Any]]:
+def _found(data: Path) -> dict[str, Any]:
     """What runs elsewhere, and the services that `up` started here."""
     here = running.services_here(data)
     if here is None:
@@ -173,20 +110,33 @@ def _found(data: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def status_of(data: Path) -> dict[str, dict[str, Any]]:
-    """`{"services": {name: {state, pid, ready, lag}}, "addresses": {...}}` of an embedded mesh, running or not."""
+def status_of(data: Path) -> dict[str, Any]:
+    """`{"services": {name: fields of ServiceState}, "addresses": {...}, "problem": ""}` of an embedded mesh, running or not."""
     found = state.read(data)
     if found is None:
-        gone = {"state": "stopped", "pid": None, "ready": False, "lag": None}
-        return {"services": {name: dict(gone) for name in ("kafka", "s3", "hive", *ALL)}, "addresses": {}}
+        names = ("kafka", "s3", "hive", *ALL)
+        return {"services": {name: _shown(state.STOPPED, lives=False) for name in names}, "addresses": {}, "problem": ""}
     services = {name: _shown(service, lives=found.running) for name, service in found.services.items()}
-    return {"services": services, "addresses": found.addresses}
+    return {"services": services, "addresses": found.addresses, "problem": found.problem if found.running else ""}
 
 
 def _shown(service: state.ServiceState, *, lives: bool) -> dict[str, object]:
-    if not lives:
-        return {"state": "stopped", "pid": None, "ready": False, "lag": None}
-    return {"state": service.state, "pid": service.pid, "ready": service.ready, "lag": service.lag}
+    return msgspec.to_builtins(service if lives else state.STOPPED)
+
+
+def _row(name: str, service: dict[str, Any]) -> tuple[object, ...]:
+    """A process in the table. What runs elsewhere says less of itself."""
+    why = service.get("blocked") or service.get("last_error") or ""
+    since = _ago(service.get("since_us") or 0)
+    return (name, service["state"], "yes" if service["ready"] else "no", since, service.get("restarts"), service["lag"], service["pid"], escape(why))
+
+
+def _ago(at_us: int) -> str:
+    """How long ago a moment of this machine's clock was."""
+    if not at_us:
+        return ""
+    seconds = max(0, int(time.time() - at_us / 1e6))
+    return next(f"{seconds // max(size, 1)} {unit}" for size, unit in UNITS if seconds >= size)
 
 
 def logs(
@@ -204,6 +154,8 @@ def logs(
     with path.open(encoding="utf-8", errors="replace") as file:
         sys.stdout.write("".join(file.readlines()[-lines:]))
         while follow:
+            if path.stat().st_size < file.tell():  # it was begun anew
+                file.seek(0)
             sys.stdout.write(file.read())
             sys.stdout.flush()
             time.sleep(POLL_S)

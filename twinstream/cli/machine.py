@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
+import resource
 import shutil
 import sys
 from collections.abc import Callable
@@ -12,13 +14,15 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from deploy.local import jars, java, ports
+from deploy.local import jars, java, ports, state
 from deploy.local.cache import cache_folder
+from deploy.local.folder import refusal
 from twinstream.cli.options import DEFAULT_DATA, Data, Json
 from twinstream.cli.show import as_json, out, table
-from twinstream.errors import MeshError
+from twinstream.errors import MeshError, SettingsError
 
 GIB = 2**30
+OPEN_FILES = 4096
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -33,7 +37,8 @@ class Finding(msgspec.Struct, frozen=True):
 def doctor(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
     """Look at Python, Java, jars, memory, disk, ports and packages; say what to do about what is missing."""
     looks: tuple[Callable[[], Finding], ...] = (
-        _python, _packages, _java, _jars, _s3_server, _memory, lambda: _disk(data.absolute()), _cores, _ports)
+        _python, _packages, _java, _jars, _s3_server, _memory, lambda: _folder(data.resolve()), lambda: _disk(data.resolve()),
+        _cores, _files, lambda: _ports(data.resolve()))
     findings = [look() for look in looks]
     if json:
         as_json(findings)
@@ -69,7 +74,10 @@ def _java() -> Finding:
 
 
 def _jars() -> Finding:
-    absent = [group for group in jars.SETS if not jars.is_there(group)]
+    try:
+        absent = [group for group in jars.SETS if not jars.is_there(group)]
+    except SettingsError as error:
+        return Finding("jars", "missing", "no place for them", str(error))
     if absent:
         return Finding("jars", "note", f"not fetched yet: {', '.join(absent)}", "fetched by make setup, or by the first `up`")
     return Finding("jars", "ok", f"{len(jars.manifest())} in {cache_folder()}, each as pinned")
@@ -84,6 +92,20 @@ def _memory() -> Finding:
     return Finding("memory", "ok" if free >= 8 else "note", f"{free:.1f} GiB free", "" if free >= 8 else "a mesh takes up to 6 GiB, training more")
 
 
+def _folder(data: Path) -> Finding:
+    """Whether a mesh can live there."""
+    there = next(folder for folder in (data, *data.parents) if folder.exists())
+    reason = refusal(str(data)) or ("" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to")
+    return Finding("data folder", "missing" if reason else "ok", str(data), f"{reason}: give another with --data" if reason else "")
+
+
+def _files() -> Finding:
+    """The hard limit counts: the supervisor raises the other one to it."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    enough = most == resource.RLIM_INFINITY or most >= OPEN_FILES
+    return Finding("open files", "ok" if enough else "note", str(most), "" if enough else f"raise ulimit -Hn to {OPEN_FILES}")
+
+
 def _disk(data: Path) -> Finding:
     there = next(folder for folder in (data, *data.parents) if folder.exists())
     free = shutil.disk_usage(there).free / GIB
@@ -95,8 +117,11 @@ def _cores() -> Finding:
     return Finding("cores", "ok" if count >= 2 else "note", str(count), "" if count >= 2 else "two or more are needed for the figures we state")
 
 
-def _ports() -> Finding:
+def _ports(data: Path) -> Finding:
+    running = state.read(data)
+    if running is not None and running.running:
+        return Finding("ports", "ok", f"a mesh runs in {data} (pid {running.supervisor.pid})")
     usual = (9092, 9093, 9090, 9083, 8081, 8082, 8083)
-    taken = [str(port) for port in usual if not ports.is_free(port)]
+    taken = [f"{port} by {ports.holder(port)}" for port in usual if not ports.is_free(port)]
     return Finding("ports", "note" if taken else "ok", f"taken: {', '.join(taken)}" if taken else "the usual ones are free",
-                   "free ones are used instead; see twinstream status" if taken else "")
+                   "free ones are used instead (a port that a TWINSTREAM_*_PORT names has to be free)" if taken else "")
