@@ -8,6 +8,7 @@ import msgspec
 
 from schemas.events import EpochSealed
 from schemas.packs import BARRIER, PackHeader
+from twinstream.protocol.known_time import EARLIEST_US
 
 
 class Barrier(msgspec.Struct, frozen=True):
@@ -23,7 +24,7 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
 
     next_offset: int = 0
     raw_high: int = -1
-    known_max_us: int = 0
+    known_max_us: int = EARLIEST_US
     barrier: Barrier = Barrier()
     written_us: int = 0
 

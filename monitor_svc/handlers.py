@@ -21,10 +21,11 @@ def handle_prediction_served(event: ev.PredictionServed, state: State) -> Events
     """Join it, measure it; a prediction of a model that the definition no longer has is counted only."""
     wall = state.mesh.clock == "wall"
     state.telemetry.count("predictions", event.served_at_us)
-    state.known.predicted(event.served_at_us if wall else event.at_us)
+    known_us = event.served_at_us if wall else event.at_us
+    state.known.predicted(known_us)
     watch = state.models.get(event.model)
     if watch is not None:
-        _count(state, watch.predicted(event, event.served_at_us if wall else 0))
+        _count(state, watch.predicted(event, known_us))
     return []
 
 
@@ -34,7 +35,7 @@ def handle_log_message(source: str, partition: int, data: bytes, state: State) -
         for row in log.rows(partition, data):
             _count(state, state.models[model].labelled(row))
         known = state.known.labels_us
-        known[(source, partition)] = max(known.get((source, partition), 0), log.known_us[partition])
+        known[(source, partition)] = max(known.get((source, partition), log.known_us[partition]), log.known_us[partition])
     return []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from twinstream.protocol.known_time import LaneTime
+from twinstream.protocol.known_time import EARLIEST_US, LaneTime
 
 WALL_SLACK_US = 5_000_000
 """With the wall clock: how long a record may take from being known to being readable in its log."""
@@ -37,11 +37,11 @@ class KnownTime:
     @property
     def newest_label_us(self) -> int:
         """Newest known time of any label record."""
-        return max(self.labels_us.values(), default=0)
+        return max(self.labels_us.values(), default=EARLIEST_US)
 
     @property
     def _labels_read_us(self) -> int:
-        return min((self.labels_us.get(place, 0) for place in self.labels_open), default=NEVER)
+        return min((self.labels_us.get(place, EARLIEST_US) for place in self.labels_open), default=NEVER)
 
     @property
     def _predictions_read_us(self) -> int:

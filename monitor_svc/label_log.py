@@ -25,7 +25,7 @@ class LabelLog:
     def rows(self, partition: int, data: bytes) -> list[LabelRow]:
         """Label records of one log message; raises ValueError when the bytes are none."""
         header = decode_header(data)
-        self.known_us[partition] = max(self.known_us.get(partition, 0), header.known_max_us)
+        self.known_us[partition] = max(self.known_us.get(partition, header.known_max_us), header.known_max_us)
         if header.kind != PACK or not header.rows:
             self._raw_high[partition] = max(self._raw_high.get(partition, -1), header.raw_high)
             return []

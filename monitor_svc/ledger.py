@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from schemas import events as ev
+from twinstream.protocol.known_time import EARLIEST_US
 
 KEPT = 200
 
@@ -28,7 +29,7 @@ class Epoch(msgspec.Struct, kw_only=True):
     """One epoch as far as it is known here; `views`: when each view's base was published."""
 
     epoch: int
-    as_of_us: int = 0
+    as_of_us: int | None = None
     files: int = 0
     bytes: int = 0
     views: dict[str, int] = {}
@@ -69,7 +70,8 @@ class Ledger:
         if not epoch.views:
             self.happened("epoch", f"epoch {event.epoch} landed on S3", event.published_at_us)
         epoch.views[event.view] = event.published_at_us
-        epoch.as_of_us, epoch.files, epoch.definition = event.as_of_us, event.file_count, event.definition_digest
+        epoch.as_of_us = None if event.as_of_us == EARLIEST_US else event.as_of_us
+        epoch.files, epoch.definition = event.file_count, event.definition_digest
         epoch.bytes += sum(file.size_bytes for file in event.files)
 
     def training_set_published(self, event: ev.TrainingSetPublished) -> None:

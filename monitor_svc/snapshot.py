@@ -22,7 +22,7 @@ def moment(state: State, beats: list[dict[str, Any]], now_us: int) -> dict[str, 
     return {
         "at_us": now_us,
         "pipeline": {"name": state.pipeline.name, "digest": state.pipeline.digest, "clock": state.mesh.clock},
-        "known_us": state.known.newest_label_us,
+        "known_us": state.known.newest_label_us if state.known.labels_us else None,
         "caught_up": state.caught_up,
         "processes": beats,
         "sources": _sources(state),

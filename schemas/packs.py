@@ -10,6 +10,8 @@ import struct
 import msgspec
 import pyarrow as pa
 
+from schemas.plausible import FIRST_US
+
 MAGIC = 0x314B4341504B5754  # "TWKPACK1" read as little-endian int64
 PACK, BARRIER = 0, 1
 _HEADER = struct.Struct("<12q")
@@ -33,7 +35,7 @@ class PackHeader(msgspec.Struct, frozen=True, kw_only=True):
     barrier_epoch: int = -1
     barrier_offset: int = -1
     barrier_raw_high: int = -1
-    known_max_us: int = 0
+    known_max_us: int = FIRST_US
     written_us: int = 0
 
 

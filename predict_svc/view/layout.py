@@ -15,6 +15,7 @@ import msgspec
 from predict_svc.view.errors import EpochsFullError
 from schemas.events import Cut, ViewPosition, ViewPublished
 from schemas.partials import PartialHeader
+from schemas.plausible import FIRST_US
 
 PROGRESS, LAYOUT, READ, FORM = b"progress", b"layout", b"read", b"form"
 SLOTS = 32  # tables of speed states in a store, used in turn by the epochs
@@ -39,7 +40,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
     file: str = ""
     cut: dict[int, Cut] = {}
     complete_since: dict[int, int] = {}
-    as_of_us: int = 0
+    as_of_us: int = FIRST_US
 
     def covers(self, partition: int) -> int:
         """The last offset of a log partition that the base contains."""

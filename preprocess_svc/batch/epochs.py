@@ -19,6 +19,7 @@ from schemas.events import (
     TrainingSetPublished,
     ViewPublished,
 )
+from twinstream.protocol.known_time import EARLIEST_US
 
 ASK_AGAIN_US = 5_000_000
 START = Cut(offset=-1, raw_high=-1)
@@ -59,7 +60,7 @@ class Land(msgspec.Struct, frozen=True):
     """Append the rows between two cuts to the history, fold and publish `views`.
 
     `files_from..files_to`: numbers of the files, end excluded; `files_to` None: all that are accepted by now. `after`: the cut before.
-    `as_of_us`: the time of the epoch before (0: none); `landed_as_of_us`: that of this epoch, once a view of it is published.
+    `as_of_us`: the time of the epoch before (EARLIEST_US: none); `landed_as_of_us`: that of this epoch, once a view of it is published.
     `left_out`: the files that the epoch lacks by an earlier view's manifest; None: those that are withdrawn by now, or cannot be read.
     """
 
@@ -220,7 +221,7 @@ def _land(plan: Plan, seen: Seen, epoch: int, views: tuple[str, ...]) -> Land:
     return Land(
         epoch=epoch, views=views, cut={s: {p: _sealed(seen, epoch, s, p) for p in range(plan.partitions)} for s in plan.sources},
         after={s: {p: ends.get(s, {}).get(p, START) for p in range(plan.partitions)} for s in plan.sources},
-        files_from=_file_count(seen, epoch - 1), files_to=known.file_count if known else None, as_of_us=before.as_of_us if before else 0,
+        files_from=_file_count(seen, epoch - 1), files_to=known.file_count if known else None, as_of_us=before.as_of_us if before else EARLIEST_US,
         landed_as_of_us=known.as_of_us if known else None,
         left_out=tuple(known.left_out) if known else None,
     )  # fmt: skip

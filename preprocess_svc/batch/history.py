@@ -18,14 +18,14 @@ from schemas.topics import history_path, history_table
 from twinstream.define import Source
 from twinstream.errors import MeshError
 from twinstream.mesh.object_store import ObjectStore, split_uri
-from twinstream.protocol.known_time import agreed
+from twinstream.protocol.known_time import EARLIEST_US, agreed
 
 FEW_ROWS = 500_000
 """So many new rows are sent to every task, rather than shuffling the whole history."""
 
 
 class Landed(NamedTuple):
-    """What an epoch added to one table: `rows`, the time that those of files agree on (0: none), and where it lies."""
+    """What an epoch added to one table: `rows`, the time that those of files agree on (EARLIEST_US: none), and where it lies."""
 
     rows: int
     files_us: int
@@ -70,7 +70,7 @@ class History:
         path = f"{self._path(source)}/{EPOCH}={epoch}/{uuid.uuid4().hex}"
         new = self._once_within(source, files, log)
         if new is None:
-            return self._point(source, epoch, Landed(0, 0, ""))
+            return self._point(source, epoch, Landed(0, EARLIEST_US, ""))
         seen = Observation()
         if epoch > 1:
             new = new.persist()

@@ -20,6 +20,7 @@ from schemas.topics import records_accepted
 from twinstream.define import Source
 from twinstream.mesh import kafka_security
 from twinstream.mesh.settings import pairs
+from twinstream.protocol.known_time import EARLIEST_US
 
 POSITION_SHIFT = 44
 JOIN_ROWS = 50_000
@@ -28,7 +29,7 @@ _MAGIC, _RAW_LAST, _RAW_HIGH, _KNOWN_MAX = 0, 5, 6, 10  # words of a pack's head
 
 
 class Ends(NamedTuple):
-    """The cut with the highest raw offset so far, and the newest time to which ingest had moved a partition (0: no message)."""
+    """The cut with the highest raw offset so far, and the newest time to which ingest had moved a partition (EARLIEST_US: no message)."""
 
     cut: dict[int, Cut]
     lanes_us: int
@@ -43,7 +44,7 @@ def read(
     """
     spans = {p: (after[p].offset + 1, max(cut[p].offset, after[p].offset + 1)) for p in cut}
     if all(start == end for start, end in spans.values()):
-        return None, lambda: Ends({p: Cut(offset=cut[p].offset, raw_high=after[p].raw_high) for p in cut}, 0)
+        return None, lambda: Ends({p: Cut(offset=cut[p].offset, raw_high=after[p].raw_high) for p in cut}, EARLIEST_US)
     seen = Observation()
     messages = _messages(context, source, spans)
     high = {p: c.raw_high for p, c in after.items()}
@@ -51,7 +52,7 @@ def read(
 
     def ends() -> Ends:
         found = _observed(seen, messages, cut)
-        return Ends(_highs(found, high, cut), int(found[LANES] or 0))
+        return Ends(_highs(found, high, cut), _or_earliest(found[LANES]))
 
     return rows, ends
 
@@ -74,6 +75,10 @@ def _messages(context: Context, source: Source, spans: dict[int, tuple[int, int]
     for name, value in (java | pairs(context.knobs.kafka_options)).items():
         reader = reader.option(f"kafka.{name}", value)
     return reader.option("failOnDataLoss", "true").load().select("partition", "offset", "value")
+
+
+def _or_earliest(us: int | None) -> int:
+    return EARLIEST_US if us is None else int(us)
 
 
 def _highest(cut: dict[int, Cut]) -> list[Column]:

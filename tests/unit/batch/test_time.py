@@ -14,7 +14,7 @@ from twinstream.algebra import kernel, windows
 from twinstream.algebra.fold import answers
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
-from twinstream.protocol.known_time import DAY_US, agreed, as_of, known_in_file
+from twinstream.protocol.known_time import DAY_US, EARLIEST_US, agreed, as_of, known_in_file
 
 SOURCE = Source("orders", id="id", key="who", event_time="at", fields={"id": Int(), "who": String(), "at": Timestamp(), "n": Int()})
 VIEW = View("v", SOURCE, by="who", features={
@@ -38,10 +38,10 @@ def lift(records: list[Record], since: dict[int, int]) -> StateBatch:
 class Batch:
     """The batch layer's chain of bases, without engines: each on the one before, or whole where that one lacks tiles."""
 
-    def __init__(self, poisoned_us: int = 0) -> None:
+    def __init__(self, poisoned_us: int = EARLIEST_US) -> None:
         self.records: list[Record] = []
         self.as_of_us = poisoned_us
-        self.since = complete_since(PLAN, poisoned_us) if poisoned_us else {}
+        self.since = complete_since(PLAN, poisoned_us)
         self.states = StateBatch.empty()
 
     def land(self, new: list[Record], now_us: int) -> None:
@@ -73,7 +73,7 @@ moments = st.one_of(
 
 
 @settings(max_examples=150, deadline=None)
-@given(epochs=st.lists(st.lists(moments, max_size=8), min_size=1, max_size=5), poisoned=st.sampled_from([0, NOW + YEARS, NOW + 3 * DAY_US]))
+@given(epochs=st.lists(st.lists(moments, max_size=8), min_size=1, max_size=5), poisoned=st.sampled_from([EARLIEST_US, NOW + YEARS, NOW + 3 * DAY_US]))
 def test_a_question_about_now_is_answered_as_if_nothing_was_pruned(epochs: list[list[int]], poisoned: int) -> None:
     batch, number = Batch(poisoned), 0
     for epoch, moments in enumerate(epochs):
@@ -95,6 +95,15 @@ def test_ten_orders_of_today_count_beside_one_that_is_dated_ahead(ahead: int) ->
     in_1h, in_3d, in_30d, in_all = batch.read(b"w", NOW)[:4]
     assert (in_1h, in_3d, in_30d, in_all) == (10, 10, 10, 11)
     assert batch.as_of_us <= NOW
+
+
+@pytest.mark.parametrize("first", [-7_000 * DAY_US, -1, 0, EARLIEST_US, NOW])
+def test_ten_orders_of_any_year_count_where_nothing_newer_is_known(first: int) -> None:
+    """Also those of 1950: no time is not 1970."""
+    batch = Batch()
+    batch.land([({"id": i, "who": "w", "at": first + i, "n": 1}, i) for i in range(10)], NOW + DAY_US)  # type: ignore[arg-type]
+    assert batch.as_of_us == first + 9
+    assert batch.read(b"w", first + 9)[:4] == [10, 10, 10, 10]
 
 
 def test_a_base_that_was_pruned_too_far_is_not_built_on() -> None:

@@ -11,6 +11,7 @@ from schemas import events as ev
 from schemas.topics import topic_of
 from tests.unit.monitor.world import DAY, HOUR, pack, prediction, scores_and_labels, state
 from twinstream.errors import SettingsError
+from twinstream.protocol.known_time import EARLIEST_US
 
 
 def at_tail(world: object) -> None:
@@ -53,13 +54,28 @@ def test_missing_label_counts_when_known_time_has_passed_the_horizon() -> None:
 def test_label_is_not_missing_while_predictions_or_labels_are_unread() -> None:
     known = KnownTime("replay")
     known.labels_us[("arrivals", 0)] = 5 * DAY
-    assert known.watermark_us(0) == 0
+    assert known.watermark_us(0) == EARLIEST_US
     known.predicted(2 * DAY)
     assert known.watermark_us(0) == 2 * DAY
     known.labels_open = {("arrivals", 1)}
-    assert known.watermark_us(0) == 0
+    assert known.watermark_us(0) == EARLIEST_US
     known.predictions_at_end, known.labels_open = True, set()
     assert known.watermark_us(NEVER) == 5 * DAY
+
+
+def test_label_of_1950_is_missing_when_its_own_horizon_has_passed_in_a_replay() -> None:
+    """Neither before a label was read, nor not before 1970."""
+    world, long_ago = state(), -7_000 * DAY
+    world.known.predictions_at_end = True
+    service.handle(prediction("f1", long_ago, 0.9), world)
+    handlers.advance(world, now_us=0)
+    assert world.models["late-arrival"].quality.counts["missing"] == 0
+    handlers.handle_log_message("arrivals", 0, pack([("other", long_ago + DAY, 20)]), world)
+    handlers.advance(world, now_us=0)
+    assert world.models["late-arrival"].quality.counts["missing"] == 0
+    handlers.handle_log_message("arrivals", 0, pack([("other", long_ago + 2 * DAY, 20)], raw_first=1), world)
+    handlers.advance(world, now_us=0)
+    assert world.models["late-arrival"].quality.counts["missing"] == 1
 
 
 def test_stream_that_is_behind_is_read_first() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinstream.protocol.known_time import DAY_US, LaneTime, agreed, as_of, known_in_file
+from twinstream.protocol.known_time import DAY_US, EARLIEST_US, LaneTime, agreed, as_of, known_in_file
 
 NOW = 1_790_000_000_000_000
 YEARS = 36 * 365 * DAY_US
@@ -20,18 +20,18 @@ def lane(claims: list[int]) -> tuple[int, list[int]]:
     return time.now_us, known
 
 
-def walk(steps: list[int]) -> list[int]:
+def walk(steps: list[int], start: int = NOW) -> list[int]:
     """Claims that are never a leap ahead of the newest before them."""
-    claims, newest = [NOW], NOW
+    claims, newest = [start], start
     for step in steps:
         claims.append(newest + step)
         newest = max(newest, claims[-1])
     return claims
 
 
-@given(steps=steady)
-def test_without_leaps_a_lane_is_at_its_newest_claim(steps: list[int]) -> None:
-    claims = walk(steps)
+@given(steps=steady, start=st.sampled_from([NOW, 0, -1, -7_000 * DAY_US]))
+def test_without_leaps_a_lane_is_at_its_newest_claim(steps: list[int], start: int) -> None:
+    claims = walk(steps, start)
     now_us, known = lane(claims)
     assert now_us == max(claims)
     assert known == [max(claims[: i + 1]) for i in range(len(claims))]
@@ -46,9 +46,9 @@ def test_one_record_ahead_moves_no_other_record(steps: list[int], at: int, ahead
     assert lane([*claims[:at], odd, *claims[at:]]) == (now_us, [*known[:at], odd, *known[at:]])
 
 
-@given(claims=st.lists(st.integers(1, YEARS), min_size=1, max_size=30))
+@given(claims=st.lists(st.integers(EARLIEST_US, YEARS), min_size=1, max_size=30))
 def test_a_lane_never_goes_back_and_no_record_is_known_before_its_claim(claims: list[int]) -> None:
-    time, before = LaneTime(claims[0]), 0
+    time, before = LaneTime(claims[0]), EARLIEST_US
     for claim in claims:
         assert time.take(claim) >= max(claim, time.now_us)
         assert time.now_us >= before
@@ -68,13 +68,13 @@ def test_a_row_of_a_file_was_known_when_the_file_was_accepted() -> None:
 def test_one_row_in_the_future_is_not_what_a_file_agrees_on() -> None:
     assert agreed([NOW, NOW + YEARS]) == agreed([NOW + YEARS, NOW]) == NOW
     assert agreed([NOW, NOW + 5]) == NOW + 5
-    assert agreed([None, NOW]) == agreed([None, None]) == 0
+    assert agreed([None, NOW]) == agreed([None, None]) == EARLIEST_US
 
 
-@given(before=st.integers(0, NOW), claims=st.lists(st.integers(0, NOW + YEARS), max_size=5))
+@given(before=st.integers(EARLIEST_US, NOW), claims=st.lists(st.integers(EARLIEST_US, NOW + YEARS), max_size=5))
 def test_the_time_of_an_epoch_is_between_the_one_before_and_now(before: int, claims: list[int]) -> None:
     assert before <= as_of(before, claims, NOW) <= NOW
-    assert as_of(before, claims, NOW) == min(max(before, 0, *claims), NOW)
+    assert as_of(before, claims, NOW) == min(max(before, *claims, EARLIEST_US), NOW)
 
 
 def test_a_time_of_an_epoch_that_a_wrong_clock_had_moved_comes_back() -> None:
