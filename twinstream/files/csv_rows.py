@@ -16,6 +16,7 @@ from twinstream.files.encoding import is_utf8, without_mark
 from twinstream.files.parts import BLOCK_BYTES, MOST_ROW_BYTES, BadRow, Part, UnreadableFileError
 
 RECORDS_AT_ONCE = 1 << 16
+SKIPPED = b"-\n"
 Words = npt.NDArray[np.int64]
 
 
@@ -127,7 +128,7 @@ def _table(data: bytes, records: Words, names: list[str], wanted: Sequence[str])
     inner = [f"c{i}" for i in range(len(names))]
     found = pa_csv.read_csv(
         pa.BufferReader(text),
-        read_options=pa_csv.ReadOptions(column_names=inner, block_size=len(text) + 1, use_threads=False),
+        read_options=pa_csv.ReadOptions(column_names=inner, skip_rows=1, block_size=len(text) + 1, use_threads=False),
         parse_options=pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         convert_options=pa_csv.ConvertOptions(
             column_types=dict.fromkeys(inner, pa.string()), include_columns=[inner[i] for i in taken], null_values=[""],
@@ -139,13 +140,16 @@ def _table(data: bytes, records: Words, names: list[str], wanted: Sequence[str])
 
 
 def _joined(data: bytes, records: Words) -> pa.Buffer:
-    """The text of some records, each ended by LF; where nothing lies between them, without copying one by one."""
+    """A line to skip, then the text of some records, each ended by LF; where nothing lies between them, without copying one by one.
+
+    Arrow takes a byte order mark off the first line, and one in the first cell of a row that begins a part belongs to the cell.
+    """
     starts, ends = records[:, START], records[:, END]
     first, last = int(starts[0]), int(ends[-1])
     if int((starts[1:] - ends[:-1]).sum()) == len(records) - 1 and b"\r" not in data[first:last]:
-        return pa.py_buffer(data[first:last] + b"\n")
+        return pa.py_buffer(b"".join((SKIPPED, memoryview(data)[first:last], b"\n")))
     spans = zip(starts.tolist(), ends.tolist(), strict=True)
-    return pa.py_buffer(b"\n".join([data[start:end] for start, end in spans]) + b"\n")
+    return pa.py_buffer(SKIPPED + b"\n".join([data[start:end] for start, end in spans]) + b"\n")
 
 
 def _empty(rows: int) -> pa.Table:
