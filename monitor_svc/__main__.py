@@ -25,6 +25,7 @@ from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.quarantine import Quarantine
 from twinstream.mesh.settings import MeshSettings
 
 DAY_US = 86_400 * SECOND_US
@@ -55,8 +56,8 @@ def run(mesh: MeshSettings, knobs: MonitorSettings, pipeline: Pipeline, stopping
     page = PageServer(board, mesh.http_host, mesh.monitor_port)
     structlog.get_logger().info("page_served", host=mesh.http_host, port=page.port)
     loop = Run(
-        state, streams, board, clock, publisher=publisher, metrics=metrics, dead_letters=DeadLetters(mesh, "monitor", publisher),
-        heartbeat=Heartbeat(mesh, "monitor"))  # fmt: skip
+        state, streams, board, clock, publisher=publisher, metrics=metrics,
+        quarantine=Quarantine(mesh, "monitor", DeadLetters(mesh, "monitor", publisher), metrics), heartbeat=Heartbeat(mesh, "monitor"))  # fmt: skip
     try:
         loop.until(stopping)
     finally:

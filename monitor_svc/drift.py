@@ -14,6 +14,9 @@ from scipy.stats import ks_2samp
 from monitor_svc.settings import MonitorSettings
 
 MAX_P = 1e-4
+MOST_SERIES = 1000
+LARGEST = 1e100
+"""Numbers beyond it count as so large: the square of a larger one is not finite."""
 LEAST_VALUES = 100
 
 
@@ -66,7 +69,7 @@ class FeatureDrift:
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Take one prediction's inputs; those that are no single number are left out, null becomes NaN."""
-        numbers = {name: _number(value) for name, value in values.items()}
+        numbers = {name: _number(value) for name, value in values.items() if name in self._names or len(self._names) < MOST_SERIES}
         self._grow([name for name, value in numbers.items() if value is not None and name not in self._names])
         row = np.full(len(self._names), np.nan)
         for name, value in numbers.items():
@@ -117,7 +120,12 @@ def _number(value: Any) -> float | None:
     """A single number as a float, null as NaN, anything else None."""
     if value is None:
         return float("nan")
-    return float(value) if isinstance(value, (bool, int, float)) else None
+    return bounded(value) if isinstance(value, (bool, int, float)) else None
+
+
+def bounded(value: float) -> float:
+    """A number that can be squared and summed, whatever an event holds."""
+    return float(max(-LARGEST, min(LARGEST, value)))
 
 
 class Persistence:

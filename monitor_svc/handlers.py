@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from monitor_svc.labels import Outcome
 from monitor_svc.ledger import DeadLetter
 from monitor_svc.state import State
@@ -10,6 +12,8 @@ from monitor_svc.watch import ModelWatch
 from schemas import events as ev
 
 Events = list[ev.Event]
+LONGEST = 500
+MOST_ANNOUNCED = 10_000
 
 
 def handle_metric_observed(event: ev.MetricObserved, state: State) -> Events:
@@ -39,13 +43,24 @@ def handle_log_message(source: str, partition: int, data: bytes, state: State) -
     return []
 
 
+def handle_file_accepted(event: ev.FileAccepted, state: State) -> Events:
+    """Labels in files are not read here: no question of such a label counts as missing from then on."""
+    for watch in state.models.values():
+        if watch.model.label.source.name == event.source:
+            watch.label_files += 1
+            watch.joiner.unread_labels = True
+    return []
+
+
 def handle_view_published(event: ev.ViewPublished, state: State) -> Events:
-    state.ledger.view_published(event)
+    if event.view in {view.name for view in state.pipeline.views}:
+        state.ledger.view_published(event)
     return []
 
 
 def handle_training_set_published(event: ev.TrainingSetPublished, state: State) -> Events:
-    state.ledger.training_set_published(event)
+    if event.model in state.models:
+        state.ledger.training_set_published(event)
     return []
 
 
@@ -56,7 +71,8 @@ def handle_model_trained(event: ev.ModelTrained, state: State) -> Events:
 
 
 def handle_model_promoted(event: ev.ModelPromoted, state: State) -> Events:
-    state.ledger.promoted_now(event)
+    if event.model in state.models:
+        state.ledger.promoted_now(event)
     return []
 
 
@@ -72,16 +88,21 @@ def handle_model_rolled_back(event: ev.ModelRolledBack, state: State) -> Events:
 
 def handle_drift_detected(event: ev.DriftDetected, state: State) -> Events:
     """Our own, read back: what was announced before a restart is not announced again."""
-    state.ledger.drift.append(event)
-    state.announced_us[(event.model, event.series, event.detector)] = event.detected_at_us
+    if event.model in state.models:
+        event = msgspec.structs.replace(event, series=event.series[:LONGEST], detector=event.detector[:LONGEST])
+        state.ledger.drift.append(event)
+        _announce(state, (event.model, event.series, event.detector), event.detected_at_us)
     return []
 
 
 def handle_retrain_requested(event: ev.RetrainRequested, state: State) -> Events:
     """Our own, read back, or anybody's who may write it: it quiets the next one."""
-    state.ledger.retrain.append(event)
-    state.ledger.happened("retrain requested", event.reason, event.requested_at_us, event.model)
-    state.debounce.asked(event.model, event.requested_at_us, *_trained_on(state, event.model))
+    if event.model in state.models:
+        event = msgspec.structs.replace(event, reason=event.reason[:LONGEST])
+        state.ledger.retrain.append(event)
+        state.ledger.happened("retrain requested", event.reason, event.requested_at_us, event.model)
+        at_us = min(event.requested_at_us, state.now_us)
+        state.debounce.asked(event.model, at_us, *_trained_on(state, event.model))
     return []
 
 
@@ -110,11 +131,19 @@ def _drift(watch: ModelWatch, state: State, now_us: int) -> Events:
     for finding in watch.drift.take_drifted():
         key = (watch.model.name, finding.series, finding.detector)
         if now_us - state.announced_us.get(key, -quiet_us) >= quiet_us:
-            state.announced_us[key] = now_us
+            _announce(state, key, now_us)
             found.append(ev.DriftDetected(
                 model=watch.model.name, series=finding.series, detector=finding.detector, statistic=finding.statistic,
                 threshold=finding.threshold, detected_at_us=now_us))  # fmt: skip
     return found
+
+
+def _announce(state: State, key: tuple[str, str, str], at_us: int) -> None:
+    """Note when a series was announced: never later than now, or it would be quiet for ever."""
+    state.announced_us.pop(key, None)
+    state.announced_us[key] = min(at_us, state.now_us)
+    if len(state.announced_us) > MOST_ANNOUNCED:
+        del state.announced_us[next(iter(state.announced_us))]
 
 
 def _retrain(watch: ModelWatch, state: State, now_us: int) -> Events:

@@ -24,6 +24,7 @@ class Asked(msgspec.Struct, kw_only=True, eq=False):
     score: float
     label: float | None = None
     label_event_us: int | None = None
+    expired: bool = False
 
 
 class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,10 +37,10 @@ class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A prediction's label became known, or changed: `before` is what counted until now."""
+    """A prediction's label became known, or changed: `before` is what counted until now; `label` None leaves it out again."""
 
     asked: Asked
-    label: float
+    label: float | None
     before: float | None
     how: Literal["arrived", "missing", "revised"]
 
@@ -60,6 +61,8 @@ class Joiner:
         self._number = 0
         self.pending = 0
         self.given_up = 0
+        self.unread_labels = False
+        """Labels may be where this service does not read, so that none here says nothing."""
 
     def ask(self, key: Hashable, asked: Asked, due_from_us: int) -> list[Outcome]:
         """Take a prediction; its horizon runs from `due_from_us` (or from its own time, if that is later)."""
@@ -102,24 +105,27 @@ class Joiner:
         if asked.label_event_us is not None and row.event_us < asked.label_event_us:
             return []
         asked.label_event_us = row.event_us
-        label = self._missing if math.isnan(row.outcome) else row.outcome
-        return [] if label is None else self._set(asked, label, "arrived")
+        return self._set(asked, self._missing if math.isnan(row.outcome) else row.outcome, "arrived")
 
     def _expire(self, asked: Asked) -> list[Outcome]:
-        if asked.label is not None:
-            return []
-        if self._missing is None:
-            self.pending -= 1
+        self.pending -= self._waits(asked)
+        asked.expired = True
+        if asked.label is not None or self._missing is None or self.unread_labels:
             return []
         return self._set(asked, self._missing, "missing")
 
-    def _set(self, asked: Asked, label: float, how: Literal["arrived", "missing"]) -> list[Outcome]:
+    def _set(self, asked: Asked, label: float | None, how: Literal["arrived", "missing"]) -> list[Outcome]:
+        """The label that counts now; None: the latest record's outcome is null, and such questions are left out."""
+        waited = self._waits(asked)
         before, asked.label = asked.label, label
+        self.pending += self._waits(asked) - waited
         if before == label:
             return []
-        if before is None:
-            self.pending -= 1
         return [Outcome(asked=asked, label=label, before=before, how=how if before is None else "revised")]
+
+    @staticmethod
+    def _waits(asked: Asked) -> bool:
+        return asked.label is None and not asked.expired
 
     def _push(self, due_us: int, key: Hashable, asked: Asked, *, expired: bool) -> None:
         self._number += 1
@@ -127,8 +133,8 @@ class Joiner:
 
     def _bound(self) -> None:
         while len(self._due) > self._max_kept:
-            _, _, key, asked, expired = heapq.heappop(self._due)
-            self.pending -= not expired and asked.label is None
+            _, _, key, asked, _ = heapq.heappop(self._due)
+            self.pending -= self._waits(asked)
             self.given_up += 1
             self._forget(key, asked)
 

@@ -11,6 +11,8 @@ from schemas import events as ev
 from twinstream.protocol.known_time import EARLIEST_US
 
 KEPT = 200
+LONGEST_TEXT = 500
+MOST_METRICS = 40
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,10 +78,12 @@ class Ledger:
 
     def training_set_published(self, event: ev.TrainingSetPublished) -> None:
         self._epoch(event.epoch).training_rows[event.model] = event.rows
-        self.training_set[event.model] = event
+        self.training_set[event.model] = msgspec.structs.replace(event, files=[], columns=[])
 
     def promoted_now(self, event: ev.ModelPromoted) -> None:
-        self.promoted[event.model] = event
+        self.promoted[event.model] = msgspec.structs.replace(
+            event, metrics=_few(event.metrics), reason=event.reason[:LONGEST_TEXT], version_ids={}
+        )
         self.happened("promoted", event.reason or "promoted", event.promoted_at_us, event.model, event.model_digest, metrics=event.metrics)
 
     def rolled_back(self, event: ev.ModelRolledBack) -> None:
@@ -91,7 +95,16 @@ class Ledger:
     def happened(
         self, kind: str, what: str, at_us: int, model: str = "", digest: str = "", *, metrics: dict[str, float] | None = None
     ) -> None:
-        self.timeline.append(Happened(kind=kind, what=what, at_us=at_us, model=model, digest=digest, metrics=metrics or {}))
+        self.timeline.append(
+            Happened(
+                kind=kind,
+                what=what[:LONGEST_TEXT],
+                at_us=at_us,
+                model=model,
+                digest=digest[:LONGEST_TEXT],
+                metrics=_few(metrics or {}),
+            )
+        )
 
     def lists(self) -> dict[str, Any]:
         """The page's lists, as plain data."""
@@ -107,3 +120,8 @@ class Ledger:
         if number not in self.epochs and len(self.epochs) >= KEPT:
             del self.epochs[min(self.epochs)]
         return self.epochs.setdefault(number, Epoch(epoch=number, views={}, training_rows={}))
+
+
+def _few(metrics: dict[str, float]) -> dict[str, float]:
+    """As many metrics as a model of ours has: what a page shows is bounded, whatever an event holds."""
+    return {name[:LONGEST_TEXT]: value for name, value in list(metrics.items())[:MOST_METRICS]}

@@ -68,7 +68,8 @@ class Cumulative:
 
     def add(self, score: float, label: float, n: int = 1) -> None:
         """Count a labelled prediction; n = -1 takes it back."""
-        self._counts[int(label > 0.5), min(max(int(score * BINS), 0), BINS - 1)] += n
+        place = int(min(max(score, 0.0), 1.0) * BINS)
+        self._counts[int(label > 0.5), min(place, BINS - 1)] += n
         self._loss += n * log_loss(score, label)
 
     def auc(self) -> float | None:
@@ -112,15 +113,22 @@ class Quality:
         for measure in (self.all, self._release(asked.release)):
             if outcome.before is not None:
                 measure.add(asked.score, outcome.before, -1)
-            measure.add(asked.score, outcome.label)
-        if outcome.before is None:
+            if outcome.label is not None:
+                measure.add(asked.score, outcome.label)
+        if outcome.label is None:
+            self._leave_out(asked)
+        elif outcome.before is None:
             self._rolling.append(asked)
             if self.all.n % self._step == 0:
                 self._add_point(known_us)
 
+    def _leave_out(self, asked: Asked) -> None:
+        if asked in self._rolling:
+            self._rolling.remove(asked)
+
     def rolling(self, model_digest: str | None = None) -> tuple[Floats, Floats]:
         """Scores and labels of the latest labelled predictions, of one model's only if named."""
-        rows = [(a.score, a.label) for a in self._rolling if model_digest in {None, a.model_digest}]
+        rows = [(a.score, a.label) for a in self._rolling if model_digest in {None, a.model_digest} and a.label is not None]
         scores, labels = zip(*rows, strict=True) if rows else ((), ())
         return np.asarray(scores, float), np.asarray(labels, float)
 

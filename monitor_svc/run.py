@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import Any
 
 import msgspec
@@ -11,18 +12,20 @@ import structlog
 from monitor_svc import handlers, service
 from monitor_svc.adapters.kafka_topics import Topics
 from monitor_svc.board import Board
-from monitor_svc.ledger import DeadLetter
+from monitor_svc.ledger import LONGEST_TEXT, DeadLetter
 from monitor_svc.ports import MetricSink, Publisher
 from monitor_svc.state import State
 from monitor_svc.telemetry import SECOND_US
 from schemas import events as ev
-from twinstream.errors import UndecodableEventError
+from twinstream.errors import PermanentError, TransientError
 from twinstream.mesh.clock import Clock
-from twinstream.mesh.dead_letters import DeadLetters
-from twinstream.mesh.events import event_of
+from twinstream.mesh.events import event_of, headers_of
 from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.quarantine import Quarantine
 
 BATCH = 2000
+MOST_UNSENT = 100
+LONGEST_NUMBER = 18
 WAIT_S = 0.05
 _log = structlog.get_logger()
 
@@ -44,11 +47,13 @@ class Run:
     """One process's loop; `step` is called until it is told to stop."""
 
     def __init__(
-        self, state: State, streams: Streams, board: Board, clock: Clock, *, publisher: Publisher, metrics: MetricSink, dead_letters: DeadLetters,
+        self, state: State, streams: Streams, board: Board, clock: Clock, *, publisher: Publisher, metrics: MetricSink, quarantine: Quarantine,
         heartbeat: Heartbeat,
     ) -> None:  # fmt: skip
         self._state, self._streams, self._board, self._clock = state, streams, board, clock
-        self._publisher, self._metrics, self._dead_letters, self._heartbeat = publisher, metrics, dead_letters, heartbeat
+        self._publisher, self._metrics, self._quarantine, self._heartbeat = publisher, metrics, quarantine, heartbeat
+        self._unsent: deque[ev.Event] = deque(maxlen=MOST_UNSENT)
+        self._dropped = 0
         self._sources = service.label_topics(state.pipeline)
         self._measured: dict[str, int] = {}
         self._second = 0
@@ -60,6 +65,7 @@ class Run:
 
     def step(self) -> None:
         """Read one round, then, once a second, say what follows from it."""
+        self._state.told(self._clock.now_us())
         messages = self._read()
         with self._board.lock:
             for message in messages:
@@ -74,28 +80,23 @@ class Run:
         read_predictions, read_labels = self._state.known.next_streams()
         streams = self._streams
         found = [*streams.facts.poll(BATCH, 0), *streams.metrics.poll(BATCH, 0), *streams.dead_letters.poll(BATCH, 0)]
+        if not streams.facts.caught_up():  # they say which labels are where this service does not read
+            return found
         found += streams.labels.poll(BATCH, 0) if read_labels else []
         return found + (streams.predictions.poll(BATCH, WAIT_S) if read_predictions else [])
 
     def _take(self, message: Any) -> None:
-        """One message to its handler; what cannot be read is dead-lettered, byte for byte."""
-        topic = message.topic()
-        try:
-            if topic in service.DEAD_LETTERS:
-                handlers.handle_dead_letter(dead_letter_of(message, service.DEAD_LETTERS[topic]), self._state)
-            elif topic in self._sources:
-                handlers.handle_log_message(self._sources[topic], message.partition(), message.value() or b"", self._state)
-            else:
-                service.handle(event_of(message), self._state)
-        except (UndecodableEventError, ValueError) as error:
-            self._put_dead(message, str(error))
+        """One message to its handler; what cannot be handled is a dead letter, once, byte for byte."""
+        self._quarantine.handle(message, lambda: self._handle(message))
 
-    def _put_dead(self, message: Any, reason: str) -> None:
-        """PutDead it once: what was read again after a restart was dead-lettered before."""
-        place = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
-        _log.warning("message_refused", reason=reason, **place)
-        if self._state.caught_up:
-            self._dead_letters.put(message.value() or b"", reason, **place)
+    def _handle(self, message: Any) -> None:
+        topic = message.topic()
+        if topic in service.DEAD_LETTERS:
+            handlers.handle_dead_letter(dead_letter_of(message, service.DEAD_LETTERS[topic]), self._state)
+        elif topic in self._sources:
+            handlers.handle_log_message(self._sources[topic], message.partition(), message.value() or b"", self._state)
+        else:
+            service.handle(event_of(message), self._state)
 
     def _follow_ends(self) -> None:
         known, streams = self._state.known, self._streams
@@ -114,19 +115,35 @@ class Run:
             found = handlers.judge(self._state, now_us)
             values = self._state.telemetry.tick(now_us)
             self._board.announce(now_us // SECOND_US, values)
-        for event in found:
-            self._publisher.publish(event, key=getattr(event, "model", None))
-            _log.info("event_published", type=type(event).__name__, **_named(event))
+        self._unsent.extend(found)
+        self._send()
         self._measure()
         lag = sum(topics.lag() for topics in self._streams.all())
         self._metrics.gauge("monitor_lag_messages", lag, "1")
         self._heartbeat.beat(self._state.caught_up, lag, {"page_listeners": self._board.listen(0)})
+
+    def _send(self) -> None:
+        """Publish what is to be said; while Kafka is away it waits, and what cannot be said at all is left out."""
+        while self._unsent:
+            event = self._unsent[0]
+            try:
+                self._publisher.publish(event, key=getattr(event, "model", None))
+                _log.info("event_published", type=type(event).__name__, **_named(event))
+            except TransientError as error:
+                _log.warning("event_waits", waiting=len(self._unsent), reason=str(error))
+                return
+            except PermanentError as error:
+                _log.error("event_left_out", type=type(event).__name__, reason=str(error))
+            self._unsent.popleft()
 
     def _measure(self) -> None:
         """Own metrics; quality only when it rests on new labels, so that an old number does not look new."""
         for (model, how), n in self._state.unpublished_labels.items():
             self._metrics.count("monitor_labelled_total", n, model=model, how=how)
         self._state.unpublished_labels.clear()
+        if dropped := self._state.telemetry.dropped - self._dropped:
+            self._metrics.count("monitor_metrics_dropped_total", dropped)
+            self._dropped += dropped
         for name, watch in self._state.models.items():
             labelled = sum(watch.quality.counts.values())
             if self._state.caught_up and labelled and labelled != self._measured.get(name):
@@ -151,12 +168,21 @@ class Run:
 
 def dead_letter_of(message: Any, service: str) -> DeadLetter:
     """A dead letter without its content; what its headers do not say is "" or -1."""
-    headers = {name: (value or b"").decode(errors="replace") for name, value in message.headers() or ()}
+    headers = {name: (value or b"").decode(errors="replace") for name, value in headers_of(message)}
     return DeadLetter(
-        service=service, reason=headers.get("dead_letter_reason", ""), topic=headers.get("dead_letter_topic", ""),
-        partition=int(headers.get("dead_letter_partition", -1)), offset=int(headers.get("dead_letter_offset", -1)),
-        bytes=len(message.value() or b""), at_us=message.timestamp()[1] * 1000,
-    )  # fmt: skip
+        service=service,
+        reason=headers.get("dead_letter_reason", "")[:LONGEST_TEXT],
+        topic=headers.get("dead_letter_topic", "")[:LONGEST_TEXT],
+        partition=_number(headers.get("dead_letter_partition", "")),
+        offset=_number(headers.get("dead_letter_offset", "")),
+        bytes=len(message.value() or b""),
+        at_us=message.timestamp()[1] * 1000,
+    )
+
+
+def _number(text: str) -> int:
+    """A number of a header; -1 for what is none, since anyone may write one."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else -1
 
 
 def _named(event: ev.Event) -> dict[str, Any]:

@@ -16,6 +16,7 @@ Handler = Callable[[Any, State], list[ev.Event]]
 HANDLERS: dict[type[ev.Event], Handler] = {
     ev.MetricObserved: handlers.handle_metric_observed,
     ev.PredictionServed: handlers.handle_prediction_served,
+    ev.FileAccepted: handlers.handle_file_accepted,
     ev.ViewPublished: handlers.handle_view_published,
     ev.TrainingSetPublished: handlers.handle_training_set_published,
     ev.ModelTrained: handlers.handle_model_trained,

@@ -27,6 +27,7 @@ def moment(state: State, beats: list[dict[str, Any]], now_us: int) -> dict[str, 
         "processes": beats,
         "sources": _sources(state),
         "models": [_model(watch, state) for watch in state.models.values()],
+        "metrics_dropped": state.telemetry.dropped,
         "metrics": [_metric(latest) for _, latest in sorted(state.telemetry.latest.items())],
         **state.ledger.lists(),
     }
@@ -53,7 +54,7 @@ def _model(watch: ModelWatch, state: State) -> dict[str, Any]:
         "base_rate": watch.quality.all.positives / watch.quality.all.n if watch.quality.all.n else None,
         "prediction_mean": sum(watch.scores) / len(watch.scores) if watch.scores else None,
         "pending": watch.joiner.pending, "kept": {"predictions": asked, "labels": rows}, "given_up": watch.joiner.given_up,
-        "unjoinable": watch.unjoinable, "now": msgspec.to_builtins(now), "points": _columns(watch.quality.points),
+        "unjoinable": watch.unjoinable, "label_files": watch.label_files, "now": msgspec.to_builtins(now), "points": _columns(watch.quality.points),
         "scores": watch.score_histogram(), "calibration": watch.quality.calibration(), "releases": _releases(watch),
         "drift": [msgspec.to_builtins(finding) for finding in watch.drift.findings[:60]], "drift_seen": watch.drift.reference_share,
     }  # fmt: skip

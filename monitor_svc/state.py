@@ -11,6 +11,7 @@ from monitor_svc.retraining import Debounce
 from monitor_svc.settings import MonitorSettings
 from monitor_svc.telemetry import SECOND_US, Telemetry
 from monitor_svc.watch import ModelWatch
+from schemas.plausible import LAST_US
 from twinstream.define.pipeline import Pipeline
 from twinstream.mesh.settings import MeshSettings
 
@@ -31,3 +32,9 @@ class State:
         self.announced_us: dict[tuple[str, str, str], int] = {}
         self.unpublished_labels: dict[tuple[str, str], int] = defaultdict(int)
         self.caught_up = False
+        self.now_us = LAST_US
+        """The time as this service was last told; nothing that was announced is later."""
+
+    def told(self, now_us: int) -> None:
+        """It is now so late."""
+        self.now_us = self.telemetry.now_us = now_us

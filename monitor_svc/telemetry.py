@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 
+from monitor_svc.admission import Admission, Series, odd, series_of
 from schemas.events import MetricObserved
+from schemas.plausible import LAST_US
 
 SECOND_US = 1_000_000
 SETTLE_S = 3
@@ -16,7 +19,12 @@ SETTLE_S = 3
 SMOOTH_S = 5
 """Rates and quantiles are taken over this many seconds."""
 TO_MS = {"s": 1000.0, "ms": 1.0, "us": 0.001, "ns": 1e-6}
-MAX_SERIES = 2000
+LARGEST = sys.float_info.max
+MOST_LINES = 200
+MOST_OF_A_SECOND = 1000
+"""Values of one line in one second; what comes beyond it is not drawn."""
+AHEAD_US = 60 * SECOND_US
+"""A metric whose time is further ahead of this host's clock is not drawn: it would push what is true out of the history."""
 
 
 class Chart(msgspec.Struct, frozen=True):
@@ -59,7 +67,9 @@ class Seconds:
         self._bins: dict[int, list[tuple[float, float, float]]] = {}
 
     def add(self, second: int, value: float, p50: float = 0.0, p99: float = 0.0) -> None:
-        self._bins.setdefault(second, []).append((value, p50, p99))
+        of_second = self._bins.setdefault(second, [])
+        if len(of_second) < MOST_OF_A_SECOND:
+            of_second.append((value, p50, p99))
         while len(self._bins) > self._history_s + SMOOTH_S + SETTLE_S:
             del self._bins[min(self._bins)]
 
@@ -82,11 +92,18 @@ class Telemetry:
     def __init__(self, history_s: int) -> None:
         self._history_s = history_s
         self._lines: dict[str, Seconds] = {}
-        self.latest: dict[tuple[str, str, tuple[tuple[str, str], ...]], Latest] = {}
+        self._admission = Admission()
+        self.latest: dict[Series, Latest] = {}
+        self.dropped = 0
+        self.now_us = LAST_US
+        """The time as this service was last told."""
         self._drawn: deque[tuple[int, dict[str, float]]] = deque(maxlen=history_s)
 
     def take(self, metric: MetricObserved) -> None:
-        """One metric of one process over its last flush interval."""
+        """One metric of one process over its last flush interval; one that is odd, or one too many, is counted only."""
+        if odd(metric) or not self._room(metric):
+            self.dropped += 1
+            return
         self._remember(metric)
         for chart in CHARTS:
             if chart.kind == metric.kind and chart.pattern.fullmatch(metric.name):
@@ -94,7 +111,7 @@ class Telemetry:
 
     def count(self, line: str, at_us: int, n: float = 1) -> None:
         """Count events that this service reads itself."""
-        self._line(line, "counter").add(at_us // SECOND_US, n)
+        self._add(line, "counter", at_us, n)
 
     def total(self, chart_id: str, by: str = "source") -> dict[str, float]:
         """Sum of a chart's counters since this monitor started to read, by label."""
@@ -145,26 +162,41 @@ class Telemetry:
         by = metric.service if chart.by == "service" else metric.labels.get(chart.by, "") if chart.by else ""
         scale = TO_MS.get(metric.unit, 1.0) if chart.kind == "summary" else 1.0
         quantiles = (metric.quantiles.get(name, 0.0) * scale for name in ("p50", "p99"))
-        line = self._line(f"{chart.id}:{by}" if by else chart.id, chart.kind)
-        line.add(metric.observed_at_us // SECOND_US, metric.value, *quantiles)
+        line = f"{chart.id}:{by}" if by else chart.id
+        self._add(line, chart.kind, metric.observed_at_us, metric.value, *quantiles)
 
-    def _line(self, name: str, kind: str) -> Seconds:
-        if name not in self._lines:
+    def _add(self, name: str, kind: str, at_us: int, *values: float) -> None:
+        """Put a value on a line, while there is room for the line and its time is one of ours."""
+        if at_us > self.now_us + AHEAD_US:
+            return
+        if name not in self._lines and len(self._lines) < MOST_LINES:
             self._lines[name] = Seconds(kind, self._history_s)
-        return self._lines[name]
+        if name in self._lines:
+            self._lines[name].add(at_us // SECOND_US, *values)
+
+    def _room(self, metric: MetricObserved) -> bool:
+        """Whether a metric is taken; when its service has no room, for the series that was quiet longest."""
+        series = series_of(metric)
+        if series not in self.latest and (stale := self._admission.leaving(metric.service)):
+            del self.latest[stale]
+        return self._admission.admit(series)
 
     def _remember(self, metric: MetricObserved) -> None:
-        key = (metric.service, metric.name, tuple(sorted(metric.labels.items())))
-        before = self.latest.get(key)
-        if before is None and len(self.latest) >= MAX_SERIES:
-            del self.latest[_oldest(self.latest.items())]
-        self.latest[key] = Latest(
-            name=metric.name, service=metric.service, labels=metric.labels, kind=metric.kind, unit=metric.unit, value=metric.value,
-            total=metric.value + (before.total if before else 0.0), quantiles=metric.quantiles, at_us=metric.observed_at_us,
-        )  # fmt: skip
+        series = series_of(metric)
+        before = self.latest.get(series)
+        self.latest[series] = Latest(
+            name=metric.name,
+            service=metric.service,
+            labels=metric.labels,
+            kind=metric.kind,
+            unit=metric.unit,
+            value=metric.value,
+            total=_finite(metric.value + (before.total if before else 0.0)),
+            quantiles=metric.quantiles,
+            at_us=metric.observed_at_us,
+        )
 
 
-def _oldest(
-    items: Iterable[tuple[tuple[str, str, tuple[tuple[str, str], ...]], Latest]],
-) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    return min(items, key=lambda item: item[1].at_us)[0]
+def _finite(total: float) -> float:
+    """A sum of finite numbers that may have passed the largest one."""
+    return max(-LARGEST, min(LARGEST, total))

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from monitor_svc.drift import ModelDrift
+from monitor_svc.drift import LARGEST, ModelDrift, bounded
 from monitor_svc.label_log import request_key
 from monitor_svc.labels import Asked, Joiner, LabelRow, Outcome
 from monitor_svc.quality import MAX_RELEASES, Quality, log_loss
@@ -33,6 +34,7 @@ class ModelWatch:
         self.last_served_us = 0
         self.last_labelled_us = 0
         self.unjoinable = 0
+        self.label_files = 0
         self.predicted_total = 0
         self.scores: deque[float] = deque(maxlen=knobs.window)
         self.model_digest = ""
@@ -43,6 +45,8 @@ class ModelWatch:
         """Take a prediction; returns outcomes whose labels came before it."""
         if event.release.model != self.model_digest:  # what another model's predictions look like is learned anew
             self.model_digest, self.drift = event.release.model, ModelDrift(self._knobs)
+        if abs(event.output) > LARGEST:
+            event = msgspec.structs.replace(event, output=bounded(event.output))
         self._remember(event)
         self.drift.predicted(event.output, {**self._request_numbers(event.request), **event.features})
         key = request_key(self.model.label, event.request)
@@ -91,7 +95,7 @@ class ModelWatch:
         for outcome in outcomes:
             self.last_labelled_us = max(self.last_labelled_us, known_us)
             self.quality.take(outcome, known_us)
-            if outcome.asked.model_digest == self.model_digest:
+            if outcome.asked.model_digest == self.model_digest and outcome.label is not None:
                 self.drift.labelled(log_loss(outcome.asked.score, outcome.label))
         return outcomes
 

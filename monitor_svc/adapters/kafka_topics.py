@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
-from twinstream.errors import MeshError, NotRunningError
+from twinstream.errors import NotRunningError, TransientError
 from twinstream.mesh.settings import MeshSettings
 
 TIMEOUT_S = 15.0
@@ -47,7 +47,7 @@ class Topics:
         return (topic, partition) in self._ended
 
     def poll(self, limit: int, timeout_s: float) -> list[Any]:
-        """Up to `limit` messages; waits up to `timeout_s` for the first. Raises MeshError when Kafka refuses."""
+        """Up to `limit` messages; waits up to `timeout_s` for the first. Raises TransientError when Kafka refuses."""
         found: list[Any] = []
         message = self._consumer.poll(timeout_s)
         while message is not None:
@@ -71,7 +71,7 @@ class Topics:
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
             self._ended.add(place)
         elif not error.retriable() and error.code() not in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}:  # noqa: SLF001
-            raise MeshError(f"reading {place[0]}: {error.str()}")
+            raise TransientError(f"reading {place[0]}: {error.str()}")
 
     def _behind(self, partition: TopicPartition) -> int:
         low, high = self._consumer.get_watermark_offsets(partition, cached=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from schemas.topics import dead_letter, dead_letter_prefix
-from twinstream.mesh.events import EventPublisher, Headers, cloud_headers
+from twinstream.mesh.events import EventPublisher, Headers, cloud_headers, headers_of
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.settings import MeshSettings
 
@@ -71,7 +71,7 @@ class DeadLetters:
         """Publish a message that confluent-kafka gave, with its key and headers, and wait until Kafka has it."""
         self.put(
             message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset(),
-            kind=kind, trace=trace, carried=message.headers() or (), key=message.key(), **extra)  # type: ignore[arg-type]
+            kind=kind, trace=trace, carried=headers_of(message), key=message.key(), **extra)  # type: ignore[arg-type]
 
     def flush(self) -> None:
         """Return when Kafka has every dead letter so far."""

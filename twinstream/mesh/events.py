@@ -286,9 +286,17 @@ def pass_over(message: Any, reason: str) -> None:
     _log.debug("message_passed_over", where=_where(message), reason=reason)
 
 
+def headers_of(message: Any) -> Headers:
+    """The headers of a message that confluent-kafka gave; none when the name of one is not UTF-8, which it cannot give."""
+    try:
+        return message.headers() or ()
+    except UnicodeDecodeError:
+        return ()
+
+
 def event_of(message: Any) -> ev.Event:
     """The plausible event that a message carries; raises UndecodableEventError with the message as its attribute."""
-    headers = {name: value or b"" for name, value in message.headers() or ()}
+    headers = {name: value or b"" for name, value in headers_of(message)}
     type_name = headers.get("ce_type", b"").decode(errors="replace")
     try:
         event = ev.decode(type_name, message.value() or b"")
