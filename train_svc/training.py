@@ -20,8 +20,8 @@ from twinstream.features.arrays import codes, from_table, numbers, vocabularies
 from twinstream.features.inputs import InputNames, Inputs
 from twinstream.nn.files import BINARY
 from twinstream.nn.tabular import TabularNetwork
+from twinstream.protocol.training_columns import AT, LABEL
 
-LABEL, AT = "label", "_at_us"
 LOSSES: dict[str, Callable[[], nn.Module]] = {
     BINARY: nn.BCEWithLogitsLoss, "mean_squared_error": nn.MSELoss, "mean_absolute_error": nn.L1Loss}
 TRAIN_SHARE, VALIDATION_SHARE = 0.70, 0.15

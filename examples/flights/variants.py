@@ -29,6 +29,7 @@ from twinstream.features.inputs import Inputs
 from twinstream.features.request import outputs
 from twinstream.nn.digest import CONFIG
 from twinstream.nn.files import read_config
+from twinstream.protocol.training_columns import ID, LABEL
 
 if TYPE_CHECKING:
     from twinstream.define import Model, Source, View
@@ -82,10 +83,10 @@ def compare(mesh: Mesh, model_name: str, moments: list[Moment], answers: list[An
     config = msgspec.structs.replace(promoted_config(mesh, model_name), threads=1)  # two are trained side by side
     rows = [row for moment in moments for row in moment.rows]
     spine = midnight_table(model)
-    places = {flight: i for i, flight in enumerate(spine["_id"].to_pylist())}
+    places = {flight: i for i, flight in enumerate(spine[ID].to_pylist())}
     live = spine.take(pa.array([places[row["flight_id"]] for row in rows]))
     views = [name for name in spine.column_names if "." in name]
-    trained = table.drop_columns(views).append_column("_place", pa.array([places[i] for i in table["_id"].to_pylist()]))
+    trained = table.drop_columns(views).append_column("_place", pa.array([places[i] for i in table[ID].to_pylist()]))
     at_midnight = pa.table({**{n: trained[n] for n in trained.column_names}, **{n: spine[n].take(trained["_place"]) for n in views}})
     inputs = Inputs.of(model.inputs)
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
@@ -131,7 +132,7 @@ def midnight_table(model: Model) -> Table:
     batch, _ = decoded(model.spine)
     at = batch.column(model.at).to_numpy()
     midnight = last_midnight(at)
-    columns: dict[str, Any] = {"_id": batch.column("flight_id"), "label": [float(flights.late()[i]) for i in batch.column("flight_id").to_pylist()]}
+    columns: dict[str, Any] = {ID: batch.column("flight_id"), LABEL: [float(flights.late()[i]) for i in batch.column("flight_id").to_pylist()]}
     columns |= {name: batch.column(name) for name in model.request}
     columns |= {name: pa.array(expression.floats(batch), from_pandas=True) for name, expression in model.derive.items()}
     for view in model.views:

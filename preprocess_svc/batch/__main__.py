@@ -18,6 +18,7 @@ from preprocess_svc.batch.settings import BatchSettings
 from twinstream.define import Pipeline
 from twinstream.errors import MeshError
 from twinstream.mesh import log, pipeline_file
+from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.metrics import Metrics
@@ -41,13 +42,13 @@ class Pulse:
 
     def __init__(self, mesh: MeshSettings, stopping: threading.Event) -> None:
         self._heart, self._stopping = Heartbeat(mesh, "batch"), stopping
-        self.ready = False
+        self.ready: Callable[[], bool] = lambda: False
         self.state: Callable[[], dict[str, object]] = lambda: {"doing": "starting Spark"}
         threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
 
     def _run(self) -> None:
         while True:
-            self._heart.beat(self.ready, None, self.state())
+            self._heart.beat(self.ready(), None, self.state())
             if self._stopping.wait(BEAT_S):
                 return
 
@@ -60,9 +61,9 @@ def run(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, stopping: 
     metrics = Metrics(mesh, "batch")
     engine = Engine(Context(spark, mesh, knobs, pipeline), clock, metrics)
     warmup.run(spark, pipeline)
-    batch = Batch(plan_of(mesh, knobs, pipeline), engine, clock)
-    pulse.state = lambda: {"doing": batch.doing, "epoch": batch.seen.newest, "files": len(batch.seen.files)}
-    pulse.ready = True
+    batch = Batch(plan_of(mesh, knobs, pipeline), engine, clock, Attempts(engine.failures))
+    pulse.state = lambda: {"doing": batch.doing, "epoch": batch.seen.newest, "files": len(batch.seen.files), "blocked": batch.blocked}
+    pulse.ready = lambda: not batch.blocked
     logger.info("started", spark=spark.version, master=mesh.spark_master)
     try:
         batch.run(stopping)

@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 
 from preprocess_svc.batch.features import numbers
-from preprocess_svc.batch.outcomes import AT, ID, LABEL, ROW
+from preprocess_svc.batch.outcomes import ANSWERS, ROW, VIEW
 from preprocess_svc.batch.statistics import Split, Tally, tally
 from twinstream.define import Model, View
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 from twinstream.mesh.settings import MeshSettings
+from twinstream.protocol.training_columns import AT, ID, LABEL
 
 WRITTEN = "part int, uri string, sha256 string, size_bytes bigint, rows bigint, digest string, tally binary, columns array<string>"
 _SCHEMA = pa.schema([
@@ -51,10 +52,10 @@ class Assemble:
         columns: dict[str, pa.Array | pa.ChunkedArray] = {name: questions[name] for name in (ID, AT, *model.request, *model.derive)}
         place = np.argsort(np.argsort(questions[ROW].to_numpy()))
         for number, view in enumerate(model.views):
-            mine = answers.filter(pc.equal(answers["view"], number)).combine_chunks().sort_by(ROW)
+            mine = answers.filter(pc.equal(answers[VIEW], number)).combine_chunks().sort_by(ROW)
             if mine.num_rows != questions.num_rows:
                 raise ValueError(f"view {view.name} answered {mine.num_rows} of {questions.num_rows} questions")
-            columns |= outputs(view, mine["answers"].combine_chunks(), place)
+            columns |= outputs(view, mine[ANSWERS], place)
         return pa.table(columns | {LABEL: questions[LABEL]}).combine_chunks()
 
     def _tally(self, table: pa.Table) -> Tally:
@@ -66,10 +67,10 @@ class Assemble:
         )  # fmt: skip
 
 
-def outputs(view: View, answers: pa.Array, place: np.ndarray) -> dict[str, pa.Array]:
+def outputs(view: View, answers: pa.ChunkedArray, place: np.ndarray) -> dict[str, pa.Array]:
     """The columns of a view's outputs; `place[i]`: which answer belongs to row i. NaN becomes null."""
     width = sum(output.width for output in view.outputs)
-    values = numbers(answers if isinstance(answers, pa.Array) else answers.chunk(0), width)[place]
+    values = numbers(answers, width)[place]
     columns, at = {}, 0
     for output in view.outputs:
         part = values[:, at : at + output.width]
@@ -82,7 +83,8 @@ def outputs(view: View, answers: pa.Array, place: np.ndarray) -> dict[str, pa.Ar
 
 def floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """A column of numbers in stored form as float64, NaN for null."""
-    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.cast(pa.float64()).to_numpy())
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.asarray(whole.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))  # beyond 2**53 the nearest float, as serving takes it
 
 
 def digest_of(table: pa.Table) -> str:

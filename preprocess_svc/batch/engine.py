@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
+import structlog
+
 from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.epochs import Land, Seen
 from preprocess_svc.batch.history import History
@@ -17,6 +21,8 @@ from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.quarantine import Quarantine
 from twinstream.protocol.epoch_order import EpochOrder
 
+_log = structlog.get_logger()
+
 
 class Engine:
     """See `service.Ports`."""
@@ -24,7 +30,8 @@ class Engine:
     def __init__(self, context: Context, clock: Clock, metrics: Metrics) -> None:
         self._pipeline, self._metrics = context.pipeline, metrics
         self._publisher = EventPublisher(context.mesh, "/preprocess_svc/batch")
-        quarantine = Quarantine(context.mesh, "batch", DeadLetters(context.mesh, "preprocess", self._publisher), metrics)
+        self._letters = DeadLetters(context.mesh, "preprocess", self._publisher)
+        quarantine = Quarantine(context.mesh, "batch", self._letters, metrics)
         self.failures = quarantine.failures
         self._epochs = {kind: EpochOrder() for kind in (EpochSealed, ViewPublished)}
         self._reader = EventReader(context.mesh, TOPICS, refused=quarantine.refuse, check=self._unlikely)
@@ -67,6 +74,11 @@ class Engine:
 
     def observe(self, phase: str, seconds: float) -> None:
         self._metrics.observe("batch_phase_seconds", seconds, "s", phase=phase)
+
+    def alert(self, reason: str) -> None:
+        _log.error("alert", reason=reason)
+        self._metrics.count("mesh_alerts_total", 1, process="batch")
+        self._letters.put(b"", reason, topic="preprocess.batch", partition=0, offset=time.time_ns() // 1000, kind="bug")
 
     def close(self) -> None:
         self._reader.close()

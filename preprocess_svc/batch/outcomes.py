@@ -9,8 +9,10 @@ import pyarrow as pa
 from preprocess_svc.batch.rows import POSITION, one_batch
 from twinstream.define import Model
 from twinstream.define.records import key_text
+from twinstream.protocol.training_columns import AT, ID, LABEL
 
-ROW, AT, ID, LABEL = "_row", "_at_us", "_id", "label"
+ROW, PART, VIEW, ANSWERS = "_row", "_part", "_view", "_answers"
+"""Our own columns between the stages, beside the user's, whose names never begin with `_`."""
 Longs = npt.NDArray[np.int64]
 
 
@@ -18,7 +20,7 @@ class Outcomes:
     """Runs in Spark's Python workers, on all questions and all outcomes of some `on` keys.
 
     A question is in when its outcome is known, or when its horizon has passed at `as_of_us`. Its columns: `_row` (the spine record's
-    position), `_at_us`, `_id`, the spine's fields that the model or the keys of its views need, the derived inputs, `label`.
+    position), `_at_us`, `_id`, the spine's fields that the model or the keys of its views need, the derived inputs, `_label`.
     """
 
     def __init__(self, model: Model, as_of_us: int) -> None:

@@ -29,11 +29,14 @@ from schemas.events import (
     ViewPublished,
 )
 from schemas.topics import topic_of
+from twinstream.errors import TransientError
+from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import Clock
 
 TOPICS = sorted({topic_of(kind) for kind in (
     FileAccepted, FileWithdrawn, SealRequested, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished, RetrainRequested)})  # fmt: skip
 POLL_S = 0.2
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 _log = structlog.get_logger()
 
 
@@ -61,24 +64,48 @@ class Ports(Protocol):
 
     def observe(self, phase: str, seconds: float) -> None: ...
 
+    def alert(self, reason: str) -> None:
+        """Tell those who run the mesh that work was given up."""
+
+
+AWAY = (
+    "StorageUnavailableError", "NotRunningError", "PublishError", "Connection refused", "UnknownHostException", "SdkClientException",
+    "TTransportException", "org.apache.kafka.common.errors.TimeoutException", "NoBrokersAvailable", "SocketTimeoutException",
+)  # fmt: skip
+
+
+def is_away(error: Exception) -> bool:
+    """Whether an engine does not answer: as our own kind, or as Spark tells it of a worker or of its own clients."""
+    return isinstance(error, TransientError) or (type(error).__module__.split(".")[0] in {"py4j", "pyspark"} and any(word in str(error) for word in AWAY))
+
 
 class Batch:
-    """Runs the steps. `doing` is what it does now, for the heartbeat."""
+    """Runs the steps. `doing` is what it does now and `blocked` why it repeats a step, both for the heartbeat."""
 
-    def __init__(self, plan: Plan, ports: Ports, clock: Clock) -> None:
-        self._plan, self._ports, self._clock = plan, ports, clock
+    def __init__(self, plan: Plan, ports: Ports, clock: Clock, attempts: Attempts) -> None:
+        self._plan, self._ports, self._clock, self._attempts = plan, ports, clock, attempts
         self.seen = Seen(clock.now_us())
-        self.doing = "starting"
+        self.doing, self.blocked = "starting", ""
+        self._pause_s, self._due_s = FIRST_PAUSE_S, 0.0
 
     def run(self, stopping: threading.Event) -> None:
-        """Until `stopping`; whatever a step raises ends the process, and the next one does the step again."""
-        self.learn(to_end=True)
+        """Until `stopping`. An engine that is away is waited for; a bug ends the process, and the next one does the step again."""
+        caught_up = False
         while not stopping.is_set():
-            if not self.once():
-                self.learn(to_end=False)
+            try:
+                if not caught_up:
+                    self.learn(to_end=True)
+                    caught_up = True
+                if not self.once():
+                    self.learn(to_end=False)
+            except TransientError as error:
+                self._wait("reading and publishing", error)
+                stopping.wait(self._pause_s)
 
     def once(self) -> bool:
         """Do the next step; False when there was nothing to do but wait."""
+        if time.monotonic() < self._due_s:
+            return False
         step = next_step(self._plan, self.seen, self._clock.now_us())
         self.doing = type(step).__name__.lower()
         return self._do(step)
@@ -115,9 +142,40 @@ class Batch:
         step = next_step(self._plan, self.seen, self._clock.now_us())
         if not isinstance(step, Land):
             return
-        self._timed("land", lambda: self._publish_all(self._ports.land(step, self.seen)))
-        _log.info("epoch_landed", epoch=step.epoch, views=len(step.views))
-        self._ports.retire(step)
+        place = f"the landing of epoch {step.epoch}"
+        if self._tried(place, lambda: self._timed("land", lambda: self._publish_all(self._ports.land(step, self.seen)))):
+            _log.info("epoch_landed", epoch=step.epoch, views=len(step.views))
+            self._ports.retire(step)
+
+    def _tried(self, place: str, work: Callable[[], object], give_up: Callable[[str], None] | None = None) -> bool:
+        """Do a step; False when it failed and is tried again after a pause, or was given up.
+
+        An engine that is away costs no attempt. A bug ends the process until its last attempt. Then what may be passed over is given up; what may
+        not blocks: the process stays up, not ready, and says so, for its cause may be mended from outside.
+        """
+        try:
+            work()
+        except Exception as error:
+            if is_away(error):
+                self._wait(place, error)
+                return False
+            _log.error("step_failed", step=place, exc_info=error)
+            if self._attempts.met(place, error):
+                raise
+            if give_up is None:
+                self._wait(place, error)
+                return False
+            give_up(self._attempts.why(place))
+        self._attempts.done(place)
+        self.blocked, self._pause_s = "", FIRST_PAUSE_S
+        return True
+
+    def _wait(self, place: str, error: Exception) -> None:
+        """Not ready, and not before a pause that grows."""
+        self.blocked = f"{place}: {type(error).__name__}: {str(error)[:500]}"
+        self._due_s = time.monotonic() + self._pause_s
+        self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)
+        _log.warning("step_waits", step=place, pause_s=self._pause_s, reason=str(error)[:500])
 
     def _train(self, step: Train) -> None:
         manifest = self.seen.manifest(step.epoch)
@@ -126,7 +184,17 @@ class Batch:
             if not self._grown(model, step.epoch):
                 self.seen.decline(model, step.epoch, self._plan.digest)
                 continue
-            self._timed("training_set", lambda model=model: self._train_one(model, manifest))  # type: ignore[misc]
+            self._train_model(model, manifest)
+
+    def _train_model(self, model: str, manifest: ViewPublished) -> None:
+        """A set that cannot be built is given up for this epoch; it stops neither epochs nor other models."""
+
+        def give_up(why: str) -> None:
+            self.seen.decline(model, manifest.epoch, self._plan.digest)
+            self._ports.alert(f"no training set of {model} for epoch {manifest.epoch}: {why}")
+
+        place = f"the training set of {model} for epoch {manifest.epoch}"
+        self._tried(place, lambda: self._timed("training_set", lambda: self._train_one(model, manifest)), give_up)
 
     def _grown(self, model: str, epoch: int) -> bool:
         """Whether the model's questions are so many more than at its last training set that a new one is worth the work."""

@@ -21,13 +21,14 @@ from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.features import FEATURES, ViewFeatures
 from preprocess_svc.batch.fold_views import needed
 from preprocess_svc.batch.history import History
-from preprocess_svc.batch.outcomes import AT, ROW, Outcomes
+from preprocess_svc.batch.outcomes import PART, ROW, Outcomes
 from preprocess_svc.batch.rows import KNOWN, POSITION, ddl
 from preprocess_svc.batch.statistics import Split, Tally, merge_tallies
 from schemas.events import FileRef, TrainingSetPublished
 from schemas.topics import training_prefix
 from twinstream.define import Model, View
 from twinstream.mesh.object_store import ObjectStore
+from twinstream.protocol.training_columns import AT
 
 FORMAT = 1
 TRAIN, VALIDATION = 0.70, 0.85
@@ -69,7 +70,7 @@ class TrainingSets:
         prefix = f"s3://{self._mesh.bucket}/{training_prefix(self._pipeline.name, model.name, epoch)}/{uuid.uuid4().hex}"
         features = reduce(DataFrame.unionByName, (self._features(model, number, epoch, questions, bounds) for number in range(len(model.views))))
         part = _part_of(bounds)
-        rows = questions.withColumn("part", part).groupBy("part").cogroup(features.groupBy("part"))
+        rows = questions.withColumn(PART, part).groupBy(PART).cogroup(features.groupBy(PART))
         written = rows.applyInArrow(_function_with_key(Assemble(self._mesh, model, split, prefix)), WRITTEN).toArrow()
         return sorted(written.to_pylist(), key=lambda row: row["part"])
 

@@ -34,6 +34,7 @@ from twinstream.algebra.fold import answers
 from twinstream.algebra.plan import ViewPlan
 from twinstream.audit.compare import Served, expected, keys_of
 from twinstream.audit.everything import Known, counts_of, file_records, log_messages, log_records, without_duplicates
+from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.events import EventReader
 from twinstream.mesh.metrics import Metrics
@@ -45,7 +46,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1500)]
 SHOP = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
 
 
-class CrashError(Exception):
+class CrashError(BaseException):
     """Stands for kill -9."""
 
 
@@ -87,7 +88,7 @@ class Shop:
             publish(event, key)
 
         engine.publish = may_crash  # type: ignore[method-assign]
-        batch = Batch(plan_of(self.settings, self.knobs, self.pipeline), engine, WallClock())
+        batch = Batch(plan_of(self.settings, self.knobs, self.pipeline), engine, WallClock(), Attempts(engine.failures))
         batch.learn(to_end=True)
         return batch
 
@@ -311,7 +312,7 @@ def test_every_question_whose_outcome_is_decided_is_in_the_training_set(shop: Sh
         decided = bool(bought) or visit["visited_at"] + HOUR <= manifest.as_of_us
         assert (visit["visit_id"] in rows) == decided
         if decided:
-            assert rows[visit["visit_id"]]["label"] == float(bool(bought))
+            assert rows[visit["visit_id"]]["_label"] == float(bool(bought))
 
 
 def test_a_training_set_built_again_at_its_cut_has_the_same_digest(shop: Shop, landed: dict[int, Batch]) -> None:

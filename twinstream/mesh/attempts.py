@@ -29,6 +29,11 @@ class Attempts:
         self._note(step, attempts, f"{type(error).__name__}: {error}")
         return attempts < self._most
 
+    def met(self, step: str, error: Exception) -> bool:
+        """As `begin` and `failed` in one, for a step of which only an error counts; True when another attempt is left."""
+        self._note(step, self._of(step).attempts + 1, "")
+        return self.failed(step, error)
+
     def undo(self, step: str) -> None:
         """The attempt does not count: an engine was away, or the process was told to stop."""
         known = self._of(step)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from preprocess_svc.batch.epochs import Land, Plan, Seen
-from preprocess_svc.batch.service import Batch
+from preprocess_svc.batch.service import Batch, is_away
 from schemas.events import (
     Cut,
     EpochSealed,
@@ -17,6 +19,10 @@ from schemas.events import (
     TrainingSetPublished,
     ViewPublished,
 )
+from twinstream.errors import StorageUnavailableError
+from twinstream.mesh.attempts import Attempts
+from twinstream.mesh.quarantine import ATTEMPTS, Failures
+from twinstream.mesh.settings import MeshSettings
 
 NOW = 1_000_000_000
 CUT = {0: Cut(offset=10, raw_high=99)}
@@ -25,10 +31,13 @@ CUT = {0: Cut(offset=10, raw_high=99)}
 class World:
     """Ports of which ingest seals at once, every epoch brings ten questions, and a training set has 100 rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.told: list[tuple[Event, int]] = []
         self.offsets: dict[type[Event], int] = {}
         self.built: list[int] = []
+        self.alerts: list[str] = []
+        self.breaks: dict[str, Exception] = {}
+        self.failures = Failures(MeshSettings(pipeline="none", data=str(folder)), "batch")
 
     def now_us(self) -> int:
         return NOW
@@ -49,7 +58,12 @@ class World:
         if isinstance(event, EpochSealRequested):
             self.tell(EpochSealed(epoch=event.epoch, source="orders", partition=0, offset=10, raw_high=99))
 
+    def alert(self, reason: str) -> None:
+        self.alerts.append(reason)
+
     def land(self, step: Land, seen: Seen) -> list[ViewPublished]:
+        if "land" in self.breaks:
+            raise self.breaks["land"]
         return [ViewPublished(
             view="by-buyer", source="orders", epoch=step.epoch, cut=CUT, files=[], definition_digest="d", as_of_us=7, complete_since={},
             cuts={"orders": CUT})]  # fmt: skip
@@ -58,6 +72,8 @@ class World:
         return 10 * (epoch - before)
 
     def train(self, model: str, manifest: ViewPublished) -> TrainingSetPublished | None:
+        if "train" in self.breaks and manifest.epoch == 1:
+            raise self.breaks["train"]
         self.built.append(manifest.epoch)
         return TrainingSetPublished(
             model=model, epoch=manifest.epoch, files=[], columns=[], digest=f"set-{manifest.epoch}", rows=100, first_at_us=0, last_at_us=0,
@@ -69,13 +85,13 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
 
 
 def batch_of(world: World, growth: float) -> Batch:
     plan = Plan(sources=("orders",), views=("by-buyer",), models=("returns",), digest="d", partitions=1, training_growth=growth)
-    return Batch(plan, world, world)
+    return Batch(plan, world, world, Attempts(world.failures))
 
 
 def epoch(batch: Batch, world: World) -> None:
@@ -133,3 +149,48 @@ def test_a_wish_for_retraining_from_a_clock_that_goes_ahead_ends_one_epoch(world
         done += 1
         assert done < 10
     assert world.built == [1, 2]
+
+
+def test_a_training_set_that_cannot_be_built_is_given_up_with_an_alert_and_epochs_go_on(world: World) -> None:
+    world.breaks["train"] = KeyError("surprise")
+    batch = batch_of(world, 0.0)
+    for _ in range(ATTEMPTS - 1):
+        with pytest.raises(KeyError):
+            epoch(batch, world)
+    epoch(batch, world)
+    assert len(world.alerts) == 1
+    assert "surprise" in world.alerts[0]
+    assert (world.built[0], batch.blocked) == (2, "")
+
+
+def test_an_epoch_that_cannot_land_blocks_and_says_so_and_lands_once_it_can(world: World) -> None:
+    world.breaks["land"] = ValueError("broken pack")
+    batch = batch_of(world, 0.0)
+    for _ in range(ATTEMPTS - 1):
+        with pytest.raises(ValueError, match="broken pack"):
+            epoch(batch, world)
+    epoch(batch, world)
+    assert "broken pack" in batch.blocked
+    assert world.alerts == []
+    del world.breaks["land"]
+    batch._due_s = 0.0
+    epoch(batch, world)
+    assert (batch.blocked, world.built) == ("", [1, 2])
+
+
+def test_an_engine_that_is_away_costs_no_attempt_and_is_waited_for(world: World) -> None:
+    world.breaks["land"] = StorageUnavailableError("S3 does not answer")
+    batch = batch_of(world, 0.0)
+    for _ in range(3 * ATTEMPTS):
+        batch._due_s = 0.0
+        epoch(batch, world)
+        assert "S3 does not answer" in batch.blocked
+    del world.breaks["land"]
+    batch._due_s = 0.0
+    epoch(batch, world)
+    assert batch.blocked == ""
+
+
+def test_our_own_bug_that_mentions_a_connection_is_not_taken_for_an_engine_that_is_away() -> None:
+    assert is_away(StorageUnavailableError("x"))
+    assert not is_away(ValueError("Connection refused"))

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from preprocess_svc.batch.assembly import Assemble, digest_of
-from preprocess_svc.batch.features import ViewFeatures
+from preprocess_svc.batch.assembly import Assemble, digest_of, floats
+from preprocess_svc.batch.features import ViewFeatures, as_bytes, numbers
 from preprocess_svc.batch.outcomes import Outcomes
 from preprocess_svc.batch.statistics import Moments, Split, Tally, merge_tallies
 from preprocess_svc.batch.training_set import file_bounds, time_split
@@ -128,3 +128,18 @@ def test_a_tally_of_no_rows_travels() -> None:
     full = Tally(numeric={"x": Moments.of(np.array([2.0]))}, categories={"c": ["b"]}, sequences={}, label=Moments.of(np.ones(1)))
     assert merge_tallies([sent, full]).statistics(Split(1, 2))["numeric"] == {"x": {"count": 1, "nulls": 0, "mean": 2.0, "std": 0.0, "min": 2.0, "max": 2.0}}
     assert sent.statistics(Split(1, 2))["label"] == {"count": 0, "mean": 0.0}
+
+
+def test_answers_of_many_questions_survive_their_bytes_in_several_arrays() -> None:
+    answers = np.random.default_rng(1).normal(size=(100, 7))
+    made = as_bytes(answers, most_bytes=8 * 7 * 9)
+    assert made.num_chunks == 12
+    assert numbers(made, 7).tobytes() == answers.tobytes()
+    assert numbers(made.slice(5, 50), 7).tobytes() == answers[5:55].tobytes()
+    assert numbers(as_bytes(np.zeros((0, 7))), 7).shape == (0, 7)
+
+
+def test_an_integer_beyond_what_a_float_holds_is_trained_with_the_nearest() -> None:
+    values = [2**53 + 1, 2**62, -(2**62), None]
+    assert floats(pa.array(values, pa.int64())).tolist()[:3] == [float(value) for value in values if value is not None]
+    assert floats(pa.chunked_array([pa.array([4611686018427387904])])).tolist() == [2.0**62]

@@ -38,7 +38,7 @@ def learnable(pipeline: Pipeline, rows: int = 4000, seed: int = 7) -> pa.Table:
     columns["page"] = pa.array(["/"] * rows)
     columns |= {name: pa.array((dwell[:, :length] if length == 4 else np.zeros((rows, length))).tolist()) for name, length in inputs.sequences}
     label = (rng.random(rows) < 1 / (1 + np.exp(-logit))).astype(float)
-    return pa.table({"_id": [f"v{i:06d}" for i in range(rows)], "_at_us": np.arange(rows) * 1_000_000, **columns, "label": label})
+    return pa.table({"_id": [f"v{i:06d}" for i in range(rows)], "_at_us": np.arange(rows) * 1_000_000, **columns, "_label": label})
 
 
 def statistics(pipeline: Pipeline, table: pa.Table) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def statistics(pipeline: Pipeline, table: pa.Table) -> dict[str, Any]:
         "numeric": {name: {"mean": float(np.nanmean(v)), "std": float(np.nanstd(v))} for name, v in numeric.items()},
         "categories": {name: sorted(set(train[name].to_pylist())) for name in inputs.categorical},
         "sequences": {name: {"mean": float(np.nanmean(v)), "std": float(np.nanstd(v))} for name, v in sequences.items()},
-        "label": {"count": train.num_rows, "mean": float(numbers(train["label"]).mean())},
+        "label": {"count": train.num_rows, "mean": float(numbers(train["_label"]).mean())},
         "split": {"train_until_us": int(at[int(n * 0.7)]), "validation_until_us": int(at[int(n * 0.85)])},
     }
 
