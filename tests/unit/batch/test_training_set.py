@@ -38,7 +38,7 @@ def done(*rows: tuple[str, float, bool | None]) -> pa.Table:
 
 def labels(questions: pa.Table, outcomes: pa.Table, as_of_hours: float, missing: bool | None = False) -> dict[str, float]:
     found = Outcomes(model(missing), int(as_of_hours * HOUR))(questions, outcomes)
-    return dict(zip(found["_id"].to_pylist(), found["label"].to_pylist(), strict=True))
+    return dict(zip(found["_id"].to_pylist(), found["_label"].to_pylist(), strict=True))
 
 
 def test_an_outcome_counts_within_its_horizon_bounds_included() -> None:
@@ -89,7 +89,7 @@ def test_the_digest_depends_on_values_alone() -> None:
     rows = built(asked(("q", 6), ("p", 5)), events)
     again = built(asked(("q", 6), ("p", 5)), pa.concat_tables([events.slice(1), events.slice(0, 1)]))
     assert digest_of(again) == digest_of(rows)
-    changed = rows.set_column(rows.schema.get_field_index("label"), "label", pa.array([1.0, 0.0]))
+    changed = rows.set_column(rows.schema.get_field_index("_label"), "_label", pa.array([1.0, 0.0]))
     assert digest_of(changed) != digest_of(rows)
     assert digest_of(pa.concat_tables([rows.slice(0, 1), rows.slice(1)])) == digest_of(rows)
 
