@@ -156,14 +156,14 @@ def without(found: TrainingSet, column: str) -> TrainingSet:
 
 
 def labelled(found: TrainingSet, labels: list[Any]) -> TrainingSet:
-    at = found.table.column_names.index("label")
-    return TrainingSet(found.table.set_column(at, "label", pa.array(labels)), found.statistics)
+    at = found.table.column_names.index("_label")
+    return TrainingSet(found.table.set_column(at, "_label", pa.array(labels)), found.statistics)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda s: without(s, "label"),
+        lambda s: without(s, "_label"),
         lambda s: without(s, "country"),
         lambda s: TrainingSet(s.table, {}),
         lambda s: TrainingSet(s.table, {"numeric": 3, "categories": None, "sequences": []}),

@@ -61,7 +61,7 @@ def test_early_stopping_keeps_the_best_pass() -> None:
 
 def test_one_answer_only_is_refused_with_what_is_missing() -> None:
     pipeline, table = shop(), learnable(shop(), rows=200)
-    same = table.set_column(table.column_names.index("label"), "label", [np.zeros(200)])
+    same = table.set_column(table.column_names.index("_label"), "_label", [np.zeros(200)])
     with pytest.raises(TrainingImpossibleError, match="all 140 labels of the train part are 0"):
         fit(same, pipeline.models[0].inputs, statistics(pipeline, table), QUICK)
 

@@ -63,7 +63,7 @@ def test_files_that_differ_from_their_event_are_refused() -> None:
     with pytest.raises(TrainingSetCorruptError, match="21 rows"):
         read(GOOD, rows=21)
     with pytest.raises(TrainingSetCorruptError, match="without columns label"):
-        read(parquet(TABLE.drop_columns(["label"])))
+        read(parquet(TABLE.drop_columns(["_label"])))
     with pytest.raises(TrainingSetCorruptError, match="no files"):
         read(rows=0)
 
