@@ -62,7 +62,7 @@ def test_files_that_differ_from_their_event_are_refused() -> None:
         read(GOOD, pinned="0" * 64)
     with pytest.raises(TrainingSetCorruptError, match="21 rows"):
         read(GOOD, rows=21)
-    with pytest.raises(TrainingSetCorruptError, match="without columns label"):
+    with pytest.raises(TrainingSetCorruptError, match="without columns _label"):
         read(parquet(TABLE.drop_columns(["_label"])))
     with pytest.raises(TrainingSetCorruptError, match="no files"):
         read(rows=0)
