@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 import typer
 
 from twinstream.cli import running
-from twinstream.cli.options import DEFAULT_DATA, Data, Timeout
+from twinstream.cli.options import DEFAULT_DATA, Data, Timeout, finite
 from twinstream.cli.show import as_json, note
 from twinstream.errors import MeshError, NotRunningError, SettingsError, WaitTimeoutError
 from twinstream.mesh.loopback import open_url
+
+MICROSECONDS = re.compile(r"-?[0-9]{1,18}")
 
 
 def predict(
@@ -23,32 +28,35 @@ def predict(
     rows: Annotated[str, typer.Argument(help="One JSON object of request fields, or a list of them; - is standard input.")] = "-",
     at: Annotated[str, typer.Option(help="The moment to answer for; default: now.")] = "",
     min_position: Annotated[str, typer.Option(help="Wait until this is applied: what `send` printed.")] = "",
-    max_staleness_ms: Annotated[float, typer.Option(help="Wait until all that had come so long ago is applied; below 0: any age.")] = -1.0,
+    max_staleness_ms: Annotated[float, typer.Option(
+        callback=finite, help="Wait until all that had come so long ago is applied; below 0: any age.")] = -1.0,
     data: Data = DEFAULT_DATA,
     timeout: Timeout = 30.0,
 ) -> None:
     """Ask a model; print the answer as JSON: predictions, id, release and position."""
     address = running.mesh(data).addresses["predict"]
-    text = sys.stdin.read() if rows == "-" else rows
-    body: dict[str, Any] = {"rows": _rows(text)}
+    body: dict[str, Any] = {"rows": _rows(sys.stdin.buffer.read() if rows == "-" else rows)}
     if at:
-        body["at"] = int(at) if at.lstrip("-").isdigit() else at
+        body["at"] = int(at) if MICROSECONDS.fullmatch(at) else at
     if min_position:
         body["min_position"] = _json(min_position, "--min-position")
     if max_staleness_ms >= 0:
         body["max_staleness_ms"] = max_staleness_ms
-    as_json(post(f"{address}/v1/predict/{model}", body, timeout))
+    as_json(post(f"{address}/v1/predict/{quote(model, safe='', errors='replace')}", body, timeout))
 
 
-def _rows(text: str) -> list[Any]:
+def _rows(text: str | bytes) -> msgspec.Raw | list[msgspec.Raw]:
+    """The rows as they are written: no decimal passes through a float."""
     found = _json(text, "the rows")
-    return found if isinstance(found, list) else [found]
+    return found if bytes(found).lstrip().startswith(b"[") else [found]
 
 
-def _json(text: str, what: str) -> Any:
+def _json(text: str | bytes, what: str) -> msgspec.Raw:
     try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+        data = text if isinstance(text, bytes) else text.encode()
+        data.decode()
+        return msgspec.json.decode(data, type=msgspec.Raw)
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f'{what}: not JSON ({error}); write for example \'{{"origin": "JFK"}}\'') from error
 
 
@@ -57,20 +65,24 @@ def post(url: str, body: object, timeout_s: float) -> Any:
     request = urllib.request.Request(url, msgspec.json.encode(body), {"content-type": "application/json"})  # noqa: S310
     try:
         with open_url(request, timeout_s) as answer:
-            return msgspec.json.decode(answer.read())
+            text = answer.read()
     except urllib.error.HTTPError as error:
         raise MeshError(f"refused ({error.code}): {_words(error.read())}") from error
     except TimeoutError as error:
         raise WaitTimeoutError(f"no answer from {url} within {timeout_s:.0f} s") from error
-    except urllib.error.URLError as error:
-        raise NotRunningError(f"nothing answers at {url}: {error.reason}; see twinstream status") from error
+    except (OSError, HTTPException) as error:
+        raise NotRunningError(f"nothing answers at {url}: {getattr(error, 'reason', error)}; see twinstream status") from error
+    try:
+        return msgspec.json.decode(text)
+    except ValueError as error:
+        raise MeshError(f"{url} did not answer with JSON: is it a predictor of this mesh? {text[:200]!r}") from error
 
 
 def _words(body: bytes) -> str:
     """What an error answer says."""
     try:
         found = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except ValueError:
         return body.decode(errors="replace")[:500]
     return str(found.get("error", found)) if isinstance(found, dict) else str(found)
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+import traceback
 
 import typer
+from confluent_kafka import KafkaException
 
-from twinstream.cli import ask, lifecycle, machine, proof, records, watching
-from twinstream.cli.show import note
+from twinstream.cli import ask, ending, lifecycle, machine, proof, records, watching
+from twinstream.cli.show import note, shown
 from twinstream.errors import DefinitionError, MeshError, NotRunningError, SettingsError, WaitTimeoutError
 
-OK, FAILED, USAGE, NOT_RUNNING, TIMEOUT, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, FAILED, USAGE, NOT_RUNNING, TIMEOUT, INTERRUPTED, READER_GONE = 0, 1, 2, 3, 4, ending.INTERRUPTED, 141
 _CODES = ((NotRunningError, NOT_RUNNING), (WaitTimeoutError, TIMEOUT), (SettingsError, USAGE), (DefinitionError, USAGE))
-EPILOG = "Exit codes: 0 ok, 1 failed, 2 wrong usage or definition, 3 not running, 4 waited too long."
+EPILOG = "Exit codes: 0 ok, 1 failed, 2 wrong usage or definition, 3 not running, 4 waited too long, 130 Ctrl-C, 141 nobody reads the output."
+TRACE = "TWINSTREAM_TRACE"
 
 app = typer.Typer(
     name="twinstream", no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False, epilog=EPILOG,
@@ -29,26 +34,65 @@ for function, panel in (
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and end the process; a MeshError becomes its message and an exit code."""
-    sys.exit(run(arguments))
+    given = sys.argv[1:] if arguments is None else arguments
+    ending.promptly(given[0] if given else "")
+    code = run(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        code = READER_GONE
+    if code == READER_GONE:
+        ending.forget_output()
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command; return its exit code."""
+    """Run a command; return its exit code. No input of a user ends in a stack trace."""
+    for stream in (sys.stdout, sys.stderr):  # a name in another encoding than the terminal's is spelled out
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app(arguments)
     except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else OK
+        return _ended(ended)
     except KeyboardInterrupt:
         return INTERRUPTED
     except MeshError as error:
-        note(f"[bold red]error:[/] {_plain(error)}")
+        _say(str(error))
         return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+    except KafkaException as error:
+        _say(f"Kafka does not answer: {error}; see twinstream status")
+        return NOT_RUNNING
+    except OSError as error:
+        return _without_system(error)
+    except Exception as error:  # noqa: BLE001  (the last door: a fault of ours is told in words, with its trace on request)
+        return _our_fault(error)
     return OK
 
 
-def _plain(error: MeshError) -> str:
-    """Its text, with nothing in it taken for markup."""
-    return str(error).replace("[", "\\[")
+def _ended(ended: SystemExit) -> int:
+    """Typer ends a command whose output nobody reads as one that failed."""
+    code = ended.code if isinstance(ended.code, int) else OK
+    return READER_GONE if code == FAILED and ending.output_is_gone() else code
+
+
+def _without_system(error: OSError) -> int:
+    """What the operating system refused."""
+    if error.errno == errno.EPIPE:
+        return READER_GONE
+    _say(str(error))
+    return FAILED
+
+
+def _our_fault(error: Exception) -> int:
+    _say(f"a fault of this command: {type(error).__name__}: {error}; set {TRACE}=1 to see where, and report it")
+    if os.environ.get(TRACE):
+        traceback.print_exception(error)
+    return FAILED
+
+
+def _say(text: str) -> None:
+    """An error, with nothing in it taken for markup and nothing acted on by a terminal."""
+    note(f"[bold red]error:[/] {shown(text)}")
 
 
 if __name__ == "__main__":

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterable, Sequence
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-out = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
+
+class _Output(Console):
+    """Leaves it to the command's end that nobody reads it any more."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "nobody reads standard output")
+
+
+out = _Output(highlight=False) if sys.stdout.isatty() else _Output(highlight=False, width=160)
 notes = Console(stderr=True, highlight=False)
 
 
@@ -32,3 +42,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str |
 def note(text: str) -> None:
     """A line for people, beside what a script reads."""
     notes.print(text, soft_wrap=True)
+
+
+def shown(text: str) -> str:
+    """Text of unknown origin: no markup, and what a terminal would act on is spelled out. Line ends and tabs stay."""
+    safe = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    return escape(safe)

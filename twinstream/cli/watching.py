@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 import time
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -12,7 +15,8 @@ from rich.table import Table
 from schemas.events import MetricObserved
 from schemas.topics import CONTROL_TOPICS, all_topics, topic_of
 from twinstream.cli import running
-from twinstream.cli.options import DEFAULT_DATA, Data, Json
+from twinstream.cli.ending import output_is_gone
+from twinstream.cli.options import DEFAULT_DATA, LONGEST_S, Data, Json, finite
 from twinstream.cli.show import as_json, out, table
 from twinstream.errors import MeshError, NotRunningError, UndecodableEventError
 from twinstream.mesh.events import EventReader
@@ -23,18 +27,20 @@ DAY_MS = 86_400_000
 
 def watch(
     data: Data = DEFAULT_DATA,
-    seconds: Annotated[float, typer.Option(min=0, help="End after so long; 0: until Ctrl-C.")] = 0.0,
+    seconds: Annotated[float, typer.Option(min=0, max=LONGEST_S, callback=finite, help="End after so long; 0: until Ctrl-C.")] = 0.0,
     name: Annotated[str, typer.Option(help="Only metrics whose name holds this.")] = "",
     json: Json = False,  # noqa: FBT002
 ) -> None:
-    """Show the mesh's metrics as they come; with --json one metric a line."""
+    """Show the mesh's metrics as they come; with --json, or into a pipe, one metric a line."""
     mesh = running.mesh(data)
     until = time.monotonic() + seconds if seconds else float("inf")
     with EventReader(mesh.settings, [topic_of(MetricObserved)], from_beginning=False) as reader:
         if json:
-            _print_each(reader, name, until)
-        else:
+            _print_each(reader, name, until, as_json)
+        elif out.is_terminal:
             _show_live(reader, name, until)
+        else:
+            _print_each(reader, name, until, _print_line)
 
 
 def _next(reader: EventReader, name: str) -> MetricObserved | None:
@@ -46,11 +52,19 @@ def _next(reader: EventReader, name: str) -> MetricObserved | None:
     return metric if isinstance(metric, MetricObserved) and name in metric.name else None
 
 
-def _print_each(reader: EventReader, name: str, until: float) -> None:
+def _print_each(reader: EventReader, name: str, until: float, show: Callable[[MetricObserved], None]) -> None:
     while time.monotonic() < until:
+        if output_is_gone():
+            raise BrokenPipeError(errno.EPIPE, "nobody reads the metrics any more")
         metric = _next(reader, name)
         if metric is not None:
-            as_json(metric)
+            show(metric)
+
+
+def _print_line(metric: MetricObserved) -> None:
+    labels = " ".join(f"{key}={value}" for key, value in sorted(metric.labels.items()))
+    sys.stdout.write(f"{metric.service} {metric.name} {labels} {metric.value:.6g} {metric.unit}\n")
+    sys.stdout.flush()
 
 
 def _show_live(reader: EventReader, name: str, until: float) -> None:
