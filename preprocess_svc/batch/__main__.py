@@ -13,6 +13,7 @@ from preprocess_svc.batch import session, warmup
 from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.engine import Engine
 from preprocess_svc.batch.epochs import Plan
+from preprocess_svc.batch.lock import FolderLock
 from preprocess_svc.batch.service import Batch
 from preprocess_svc.batch.settings import BatchSettings
 from twinstream.define import Pipeline
@@ -57,6 +58,11 @@ def run(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, stopping: 
     """Everything real, wired; returns once `stopping` is set."""
     pulse, clock = Pulse(mesh, stopping), WallClock()
     os.nice(knobs.nice)  # before Spark starts: its JVM and its Python workers inherit it
+    lock = FolderLock(mesh.data)
+    pulse.state = lambda: {"doing": "waiting for another batch process of this data folder"}
+    if not lock.acquire(stopping):
+        return
+    pulse.state = lambda: {"doing": "starting Spark"}
     spark = session.create(mesh, knobs)
     metrics = Metrics(mesh, "batch")
     engine = Engine(Context(spark, mesh, knobs, pipeline), clock, metrics)
@@ -69,6 +75,7 @@ def run(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, stopping: 
         batch.run(stopping)
     finally:
         engine.close()
+        lock.release()
 
 
 def main() -> int:
