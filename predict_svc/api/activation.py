@@ -12,17 +12,17 @@ import structlog
 from predict_svc.api.releases import Lifecycle, common_epoch, decide
 from predict_svc.api.serving import Active, Network, Serving, Snapshot, ViewReads
 from schemas.events import Event, ModelPromoted
-from twinstream.errors import MeshError, UndecodableEventError
+from twinstream.errors import TransientError
 from twinstream.features.request import QuestionForm
 
 log = structlog.get_logger()
 LoadNetwork = Callable[[ModelPromoted], Network]
 """Fetches and checks a promoted model; raises MeshError."""
-PutDead = Callable[[Any, str], None]
+AWAY_PAUSE_S = 1.0
 
 
 class Reader(Protocol):
-    """The lifecycle topic from its beginning."""
+    """The lifecycle topic from its beginning; what cannot be believed is passed over."""
 
     def poll(self, timeout: float = 1.0) -> tuple[Event, Any] | None: ...
     def at_end(self) -> bool: ...
@@ -32,10 +32,9 @@ class Activation:
     """Decides what answers. `step` is called by one thread only; requests read `serving.now`."""
 
     def __init__(
-        self, serving: Serving, pipeline: Any, readers: Mapping[str, ViewReads], *, lifecycle: Reader, load: LoadNetwork, put_dead: PutDead,
-        load_retry_s: float,
+        self, serving: Serving, pipeline: Any, readers: Mapping[str, ViewReads], *, lifecycle: Reader, load: LoadNetwork, load_retry_s: float,
     ) -> None:  # fmt: skip
-        self._serving, self._readers, self._reader, self._load, self._put_dead = serving, readers, lifecycle, load, put_dead
+        self._serving, self._readers, self._reader, self._load = serving, readers, lifecycle, load
         self._definition = pipeline.digest
         self._forms = {model.name: QuestionForm(model) for model in pipeline.models}
         self._lifecycle = Lifecycle(pipeline.digest)
@@ -46,17 +45,18 @@ class Activation:
         self.caught_up = False
 
     def run(self, stop: threading.Event, pause_s: float) -> None:
-        """Steps until stopped."""
+        """Steps until stopped; while Kafka is away what answers goes on answering."""
         while not stop.is_set():
-            self.step(pause_s)
+            try:
+                self.step(pause_s)
+            except TransientError as error:
+                log.warning("lifecycle_waits", reason=str(error))
+                self.refresh()
+                stop.wait(AWAY_PAUSE_S)
 
     def step(self, pause_s: float = 0.0) -> None:
         """Takes what was promoted, loads it, and refreshes; waits up to `pause_s` for an event."""
-        try:
-            found = self._reader.poll(pause_s)
-        except UndecodableEventError as error:
-            self._put_dead(error.message, str(error))
-            return
+        found = self._reader.poll(pause_s)
         if found is not None:
             self._lifecycle.apply(found[0])
         if found is None or self.caught_up:
@@ -101,7 +101,7 @@ class Activation:
             try:
                 network = self._load(promoted)
                 network.warm_up()
-            except MeshError as error:
+            except Exception as error:  # noqa: BLE001  (whatever is wrong with a model, the one before it goes on)
                 self._failed[name] = (promoted.model_digest, time.monotonic() + self._load_retry_s, str(error))
                 log.warning("model_refused", model=name, digest=promoted.model_digest[:12], reason=str(error))
             else:

@@ -23,7 +23,8 @@ from predict_svc.api.serving import Network, Serving
 from predict_svc.api.settings import PredictSettings
 from predict_svc.view.errors import ViewNotReadyError
 from predict_svc.view.reader import ViewReader
-from schemas.events import ModelPromoted, PredictionServed
+from schemas.events import Event, ModelPromoted, PredictionServed
+from schemas.plausible import foreign
 from schemas.topics import topic_of
 from twinstream.algebra import kernel
 from twinstream.errors import MeshError, PublishError
@@ -34,6 +35,7 @@ from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
+from twinstream.mesh.quarantine import Quarantine
 from twinstream.mesh.settings import MeshSettings
 from twinstream.nn.digest import DECIDING, ModelCorruptError
 from twinstream.nn.files import from_files
@@ -55,8 +57,7 @@ def create() -> Flask:
     serving, clock = Serving(), WallClock()
     ends = RawEnds(settings, sorted({view.source.name for view in pipeline.views}), own.ends_age_ms)
     activation = Activation(
-        serving, pipeline, readers, lifecycle=EventReader(settings, [topic_of(CONSUMES[0])]), load=network_loader(settings, pipeline),
-        put_dead=dead_letter_sink(settings, publisher), load_retry_s=own.load_retry_s)
+        serving, pipeline, readers, lifecycle=lifecycle(settings, publisher, metrics), load=network_loader(settings, pipeline), load_retry_s=own.load_retry_s)
     sources = [source.name for source in pipeline.sources]
     predictor = Predictor(readers, sources, ends, clock, wait_bound_s=own.wait_bound_s, max_rows=own.max_rows)
 
@@ -101,14 +102,14 @@ def network_loader(settings: MeshSettings, pipeline: Any) -> Any:
     return load_network
 
 
-def dead_letter_sink(settings: MeshSettings, publisher: EventPublisher) -> Any:
-    """Dead-letters a lifecycle message that cannot be read."""
-    dead_letters = DeadLetters(settings, "predict", publisher)
+def lifecycle(settings: MeshSettings, publisher: EventPublisher, metrics: Metrics) -> EventReader:
+    """What happened to models, from the beginning; what is none of it, or names foreign objects, is a dead letter once."""
+    quarantine = Quarantine(settings, "predict", DeadLetters(settings, "predict", publisher), metrics)
 
-    def put_dead(message: Any, reason: str) -> None:
-        dead_letters.put(message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset())
+    def check(event: Event) -> str:
+        return foreign(event, settings.bucket, settings.model_bucket)
 
-    return put_dead
+    return EventReader(settings, [topic_of(CONSUMES[0])], refused=quarantine.refuse, check=check)
 
 
 def readiness(activation: Activation, serving: Serving, readers: dict[str, ViewReader]) -> tuple[bool, dict[str, object]]:

@@ -18,12 +18,15 @@ from schemas.topics import topic_of
 from twinstream.algebra import kernel
 from twinstream.errors import MeshError
 from twinstream.mesh import faust_app, pipeline_file
-from twinstream.mesh.events import EventPublisher, EventReader
+from twinstream.mesh.dead_letters import DeadLetters
+from twinstream.mesh.events import EventPublisher, EventReader, patient
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.log import configure
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
+from twinstream.mesh.quarantine import Quarantine
 from twinstream.mesh.settings import MeshSettings
+from twinstream.protocol.manifests import Manifests
 
 
 def main() -> None:
@@ -36,14 +39,19 @@ def main() -> None:
         settings, knobs = MeshSettings.from_env(), ViewSettings.from_env()
         pipeline = pipeline_file.load(settings.pipeline)
         metrics = Metrics(settings, "view")
-        worker = ViewWorker(settings, knobs, pipeline, metrics, EventPublisher(settings, "/predict_svc/view"), log_ends=LogEnds(settings))
-        heartbeat = Heartbeat(settings, "view" if knobs.instance in {"1", settings.instance} else f"view-{knobs.instance}")
+        publisher = EventPublisher(settings, "/predict_svc/view")
+        name = "view" if knobs.instance in {"1", settings.instance} else f"view-{knobs.instance}"
+        quarantine = Quarantine(settings, name, DeadLetters(settings, "predict", publisher), metrics)
+        worker = ViewWorker(settings, knobs, pipeline, metrics, publisher, log_ends=LogEnds(settings))
+        heartbeat = Heartbeat(settings, name)
         heartbeat.beat(ready=False)
         for plan in worker.plans.values():
             kernel.warm_up(plan)
         worker.publications = Publications(
             ObjectStore(settings), in_loop(loop, worker.land), in_loop(loop, worker.refuse), knobs.base_retry_s)
-        follow(settings, worker.publications)
+        believed = Manifests(pipeline, settings.partitions, settings.bucket)
+        reader = EventReader(settings, [topic_of(ViewPublished)], refused=quarantine.refuse, check=believed.refusal)
+        follow(reader, worker.publications)
     except MeshError as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400  a user's mistake needs no trace
         sys.exit(2)
@@ -58,16 +66,15 @@ def main() -> None:
     faust_app.run(worker.app, beat, [worker.keep_flushing, worker.keep_telling], loop)
 
 
-def follow(settings: MeshSettings, publications: Publications) -> None:
-    """Know all that was published up to now, then follow in a thread."""
-    reader = EventReader(settings, [topic_of(ViewPublished)])
+def follow(reader: EventReader, publications: Publications) -> None:
+    """Know all that was published up to now, then follow in a thread, also when Kafka was away for a while."""
     for event, _ in reader.read_to_end():
         if isinstance(event, ViewPublished):
             publications.published(event)
 
     def on() -> None:
         try:
-            for event, _ in reader:
+            for event, _ in patient(reader):
                 if isinstance(event, ViewPublished):
                     publications.published(event)
         except Exception:  # noqa: BLE001  a thread that follows no more must not go unnoticed

@@ -16,6 +16,7 @@ from schemas.events import ViewPublished
 from twinstream.errors import MeshError
 
 _log = structlog.get_logger()
+MOST_OTHERS = 8
 Place = tuple[str, int]  # view, partition
 Landed = Callable[[Place, Base], None]
 Refused = Callable[[Place, int, str], None]
@@ -27,6 +28,7 @@ class Publications:
     def __init__(self, objects: bases.Objects, landed: Landed, refused: Refused, retry_s: float) -> None:
         self._objects, self._landed, self._refused, self._retry_s = objects, landed, refused, retry_s
         self._newest: dict[str, ViewPublished] = {}
+        self._others: dict[str, list[ViewPublished]] = {}
         self._held: dict[Place, tuple[Path, int]] = {}
         self._tried: set[tuple[Place, int]] = set()
         self._changed = threading.Condition()
@@ -36,11 +38,17 @@ class Publications:
         threading.Thread(target=self.run, name="bases", daemon=True).start()
 
     def published(self, event: ViewPublished) -> None:
-        """Note a publication; only the newest of a view matters."""
+        """Note a publication; only the newest epoch of a view matters.
+
+        Of several of that epoch the first counts; when its files are not what it says, the next is tried, in turn.
+        """
         with self._changed:
-            if event.epoch > getattr(self._newest.get(event.view), "epoch", 0):
-                self._newest[event.view] = event
-                self._changed.notify_all()
+            before = self._newest.get(event.view)
+            if before is None or event.epoch > before.epoch:
+                self._newest[event.view], self._others[event.view] = event, []
+            elif event.epoch == before.epoch and len(self._others[event.view]) < MOST_OTHERS:
+                self._others[event.view].append(event)
+            self._changed.notify_all()
 
     def hold(self, held: Mapping[Place, tuple[Path, int]]) -> None:
         """Say which places this worker holds: their folder, and the epoch of the base that they have."""
@@ -81,11 +89,20 @@ class Publications:
         else:
             self._landed(place, base)
         with self._changed:
+            if base is None:
+                self._try_another(event)
             self._tried.add((place, event.epoch))
             if base is not None and place in self._held:
                 self._held[place] = (folder, max(base.epoch, self._held[place][1]))
             self._changed.notify_all()
         return base is not None
+
+    def _try_another(self, refused: ViewPublished) -> None:
+        """Put a refused publication behind the others of its epoch."""
+        others = self._others.get(refused.view)
+        if others and self._newest[refused.view] is refused:
+            self._newest[refused.view] = others.pop(0)
+            others.append(refused)
 
     def _missing(self) -> list[tuple[Place, Path, ViewPublished]]:
         return [

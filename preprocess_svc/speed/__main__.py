@@ -10,9 +10,11 @@ from preprocess_svc.speed.worker import SpeedWorker
 from twinstream.algebra import kernel
 from twinstream.errors import MeshError
 from twinstream.mesh import faust_app, pipeline_file
+from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.log import configure
 from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.quarantine import Quarantine
 from twinstream.mesh.settings import MeshSettings
 
 READY_LAG = 2000
@@ -25,11 +27,16 @@ def main() -> None:
         settings, knobs = MeshSettings.from_env(), SpeedSettings.from_env()
         pipeline = pipeline_file.load(settings.pipeline)
         metrics = Metrics(settings, "speed")
-        worker = SpeedWorker(settings, knobs, pipeline, Resume(settings, pipeline, knobs.clock_skew_s), metrics)
+        name = "speed" if knobs.instance in {"1", settings.instance} else f"speed-{knobs.instance}"
+        quarantine = Quarantine(settings, name, DeadLetters(settings, "preprocess"), metrics)
+        resume = Resume(settings, pipeline, knobs.clock_skew_s, quarantine.refuse)
+        worker = SpeedWorker(
+            settings, knobs, pipeline, resume, metrics=metrics, refused=quarantine.refuse
+        )
     except MeshError as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400  a user's mistake needs no trace
         sys.exit(2)
-    heartbeat = Heartbeat(settings, "speed" if knobs.instance in {"1", settings.instance} else f"speed-{knobs.instance}")
+    heartbeat = Heartbeat(settings, name)
     heartbeat.beat(ready=False)
     for plan in worker.plans:
         kernel.warm_up(plan)

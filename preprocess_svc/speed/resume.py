@@ -16,8 +16,9 @@ from schemas.partials import header_of
 from schemas.topics import partials_folded, records_accepted, topic_of
 from twinstream.define import Pipeline
 from twinstream.errors import NotRunningError
-from twinstream.mesh.events import EventReader
+from twinstream.mesh.events import EventReader, Refused
 from twinstream.mesh.settings import MeshSettings
+from twinstream.protocol.manifests import Manifests
 
 LogPartition = tuple[str, int]  # source, partition of its log
 _log = structlog.get_logger()
@@ -27,8 +28,10 @@ SILENCE_S = 30.0
 class Resume:
     """Answers, for log partitions, where to fold on. Its own Kafka consumer; safe to call from one thread at a time."""
 
-    def __init__(self, settings: MeshSettings, pipeline: Pipeline, clock_skew_s: float) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: MeshSettings, pipeline: Pipeline, clock_skew_s: float, refused: Refused
+    ) -> None:
+        self._settings, self._refused = settings, refused
         self._pipeline = pipeline
         self._skew_ms = int(clock_skew_s * 1000)
 
@@ -66,7 +69,9 @@ class Resume:
     def _cuts(self) -> dict[str, dict[int, Link]]:
         """Per view the end of its newest published epoch in each log partition."""
         newest: dict[str, ViewPublished] = {}
-        with EventReader(self._settings, [topic_of(ViewPublished)]) as reader:
+        believed = Manifests(self._pipeline, self._settings.partitions, self._settings.bucket)
+        topics = [topic_of(ViewPublished)]
+        with EventReader(self._settings, topics, refused=self._refused, check=believed.refusal) as reader:
             for event, _ in reader.read_to_end():
                 if isinstance(event, ViewPublished) and event.epoch > getattr(newest.get(event.view), "epoch", 0):
                     newest[event.view] = event

@@ -20,7 +20,7 @@ from schemas.events import GapFound
 from schemas.topics import partials_folded, records_accepted, topic_of
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import Pipeline
-from twinstream.mesh.events import EventReader
+from twinstream.mesh.events import EventReader, Refused, patient
 from twinstream.mesh.faust_app import FAILED, CarrierApp, WorkerOptions, end
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.settings import MeshSettings
@@ -31,8 +31,18 @@ _log = structlog.get_logger()
 class SpeedWorker:
     """Folds the log partitions that Faust assigns, and sends their partials in order. A send that fails ends the process."""
 
-    def __init__(self, settings: MeshSettings, knobs: SpeedSettings, pipeline: Pipeline, resume: Resume, metrics: Metrics) -> None:
-        self._settings, self._knobs, self._pipeline = settings, knobs, pipeline
+    def __init__(
+        self,
+        settings: MeshSettings,
+        knobs: SpeedSettings,
+        pipeline: Pipeline,
+        resume: Resume,
+        *,
+        metrics: Metrics,
+        refused: Refused,
+    ) -> None:
+        self._settings, self._knobs, self._pipeline, self._refused = settings, knobs, pipeline, refused
+        self._view_sources = {view.name: view.source.name for view in pipeline.views}
         self._resume, self._metrics = resume, metrics
         self._plans = {s.name: [ViewPlan(v) for v in pipeline.views_of(s.name)] for s in pipeline.sources if pipeline.views_of(s.name)}
         self._source_of = {records_accepted(name): name for name in self._plans}
@@ -86,11 +96,12 @@ class SpeedWorker:
         """For each break that a view reports, look again where the log partition has to be folded on from."""
         reports: asyncio.Queue[GapFound] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        threading.Thread(target=_read_gaps, args=(self._settings, loop, reports), name="gaps", daemon=True).start()
+        threading.Thread(target=_read_gaps, args=(self._settings, self._refused, loop, reports), name="gaps", daemon=True).start()
         while True:
             gap = await reports.get()
-            source = self._pipeline.view(gap.view).source.name
-            await self._repair(TP(records_accepted(source), gap.origin_partition))
+            source = self._view_sources.get(gap.view)
+            if source is not None:
+                await self._repair(TP(records_accepted(source), gap.origin_partition))
 
     async def _repair(self, tp: TP) -> None:
         folder = self._folders.get(tp)
@@ -139,11 +150,13 @@ class SpeedWorker:
             end(FAILED)
 
 
-def _read_gaps(settings: MeshSettings, loop: asyncio.AbstractEventLoop, reports: asyncio.Queue[GapFound]) -> None:
+def _read_gaps(
+    settings: MeshSettings, refused: Refused, loop: asyncio.AbstractEventLoop, reports: asyncio.Queue[GapFound]
+) -> None:
     """Thread: hand over reports that come from now on; when it fails the process ends."""
     put: Callable[[GapFound], Any] = lambda gap: loop.call_soon_threadsafe(reports.put_nowait, gap)  # noqa: E731
     try:
-        for event, _ in EventReader(settings, [topic_of(GapFound)], from_beginning=False):
+        for event, _ in patient(EventReader(settings, [topic_of(GapFound)], from_beginning=False, refused=refused)):
             if isinstance(event, GapFound):
                 put(event)
     except Exception:  # noqa: BLE001  a thread that reads no more must not go unnoticed

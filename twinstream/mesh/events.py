@@ -32,6 +32,7 @@ Refused = Callable[[Any, str], None]
 Check = Callable[[ev.Event], str]
 """Why its reader cannot believe an event that is plausible by itself; "" when it can."""
 DELIVERY_BOUND_S = 30.0
+PAUSE_S = 1.0
 _log = structlog.get_logger()
 
 
@@ -284,6 +285,19 @@ class EventReader:
 def pass_over(message: Any, reason: str) -> None:
     """The `refused` of a reader that only looks: a service that acts on the topic makes a dead letter of such a message."""
     _log.debug("message_passed_over", where=_where(message), reason=reason)
+
+
+def patient(reader: EventReader) -> Iterator[tuple[ev.Event, Any]]:
+    """Every event, for ever; while Kafka does not answer, or takes no dead letter, this waits."""
+    while True:
+        try:
+            found = reader.poll(1.0)
+        except TransientError as error:
+            _log.warning("reading_waits", reason=str(error))
+            time.sleep(PAUSE_S)
+        else:
+            if found is not None:
+                yield found
 
 
 def headers_of(message: Any) -> Headers:

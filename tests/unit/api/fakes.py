@@ -140,7 +140,7 @@ class World:
         self.served: list[PredictionServed] = []
         self.ends = FakeEnds()
         self.activation = Activation(
-            self.serving, self.pipeline, self.readers, lifecycle=self.lifecycle, load=self._load, put_dead=lambda *_: None, load_retry_s=0.0)
+            self.serving, self.pipeline, self.readers, lifecycle=self.lifecycle, load=self._load, load_retry_s=0.0)
         sources = [source.name for source in self.pipeline.sources]
         self.predictor = Predictor(self.readers, sources, self.ends, self.clock, wait_bound_s=wait_bound_s, max_rows=1000)
         self.api = Api(
