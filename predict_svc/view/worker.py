@@ -8,27 +8,32 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import lmdb
 import structlog
 from faust.types import TP
 
 from predict_svc.view import layout as lay
-from predict_svc.view.errors import BaseGoneError, EpochsFullError, StoreFullError
+from predict_svc.view.errors import BaseGoneError, EpochsFullError
 from predict_svc.view.layout import Base
 from predict_svc.view.publications import Place, Publications
 from predict_svc.view.settings import ViewSettings
 from predict_svc.view.store import Applied, Gap, Store
 from schemas.events import GapFound
+from schemas.partials import header_of
 from schemas.topics import partials_folded
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import Pipeline
-from twinstream.errors import NotRunningError
+from twinstream.errors import NotRunningError, TransientError
+from twinstream.mesh.blocked import Blocks
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.faust_app import FAILED, CarrierApp, WorkerOptions, end
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.settings import MeshSettings
 
 _log = structlog.get_logger()
-TICK_S, BUILDING_TICK_S = 1.0, 0.1
+TICK_S, BUILDING_TICK_S, LAND_AGAIN_S = 1.0, 0.1, 10.0
+WAITS = (TransientError, OSError, MemoryError, lmdb.MapFullError, lmdb.DiskError)
+"""What the host refuses now and may take later; anything else that a store raises, the input is to blame for."""
 
 
 def folder_of(settings: MeshSettings, view: str, partition: int) -> Path:
@@ -67,6 +72,9 @@ class ViewWorker:
         self._waiting: set[TP] = set()
         """Partitions whose partials are left alone until a base has landed; what is read of them meanwhile is read again then."""
         self._seeking: set[asyncio.Future[None]] = set()
+        self.blocks = Blocks()
+        self._passed_over: dict[TP, tuple[int, int]] = {}
+        """Log partition that a partial that could not be applied names, and how far that one was then."""
         self.assigned = False
         self.app: CarrierApp
         self.publications: Publications
@@ -86,6 +94,7 @@ class ViewWorker:
             self._next.pop(tp)
             self._begun.pop(tp, None)
         self._waiting &= partitions
+        self.blocks.only({(tp.topic, tp.partition) for tp in partitions})
         self._gaps = {place: gap for place, gap in self._gaps.items() if place[0] in partitions}
         fresh = partitions - self._stores.keys()
         for tp in fresh:
@@ -154,6 +163,11 @@ class ViewWorker:
             _log.warning("base_gone", reason=str(error))
             asyncio.get_running_loop().call_later(1.0, self._hold)
             return
+        except WAITS as error:
+            _log.error("base_not_landed", view=place[0], partition=place[1], epoch=base.epoch, reason=str(error))
+            self.refuse(place, base.epoch, str(error))
+            asyncio.get_running_loop().call_later(LAND_AGAIN_S, self._hold)
+            return
         self._refusals.pop(f"{place[0]}/{place[1]}", None)
         _log.info("base_landed", view=place[0], partition=place[1], epoch=base.epoch, ms=round((time.perf_counter() - began) * 1e3, 1))
         self._metrics.count("view_bases_landed_total", view=place[0])
@@ -171,14 +185,14 @@ class ViewWorker:
     @property
     def ready(self) -> bool:
         """Whether all stores are whole, have the newest base and take partials."""
-        return self.assigned and not self._waiting and all(self._landed(tp) and store.layout().whole for tp, store in self._stores.items())
+        return self.assigned and not self._waiting and not self.blocks and all(self._landed(tp) and store.layout().whole for tp, store in self._stores.items())
 
     def detail(self) -> dict[str, object]:
         """For the heartbeat."""
         newest = {tp: store.layout().newest.epoch for tp, store in self._stores.items()}
         return {
             "partitions": len(self._stores), "epoch": min(newest.values(), default=0), "refused": dict(self._refusals), "gaps": len(self._gaps),
-            "waiting": len(self._waiting),
+            "waiting": len(self._waiting), **self.blocks.detail(),
         }  # fmt: skip
 
     def _flush(self) -> None:
@@ -190,17 +204,51 @@ class ViewWorker:
             began = time.perf_counter()
             try:
                 done = self._stores[tp].apply(partials)
-            except StoreFullError as error:
-                _log.error("disk_full", reason=str(error))
-                end(FAILED)
             except EpochsFullError as error:
                 _log.error("base_awaited", view=self._view_of[tp.topic], partition=tp.partition, reason=str(error))
                 self._waiting.add(tp)
+                continue
+            except Exception:  # noqa: BLE001  (one of them is the cause; the others, and other partitions, go on)
+                self._apply_singly(tp, partials)
                 continue
             self._metrics.observe("view_apply_ms", (time.perf_counter() - began) * 1e3, "ms")
             self._note(tp, done)
         if pending:
             self._pause_s = min(max(self._knobs.flush_s, 2 * (time.monotonic() - started)), self._knobs.flush_most_s)
+
+    def _apply_singly(self, tp: TP, partials: list[tuple[int, bytes]]) -> None:
+        """Take partials one by one, up to the one that fails.
+
+        One that cannot be applied is passed over: if it is the speed layer's, the chain tells that it is
+        missing, and the partition counts as blocked until it came. What the disk refuses is waited for.
+        """
+        store, place = self._stores[tp], (tp.topic, tp.partition)
+        for offset, value in partials:
+            try:
+                self._note(tp, store.apply([(offset, value)]))
+            except (*WAITS, EpochsFullError) as error:
+                self._waiting.add(tp)
+                pause_s = self.blocks.add(place, offset, error)
+                asyncio.get_running_loop().call_later(pause_s, self._try_again, tp)
+                return
+            except Exception as error:  # noqa: BLE001  (not a partial, whatever its header says)
+                self.blocks.add(place, offset, error)
+                self._pass_over(tp, offset, value)
+
+    def _pass_over(self, tp: TP, offset: int, value: bytes) -> None:
+        store, header = self._stores[tp], header_of(value)
+        origin = -1 if header is None else header.origin_partition
+        self._passed_over[tp] = origin, self._reached(tp, origin)
+        self._note(tp, store.apply([(offset, b"")]))
+
+    def _reached(self, tp: TP, origin: int) -> int:
+        """How far the states of a log partition go."""
+        progress = self._stores[tp].progress().get(origin)
+        return -1 if progress is None else progress.offset
+
+    def _try_again(self, tp: TP) -> None:
+        if tp in self._stores and tp in self._waiting:
+            self._in_background(self._read_on(tp))
 
     async def _read_on(self, tp: TP) -> None:
         """Take partials again, from where the store stands."""
@@ -231,6 +279,15 @@ class ViewWorker:
             self._gaps.setdefault((tp, gap.origin_partition), (gap, 0.0))
         if self._gaps:
             self._forget_closed(tp)
+        if self.blocks and done.applied:
+            self._go_on(tp)
+
+    def _go_on(self, tp: TP) -> None:
+        """After a partial was applied: unless one that was passed over may have been the next of its chain."""
+        origin, before = self._passed_over.get(tp, (-1, -1))
+        if origin == -1 or self._reached(tp, origin) > before:
+            self._passed_over.pop(tp, None)
+            self.blocks.clear((tp.topic, tp.partition))
 
     def _report_gaps(self) -> None:
         """Tell of each break that no base on its way can close."""

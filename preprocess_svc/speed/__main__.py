@@ -45,8 +45,9 @@ def main() -> None:
     def beat(lag: int | None) -> None:
         if lag is not None:
             metrics.gauge("speed_lag_messages", lag)
-        ready = worker.assigned and (lag is None or lag <= READY_LAG)
-        heartbeat.beat(ready=ready, lag=lag, detail={"partitions": len(worker.next_offsets())})
+        ready = worker.assigned and not worker.blocks and (lag is None or lag <= READY_LAG)
+        detail = {"partitions": len(worker.next_offsets()), **worker.blocks.detail()}
+        heartbeat.beat(ready=ready, lag=lag, detail=detail)
 
     faust_app.run(worker.app, beat, [worker.watch_gaps])
 

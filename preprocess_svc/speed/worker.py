@@ -20,6 +20,7 @@ from schemas.events import GapFound
 from schemas.topics import partials_folded, records_accepted, topic_of
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import Pipeline
+from twinstream.mesh.blocked import Blocks
 from twinstream.mesh.events import EventReader, Refused, patient
 from twinstream.mesh.faust_app import FAILED, CarrierApp, WorkerOptions, end
 from twinstream.mesh.metrics import Metrics
@@ -50,7 +51,9 @@ class SpeedWorker:
         self._folders: dict[TP, Folder] = {}
         self._resumed_at: dict[TP, float] = {}
         self._unconfirmed = 0
+        self.blocks = Blocks()
         self.app: CarrierApp
+        self._seeking: set[asyncio.Future[None]] = set()
         self.assigned = False
 
     @property
@@ -69,15 +72,45 @@ class SpeedWorker:
     async def start_offsets(self, partitions: set[TP]) -> Mapping[TP, int]:
         """Go on where a folder stands; where there is none yet, behind what Kafka already holds of it."""
         self._folders = {tp: folder for tp, folder in self._folders.items() if tp in partitions}
+        self.blocks.only({(tp.topic, tp.partition) for tp in partitions})
         await self._start(partitions - self._folders.keys())
         self.assigned = True
-        return self.next_offsets()
+        return {tp: folder.next_offset for tp, folder in self._folders.items()}
 
     async def handle(self, message: Any) -> None:
-        """Fold the next message of a log partition; what was folded before, or comes too early after a seek, is left."""
-        folder = self._folders.get(TP(message.topic, message.partition))
+        """Fold the next message of a log partition; what was folded before, or comes too early after a seek, is left.
+
+        One that cannot be folded blocks its partition alone: to pass it over would lose records.
+        """
+        tp = TP(message.topic, message.partition)
+        folder = self._folders.get(tp)
         if folder is None or message.offset != folder.next_offset:
             return
+        before = folder.at
+        try:
+            await self._fold(folder, message)
+        except Exception as error:  # noqa: BLE001  (whatever it is, other partitions go on)
+            folder.at = before  # what was sent of it is sent again, and dropped as a repeat
+            pause_s = self.blocks.add((tp.topic, tp.partition), message.offset, error)
+            asyncio.get_running_loop().call_later(pause_s, self._try_again, tp)
+        else:
+            if self.blocks:
+                self.blocks.clear((tp.topic, tp.partition))
+
+    def _try_again(self, tp: TP) -> None:
+        folder = self._folders.get(tp)
+        if folder is not None and (tp.topic, tp.partition) in self.blocks:
+            task = asyncio.ensure_future(self.app.seek({tp: folder.next_offset}))
+            self._seeking.add(task)
+            task.add_done_callback(self._sought)
+
+    def _sought(self, task: asyncio.Future[None]) -> None:
+        self._seeking.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("seek_failed", reason=repr(task.exception()))
+            end(FAILED)
+
+    async def _fold(self, folder: Folder, message: Any) -> None:
         began = time.perf_counter()
         rows, partials = folder.fold(message.value, message.offset, time.time_ns() // 1000)
         self._metrics.observe("speed_fold_ms", (time.perf_counter() - began) * 1e3, "ms")
@@ -89,8 +122,8 @@ class SpeedWorker:
         await self._send(partials)
 
     def next_offsets(self) -> Mapping[TP, int]:
-        """The next log offset of each partition."""
-        return {tp: folder.next_offset for tp, folder in self._folders.items()}
+        """The next log offset of each partition that goes on."""
+        return {tp: f.next_offset for tp, f in self._folders.items() if (tp.topic, tp.partition) not in self.blocks}
 
     async def watch_gaps(self) -> None:
         """For each break that a view reports, look again where the log partition has to be folded on from."""

@@ -24,7 +24,7 @@ from twinstream.mesh.settings import MeshSettings
 
 pytestmark = pytest.mark.engine
 EACH = 60
-SERVICES = ("train", "monitor")
+SERVICES = ("ingest", "speed", "view", "predict", "train", "monitor")
 
 
 @pytest.fixture

@@ -29,7 +29,10 @@ class Worker:
         self.landed: list[int] = []
         self.refused: list[int] = []
         self.publications = Publications(
-            None, self._land, lambda _place, epoch, _reason: self.refused.append(epoch), 0.0  # type: ignore[arg-type]
+            None,
+            self._land,
+            lambda _place, epoch, _reason: self.refused.append(epoch),
+            0.0,  # type: ignore[arg-type]
         )
 
         def fetch(_objects: Any, event: ViewPublished, _partition: int, _folder: Path) -> Any:
