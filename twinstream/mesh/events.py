@@ -176,8 +176,19 @@ class EventReader:
         except UndecodableEventError as error:
             if self._refused is None:
                 raise
-            self._refused(message, str(error))
+            self._refuse(message, str(error))
             return None
+
+    def _refuse(self, message: Any, reason: str) -> None:
+        """Hand a message over; while that fails it is read again, so that none is passed over without a dead letter."""
+        assert self._refused is not None
+        try:
+            self._refused(message, reason)
+        except TransientError:
+            place = (message.topic(), message.partition())
+            self._consumer.seek(TopicPartition(*place, message.offset()))
+            self._positions[place] = message.offset()
+            raise
 
     def _believed(self, message: Any) -> ev.Event:
         event = event_of(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import structlog
 
@@ -16,6 +16,9 @@ from twinstream.mesh.settings import MeshSettings
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 MAX_OBSERVATIONS = 10_000
+MAX_SERIES = 1000
+"""Series of a process between two flushes; a new one beyond it is counted instead, by the name of its metric."""
+LONGEST_LABEL = 128
 QUANTILES = {"p50": 0.5, "p99": 0.99}
 _log = structlog.get_logger()
 
@@ -43,14 +46,19 @@ class Metrics:
             return
         series = _series(name, labels)
         with self._lock:
+            series = self._bounded(series, self._counts)
             self._counts[series] = self._counts.get(series, 0) + n
 
     def gauge(self, name: str, value: float, unit: str = "", **labels: object) -> None:
         """Set a gauge; the last value before a flush is sent."""
         if not self._finite(name, value):
             return
+        series = _series(name, labels)
         with self._lock:
-            self._gauges[_series(name, labels)] = (value, unit)
+            if self._bounded(series, self._gauges) == series:
+                self._gauges[series] = (value, unit)
+            else:
+                self._refuse(name)
 
     def observe(self, name: str, value: float, unit: str = "", **labels: object) -> None:
         """Add one observation of a distribution; at most 10,000 per flush are kept for the quantiles."""
@@ -58,9 +66,21 @@ class Metrics:
             return
         series = _series(name, labels)
         with self._lock:
+            if self._bounded(series, self._seen) != series:
+                self._refuse(name)
+                return
             values, _ = self._seen.setdefault(series, ([], unit))
             if len(values) < MAX_OBSERVATIONS:
                 values.append(value)
+
+    def _bounded(self, series: Series, known: Mapping[Series, object]) -> Series:
+        """The series, or while there are too many the one that counts what was refused. Called with the lock."""
+        fits = series in known or len(known) < MAX_SERIES
+        return series if fits else _refused(series[0])
+
+    def _refuse(self, name: str) -> None:
+        series = _refused(name)
+        self._counts[series] = self._counts.get(series, 0) + 1
 
     def _finite(self, name: str, value: float) -> bool:
         """Whether a value can be sent; one that is not a finite number is counted instead, by the name of its metric."""
@@ -117,4 +137,8 @@ def summary(values: Iterable[float]) -> dict[str, float]:
 
 
 def _series(name: str, labels: dict[str, object]) -> Series:
-    return name, tuple(sorted((key, str(value)) for key, value in labels.items()))
+    return name, tuple(sorted((key, str(value)[:LONGEST_LABEL]) for key, value in labels.items()))
+
+
+def _refused(name: str) -> Series:
+    return _series("mesh_metrics_refused_total", {"metric": name})
