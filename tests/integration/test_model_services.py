@@ -201,6 +201,7 @@ def test_a_corrupt_training_set_is_rejected_and_named(mesh: EmbeddedMesh) -> Non
     pipeline, table = shop(), learnable(shop(), rows=100)
     ObjectStore(settings).put(settings.bucket, "torn.parquet", b"torn")
     file = FileRef(uri=f"s3://{settings.bucket}/torn.parquet", sha256="0" * 64)
-    EventPublisher(settings, "/test").publish(published(pipeline, table, epoch=4, digest="set-4", files=(file,)), key="will-buy")
+    event = published(pipeline, table, epoch=4, digest="set-4", files=(file,), uri=f"s3://{settings.bucket}/statistics.json")
+    EventPublisher(settings, "/test").publish(event, key="will-buy")
     rejected = wait_for(lambda: [e for e in events(settings, ModelRejected) if e.model_digest == "set:set-4"])
     assert "torn.parquet has sha256" in rejected[0].reason
