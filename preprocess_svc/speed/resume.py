@@ -11,6 +11,7 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, TopicPartition
 
 from preprocess_svc.speed.chain import BEGINNING, Link, advance, resume_at
+from preprocess_svc.speed.cuts import believed, is_barrier, newest_first
 from schemas.events import ViewPublished
 from schemas.partials import header_of
 from schemas.topics import partials_folded, records_accepted, topic_of
@@ -38,13 +39,14 @@ class Resume:
     def links(self, wanted: Collection[LogPartition]) -> dict[LogPartition, Link]:
         """The place behind which the log partition is to be folded; everything before is in every view's partials or base."""
         started = time.monotonic()
-        cuts = self._cuts()
+        published = self._published()
         consumer = Consumer(self._settings.kafka_client(
             group_id="twinstream-speed-resume", enable_auto_commit=False, enable_partition_eof=False, fetch_wait_max_ms=20))
         try:
             found = {}
             for source in {source for source, _ in wanted}:
                 mine = [partition for name, partition in wanted if name == source]
+                cuts = self._cuts(consumer, source, mine, published)
                 found.update(self._of_source(consumer, source, mine, cuts))
         finally:
             consumer.close()
@@ -66,19 +68,35 @@ class Resume:
                     chains[place] = advance(chains[place], header)
         return {(source, p): resume_at([link for (_, _, o), link in chains.items() if o == p], BEGINNING) for p in partitions}
 
-    def _cuts(self) -> dict[str, dict[int, Link]]:
-        """Per view the end of its newest published epoch in each log partition."""
-        newest: dict[str, ViewPublished] = {}
-        believed = Manifests(self._pipeline, self._settings.partitions, self._settings.bucket)
+    def _published(self) -> dict[str, list[ViewPublished]]:
+        """Per view what can be believed of its manifests by themselves, in their order."""
+        found: dict[str, list[ViewPublished]] = defaultdict(list)
+        manifests = Manifests(self._pipeline, self._settings.partitions, self._settings.bucket)
         topics = [topic_of(ViewPublished)]
-        with EventReader(self._settings, topics, refused=self._refused, check=believed.refusal) as reader:
+        with EventReader(self._settings, topics, refused=self._refused, check=manifests.refusal) as reader:
             for event, _ in reader.read_to_end():
-                if isinstance(event, ViewPublished) and event.epoch > getattr(newest.get(event.view), "epoch", 0):
-                    newest[event.view] = event
-        cuts: dict[str, dict[int, Link]] = defaultdict(dict)
-        for view, event in newest.items():
-            cuts[view] = {p: Link(cut.offset, event.epoch + 1, cut.raw_high) for p, cut in event.cut.items()}
-        return cuts
+                if isinstance(event, ViewPublished):
+                    found[event.view].append(event)
+        return found
+
+    def _cuts(
+        self, consumer: Consumer, source: str, partitions: list[int], published: Mapping[str, list[ViewPublished]]
+    ) -> dict[str, dict[int, Link]]:
+        """Per view of a source the end of its newest published epoch in each log partition, as the log has it too."""
+        found: dict[str, dict[int, Link]] = defaultdict(dict)
+        seen: dict[tuple[int, int, int], bool] = {}
+
+        def ends(partition: int, offset: int, epoch: int) -> bool:
+            place = (partition, offset, epoch)
+            if place not in seen:
+                seen[place] = _ends(consumer, records_accepted(source), *place)
+            return seen[place]
+
+        for view in self._pipeline.views_of(source):
+            event = believed(newest_first(published.get(view.name, ())), partitions, ends)
+            if event is not None:
+                found[view.name] = {p: Link(cut.offset, event.epoch + 1, cut.raw_high) for p, cut in event.cut.items()}
+        return found
 
     def _written_ms(self, consumer: Consumer, source: str, cuts: list[Link], partitions: list[int]) -> int:
         """A time before which no partial behind any of these cuts was written; 0 (the beginning) when one has no cut."""
@@ -87,15 +105,29 @@ class Resume:
         topic = records_accepted(source)
         stamps = []
         for partition, link in zip(partitions * (len(cuts) // len(partitions)), cuts, strict=True):
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=SILENCE_S)
-            if not low <= link.offset < high:
-                return 0
-            consumer.assign([TopicPartition(topic, partition, link.offset)])
-            message = consumer.poll(SILENCE_S)
+            message = _message_at(consumer, topic, partition, link.offset)
             if message is None or message.error() is not None:
                 return 0
             stamps.append(message.timestamp()[1])
         return max(0, min(stamps) - self._skew_ms)
+
+
+def _ends(consumer: Consumer, topic: str, partition: int, offset: int, epoch: int) -> bool:
+    """Whether an epoch's barrier is at this place of a log; one that the log has forgotten is believed."""
+    low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=SILENCE_S)
+    if offset < low:
+        return True
+    message = _message_at(consumer, topic, partition, offset)
+    return message is not None and message.error() is None and message.offset() == offset and is_barrier(message.value(), epoch)
+
+
+def _message_at(consumer: Consumer, topic: str, partition: int, offset: int) -> Any | None:
+    """The message at an offset that a partition holds."""
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=SILENCE_S)
+    if not low <= offset < high:
+        return None
+    consumer.assign([TopicPartition(topic, partition, offset)])
+    return consumer.poll(SILENCE_S)
 
 
 def _values(consumer: Consumer, topic: str, partitions: int, since_ms: int) -> Iterable[tuple[int, bytes]]:
