@@ -5,14 +5,17 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from deploy.local.mesh import EmbeddedMesh
 from examples.shop.pipeline import pipeline
+from schemas.events import Cut
 from tests.integration.seam_rig import VIEWS, SeamRig
 from tests.unit.view.world import PARTITIONS
 from twinstream.algebra import kernel
 from twinstream.algebra.plan import ViewPlan
+from twinstream.mesh.events import EventPublisher
 
 pytestmark = pytest.mark.engine
 SHOP = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
@@ -101,3 +104,28 @@ def test_workers_take_a_backlog_that_is_larger_than_their_buffers(rig: SeamRig) 
         rig.mesh.start_one(name)
     assert rig.check() > len(VIEWS)
     assert restarts == {name: rig.mesh.child(name).restarts for name in restarts}
+
+
+def test_a_manifest_that_lies_costs_no_record_and_the_right_one_lands(rig: SeamRig) -> None:
+    for partition in range(PARTITIONS):
+        rig.log.barrier(partition, 2)
+    write(rig, 2)
+    good, *_ = (rig.publish(2, view) for view in VIEWS)
+    rig.wait(lambda: 2 in rig.readers[good.view].bases(), "base landed")
+    ahead = {partition: Cut(offset=10**6, raw_high=10**6) for partition in range(PARTITIONS)}
+    torn = [msgspec.structs.replace(file, sha256="0" * 64) for file in good.files]
+    lie = msgspec.structs.replace(good, epoch=3, cut=ahead, files=torn)
+    refused = rig.mesh.log("view").count("base_refused")
+    EventPublisher(rig.mesh.settings, "/test").publish(lie, key=good.view)
+    rig.wait(lambda: rig.mesh.log("view").count("base_refused") > refused, "lie refused")
+    pid = rig.mesh.kill("speed")
+    write(rig, 3)
+    rig.mesh.wait_replaced("speed", pid)
+    rig.check()
+    for partition in range(PARTITIONS):
+        rig.log.barrier(partition, 3)
+    write(rig, 1)
+    for view in VIEWS:
+        rig.publish(3, view)
+    rig.wait(lambda: all(3 in rig.readers[view].bases() for view in VIEWS), "the right base landed")
+    rig.check()
