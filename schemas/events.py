@@ -60,6 +60,17 @@ class FileWithdrawn(Event, frozen=True, kw_only=True):
     withdrawn_at_us: int = 0
 
 
+class DeadLetterResolved(Event, frozen=True, kw_only=True):
+    """A user dealt with the dead letter at this place of the service's dead-letter topic: `how` is replayed or dropped."""
+
+    service: str
+    partition: int
+    offset: int
+    how: str
+    reason: str = ""
+    resolved_at_us: int = 0
+
+
 class EpochSealRequested(Event, frozen=True, kw_only=True):
     """The batch layer asks ingest to end epoch `epoch` with a barrier in every partition of every log."""
 
@@ -251,7 +262,7 @@ class GapFound(Event, frozen=True, kw_only=True):
 EVENT_TYPES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
-        DataArrived, SealRequested, FileAccepted, FileWithdrawn, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished,
+        DataArrived, SealRequested, FileAccepted, FileWithdrawn, DeadLetterResolved, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished,
         ModelTrained, ModelPromoted, ModelRejected, ModelRolledBack, PredictionServed, DriftDetected, RetrainRequested,
         MetricObserved, GapFound,
     )

@@ -57,6 +57,9 @@ _FIXED: dict[type[ev.Event] | tuple[type[ev.Event], ...], Topic] = {
     ev.SealRequested: Topic(name="client.seal-requested.v1", writer="client", public="in", what="end the epoch now"),
     ev.FileWithdrawn: Topic(
         name="client.file-withdrawn.v1", writer="client", public="in", what="take an accepted file back before its epoch", retention_ms=-1),
+    ev.DeadLetterResolved: Topic(
+        name="client.dead-letter-resolved.v1", writer="client", public="in", what="a dead letter was replayed or dropped",
+        retention_ms=60 * DAY_MS),  # twice as long as dead letters are kept
     ev.FileAccepted: Topic(name="ingest.file-accepted.v1", writer="ingest", what="a checked file, in its order", retention_ms=-1),
     ev.EpochSealRequested: Topic(
         name="preprocess.epoch-seal-requested.v1", writer="preprocess", what="the end of an epoch asked for"),

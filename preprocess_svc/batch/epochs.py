@@ -19,6 +19,7 @@ from schemas.events import (
     TrainingSetPublished,
     ViewPublished,
 )
+from twinstream.protocol.file_state import withdraws
 from twinstream.protocol.known_time import EARLIEST_US
 
 ASK_AGAIN_US = 5_000_000
@@ -139,9 +140,7 @@ class Seen:
 
     def is_withdrawn(self, number: int) -> bool:
         """Whether a user took this file back."""
-        event = self.files[number]
-        return any(
-            (w.source, w.uri) == (event.source, event.file.uri) and w.version_id in {"", event.file.version_id} for w in self.withdrawn)
+        return any(withdraws(event, self.files[number]) for event in self.withdrawn)
 
     def training_set_before(self, model: str, digest: str) -> TrainingSetPublished | None:
         """The newest training set of this definition, unless retraining was asked for after its epoch's end was."""

@@ -10,7 +10,7 @@ import traceback
 import typer
 from confluent_kafka import KafkaException
 
-from twinstream.cli import ask, ending, lifecycle, machine, proof, records, watching
+from twinstream.cli import ask, dead_letters, ending, files, lifecycle, machine, proof, records, watching
 from twinstream.cli.show import note, shown
 from twinstream.errors import DefinitionError, MeshError, NotRunningError, SettingsError, WaitTimeoutError
 
@@ -30,6 +30,8 @@ for function, panel in (
     (watching.watch, LOOK), (watching.topics, LOOK), (proof.audit, LOOK), (proof.rebuild, LOOK),
 ):  # fmt: skip
     app.command(rich_help_panel=panel)(function)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=LOOK)
+app.add_typer(files.app, name="files", rich_help_panel=LOOK)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -59,12 +59,13 @@ class Place(NamedTuple):
 class EventPublisher:
     """Publishes events to their topics, in order, each until every replica in sync has it. Safe for threads."""
 
-    def __init__(self, settings: MeshSettings, source: str) -> None:
+    def __init__(self, settings: MeshSettings, source: str, *, partitioner: str = "") -> None:
         self._source = source
         self._failures: list[str] = []
         self._producer = Producer(settings.kafka_client(
             acks="all", enable_idempotence=True, linger_ms=1, message_max_bytes=8_000_000,
             message_timeout_ms=int(DELIVERY_BOUND_S * 1000), compression_type="lz4",
+            **({"partitioner": partitioner} if partitioner else {}),
         ))
 
     def publish(self, event: ev.Event, key: str | bytes | None = None, *, wait: bool = True) -> Place | None:
@@ -77,9 +78,9 @@ class EventPublisher:
         return self.publish_raw(topic_of(event), ev.encode(event), key, cloud_headers(type(event).__name__, self._source), wait=wait)
 
     def publish_raw(
-        self, topic: str, value: bytes, key: str | bytes | None, headers: Headers, *, wait: bool = True
+        self, topic: str, value: bytes, key: str | bytes | None, headers: Headers, *, wait: bool = True, partition: int = -1,
     ) -> Place | None:
-        """Send bytes with given headers; otherwise as `publish`."""
+        """Send bytes with given headers, to `partition` unless that is -1; otherwise as `publish`."""
         self._raise_failures()
         delivered = threading.Event()
         places: list[Place] = []
@@ -91,7 +92,7 @@ class EventPublisher:
                 places.append(Place(message.topic(), message.partition(), message.offset()))
             delivered.set()
 
-        self._enqueue(topic, value=value, key=key, headers=headers, on_delivery=done)
+        self._enqueue(topic, value=value, key=key, headers=headers, on_delivery=done, partition=partition)
         if wait:
             self._wait(delivered, topic)
         self._raise_failures()
@@ -227,6 +228,21 @@ class EventReader:
                 yield found
             elif time.monotonic() > give_up:
                 raise NotRunningError(f"{', '.join(self._topics)} could not be read to the end in {bound_s} s: is the broker up?")
+
+    def messages_to_end(self, bound_s: float = 30.0) -> Iterator[Any]:
+        """As `read_to_end`, but the messages themselves, whatever is in them; the bound is that of a pause between two."""
+        ends = {place: high for place, position, high in self._places() if position < high}
+        give_up = time.monotonic() + bound_s
+        while ends:
+            message = self.poll_raw(0.2)
+            if message is not None:
+                place = (message.topic(), message.partition())
+                give_up = time.monotonic() + bound_s
+                if message.offset() + 1 >= ends.get(place, 0):
+                    ends.pop(place, None)
+                yield message
+            elif time.monotonic() > give_up:
+                raise NotRunningError(f"{', '.join(self._topics)} could not be read to the end: is the broker up?")
 
     def at_end(self) -> bool:
         """True when everything that Kafka has now was returned by `poll`."""

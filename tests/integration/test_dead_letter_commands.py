@@ -1,0 +1,104 @@
+"""`twinstream dead-letters` on a real broker and S3 server: listed, shown to the byte, replayed once, dropped for good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from schemas.events import DataArrived, FileRef
+from schemas.topics import record_sent, topic_of
+from twinstream.cli.main import FAILED, OK, run
+from twinstream.mesh import topics_admin
+from twinstream.mesh.dead_letters import MAX_ORIGINAL_BYTES, DeadLetters
+from twinstream.mesh.events import EventReader
+from twinstream.mesh.pipeline_file import load
+from twinstream.mesh.settings import MeshSettings
+
+pytestmark = pytest.mark.engine
+SHOP = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
+RAW = record_sent("visits")
+
+
+@pytest.fixture
+def shop(mesh_settings: MeshSettings, monkeypatch: pytest.MonkeyPatch) -> MeshSettings:
+    """Settings of a mesh that commands find in their environment; nothing of it but Kafka and S3 runs."""
+    settings = msgspec.structs.replace(mesh_settings, pipeline=str(SHOP), external=True)
+    topics_admin.ensure(settings, load(SHOP))
+    for name, value in settings.to_env().items():
+        monkeypatch.setenv(name, value)
+    return settings
+
+
+def listed(capfd: pytest.CaptureFixture[str], *options: str) -> list[dict[str, object]]:
+    capfd.readouterr()
+    assert run(["dead-letters", "list", "--json", *options]) == OK
+    return [msgspec.json.decode(line) for line in capfd.readouterr().out.splitlines()]
+
+
+def test_a_record_is_replayed_once_to_its_partition(shop: MeshSettings, capfd: pytest.CaptureFixture[str]) -> None:
+    own, original = uuid4().hex, b'{"visit_id": "\xff'
+    letters = DeadLetters(shop, "ingest")
+    for _ in range(2):  # as two workers that overlap write it
+        letters.put(original, own, topic=RAW, partition=1, offset=10**9, carried=[("h", b"\x00")], key=b"k", source="visits")
+    found = listed(capfd, "--reason", own)
+    assert [(line["origin"], line["bytes"], line["state"]) for line in found] == [(f"{RAW}[1]@{10**9}", len(original), "")]
+    where = str(found[0]["id"])
+    assert run(["dead-letters", "replay", where]) == OK
+    assert listed(capfd, "--reason", own) == []
+    assert [line["state"] for line in listed(capfd, "--reason", own, "--all")] == ["replayed"]
+    assert run(["dead-letters", "replay", where]) == FAILED
+    assert "replayed before" in capfd.readouterr().err
+    with EventReader(shop, [RAW]) as reader:
+        mine = [m for m in reader.messages_to_end() if m.value() == original]
+    assert [(m.partition(), m.key(), m.headers()) for m in mine] == [(1, b"k", [("h", b"\x00")])]
+
+
+def test_a_corrected_record_is_sent_by_its_key(shop: MeshSettings, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    own = uuid4().hex
+    DeadLetters(shop, "ingest").put(b"{", own, topic=RAW, partition=0, offset=2 * 10**9, source="visits")
+    better = tmp_path / "better.json"
+    better.write_text(msgspec.json.encode({"shopper": own}).decode())
+    assert run(["dead-letters", "replay", str(listed(capfd, "--reason", own)[0]["id"]), "--with", str(better)]) == OK
+    with EventReader(shop, [RAW]) as reader:
+        assert [m.key() for m in reader.messages_to_end() if m.value() == better.read_bytes()] == [own.encode()]
+
+
+def test_an_original_on_s3_is_shown_to_the_byte(shop: MeshSettings, capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> None:
+    own, original = uuid4().hex, b"\x00\xff" * MAX_ORIGINAL_BYTES
+    DeadLetters(shop, "predict").put(original, own, topic="t", partition=0, offset=0, kind="bug", trace="Traceback: here")
+    assert run(["dead-letters", "list", "--json", "--reason", own, "--kind", "bug"]) == OK
+    where = msgspec.json.decode(capfdbinary.readouterr().out)["id"]
+    assert run(["dead-letters", "show", where, "--raw"]) == OK
+    assert capfdbinary.readouterr().out == original
+    assert run(["dead-letters", "show", where, "--out", str(tmp_path / "original")]) == OK
+    assert (tmp_path / "original").read_bytes() == original
+    capfdbinary.readouterr()
+    assert run(["dead-letters", "show", where]) == OK
+    assert b"Traceback: here" in capfdbinary.readouterr().out
+    assert run(["dead-letters", "replay", where]) == FAILED
+
+
+def test_what_is_dropped_is_listed_no_more_and_lost_never(shop: MeshSettings, capfd: pytest.CaptureFixture[str]) -> None:
+    own = uuid4().hex
+    for offset in range(3):
+        DeadLetters(shop, "train").put(b"", own, topic="t", partition=0, offset=offset)
+    assert run(["dead-letters", "drop", "--reason", own, "--why", "a test"]) == OK
+    assert "3 dead letter(s) dropped" in capfd.readouterr().err
+    assert listed(capfd, "--reason", own) == []
+    assert {line["state"] for line in listed(capfd, "--reason", own, "--all")} == {"dropped"}
+    assert run(["dead-letters", "drop", "--why", "everything"]) != OK
+
+
+def test_an_arrival_is_announced_again_for_the_refused_file(shop: MeshSettings, capfd: pytest.CaptureFixture[str]) -> None:
+    own = uuid4().hex
+    event = DataArrived(source="visits", files=[FileRef(uri=f"s3://raw/{own}{n}", sha256="") for n in range(2)], format="csv")
+    DeadLetters(shop, "ingest").put(
+        msgspec.json.encode(event), own, topic=topic_of(DataArrived), partition=0, offset=5, carried=[("ce_type", b"DataArrived")],
+        source="visits", uri=f"s3://raw/{own}1")
+    assert run(["dead-letters", "replay", "--reason", own]) == OK
+    with EventReader(shop, [topic_of(DataArrived)]) as reader:
+        found = [e for e, _ in reader.read_to_end() if isinstance(e, DataArrived) and e.files[0].uri.startswith(f"s3://raw/{own}")]
+    assert [file.uri for file in found[0].files] == [f"s3://raw/{own}1"]

@@ -1,0 +1,34 @@
+"""What became of an accepted file: waiting, withdrawn, folded, or left out of its epoch. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from schemas.events import FileAccepted, FileWithdrawn, ViewPublished
+
+
+class FileState(msgspec.Struct, frozen=True, kw_only=True):
+    """`number` is the file's place in the topic of accepted files; `epoch` the one whose cut holds it, 0 while none does."""
+
+    number: int
+    accepted: FileAccepted
+    state: str
+    epoch: int = 0
+
+
+def withdraws(event: FileWithdrawn, accepted: FileAccepted) -> bool:
+    """Whether a withdrawal means this file."""
+    same = (event.source, event.uri) == (accepted.source, accepted.file.uri)
+    return same and event.version_id in {"", accepted.file.version_id}
+
+
+def state_of(number: int, accepted: FileAccepted, withdrawn: Iterable[FileWithdrawn], manifests: Iterable[ViewPublished]) -> FileState:
+    """The state of one file; all views' manifests of an epoch agree, so any of them will do."""
+    within = min((event for event in manifests if event.file_count > number), key=lambda event: event.epoch, default=None)
+    if within is not None:
+        state = "left out" if number in within.left_out else "folded"
+        return FileState(number=number, accepted=accepted, state=state, epoch=within.epoch)
+    taken_back = any(withdraws(event, accepted) for event in withdrawn)
+    return FileState(number=number, accepted=accepted, state="withdrawn" if taken_back else "accepted")
