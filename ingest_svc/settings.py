@@ -42,7 +42,9 @@ class IngestSettings(Knobs, frozen=True, kw_only=True):
     """A larger file is refused."""
     http_body_bytes: int = 16_000_000
     """A larger HTTP request is answered with 413."""
+    http_body_s: float = 10.0
+    """A body that takes longer to come is answered with 408."""
     http_confirm_s: float = 10.0
     """Seconds that an HTTP request waits for Kafka before it is answered with 503."""
     http_threads: int = 16
-    """HTTP requests that may wait for Kafka at the same time."""
+    """Threads that answer HTTP requests; what comes while all are at work is shed with 503. Health has threads of its own."""

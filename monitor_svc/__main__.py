@@ -53,7 +53,7 @@ def run(mesh: MeshSettings, knobs: MonitorSettings, pipeline: Pipeline, stopping
     board = Board(state, HeartbeatFolder(mesh.run_folder()), clock)
     streams = open_streams(mesh, knobs, pipeline, clock.now_us())
     publisher, metrics = EventPublisher(mesh, "/monitor_svc"), Metrics(mesh, "monitor")
-    page = PageServer(board, mesh.http_host, mesh.monitor_port)
+    page = PageServer(board, mesh.http_host, mesh.monitor_port, hosts=mesh.http_hosts, count=metrics.count)
     structlog.get_logger().info("page_served", host=mesh.http_host, port=page.port)
     loop = Run(
         state, streams, board, clock, publisher=publisher, metrics=metrics,

@@ -6,7 +6,8 @@ import http.client
 import sys
 import threading
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server import Server
 
 from ingest_svc.settings import IngestSettings
@@ -23,7 +24,8 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT; 1 for a mistake of the user, with one line that says what."""
     logger = log.configure("ingest-http")
     try:
-        settings, knobs = MeshSettings.from_env(), IngestSettings.from_env()
+        settings = MeshSettings.from_env()
+        IngestSettings.from_env()  # a wrong one is said before the server starts
         topics_admin.ensure(settings, pipeline_file.load(settings.pipeline))
     except MeshError as error:
         logger.error("stopped", reason=str(error))  # noqa: TRY400  (a mistake of the user: no stack trace)
@@ -33,8 +35,9 @@ def main() -> int:
     beats.start()
     logger.info("started", address=f"{settings.http_host}:{settings.ingest_port}")
     Server(
-        "ingest_svc.http_api.wsgi:make", factory=True, address=settings.http_host, port=settings.ingest_port, interface=Interfaces.WSGI,
-        workers=1, blocking_threads=knobs.http_threads, backlog=1024, log_enabled=False, websockets=False, workers_kill_timeout=3,
+        "ingest_svc.http_api.wsgi:make", factory=True, address=settings.http_host, port=settings.ingest_port, interface=Interfaces.ASGINL,
+        workers=1, backlog=1024,
+        http=HTTPModes.http1, http1_settings=HTTP1Settings(header_read_timeout=5_000), log_enabled=False, websockets=False, workers_kill_timeout=3,
     ).serve(target_loader=made)
     stopping.set()
     beats.join(2.0)

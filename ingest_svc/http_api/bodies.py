@@ -8,21 +8,36 @@ _list = msgspec.json.Decoder(list[msgspec.Raw])
 _one = msgspec.json.Decoder(msgspec.Raw)
 
 
+MOST_RECORDS = 100_000
+
+
 class BodyError(ValueError):
     """A body is none of the three forms."""
+
+
+class TooManyError(BodyError):
+    """A body holds more records than are taken at a time."""
 
 
 def records_in(body: bytes) -> list[bytes]:
     """Each record's bytes. JSON lines are told from one object by whether the whole body is one."""
     text = body.strip()
+    if text.count(b"\n") >= MOST_RECORDS or (text[:1] == b"[" and text.count(b",") >= 100 * MOST_RECORDS):
+        raise TooManyError(f"more than {MOST_RECORDS} records in one request: send them in parts; none was taken")
     if not text:
         raise BodyError("the body is empty: send a JSON object, a list of objects, or one object a line")
     if text[:1] == b"[":
         try:
-            return [bytes(item) for item in _list.decode(text)]
-        except msgspec.DecodeError as error:
+            return _counted([bytes(item) for item in _list.decode(text)])
+        except (msgspec.DecodeError, RecursionError) as error:
             raise BodyError(f"the body starts as a JSON list but is none: {error}") from error
     try:
         return [bytes(_one.decode(text))]
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return [line for line in (line.strip() for line in text.split(b"\n")) if line]
+
+
+def _counted(records: list[bytes]) -> list[bytes]:
+    if len(records) > MOST_RECORDS:
+        raise TooManyError(f"more than {MOST_RECORDS} records in one request: send them in parts; none was taken")
+    return records

@@ -10,7 +10,7 @@ import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from ingest_svc.http_api.bodies import BodyError, records_in
+from ingest_svc.http_api.bodies import BodyError, TooManyError, records_in
 from ingest_svc.http_api.sending import Gate, Raw, send_records
 from ingest_svc.ports import Events, Meter
 from schemas.events import DataArrived
@@ -35,19 +35,17 @@ class Api(msgspec.Struct, frozen=True):
     events: Events
     meter: Meter
     clock: Clock
-    body_bytes: int
 
 
 def make_app(api: Api) -> Flask:
     """The WSGI application."""
     app = Flask("ingest")
-    app.config["MAX_CONTENT_LENGTH"] = api.body_bytes
     app.add_url_rule("/v1/records/<source>", "records", lambda source: _records(api, source), methods=["POST"])
     app.add_url_rule("/v1/data-arrived", "data_arrived", lambda: _data_arrived(api), methods=["POST"])
     app.add_url_rule("/livez", "livez", lambda: _answer({"status": "ok"}))
     app.add_url_rule("/readyz", "readyz", lambda: _ready(api))
     app.register_error_handler(HTTPException, lambda error: _error(error.description or error.name, error.code or 500))
-    app.register_error_handler(PublishError, lambda error: _error(str(error), 503))
+    app.register_error_handler(PublishError, lambda error: _later(str(error)))
     app.register_error_handler(Exception, _failed)
     return app
 
@@ -60,10 +58,10 @@ def _records(api: Api, source: str) -> Response:
     try:
         values = records_in(request.get_data(cache=False))
     except BodyError as error:
-        return _error(str(error), 400)
+        return _error(str(error), 413 if isinstance(error, TooManyError) else 400)
     receipt = send_records(api.gates, source, values, api.raw)
     api.meter.count("ingest_http_records_total", receipt.accepted, source=source)
-    api.meter.count("ingest_http_rejected_total", len(receipt.rejected), source=source)
+    api.meter.count("ingest_http_rejected_total", receipt.rejections, source=source)
     api.meter.observe("ingest_http_request_ms", (api.clock.now_us() - started) / 1000, "ms", source=source)
     return _answer(receipt, 200 if not receipt.rejected else 207 if receipt.accepted else 400)
 
@@ -72,8 +70,8 @@ def _data_arrived(api: Api) -> Response:
     """202: Kafka has the event; the files are checked after the answer."""
     try:
         event = _arrival.decode(request.get_data(cache=False))
-    except msgspec.DecodeError as error:
-        return _error(f"no DataArrived event: {error}", 400)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return _error(f"not a DataArrived event: {error}", 400)
     if event.source not in api.gates:
         return _error(f"source {event.source!r} is not in the definition; it has {', '.join(sorted(api.gates))}", 404)
     if not event.files:
@@ -95,6 +93,13 @@ def _failed(error: Exception) -> Response:
 
 def _error(text: str, status: int) -> Response:
     return _answer({"error": text}, status)
+
+
+def _later(text: str) -> Response:
+    """503, with when to try again."""
+    answer = _error(text, 503)
+    answer.headers["Retry-After"] = "1"
+    return answer
 
 
 def _answer(value: Any, status: int = 200) -> Response:

@@ -27,12 +27,16 @@ class Rejected(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Receipt(msgspec.Struct, frozen=True):
-    """What became of a request. `position`, by source and partition: a reader's `min_position` for all of these records."""
+MOST_REASONS = 100
+
+
+class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of a request; `rejected` names the first of the `rejections`. `position`, by source and partition: a reader's `min_position` for all of these records."""
 
     accepted: int
     rejected: list[Rejected]
     position: dict[str, dict[int, int]]
+    rejections: int = 0
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -48,7 +52,8 @@ def send_records(gates: Mapping[str, Gate], source: str, values: Sequence[bytes]
     screened = gate.screen.screen(values)
     pairs = list(zip(_keys(gate.source, screened), [values[i] for i in screened.index.tolist()], strict=True))
     position = {source: raw.send(source, pairs)} if pairs else {}
-    return Receipt(len(pairs), [Rejected(i, reason) for i, reason in screened.rejected], position)
+    named = [Rejected(i, reason) for i, reason in screened.rejected[:MOST_REASONS]]
+    return Receipt(len(pairs), named, position, len(screened.rejected))
 
 
 def _keys(source: Source, screened: Screened) -> list[bytes | None]:

@@ -6,8 +6,6 @@ import os
 import threading
 import time
 
-from flask import Flask
-
 from ingest_svc.http_api.flask_api import Api, make_app
 from ingest_svc.http_api.kafka_raw_producer import KafkaRawProducer
 from ingest_svc.http_api.sending import Gate
@@ -16,12 +14,13 @@ from ingest_svc.validation import Screen
 from twinstream.define.records import Decoder
 from twinstream.mesh import log, pipeline_file
 from twinstream.mesh.clock import WallClock
+from twinstream.mesh.door import Door, DoorSettings, hosts_of
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.settings import MeshSettings
 
 
-def make() -> Flask:
+def make() -> Door:
     """The application with its real ports."""
     log.configure("ingest-http")
     settings, knobs = MeshSettings.from_env(), IngestSettings.from_env()
@@ -31,10 +30,15 @@ def make() -> Flask:
         for source in pipeline.sources
     }
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), name="parent-watch", daemon=True).start()
-    return make_app(Api(
+    metrics = Metrics(settings, "ingest")
+    app = make_app(Api(
         gates=gates, raw=KafkaRawProducer(settings, knobs.http_confirm_s), events=EventPublisher(settings, "/ingest_svc/http_api"),
-        meter=Metrics(settings, "ingest"), clock=WallClock(), body_bytes=knobs.http_body_bytes,
+        meter=metrics, clock=WallClock(),
     ))
+    door = DoorSettings(
+        hosts=hosts_of(settings.http_host, settings.http_hosts), body_bytes=knobs.http_body_bytes, body_s=knobs.http_body_s,
+        slots=knobs.http_threads)
+    return Door(app, door, metrics.count)
 
 
 def _end_with_parent(parent: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -11,6 +11,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from flask import Flask, Response, send_from_directory
 
 from monitor_svc.board import Board
+from twinstream.mesh.door import guarded, hosts_of
 
 PAGE = Path(__file__).parents[1] / "page"
 MAX_LISTENERS = 32
@@ -94,9 +95,11 @@ class _Quiet(WSGIRequestHandler):
 class PageServer:
     """Serves until `close`; `port` 0 takes a free one."""
 
-    def __init__(self, board: Board, host: str, port: int) -> None:
+    def __init__(self, board: Board, host: str, port: int, *, hosts: str = "", count: Callable[..., None] = lambda *_, **__: None) -> None:
         self._stopping = threading.Event()
-        self._server = make_server(host, port, make_app(board, self._stopping), server_class=_Server, handler_class=_Quiet)
+        app = make_app(board, self._stopping)
+        app.wsgi_app = guarded(app.wsgi_app, hosts_of(host, hosts), count)  # type: ignore[method-assign]
+        self._server = make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), name="page", daemon=True)
         self._thread.start()

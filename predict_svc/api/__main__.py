@@ -9,6 +9,7 @@ import threading
 
 import structlog
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
@@ -27,8 +28,8 @@ def main() -> None:
     heartbeat = Heartbeat(settings, "predict")
     heartbeat.beat(ready=False)
     server = Server(
-        "predict_svc.api.process:create", factory=True, address=settings.http_host, port=settings.predict_port, interface=Interfaces.WSGI,
-        http=HTTPModes.http1, workers=own.workers, blocking_threads=own.threads, respawn_failed_workers=True, respawn_interval=0.2,
+        "predict_svc.api.process:create", factory=True, address=settings.http_host, port=settings.predict_port, interface=Interfaces.ASGINL,
+        http=HTTPModes.http1, workers=own.workers, http1_settings=HTTP1Settings(header_read_timeout=5_000), respawn_failed_workers=True, respawn_interval=0.2,
         workers_kill_timeout=4, log_level=LogLevels.warning, websockets=False)
     stop = threading.Event()
     server.on_startup(lambda: threading.Thread(target=beat, args=(heartbeat, settings, stop), name="heartbeat", daemon=True).start())

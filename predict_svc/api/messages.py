@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import re
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -11,7 +12,8 @@ from twinstream.define import Timestamp
 from twinstream.define.values import stored
 from twinstream.errors import MeshError, RecordError
 
-Positions = dict[str, dict[int, int]]
+Offset = Annotated[int, msgspec.Meta(ge=-1, le=1 << 62)]
+Positions = dict[str, dict[Annotated[int, msgspec.Meta(ge=0, le=100_000)], Offset]]
 """Per source and partition a raw offset that must be contained."""
 
 
@@ -39,6 +41,12 @@ class NotReadyError(RequestError):
     status = 503
 
 
+class ScoreError(RequestError):
+    """The model's answer is not a number."""
+
+    status = 500
+
+
 class BehindError(RequestError):
     """The position asked for was not reached within the bound."""
 
@@ -49,7 +57,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """How fresh an answer must be. `max_staleness_ms`: all that was in the raw topics so long ago must be contained."""
 
     min_position: Positions = {}
-    max_staleness_ms: float | None = None
+    max_staleness_ms: Annotated[float, msgspec.Meta(ge=0, le=1e12)] | None = None
 
 
 class PredictBody(Wish, frozen=True, kw_only=True):
@@ -93,6 +101,7 @@ class ViewAnswer(msgspec.Struct, frozen=True, kw_only=True):
     release: str
 
 
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
 _body = msgspec.json.Decoder(PredictBody)
 _positions = msgspec.json.Decoder(Positions)
 
@@ -101,7 +110,7 @@ def predict_body(data: bytes) -> PredictBody:
     """Raises RequestError that says where the body does not fit."""
     try:
         return _body.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"the body does not fit: {error}") from error
 
 
@@ -109,7 +118,7 @@ def positions(text: str) -> Positions:
     """`min_position` of a query; raises RequestError."""
     try:
         return _positions.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise RequestError(f'min_position is JSON like {{"orders": {{"0": 12}}}}: {error}') from error
 
 
@@ -118,6 +127,6 @@ def moment(at: int | str | None, otherwise_us: int) -> int:
     if at is None:
         return otherwise_us
     try:
-        return int(stored(Timestamp(), int(at) if isinstance(at, str) and at.lstrip("-").isdigit() else at))
+        return int(stored(Timestamp(), int(at) if isinstance(at, str) and _WHOLE.fullmatch(at) else at))
     except RecordError as error:
         raise RequestError(f"at: {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -17,6 +19,7 @@ from predict_svc.api.messages import (
     NotReadyError,
     PredictBody,
     RequestError,
+    ScoreError,
     Timing,
     Wish,
     moment,
@@ -25,6 +28,8 @@ from predict_svc.api.serving import Active, ViewReads
 from predict_svc.view.errors import ViewBehindError, ViewNotReadyError, WindowNotKept
 from schemas.events import PredictionServed, ViewPosition
 from twinstream.algebra import kernel
+from twinstream.define.values import stored
+from twinstream.errors import RecordError
 from twinstream.features import record
 from twinstream.features.arrays import Features, Numbers
 from twinstream.features.request import Question, RowError
@@ -57,10 +62,12 @@ class Predictor:
     """Answers questions from the views of this host. `sources`: names of all sources of the definition."""
 
     def __init__(
-        self, readers: Mapping[str, ViewReads], sources: Collection[str], raw_ends: RawEnds, clock: Clock, *, wait_bound_s: float, max_rows: int
+        self, readers: Mapping[str, ViewReads], sources: Collection[str], raw_ends: RawEnds, clock: Clock, *, wait_bound_s: float, max_rows: int,
+        waiters: int = 6,
     ) -> None:
         self._readers, self._sources, self._raw_ends, self._clock = readers, sources, raw_ends, clock
         self._wait_bound_s, self._max_rows = wait_bound_s, max_rows
+        self._waiters = threading.BoundedSemaphore(waiters)
 
     def predict(self, active: Active, body: PredictBody) -> tuple[Answer, list[PredictionServed]]:
         """Raises RequestError and its kinds; ViewNotReadyError when the release's epoch is no longer kept."""
@@ -71,6 +78,7 @@ class Predictor:
             question = active.form.decode(body.rows, asked_us)
         except RowError as error:
             raise RequestError(str(error)) from error
+        _check_label_keys(active, body.rows)
         started = time.perf_counter()
         self.wait(body, [view.name for view in active.form.model.views], active.release.epoch)
         waited = time.perf_counter()
@@ -78,6 +86,8 @@ class Predictor:
         features = active.form.features(question, answers)
         read = time.perf_counter()
         scores, shapes = active.network.predict(features)
+        if not all(map(math.isfinite, scores)):
+            raise ScoreError(f"model {active.form.model.name} of release {active.release} gives a score that is not a finite number: roll it back")
         done = time.perf_counter()
         seen = {view: joined(found) for view, found in positions.items()}
         answer = Answer(
@@ -104,11 +114,15 @@ class Predictor:
 
     def _wait_for(self, view: str, raw: dict[int, int], bound_s: float, epoch: int | None) -> None:
         reader = self._readers[view]
+        if not self._waiters.acquire(blocking=False):
+            raise NotReadyError("too many requests wait for a position: try again in a moment")
         try:
             reader.wait_for(raw, max(bound_s, 0.0), None, epoch)
         except ViewBehindError as error:
             found = msgspec.json.encode(joined(list(reader.positions(epoch).values()))).decode()
             raise BehindError(f"view {view} did not reach {raw} within {self._wait_bound_s:g} s, it stands at {found}: ask again, or for less") from error
+        finally:
+            self._waiters.release()
 
     def _wanted(self, wish: Wish, views: Sequence[str]) -> Mapping[str, Mapping[int, int]]:
         """Per source the raw offsets that must be contained; a name that is no source's is refused, for waiting for nothing would lie."""
@@ -164,6 +178,17 @@ def read_keys(
     for i, place in zip(given, places, strict=True):
         positions[i] = place
     return out, positions
+
+
+def _check_label_keys(active: Active, rows: Sequence[Mapping[str, Any]]) -> None:
+    """What joins a question to its outcome later must be a value that its field can hold; it may be missing."""
+    model = active.form.model
+    for i, row in enumerate(rows):
+        for name in model.label.on:
+            try:
+                stored(model.spine.fields[name], row.get(name))
+            except RecordError as error:
+                raise RequestError(f"row {i}: {name}: {error}") from error
 
 
 def joined(positions: Sequence[ViewPosition]) -> ViewPosition:

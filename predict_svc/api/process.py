@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 import torch
-from flask import Flask
 
 from predict_svc.api.activation import Activation
 from predict_svc.api.predictor import Predictor
@@ -27,10 +26,11 @@ from schemas.events import Event, ModelPromoted, PredictionServed
 from schemas.plausible import foreign
 from schemas.topics import topic_of
 from twinstream.algebra import kernel
-from twinstream.errors import MeshError, PublishError
+from twinstream.errors import MeshError
 from twinstream.mesh import collecting, log
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.dead_letters import DeadLetters
+from twinstream.mesh.door import Door, DoorSettings, hosts_of
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
@@ -43,7 +43,7 @@ from twinstream.nn.files import from_files
 PR_SET_PDEATHSIG = 1
 
 
-def create() -> Flask:
+def create() -> Door:
     """The application of this process; granian calls it once in each worker."""
     end_with_parent()
     settings, own = MeshSettings.from_env(), PredictSettings.from_env()
@@ -53,29 +53,31 @@ def create() -> Flask:
     readers = {view.name: ViewReader(settings, view) for view in pipeline.views}
     for reader in readers.values():
         kernel.warm_up(reader.plan)
-    publisher, metrics = EventPublisher(settings, "/predict_svc/api"), Metrics(settings, "predict")
+    metrics = Metrics(settings, "predict")
+    publisher = EventPublisher(settings, "/predict_svc/api")
+    predictions = EventPublisher(
+        settings, "/predict_svc/api", lost=lambda n: metrics.count("predict_events_lost_total", n), most_waiting=2 * own.unsent_events)
     serving, clock = Serving(), WallClock()
     ends = RawEnds(settings, sorted({view.source.name for view in pipeline.views}), own.ends_age_ms)
     activation = Activation(
         serving, pipeline, readers, lifecycle=lifecycle(settings, publisher, metrics), load=network_loader(settings, pipeline), load_retry_s=own.load_retry_s)
     sources = [source.name for source in pipeline.sources]
-    predictor = Predictor(readers, sources, ends, clock, wait_bound_s=own.wait_bound_s, max_rows=own.max_rows)
+    predictor = Predictor(readers, sources, ends, clock, wait_bound_s=own.wait_bound_s, max_rows=own.max_rows, waiters=own.waiters)
 
     def publish(event: PredictionServed) -> None:
-        try:
-            publisher.publish(event, key=event.model, wait=False)
-        except PublishError as error:
-            metrics.count("predict_events_lost_total", 1)
-            structlog.get_logger().error("prediction_not_published", reason=str(error))
+        predictions.publish(event, key=event.model, wait=False)
 
     stop = threading.Event()
     for name, work in {"activation": lambda: activation.run(stop, own.refresh_s), "raw-ends": lambda: ends.keep_looking(stop, own.look_every_s)}.items():
         threading.Thread(target=follow, args=(name, work), name=name, daemon=True).start()
-    atexit.register(close, stop, publisher, metrics)
+    atexit.register(close, stop, predictions, metrics)
     collecting.rarely()
-    return application(Api(
+    app = application(Api(
         pipeline=pipeline, serving=serving, predictor=predictor, readers=readers, publish=publish, refresh=activation.refresh,
-        ready=lambda: readiness(activation, serving, readers), meter=metrics, clock=clock))  # type: ignore[arg-type]
+        ready=lambda: readiness(activation, serving, readers), meter=metrics, clock=clock, room=lambda: len(predictions) < own.unsent_events))  # type: ignore[arg-type]
+    door = DoorSettings(
+        hosts=hosts_of(settings.http_host, settings.http_hosts), body_bytes=own.body_bytes, body_s=own.body_s, slots=own.threads)
+    return Door(app, door, metrics.count)
 
 
 def follow(name: str, work: Callable[[], None]) -> None:

@@ -48,11 +48,22 @@ class Looks:
         return None
 
 
+class UnknownEndError(Exception):
+    """Kafka's client gave an offset that is none, as it does without an error when its own time runs out."""
+
+
+def last_offset(end: int) -> int:
+    """The offset before the end of a partition; raises UnknownEndError for what is no end."""
+    if end < 0:
+        raise UnknownEndError(f"offset {end}")
+    return end - 1
+
+
 class RawEnds:
     """Asks and remembers. Safe for threads."""
 
     def __init__(self, settings: MeshSettings, sources: Sequence[str], max_age_ms: float) -> None:
-        self._admin = AdminClient(settings.kafka_client())
+        self._settings, self._admin = settings, AdminClient(settings.kafka_client())
         self._places = {(record_sent(source), p): source for source in sources for p in range(settings.partitions)}
         self._max_age_ms = max_age_ms
         self._lock = threading.Lock()
@@ -86,7 +97,8 @@ class RawEnds:
         try:
             for place, future in self._admin.list_offsets(wanted, request_timeout=BOUND_S).items():
                 source = self._places[(place.topic, place.partition)]
-                ends.setdefault(source, {})[place.partition] = future.result(BOUND_S).offset - 1
-        except (KafkaException, TimeoutError) as error:
+                ends.setdefault(source, {})[place.partition] = last_offset(future.result(BOUND_S).offset)
+        except (KafkaException, TimeoutError, UnknownEndError) as error:
+            self._admin = AdminClient(self._settings.kafka_client())  # after a broker's restart an old one may answer FENCED_LEADER_EPOCH for ever
             raise NotReadyError(f"Kafka does not say where the raw topics end, so no age can be promised: {error}") from error
         return ends

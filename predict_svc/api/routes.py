@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ from twinstream.features.request import outputs, view_key
 from twinstream.mesh.clock import Clock
 
 JSON = "application/json"
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 _encode = msgspec.json.Encoder().encode
 log = structlog.get_logger()
 
@@ -56,12 +58,13 @@ class Api(msgspec.Struct, frozen=True):
     ready: Callable[[], tuple[bool, dict[str, object]]]
     meter: Meter
     clock: Clock
+    room: Callable[[], bool] = lambda: True
+    """Whether more prediction events may wait for Kafka."""
 
 
 def application(api: Api) -> Flask:
     """The WSGI application."""
     app = Flask("predict")
-    app.config["MAX_CONTENT_LENGTH"] = 32_000_000
     app.post("/v1/predict/<model>", endpoint="predict")(lambda model: predict(api, model))
     app.get("/v1/views/<view>", endpoint="view")(lambda view: read_view(api, view))
     app.get("/v1/views/<view>/states/<int:partition>", endpoint="states")(lambda view, partition: states(api, view, partition))
@@ -75,6 +78,8 @@ def application(api: Api) -> Flask:
 def predict(api: Api, model: str) -> Response:
     """Answers the rows, publishes an event for each."""
     started = time.perf_counter()
+    if not api.room():
+        raise NotReadyError("Kafka does not take prediction events, and too many wait for it: try again when it is back")
     body = predict_body(request.get_data(cache=False))
     try:
         found, events = api.predictor.predict(active_of(api, model), body)
@@ -167,7 +172,10 @@ def failed(api: Api, error: Exception) -> Response:
         error = ConflictError(str(error))
     if isinstance(error, RequestError):
         api.meter.count("predict_refused_total", 1, status=error.status)
-        return answer({"error": str(error)}, error.status)
+        found = answer({"error": str(error)}, error.status)
+        if error.status == NotReadyError.status:
+            found.headers["Retry-After"] = "1"
+        return found
     if isinstance(error, HTTPException):
         return answer({"error": error.description or error.name}, error.code or 500)
     api.meter.count("predict_refused_total", 1, status=500)
@@ -182,10 +190,9 @@ def answer(body: object, status: int = 200) -> Response:
 
 def _wish() -> Wish:
     stale = request.args.get("max_staleness_ms")
-    try:
-        return Wish(min_position=positions(request.args.get("min_position") or "{}"), max_staleness_ms=float(stale) if stale else None)
-    except ValueError as error:
-        raise RequestError(f"max_staleness_ms: {error}") from error
+    if stale and not _NUMBER.fullmatch(stale):
+        raise RequestError(f"max_staleness_ms is {stale[:40]!r}: give a number of milliseconds, 0 or more")
+    return Wish(min_position=positions(request.args.get("min_position") or "{}"), max_staleness_ms=float(stale) if stale else None)
 
 
 def _plain(value: Any) -> Any:

@@ -12,8 +12,16 @@ class PredictSettings(Knobs, frozen=True, kw_only=True):
 
     PREFIX: ClassVar[str] = "TWINSTREAM_PREDICT_"
 
-    threads: int = 4
-    """Threads that answer requests; one suffices unless requests wait for a position."""
+    threads: int = 12
+    """Threads that answer requests; what comes while all are at work is shed with 503. Health has threads of its own."""
+    waiters: int = 6
+    """Requests that may wait for a position at the same time; what comes beyond is shed with 503."""
+    body_bytes: int = 32_000_000
+    """A larger body is answered with 413."""
+    body_s: float = 10.0
+    """A body that takes longer to come is answered with 408."""
+    unsent_events: int = 200_000
+    """Prediction events that wait for Kafka; beyond it predictions are refused with 503, so that none is lost uncounted."""
     workers: int = 1
     """Processes that answer requests; each follows the models and publishes on its own."""
     wait_bound_s: float = 5.0

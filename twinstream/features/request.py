@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from twinstream.define import Model, Source, View
 from twinstream.define.records import Decoder, key_text
+from twinstream.define.types import FieldType
 from twinstream.define.values import stored
 from twinstream.errors import RecordError
 from twinstream.features.arrays import Features, Numbers, assemble, numbers
@@ -81,12 +82,19 @@ def view_key(view: View, parts: Sequence[str]) -> bytes:
     """Key bytes from the texts of a view's key fields; raises RecordError when their number or a value does not fit."""
     if len(parts) != len(view.by):
         raise RecordError(f"view {view.name} is kept by {', '.join(view.by)}: give key once for each, {len(view.by)} in all")
-    values = {name: stored(view.source.fields[name], text, text=True) for name, text in zip(view.by, parts, strict=True)}
+    values = {name: _of_url(view.source.fields[name], text) for name, text in zip(view.by, parts, strict=True)}
     batch = pa.RecordBatch.from_pydict({name: pa.array([value], view.source.fields[name].arrow) for name, value in values.items()})
     key = _keys(batch, view)[0]
     if key is None:
         raise RecordError(f"a part of the key ({', '.join(view.by)}) is empty: a row without it counts in no key")
     return key
+
+
+def _of_url(kind: FieldType, text: str) -> Any:
+    """A key's part as a URL has it: the text itself, also when it is empty; other types as they are written."""
+    if kind.kind != "string" and not text:
+        raise RecordError("a part of the key is empty, which only a text can be")
+    return stored(kind, text, text=kind.kind != "string")
 
 
 def _keys(batch: pa.RecordBatch, view: View) -> list[bytes | None]:

@@ -59,12 +59,19 @@ class Place(NamedTuple):
 class EventPublisher:
     """Publishes events to their topics, in order, each until every replica in sync has it. Safe for threads."""
 
-    def __init__(self, settings: MeshSettings, source: str, *, partitioner: str = "") -> None:
-        self._source = source
+    def __init__(
+        self, settings: MeshSettings, source: str, *, partitioner: str = "", lost: Callable[[int], None] | None = None,
+        most_waiting: int = 100_000,
+    ) -> None:
+        """With `lost` a message that is not waited for waits for Kafka as long as it takes, in memory, at most so many of them.
+
+        Nothing blocks then, and each one that is lost all the same is told to `lost`.
+        """
+        self._source, self._lost = source, lost
         self._failures: list[str] = []
         self._producer = Producer(settings.kafka_client(
-            acks="all", enable_idempotence=True, linger_ms=1, message_max_bytes=8_000_000,
-            message_timeout_ms=int(DELIVERY_BOUND_S * 1000), compression_type="lz4",
+            acks="all", enable_idempotence=True, linger_ms=1, message_max_bytes=8_000_000, queue_buffering_max_messages=most_waiting,
+            message_timeout_ms=int(DELIVERY_BOUND_S * 1000) if lost is None else 0, compression_type="lz4",
             **({"partitioner": partitioner} if partitioner else {}),
         ))
 
@@ -86,7 +93,9 @@ class EventPublisher:
         places: list[Place] = []
 
         def done(error: KafkaError | None, message: Any) -> None:
-            if error is not None:
+            if error is not None and self._lost is not None and not wait:
+                self._lost(1)
+            elif error is not None:
                 self._failures.append(f"{message.topic()}: {error.str()}")
             else:
                 places.append(Place(message.topic(), message.partition(), message.offset()))
@@ -97,6 +106,10 @@ class EventPublisher:
             self._wait(delivered, topic)
         self._raise_failures()
         return places[0] if wait else None
+
+    def __len__(self) -> int:
+        """Messages that wait for Kafka."""
+        return len(self._producer)
 
     def flush(self, timeout_s: float = DELIVERY_BOUND_S) -> None:
         """Return when Kafka has everything published so far; raises PublishError otherwise."""
@@ -114,6 +127,9 @@ class EventPublisher:
             try:
                 self._producer.produce(topic, **message)
             except BufferError:
+                if self._lost is not None:
+                    self._lost(1)
+                    return
                 if time.monotonic() > give_up:
                     raise PublishError(f"{topic}: the queue stayed full for {DELIVERY_BOUND_S} s: is the broker up?") from None
                 self._producer.poll(0.1)

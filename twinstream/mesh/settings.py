@@ -41,6 +41,8 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     """With "replay" a record becomes known at the timestamp of its raw Kafka message."""
     http_host: str = "127.0.0.1"
     """Address that the HTTP services bind."""
+    http_hosts: str = ""
+    """Names under which the HTTP services may be asked, comma separated, `*` for any; "": loopback's own, or any where they bind another address."""
     ingest_port: int = 8081
     predict_port: int = 8082
     monitor_port: int = 8083
@@ -108,6 +110,7 @@ ENVIRONMENT: dict[str, str] = {
     "partitions": "TWINSTREAM_PARTITIONS",
     "clock": "TWINSTREAM_CLOCK",
     "http_host": "TWINSTREAM_HTTP_HOST",
+    "http_hosts": "TWINSTREAM_HTTP_HOSTS",
     "ingest_port": "TWINSTREAM_INGEST_PORT",
     "predict_port": "TWINSTREAM_PREDICT_PORT",
     "monitor_port": "TWINSTREAM_MONITOR_PORT",

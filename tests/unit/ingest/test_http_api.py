@@ -1,11 +1,13 @@
 """Ingest over HTTP, with Kafka faked."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
-from ingest_svc.http_api.bodies import BodyError, records_in
+from ingest_svc.http_api.bodies import MOST_RECORDS, BodyError, TooManyError, records_in
 from ingest_svc.http_api.flask_api import Api, make_app
-from ingest_svc.http_api.sending import Gate
+from ingest_svc.http_api.sending import MOST_REASONS, Gate
 from ingest_svc.validation import Screen
 from schemas.events import DataArrived
 from twinstream import Int, Source, String, Timestamp
@@ -50,7 +52,7 @@ def kafka() -> Kafka:
 @pytest.fixture
 def client(kafka: Kafka):
     gates = {"orders": Gate(SOURCE, Screen(Decoder(SOURCE), 1000))}
-    return make_app(Api(gates=gates, raw=kafka, events=kafka, meter=Meter(), clock=ManualClock(5), body_bytes=10_000)).test_client()
+    return make_app(Api(gates=gates, raw=kafka, events=kafka, meter=Meter(), clock=ManualClock(5))).test_client()
 
 
 @pytest.mark.parametrize(("body", "count"), [
@@ -83,7 +85,6 @@ def test_the_good_ones_are_taken_and_the_bad_ones_are_told_when_a_batch_is_mixed
 def test_the_status_says_what_is_wrong(client, kafka: Kafka) -> None:
     assert client.post("/v1/records/orders", data=b"{}").status_code == 400
     assert client.post("/v1/records/nobody", data=GOOD).status_code == 404
-    assert client.post("/v1/records/orders", data=b" " * 10_001).status_code == 413
     assert client.get("/v1/records/orders").status_code == 405
     assert "source 'nobody'" in client.post("/v1/records/nobody", data=GOOD).json["error"]
     kafka.away = True
@@ -99,3 +100,21 @@ def test_an_arrival_is_published_with_its_time(client, kafka: Kafka) -> None:
     assert client.post("/v1/data-arrived", data=b'{"source":"orders","files":[]}').status_code == 400
     assert client.post("/v1/data-arrived", data=b"{}").status_code == 400
     assert kafka.events[1:] == []
+
+
+def test_many_bad_records_are_counted_and_the_first_of_them_named(client: Any) -> None:
+    answer = client.post("/v1/records/orders", data=b'{"a":1}\n' * 1_000)
+    assert answer.status_code == 400
+    assert (len(answer.json["rejected"]), answer.json["rejections"]) == (MOST_REASONS, 1_000)
+
+
+@pytest.mark.parametrize("body", [b"{}\n" * (MOST_RECORDS + 1), b"[" + b"1," * MOST_RECORDS + b"1]"])
+def test_more_records_than_are_taken_at_a_time_are_refused_whole(body: bytes) -> None:
+    with pytest.raises(TooManyError):
+        records_in(body)
+
+
+@pytest.mark.parametrize("body", [b"[" * 50_000, b'{"a":' * 50_000, b"\xff\xfe", b"[1,", b"\x00"])
+def test_bodies_that_are_no_records_are_bad_requests_or_bad_records(client: Any, body: bytes) -> None:
+    for path in ("/v1/records/orders", "/v1/data-arrived"):
+        assert client.post(path, data=body[:9_000]).status_code == 400

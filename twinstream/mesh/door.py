@@ -1,0 +1,227 @@
+"""What stands before every HTTP service: who may ask, how much and how slowly, and how many at a time.
+
+An ASGI application around a WSGI one. Bodies are read by the event loop, whole and within a bound, so a slow client holds no thread. Health has a
+lane of its own. What comes beyond the slots is shed at once with 503 and Retry-After.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any
+
+import msgspec
+import structlog
+
+Environ = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+HEALTH = ("/livez", "/readyz")
+SAFE = ("GET", "HEAD", "OPTIONS")
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+RETRY_AFTER_S = 1
+BODIES = 8
+"""So many requests for each slot may be sending their bodies: these hold memory, not threads."""
+_log = structlog.get_logger()
+
+
+class RefusedError(Exception):
+    """A request that does not get through the door."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class GoneError(Exception):
+    """The client left."""
+
+
+class DoorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`hosts`: names under which the service may be asked, "*" for any. `slots`: requests at work at a time, each in a thread."""
+
+    hosts: tuple[str, ...]
+    body_bytes: int
+    body_s: float = 10.0
+    slots: int = 12
+
+
+class Answer(msgspec.Struct):
+    """What a WSGI application answered."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Door:
+    """An ASGI application; `app` answers in threads of this process."""
+
+    def __init__(self, app: WsgiApp, settings: DoorSettings, count: Callable[..., None]) -> None:
+        self._app, self._settings, self._count = app, settings, count
+        self._workers = ThreadPoolExecutor(settings.slots, thread_name_prefix="answer")
+        self._health = ThreadPoolExecutor(2, thread_name_prefix="health")
+        self._at_work = self._sending = 0
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request, or say why not."""
+        if scope["type"] != "http":
+            return
+        try:
+            found = await self._answer(environ_of(scope), receive)
+        except GoneError:
+            return
+        except RefusedError as error:
+            self._count("http_refused_total", 1, status=error.status)
+            found = refusal(error)
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in found.headers]
+        await send({"type": "http.response.start", "status": found.status, "headers": headers})
+        await send({"type": "http.response.body", "body": found.body})
+
+    async def _answer(self, environ: Environ, receive: Receive) -> Answer:
+        check(environ, self._settings.hosts)
+        if environ["PATH_INFO"] in HEALTH and environ["REQUEST_METHOD"] in SAFE:
+            return await self._call(self._health, environ)
+        environ["wsgi.input"] = BytesIO(await self._body(environ, receive))
+        if self._at_work >= self._settings.slots:
+            raise RefusedError(503, "too many requests are at work: try again in a moment")
+        self._at_work += 1
+        try:
+            return await self._call(self._workers, environ)
+        finally:
+            self._at_work -= 1
+
+    async def _call(self, pool: ThreadPoolExecutor, environ: Environ) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(pool, called, self._app, environ)
+
+    async def _body(self, environ: Environ, receive: Receive) -> bytes:
+        """The whole body, or none of it."""
+        most, declared = self._settings.body_bytes, environ.get("CONTENT_LENGTH", "")
+        if declared and not (declared.isascii() and declared.isdigit()):
+            raise RefusedError(400, f"Content-Length {declared[:40]!r} is not a number")
+        if declared and int(declared[:20]) > most:
+            raise RefusedError(413, f"the body has {declared[:20]} bytes, at most {most} are taken: send it in parts")
+        if self._at_work >= self._settings.slots or self._sending >= BODIES * self._settings.slots:
+            raise RefusedError(503, "too many requests are at work: try again in a moment")
+        self._sending += 1
+        try:
+            body = await asyncio.wait_for(_all_of(receive, most), self._settings.body_s)
+        except TimeoutError:
+            raise RefusedError(408, f"the body did not come within {self._settings.body_s:g} s; nothing of it was taken") from None
+        finally:
+            self._sending -= 1
+        if declared and len(body) != int(declared):
+            raise RefusedError(400, f"the body broke off after {len(body)} of {declared} bytes; nothing of it was taken")
+        environ["CONTENT_LENGTH"] = str(len(body))
+        return body
+
+
+async def _all_of(receive: Receive, most: int) -> bytes:
+    parts, size = [], 0
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise GoneError
+        parts.append(event.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise RefusedError(413, f"the body is larger than {most} bytes: send it in parts; nothing of it was taken")
+        if not event.get("more_body", False):
+            return b"".join(parts)
+
+
+def environ_of(scope: dict[str, Any]) -> Environ:
+    """The WSGI environment of a request (PEP 3333), without its body."""
+    server = scope.get("server") or ("", 0)
+    environ: Environ = {
+        "REQUEST_METHOD": scope["method"], "SCRIPT_NAME": "", "PATH_INFO": scope["path"].encode("utf-8", "surrogateescape").decode("latin-1"),
+        "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"), "SERVER_NAME": str(server[0]), "SERVER_PORT": str(server[1]),
+        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}", "wsgi.version": (1, 0), "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": BytesIO(), "wsgi.errors": None, "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+    for name, value in scope.get("headers", ()):
+        key = name.decode("latin-1").upper().replace("-", "_")
+        key = key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]},{text}" if key in environ else text
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    return environ
+
+
+def called(app: WsgiApp, environ: Environ) -> Answer:
+    """What a WSGI application answers; 500 for one that raises."""
+    found = Answer(500, [], b"")
+
+    def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:
+        found.status, found.headers = int(status.split(" ", 1)[0]), headers
+
+    try:
+        parts = app(environ, start_response)
+        try:
+            found.body = b"".join(parts)
+        finally:
+            if hasattr(parts, "close"):
+                parts.close()
+    except Exception as error:  # noqa: BLE001  (the last catch-all of a request)
+        _log.error("request_failed", path=environ["PATH_INFO"], exc_info=error)
+        return refusal(RefusedError(500, "the request failed inside; the log of the service says why"))
+    if environ["REQUEST_METHOD"] == "HEAD":
+        found.body = b""
+    return found
+
+
+def check(environ: Environ, hosts: tuple[str, ...]) -> None:
+    """No page of another site may make its visitor's browser ask, by any name of this address."""
+    host = str(environ.get("HTTP_HOST", ""))
+    if "*" not in hosts and host and _name_of(host) not in hosts:
+        raise RefusedError(403, f"this service is not {host[:100]!r}: ask it by its own address, or allow the name in TWINSTREAM_HTTP_HOSTS")
+    if environ.get("REQUEST_METHOD") in SAFE:
+        return
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is not None and origin.partition("://")[2] != host:
+        raise RefusedError(403, f"a page of {origin[:100]} may not ask this service to change anything")
+    if environ.get("HTTP_SEC_FETCH_SITE", "none") not in {"none", "same-origin"}:
+        raise RefusedError(403, "a page of another site may not ask this service to change anything")
+
+
+def hosts_of(bound: str, more: str) -> tuple[str, ...]:
+    """Names under which a service that binds an address may be asked: of loopback itself, and those that are allowed by setting."""
+    allowed = tuple(name.strip().lower() for name in more.split(",") if name.strip())
+    if bound in {"127.0.0.1", "localhost", "::1"}:
+        return (*LOOPBACK, *allowed)
+    return allowed or ("*",)
+
+
+def _name_of(host: str) -> str:
+    """A Host header without its port."""
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and port.isdigit() else host.lower()
+
+
+def refusal(error: RefusedError) -> Answer:
+    """A refused request's answer."""
+    body = msgspec.json.encode({"error": str(error)})
+    headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
+    headers += [("retry-after", str(RETRY_AFTER_S))] if error.status == 503 else []
+    headers += [("connection", "close")] if error.status in {408, 413} else []
+    return Answer(error.status, headers, body)
+
+
+def guarded(app: WsgiApp, hosts: tuple[str, ...], count: Callable[..., None]) -> WsgiApp:
+    """A WSGI application of which only `check` is asked for, for a server that streams its answers."""
+
+    def answer(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            check(environ, hosts)
+        except RefusedError as error:
+            count("http_refused_total", 1, status=error.status)
+            found = refusal(error)
+            start_response(f"{found.status} Refused", found.headers)
+            return [found.body]
+        return app(environ, start_response)
+
+    return answer
