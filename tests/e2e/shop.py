@@ -19,7 +19,7 @@ from examples.shop.data import HOUR_US, month
 from examples.shop.pipeline import pipeline
 from schemas.events import DataArrived, FileAccepted, FileRef, ModelPromoted, SealRequested
 from schemas.topics import topic_of
-from twinstream.cli.records import Positions, send_lines
+from twinstream.cli.sending import Positions, send_lines
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.object_store import ObjectStore
 

@@ -102,3 +102,20 @@ def test_an_arrival_is_announced_again_for_the_refused_file(shop: MeshSettings, 
     with EventReader(shop, [topic_of(DataArrived)]) as reader:
         found = [e for e, _ in reader.read_to_end() if isinstance(e, DataArrived) and e.files[0].uri.startswith(f"s3://raw/{own}")]
     assert [file.uri for file in found[0].files] == [f"s3://raw/{own}1"]
+
+
+def test_bad_lines_are_sent_as_they_are_and_the_others_count(shop: MeshSettings, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    own = uuid4().hex
+    lines = [b'\xef\xbb\xbf{"shopper": "%s"}' % own.encode(), b"{%s" % own.encode(), b"", b'{"shopper": "%s", "n": 2}' % own.encode()]
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(b"\r\n".join(lines) + b"\r\n" + b"x" * 7_000_001)
+    assert run(["send", "visits", str(file)]) == FAILED
+    said = capfd.readouterr()
+    assert "sent 3 record(s); 1 of them bad" in said.err
+    assert "1 line(s) were not sent" in said.err
+    with EventReader(shop, [RAW]) as reader:
+        mine = {m.value(): m.key() for m in reader.messages_to_end() if own.encode() in (m.value() or b"")}
+    assert mine == {lines[0][3:]: own.encode(), lines[1]: None, lines[3]: own.encode()}
+    file.write_bytes(b"{}\n[]\n")
+    assert run(["send", "visits", str(file)]) == OK
+    assert run(["send", "visits", str(file), "--strict"]) == FAILED

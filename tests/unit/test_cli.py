@@ -11,9 +11,7 @@ import pytest
 from deploy.local import processes, state
 from schemas.events import ViewPublished
 from twinstream.cli.main import FAILED, NOT_RUNNING, OK, USAGE, run
-from twinstream.cli.records import _await_views, _keyed, _millis
-from twinstream.define import Source, String, Timestamp
-from twinstream.errors import RecordError
+from twinstream.cli.records import _await_views
 
 COMMANDS = ("up", "down", "status", "logs", "doctor", "demo", "publish", "send", "seal", "predict", "watch", "topics")
 
@@ -65,28 +63,6 @@ def test_topics_are_listed_without_a_mesh(tmp_path: Path, capsys: pytest.Capture
 def test_doctor_tells_scripts_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--json", "--data", str(tmp_path)]) in {OK, FAILED}
     assert {"Python", "Java", "jars"} <= {finding["what"] for finding in msgspec.json.decode(capsys.readouterr().out)}
-
-
-@pytest.fixture
-def weather() -> Source:
-    return Source("weather", id="origin", key="origin", event_time="at", fields={"origin": String(), "at": Timestamp()})
-
-
-def test_a_line_is_keyed_by_the_source_and_sent_as_it_is(weather: Source) -> None:
-    lines = [b'{"origin": "JFK", "at": "2013-10-01T00:00:00Z"}\n', b"\n", b'{"at": 5}']
-    assert list(_keyed(weather, lines, "")) == [(b"JFK", lines[0].strip(), 0), (None, lines[2], 0)]
-
-
-def test_the_line_is_named_when_it_is_no_object(weather: Source) -> None:
-    with pytest.raises(RecordError, match="line 2"):
-        list(_keyed(weather, [b"{}", b"[1]"], ""))
-
-
-@pytest.mark.parametrize(
-    ("value", "millis"), [(1_380_585_600_000_000, 1_380_585_600_000), ("2013-10-01T00:00:00Z", 1_380_585_600_000),
-                          ("2013-10-01T00:00:00", 1_380_585_600_000), ("2013-10-01T02:00:00+02:00", 1_380_585_600_000)])
-def test_a_records_time_becomes_the_messages(value: object, millis: int) -> None:
-    assert _millis({"at": value}, "at", 1) == millis
 
 
 def test_who_waits_for_an_epoch_is_told_when_the_batch_layer_falls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

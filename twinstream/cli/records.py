@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from confluent_kafka import Producer
 
 from deploy.local import state as states
 from schemas.events import DataArrived, FileAccepted, FileRef, SealRequested, ViewPublished
-from schemas.topics import PARTITIONER, dead_letter, record_sent, topic_of
+from schemas.topics import dead_letter, topic_of
 from twinstream.cli import running
 from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout
-from twinstream.cli.show import as_json, note
-from twinstream.define.source import Source
-from twinstream.errors import MeshError, PublishError, RecordError, SettingsError, WaitTimeoutError
+from twinstream.cli.sending import lines_of, send_lines
+from twinstream.cli.show import as_json, note, shown
+from twinstream.errors import MeshError, SettingsError, UndecodableEventError, WaitTimeoutError
 from twinstream.mesh.clock import WallClock
-from twinstream.mesh.events import EventPublisher, EventReader, Place
+from twinstream.mesh.events import EventPublisher, EventReader, Place, event_of, pass_over
 from twinstream.mesh.object_store import ObjectStore, sha256_of, split_uri
 from twinstream.mesh.settings import MeshSettings
 
 SENDER = "/cli"
+ACCEPTED, REPEATED = "accepted", "repeated"
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
-Positions = dict[str, dict[int, int]]
 
 
 def publish(
@@ -45,20 +44,21 @@ def publish(
     mesh.pipeline().source(source)
     refs = [_pinned(mesh.settings, source, file) for file in files]
     event = DataArrived(source=source, files=refs, format=file_format or _format_of(files), arrived_at_us=WallClock().now_us())
-    publisher = EventPublisher(mesh.settings, SENDER)
-    place = publisher.publish(event, key=source)
-    outcome = _await_files(mesh.settings, refs, place, timeout) if wait and place else {}
+    outcome = _published(mesh.settings, event, timeout) if wait else {}
+    if not wait:
+        EventPublisher(mesh.settings, SENDER).publish(event, key=source)
     if json:
         as_json({"source": source, "files": refs, "outcome": outcome})
     note(f"published {len(refs)} file(s) of {source}" + (f": {_summary(outcome)}" if outcome else ""))
-    dead_letters = [f"{uri}: {what}" for uri, what in outcome.items() if what != "accepted"]
+    dead_letters = [f"{uri}: {what}" for uri, what in outcome.items() if what not in {ACCEPTED, REPEATED}]
     if dead_letters:
         raise MeshError("dead-lettered " + "; ".join(dead_letters))
 
 
 def _summary(outcome: dict[str, str]) -> str:
-    accepted = sum(what == "accepted" for what in outcome.values())
-    return f"{accepted} accepted, {len(outcome) - accepted} dead-lettered"
+    accepted, repeated = (sum(what == of for what in outcome.values()) for of in (ACCEPTED, REPEATED))
+    told = f", {repeated} accepted before, which count once" if repeated else ""
+    return f"{accepted} accepted{told}, {len(outcome) - accepted - repeated} dead-lettered"
 
 
 def _pinned(settings: MeshSettings, source: str, file: str) -> FileRef:
@@ -84,25 +84,48 @@ def _format_of(files: list[str]) -> str:
     return found.pop()
 
 
-def _await_files(settings: MeshSettings, refs: list[FileRef], place: Place, timeout_s: float) -> dict[str, str]:
-    """For each URI `accepted`, or why it was dead-lettered."""
-    wanted, outcome = {ref.uri for ref in refs}, dict[str, str]()
-    give_up = time.monotonic() + timeout_s
-    accepted_topic = topic_of(FileAccepted)
-    with EventReader(settings, [accepted_topic, dead_letter("ingest")]) as reader:
-        while wanted - set(outcome):
+def _published(settings: MeshSettings, event: DataArrived, timeout_s: float) -> dict[str, str]:
+    """Publish an arrival; for each URI `accepted`, `repeated`, or why it was dead-lettered."""
+    wanted = {ref.uri: ref for ref in event.files}
+    with EventReader(settings, [topic_of(FileAccepted), dead_letter("ingest")]) as reader:
+        before = {uri for message in reader.messages_to_end() if (uri := repeated_by(message, event.source, wanted))}
+        place = EventPublisher(settings, SENDER).publish(event, key=event.source)
+        outcome = dict.fromkeys(before, REPEATED)
+        give_up = time.monotonic() + timeout_s
+        while place and wanted.keys() - outcome:
             if time.monotonic() > give_up:
-                raise WaitTimeoutError(f"{len(wanted - set(outcome))} file(s) neither accepted nor dead-lettered after {timeout_s:.0f} s: "
+                raise WaitTimeoutError(f"{len(wanted.keys() - outcome)} file(s) neither accepted nor dead-lettered after {timeout_s:.0f} s: "
                                        "is ingest up? See twinstream status")
             message = reader.poll_raw(0.2)
-            if message is None:
-                continue
-            if message.topic() == accepted_topic:
-                uri = msgspec.json.decode(message.value(), type=FileAccepted).file.uri
-                outcome |= {uri: "accepted"} if uri in wanted else {}
-            else:
-                outcome |= _dead_letters(message, place, wanted - set(outcome))
+            outcome |= outcome_of(message, place, event.source, wanted.keys() - outcome) if message is not None else {}
     return outcome
+
+
+def repeated_by(message: Any, source: str, wanted: Mapping[str, FileRef]) -> str:
+    """The URI of a wanted file that an earlier acceptance pins in the same version, "" for none: ingest takes it no second time."""
+    accepted = _acceptance(message)
+    ref = wanted.get(accepted.file.uri) if accepted is not None and accepted.source == source else None
+    if accepted is None or ref is None:
+        return ""
+    pin = ref.version_id or ref.sha256
+    return ref.uri if pin and pin == (accepted.file.version_id or accepted.file.sha256) else ""
+
+
+def outcome_of(message: Any, place: Place, source: str, wanted: Collection[str]) -> dict[str, str]:
+    """What a message that came after the arrival at `place` says of its files."""
+    if message.topic() == dead_letter("ingest"):
+        return _dead_letters(message, place, set(wanted))
+    accepted = _acceptance(message)
+    mine = accepted is not None and accepted.source == source and accepted.file.uri in wanted
+    return {accepted.file.uri: ACCEPTED} if accepted is not None and mine else {}
+
+
+def _acceptance(message: Any) -> FileAccepted | None:
+    try:
+        event = event_of(message)
+    except UndecodableEventError:
+        return None
+    return event if isinstance(event, FileAccepted) else None
 
 
 def _dead_letters(message: Any, place: Place, wanted: set[str]) -> dict[str, str]:
@@ -121,82 +144,22 @@ def send(
     data: Data = DEFAULT_DATA,
     timestamp_field: Annotated[
         str, typer.Option(help="Field whose time becomes the message's (for a mesh with TWINSTREAM_CLOCK=replay).")] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first line that is not a JSON object; exit with 1.")] = False,  # noqa: FBT002
 ) -> None:
-    """Send live records; print the position to ask for, `{source: {partition: offset}}`, when Kafka has them all."""
+    """Send live records; print the position to ask for, `{source: {partition: offset}}`, when Kafka has them all.
+
+    A bad line is sent as it is and becomes a dead letter of ingest, with its reason; the others count.
+    """
     mesh = running.mesh(data)
     described = mesh.pipeline().source(source)
     if file != "-" and not Path(file).is_file():
         raise SettingsError(f"there is no file {file!r}")
-    lines: Iterable[bytes] = sys.stdin.buffer if file == "-" else Path(file).read_bytes().splitlines()
-    positions, sent = send_lines(mesh.settings, described, lines, timestamp_field)
+    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as stream:
+        positions, tally = send_lines(mesh.settings, described, lines_of(stream), timestamp_field, strict=strict)
     as_json(positions)
-    note(f"sent {sent} record(s) to {source}")
-
-
-def send_lines(settings: MeshSettings, source: Source, lines: Iterable[bytes], timestamp_field: str = "") -> tuple[Positions, int]:
-    """Send each line as it is, keyed by the source's key; return the highest offsets and the number of records.
-
-    Raises RecordError for a line that is no JSON object (those before it are sent), PublishError when Kafka does not take one.
-    """
-    reached: dict[int, int] = {}
-    failures: list[str] = []
-
-    def done(error: Any, message: Any) -> None:
-        if error is not None:
-            failures.append(error.str())
-        else:
-            reached[message.partition()] = max(reached.get(message.partition(), -1), message.offset())
-
-    producer = Producer(settings.kafka_client(
-        acks="all", enable_idempotence=True, linger_ms=5, compression_type="lz4", partitioner=PARTITIONER))
-    sent = 0
-    try:
-        for key, line, stamp in _keyed(source, lines, timestamp_field):
-            _produce(producer, record_sent(source.name), key=key, value=line, on_delivery=done, **({"timestamp": stamp} if stamp else {}))
-            sent += 1
-    finally:
-        left = producer.flush(60)
-    if failures or left:
-        raise PublishError(f"{len(failures) + left} of {sent} record(s) not taken: {failures[0] if failures else 'no answer in 60 s'}")
-    return {source.name: reached}, sent
-
-
-def _produce(producer: Producer, topic: str, **message: Any) -> None:
-    while True:
-        try:
-            producer.produce(topic, **message)
-        except BufferError:
-            producer.poll(0.1)
-        else:
-            producer.poll(0)
-            return
-
-
-def _keyed(source: Source, lines: Iterable[bytes], timestamp_field: str) -> Iterator[tuple[bytes | None, bytes, int]]:
-    """(key, line, timestamp in ms or 0) of each line that is not blank."""
-    decode = msgspec.json.Decoder(dict[str, Any]).decode
-    for number, raw in enumerate(lines, start=1):
-        line = raw.strip()
-        if not line:
-            continue
-        try:
-            record = decode(line)
-        except msgspec.DecodeError as error:
-            raise RecordError(f"line {number} is not a JSON object: {error}; the {number - 1} line(s) before it are sent") from error
-        key = record.get(source.key)
-        yield (None if key is None else str(key).encode()), line, _millis(record, timestamp_field, number) if timestamp_field else 0
-
-
-def _millis(record: dict[str, Any], field: str, number: int) -> int:
-    """A record's time: microseconds since 1970, or ISO 8601 (UTC when it names no zone)."""
-    value = record.get(field)
-    if isinstance(value, int):
-        return value // 1000
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise RecordError(f"line {number}: {field} is {value!r}, which is no time: write 2013-10-01T12:00:00Z or microseconds") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    note(shown(f"{tally} (source {source})"))
+    if tally.left or (tally.bad and tally.bad == tally.sent):
+        raise MeshError("no line was good" if not tally.left else f"{tally.left} line(s) were not sent")
 
 
 def seal(
@@ -209,7 +172,7 @@ def seal(
     """End the current epoch now and run the batch layer."""
     mesh = running.mesh(data)
     views = {view.name for view in mesh.pipeline().views}
-    with EventReader(mesh.settings, [topic_of(ViewPublished)]) as reader:
+    with EventReader(mesh.settings, [topic_of(ViewPublished)], refused=pass_over) as reader:
         before = max((event.epoch for event, _ in reader.read_to_end() if isinstance(event, ViewPublished)), default=0)
         EventPublisher(mesh.settings, SENDER).publish(SealRequested(reason=reason, requested_at_us=WallClock().now_us()))
         epoch = _await_views(reader, views, before, timeout, data) if wait else None
@@ -218,24 +181,48 @@ def seal(
     note(f"epoch {epoch}: {len(views)} views published" if wait else "asked for the end of the epoch; see twinstream watch")
 
 
-def _restarts(data: Path) -> int:
-    """How often the batch layer of the mesh in this folder was started again; 0 where there is none."""
+MOST_RESTARTS = 10
+"""Who waits is told of each restart; after so many, that waiting is of no use."""
+
+
+def _batch(data: Path) -> states.ServiceState:
+    """The batch layer of the mesh in this folder; where there is none, one that never restarts and waits for nothing."""
     state = states.read(data.absolute())
-    return state.services["batch"].restarts if state is not None and state.running and "batch" in state.services else 0
+    return state.services.get("batch", states.STOPPED) if state is not None and state.running else states.STOPPED
+
+
+class BatchWatch:
+    """Tells who waits what the batch layer of this host does meanwhile: that it restarts, and what blocks it."""
+
+    def __init__(self, data: Path) -> None:
+        self._data, self._now = data, msgspec.structs.replace(_batch(data), blocked="")  # what blocks it already is news too
+        self._first = self._now.restarts
+        self.why = ""
+
+    def look(self) -> None:
+        """Tell what is new; raises MeshError when it restarts without end."""
+        before, self._now = self._now, _batch(self._data)
+        if self._now.restarts > before.restarts:
+            note("batch ended and is started again, and does its step again: if it goes on so, see twinstream logs batch")
+        if self._now.blocked and self._now.blocked != before.blocked:
+            note(f"batch is blocked: {shown(self._now.blocked)}")
+        fell = self._now.restarts > self._first
+        self.why = self._now.blocked or (self._now.last_error if fell else "") or self.why
+        if self._now.restarts - self._first >= MOST_RESTARTS:
+            raise MeshError(f"batch was started again {MOST_RESTARTS} times: {self._now.last_error or 'see twinstream logs batch'}")
 
 
 def _await_views(reader: EventReader, views: set[str], before: int, timeout_s: float, data: Path) -> int:
-    """The epoch after `before` of which every view is published; says so when the batch layer of this host falls meanwhile."""
+    """The epoch after `before` of which every view is published; says so when the batch layer of this host falls or is blocked meanwhile."""
     published: dict[int, set[str]] = {}
-    give_up, told = time.monotonic() + timeout_s, _restarts(data)
+    give_up, batch = time.monotonic() + timeout_s, BatchWatch(data)
     while time.monotonic() < give_up:
         found = reader.poll(0.2)
-        if (restarts := _restarts(data)) > told:
-            told = restarts
-            note("batch ended and is started again, and does its step again: if it goes on so, see twinstream logs batch")
+        batch.look()
         if found is None or not isinstance(found[0], ViewPublished) or found[0].epoch <= before:
             continue
         published.setdefault(found[0].epoch, set()).add(found[0].view)
         if published[found[0].epoch] >= views:
             return found[0].epoch
-    raise WaitTimeoutError(f"no new batch view of every view within {timeout_s:.0f} s: see twinstream logs batch")
+    why = f": {batch.why}" if batch.why else ""
+    raise WaitTimeoutError(f"no new batch view of every view within {timeout_s:.0f} s{why}: see twinstream logs batch")
