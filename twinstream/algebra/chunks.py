@@ -12,6 +12,7 @@ from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 
 SUFFIX = 5  # bytes
+FIRST_CHUNK, LAST_CHUNK = -(2**31), 2**31 - 1  # those that have a name; all records lie far within
 
 
 def suffix(hop: int, chunk: int) -> bytes:
@@ -49,5 +50,10 @@ def _suffixes(longest: tuple[str, ...], tile: int) -> tuple[bytes, ...]:
         hop, first, _ = windows.tiles(window, tile * windows.HOP_US[0])
         last = windows.tile_of(hop, tile * windows.HOP_US[0])
         size = windows.CHUNK_TILES[hop]
-        found += [suffix(hop, chunk) for chunk in range(first // size, last // size + 1)]
+        found += [suffix(hop, chunk) for chunk in range(_named(first // size), _named(last // size) + 1)]
     return tuple(found)
+
+
+def _named(chunk: int) -> int:
+    """The nearest chunk that has a name: a question may be about any moment."""
+    return min(max(chunk, FIRST_CHUNK), LAST_CHUNK)

@@ -19,8 +19,6 @@ from twinstream.define.view import Output, View
 MINUTE_US, HOUR_US, DAY_US = 60_000_000, 3_600_000_000, 86_400_000_000
 UNITS = {"s": 1_000_000, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
 LAST_BITS, QUANTILE_ERROR, DISTINCT_ERROR = 1e-9, 0.0101, 0.12
-BEYOND = 2**126
-"""Sums from here on may pass 128 bits: then an answer may be null."""
 
 
 class Row(NamedTuple):
@@ -31,16 +29,13 @@ class Row(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The numbers of one output (None: null), how far off each may be, and whether null may stand for them."""
+    """The numbers of one output (None: null), and how far off each may be."""
 
     numbers: list[float | None]
     off: float
-    may_be_null: bool = False
 
     def agrees(self, served: Sequence[float]) -> bool:
         """Whether these are what a reader was given; NaN is null."""
-        if self.may_be_null and all(map(math.isnan, served)):
-            return True
         return len(served) == len(self.numbers) and all(map(self._close, self.numbers, served))
 
     def _close(self, wanted: float | None, given: float) -> bool:
@@ -81,8 +76,8 @@ def _numbers(of: Aggregate, rows: Sequence[Row], fields: dict[str, FieldType]) -
     return [Fraction(int(stored), unit) for stored in found if stored is not None]
 
 
-def _one(number: Fraction | float | None, off: float = LAST_BITS, *, may_be_null: bool = False) -> Answer:
-    return Answer([None if number is None else float(number)], off, may_be_null)
+def _one(number: Fraction | float | None, off: float = LAST_BITS) -> Answer:
+    return Answer([None if number is None else float(number)], off)
 
 
 def _count(of: Aggregate, rows: Sequence[Row], _: Any) -> Answer:
@@ -100,14 +95,12 @@ def _mean(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
 
 
 def _variance(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
-    assert of.field is not None
     values = _numbers(of, rows, fields)
     if not values:
         return _one(None)
     squares = sum((v * v for v in values), Fraction(0))
     spread = squares / len(values) - (sum(values, Fraction(0)) / len(values)) ** 2
-    beyond = squares * 100 ** fields[of.field].places >= BEYOND
-    return _one(math.sqrt(spread) if of.kind == "std" else spread, may_be_null=beyond)
+    return _one(math.sqrt(spread) if of.kind == "std" else spread)
 
 
 def _extreme(choose: Callable[[list[Fraction]], Fraction]) -> Any:
