@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.laws.cases import AGGREGATES, edge_records, plan_of, questions, shown, source
+from tests.laws.cases import AGGREGATES, HOUR, edge_records, plan_of, questions, shown, source
+from twinstream import View, last_k
 from twinstream.algebra import chunks, fold, kernel, keys
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
@@ -81,3 +82,37 @@ def test_every_interpreter_gives_the_documented_answer(name, rows, at_us):
 def test_question_about_any_moment_of_no_record_is_answered(name, at_us):
     found = of_every_interpreter(plan_of(name), decoded([]), b"nobody", at_us)
     assert len(set(found)) == 1
+
+
+ZEROS = ["0", "-0", "-0.0", "0.00", "0.004", "-0.005", "1e-400", "-1e-7", "0e999999"]
+
+
+def at_zero(amounts: list[str]) -> pa.RecordBatch:
+    """Decoded records of one key with these amounts, written as numbers."""
+    row = b'{"id":"x","shop":"a","till":7,"sold_at":%d,"size":1,"amount":%s}'
+    found = DECODER.json([row % (i // 2, amount.encode()) for i, amount in enumerate(amounts)]).batch
+    assert found.num_rows == len(amounts)
+    return found
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "std", "minimum", "first", "last_k", "quantile"])
+def test_every_way_of_writing_nothing_is_zero_without_a_sign(name):
+    plan = plan_of(name)
+    found = of_every_interpreter(plan, at_zero([*ZEROS, *reversed(ZEROS)]), b"a\x1f7", 9)
+    assert len(set(found)) == 1
+    numbers = [number for number, o in zip(np.frombuffer(found[0]), plan.names, strict=True) if "plain" in o]
+    assert set(numbers) <= {0.0}
+    assert not any(np.signbit(numbers))
+
+
+@pytest.mark.parametrize("k", [1, 2, 63, 64])
+@pytest.mark.parametrize("n", [0, 1, 2, 63, 64, 65, 130])
+def test_latest_values_are_those_of_the_latest_places_where_times_tie(k, n):
+    """Two records a time; and as many values as are asked for, fewer, more."""
+    plan = ViewPlan(View("v", source, by=("shop", "till"), features={"x": last_k("amount", k).over("1h", "all")}))
+    batch = at_zero([str(i % 7 - 3) for i in range(n)])
+    found = of_every_interpreter(plan, batch, b"a\x1f7", HOUR)
+    newest = [float(i % 7 - 3) for i in reversed(range(n))][:k]
+    expected = newest + [float("nan")] * (k - len(newest))
+    assert len(set(found)) == 1
+    np.testing.assert_array_equal(np.frombuffer(found[0]), expected * 2)
