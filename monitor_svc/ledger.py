@@ -25,6 +25,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     bytes: int
     at_us: int
+    kind: str = "permanent"
+    """`bug` is an alert: the mesh, not the input, is at fault."""
 
 
 class Epoch(msgspec.Struct, kw_only=True):

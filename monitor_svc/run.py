@@ -177,6 +177,7 @@ def dead_letter_of(message: Any, service: str) -> DeadLetter:
         offset=_number(headers.get("dead_letter_offset", "")),
         bytes=len(message.value() or b""),
         at_us=message.timestamp()[1] * 1000,
+        kind="bug" if headers.get("dead_letter_kind") == "bug" else "permanent",
     )
 
 

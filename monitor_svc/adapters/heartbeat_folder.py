@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
-from twinstream.mesh.heartbeat import read_beat
+from twinstream.mesh.heartbeat import Beat, read_beat
+
+LONGEST_WHY = 500
 
 
 class HeartbeatFolder:
@@ -25,5 +27,11 @@ class HeartbeatFolder:
             except msgspec.DecodeError:
                 continue
             if beat is not None:
-                found.append({"name": beat.name, "pid": beat.pid, "ready": beat.ready, "lag": beat.lag, "at_us": beat.at_us})
+                found.append({"name": beat.name, "pid": beat.pid, "ready": beat.ready, "lag": beat.lag, "at_us": beat.at_us, **_why(beat)})
         return found
+
+
+def _why(beat: Beat) -> dict[str, str]:
+    """What it says blocks it, and why it is not ready; "" for nothing."""
+    blocked, reason = str(beat.detail.get("blocked") or ""), str(beat.detail.get("reason") or "")
+    return {"blocked": blocked[:LONGEST_WHY], "reason": "" if beat.ready else reason[:LONGEST_WHY]}

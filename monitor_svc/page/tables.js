@@ -18,6 +18,20 @@ const ago = (us, now) => {
   return el("span", { class: seconds > STALE_S ? "stale-age" : "soft" }, us ? age(seconds) : "never");
 };
 
+// What a process says of why it is not ready, or of what blocks it.
+const waitsFor = (p) => p.blocked || p.reason || "";
+
+// What a person must look at: faults of the mesh itself, and processes that wait for something.
+function alerts(state, now) {
+  const bugs = state.dead_letters.recent.filter((p) => p.kind === "bug").reverse().map((p) => [
+    el("span", { class: "tag bad" }, "bug"), p.service, el("span", { class: "soft" }, age((now - p.at_us) / 1e6)), p.reason]);
+  const waiting = state.processes.filter((p) => waitsFor(p)).map((p) => [
+    el("span", { class: "tag warn" }, p.blocked ? "blocked" : "not ready"), p.name, ago(p.at_us, now), waitsFor(p)]);
+  const rows = [...waiting, ...bugs];
+  return rows.length ? card("Alerts", "twinstream status and twinstream dead-letters list --kind bug say more",
+    table([[""], ["who", "short"], ["when", "short"], ["what", "long"]], rows, "")) : null;
+}
+
 function processes(state, now) {
   const rows = state.processes.map((p) => {
     const stale = (now - p.at_us) / 1e6 > STALE_S;
@@ -76,7 +90,8 @@ function drift(state) {
 function deadLetters(state, now) {
   const total = Object.values(state.dead_letters.total).reduce((a, b) => a + b, 0);
   const rows = [...state.dead_letters.recent].reverse().map((p) => [
-    el("span", { class: "soft" }, age((now - p.at_us) / 1e6)), p.service, p.reason, el("span", { class: "mono soft" }, `${p.topic}[${p.partition}]@${p.offset}`)]);
+    el("span", { class: "soft" }, age((now - p.at_us) / 1e6)), p.service,
+    p.kind === "bug" ? el("span", {}, el("span", { class: "tag bad" }, "bug"), " ", p.reason) : p.reason, el("span", { class: "mono soft" }, `${p.topic}[${p.partition}]@${p.offset}`)]);
   return card("Dead letters", `${number(total)} messages that could not be handled, kept with their bytes`,
     table([["when", "short"], ["by"], ["reason", "long"], ["from", "long"]], rows, "No dead letters."));
 }
@@ -92,7 +107,7 @@ export function showTables(node, state, now) {
   const scrolled = [...node.querySelectorAll(".scroll")].map((s) => s.scrollTop);
   const stack = (...cards) => el("div", { class: "stack" }, ...cards.filter(Boolean));
   node.replaceChildren(
-    stack(processes(state, now), sources(state), drift(state)),
+    stack(alerts(state, now), processes(state, now), sources(state), drift(state)),
     stack(releases(state), labels(state), epochs(state), asked(state), deadLetters(state, now)), kept);
   [...node.querySelectorAll(".scroll")].forEach((s, i) => { s.scrollTop = scrolled[i] ?? 0; });
   showMetrics(kept, state, now);
