@@ -21,6 +21,7 @@ from twinstream.features.inputs import InputNames, Inputs
 from twinstream.nn.files import BINARY
 from twinstream.nn.tabular import TabularNetwork
 from twinstream.protocol.training_columns import AT, LABEL
+from twinstream.protocol.training_settings import TRAINING
 
 LOSSES: dict[str, Callable[[], nn.Module]] = {
     BINARY: nn.BCEWithLogitsLoss, "mean_squared_error": nn.MSELoss, "mean_absolute_error": nn.L1Loss}
@@ -173,14 +174,10 @@ def check(split: Split, config: TrainingConfig) -> None:
 
 def wrong(config: TrainingConfig) -> str:
     """What no training can use, "" when all is well; a search's choice may be of any type."""
-    for name in ("batch_size", "max_epochs", "patience"):
+    for name, bound in TRAINING.items():
         value = getattr(config, name)
-        if type(value) is not int or value < 1:
-            return f"{name} is {value!r}: give an integer of at least 1"
-    for name in ("learning_rate", "weight_decay"):
-        value = getattr(config, name)
-        if type(value) not in {int, float} or not 0 <= value < math.inf:
-            return f"{name} is {value!r}: give a finite number of at least 0"
+        if not bound.takes(value):
+            return f"{name} is {value!r}: give {bound}"
     return "" if config.loss in LOSSES else f"loss is {config.loss!r}: give one of {', '.join(LOSSES)}"
 
 

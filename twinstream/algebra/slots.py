@@ -7,6 +7,8 @@ from enum import IntEnum, StrEnum
 from fractions import Fraction
 from typing import Any
 
+import msgspec
+
 from twinstream.algebra import layout
 
 
@@ -49,7 +51,7 @@ class Column:
     @classmethod
     def make(cls, take: Take, of: Any, where: Any, categories: tuple[Any, ...] = ()) -> Column:
         """A column with its canonical text."""
-        return cls(take, of, where, categories, f"{of}|{'' if where is None else where}")
+        return cls(take, of, where, categories, _canonical(of, where))
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,14 @@ class Slot:
     def text(self) -> str:
         """Canonical, for the plan's digest."""
         column = self.column
-        return f"{self.op}/{self.words}/{column.take}/{column.text}/{list(column.categories)}"
+        parts = [self.op, self.words, column.take, column.text, list(column.categories)]
+        return msgspec.json.encode(parts).decode()
+
+
+def _canonical(of: Any, where: Any) -> str:
+    """Different for a field, an expression and the record itself, whatever characters they hold."""
+    kind = "field" if isinstance(of, str) else "record" if of is None else "expression"
+    return msgspec.json.encode([kind, str(of), None if where is None else str(where)]).decode()
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ import re
 from functools import lru_cache
 from typing import Final
 
-MINUTE_US: Final = 60_000_000
-HOUR_US: Final = 60 * MINUTE_US
-DAY_US: Final = 24 * HOUR_US
+from twinstream.protocol import spans
+
+MINUTE_US: Final = spans.MINUTE_US
+HOUR_US: Final = spans.HOUR_US
+DAY_US: Final = spans.DAY_US
 
 HOP_US: Final = (5 * MINUTE_US, HOUR_US, DAY_US, 0)  # 0: one tile for all time
 ALL: Final = 3  # the hop of "all"
@@ -27,7 +29,7 @@ def length_us(window: str) -> int:
     if form is None:
         raise ValueError(f"window {window!r} is no length such as '5m', '1h', '30d' or 'all'")
     length = int(form[1]) * _UNITS[form[2]]
-    if not 5 * MINUTE_US <= length <= 365 * DAY_US:
+    if not spans.SHORTEST_WINDOW_US <= length <= spans.LONGEST_WINDOW_US:
         raise ValueError(f"window {window!r} is not between 5m and 365d; use 'all' for everything")
     return length
 

@@ -41,11 +41,20 @@ _ONE: dict[str, Callable[[Any], Any]] = {
 
 def value(expr: Expr, record: Record) -> Any:
     """What it is worth for a record: a number as a fraction in its own unit, None for null."""
+    stack: list[Any] = []
+    for node in expr.steps:
+        first = len(stack) - len(node.args)
+        args = stack[first:]
+        del stack[first:]
+        stack.append(_node(node, record, args))
+    return stack[0]
+
+
+def _node(expr: Expr, record: Record, args: list[Any]) -> Any:
     if expr.op == "field":
         return _real(expr, record.get(expr.value))
     if expr.op == "literal":
         return _real(expr, expr.value)
-    args = [value(arg, record) for arg in expr.args]
     if expr.op == "is_null":
         return args[0] is None
     if any(arg is None for arg in args):

@@ -11,7 +11,8 @@ import msgspec
 
 from twinstream.define.durations import window_us
 from twinstream.define.expressions import Expr
-from twinstream.define.location import Location, did_you_mean, here, refuse
+from twinstream.define.location import Location, here, refuse, shown
+from twinstream.define.plain import fitted, listed, number, plain
 from twinstream.define.recording import Condition, record, record_condition
 from twinstream.define.types import FieldType
 
@@ -103,7 +104,7 @@ class Declared:
 
     def _check_field(self, what: str, fields: Mapping[str, FieldType], owner: str) -> None:
         assert self.field is not None
-        kind = fields[str(record(self.field, fields, owner, what, self.at))]
+        kind = fields[record(self.field, fields, owner, what, self.at).value]
         if self.kind not in ANY_TYPE and not kind.numeric:
             numbers = [name for name, other in fields.items() if other.numeric]
             refuse(
@@ -116,8 +117,10 @@ class Declared:
 
 def _declare(kind: str, field: Any, where: Condition | str | None, **params: Any) -> Declared:
     at = here()
-    if field is not None and not isinstance(field, str):
-        refuse(f"{kind} takes the name of a field, not {field!r}", f"write {kind}('delay_minutes') and where= for a condition", at)
+    field = plain(field, f"{kind}(...)", at)
+    may_lack = kind == "count" or (kind == "share" and params["condition"] is not None)
+    if not isinstance(field, str) and not (field is None and may_lack):
+        refuse(f"{kind} takes the name of a field, not {shown(field)}", f"write {kind}('delay_minutes') and where= for a condition", at)
     return Declared(kind, field, where, params, at)
 
 
@@ -166,8 +169,9 @@ def last(field: str, *, where: Condition | str | None = None) -> Declared:
 
 def last_k(field: str, k: int, *, where: Condition | str | None = None) -> Declared:
     """The k latest values, newest first, then nulls."""
+    k = plain(k, "k of last_k")
     if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= 64:
-        refuse(f"last_k({field!r}, {k!r}) keeps no count of values", "k is a whole number from 1 to 64")
+        refuse(f"last_k({shown(field)}, {shown(k)}) keeps no count of values", "k is a whole number from 1 to 64")
     return _declare("last_k", field, where, k=k)
 
 
@@ -178,9 +182,15 @@ def share(condition: Condition | str, *, where: Condition | str | None = None) -
 
 def count_by(field: str, categories: Sequence[Any], *, where: Condition | str | None = None) -> Declared:
     """Records of each category, in the order given; other values are not counted."""
-    if isinstance(categories, str) or not categories or len(set(categories)) < len(categories) or len(categories) > 64:
-        refuse(f"count_by({field!r}, {categories!r}) needs a list of distinct categories", "as in count_by('carrier', ['AA', 'UA']), at most 64")
-    return _declare("count_by", field, where, categories=tuple(categories))
+    what = f"the categories of count_by({shown(field)})"
+    found = () if isinstance(categories, str) else listed(categories, what)
+    found = tuple(plain(category, what) for category in found)
+    if not 1 <= len(found) <= 64 or not all(isinstance(c, (bool, int, str)) for c in found) or len(set(found)) < len(found):
+        refuse(
+            f"count_by({shown(field)}, {shown(categories)}) needs a list of distinct categories",
+            "as in count_by('carrier', ['AA', 'UA']): texts, whole numbers, or True and False, at most 64",
+        )
+    return _declare("count_by", field, where, categories=found)
 
 
 def distinct(field: str, *, where: Condition | str | None = None) -> Declared:
@@ -190,15 +200,14 @@ def distinct(field: str, *, where: Condition | str | None = None) -> Declared:
 
 def quantile(field: str, q: float, *, where: Condition | str | None = None) -> Declared:
     """The q-quantile by DDSketch, 0 < q < 1, with its relative error bound."""
-    if not isinstance(q, (int, float)) or not 0 < q < 1:
-        refuse(f"quantile({field!r}, {q!r}) is no quantile", "q lies between 0 and 1, as in quantile('delay_minutes', 0.9)")
-    return _declare("quantile", field, where, q=float(q))
+    q = number(q, f"q of quantile({shown(field)})")
+    if not 0 < q < 1:
+        refuse(f"quantile({shown(field)}, {q!r}) is no quantile", "q lies between 0 and 1, as in quantile('delay_minutes', 0.9)")
+    return _declare("quantile", field, where, q=q)
 
 
 def _check_categories(categories: Sequence[Any], kind: FieldType, name: str, at: Location) -> None:
-    wanted = {"string": str, "int": int, "bool": bool}.get(kind.kind)
-    if wanted is None:
-        refuse(f"count_by needs a String, Int or Bool, but {name!r} is a {type(kind).__name__}", did_you_mean(name, []), at)
+    if kind.kind not in {"string", "int", "bool"}:
+        refuse(f"count_by needs a String, Int or Bool, but {name!r} is a {type(kind).__name__}", "take another field, or count with where=", at)
     for category in categories:
-        if type(category) is not wanted:
-            refuse(f"category {category!r} is no {wanted.__name__} as field {name!r} is", "write the categories as values of the field", at)
+        fitted(category, kind, f"the categories of count_by({name!r})", at)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal as Exact
 from typing import Any
 
-from twinstream.define.location import did_you_mean, refuse
-from twinstream.define.types import LIMIT, FieldType
+from twinstream.define.location import did_you_mean, refuse, shown
+from twinstream.define.plain import fitted, listed, mapping, plain
+from twinstream.define.types import FieldType
 
 
 @dataclass(frozen=True)
@@ -33,22 +34,27 @@ class Written:
     args: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(map(repr, self.args))})" if self.args else self.name
+        texts = (format(arg, "f") if isinstance(arg, Exact) else shown(arg) for arg in self.args)
+        return f"{self.name}({', '.join(texts)})" if self.args else self.name
 
 
 def clip(low: float, high: float) -> Written:
     """Numbers below `low` become `low`, above `high` become `high`."""
-    return Written("clip", (low, high))
+    return _written("clip", low, high)
 
 
 def between(low: float, high: float) -> Written:
     """Refuses the record when the number lies outside; null passes."""
-    return Written("between", (low, high))
+    return _written("between", low, high)
 
 
 def one_of(*values: Any) -> Written:
     """Refuses the record when the value is none of these; null passes."""
-    return Written("one_of", values)
+    return _written("one_of", *values)
+
+
+def _written(name: str, *values: Any) -> Written:
+    return Written(name, tuple(plain(value, f"a value of {name}(...)") for value in values))
 
 
 required = Written("required")
@@ -66,11 +72,11 @@ _ARGUMENTS = {"clip": 2, "between": 2, "one_of": None, "required": 0, "lower": 0
 def bind_rules(clean: Mapping[str, Any], fields: Mapping[str, FieldType], owner: str) -> dict[str, tuple[Rule, ...]]:
     """Rules by field, each checked against the field's type; a rule is a string, an object, or a list of them."""
     bound = {}
-    for name, rules in clean.items():
+    for name, rules in mapping(clean, f"clean= of {owner}").items():
         if name not in fields:
-            refuse(f"clean names field {name!r}, which is not in {owner}", did_you_mean(name, fields))
-        listed = rules if isinstance(rules, (list, tuple)) else [rules]
-        bound[name] = tuple(_bind(_parse(rule), name, fields[name]) for rule in listed)
+            refuse(f"clean names field {shown(name)}, which is not in {owner}", did_you_mean(name, fields))
+        written = listed(rules, f"the rules of {name!r}")
+        bound[name] = tuple(rule if isinstance(rule, Rule) else _bind(_parse(rule), name, fields[name]) for rule in written)
     return bound
 
 
@@ -84,10 +90,10 @@ def _parse(rule: Any) -> Written:
         if isinstance(tree, ast.Name):
             return Written(tree.id)
         if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and not tree.keywords:
-            return Written(tree.func.id, tuple(ast.literal_eval(arg) for arg in tree.args))
-    except (SyntaxError, ValueError, TypeError):
+            return _written(tree.func.id, *(ast.literal_eval(arg) for arg in tree.args))
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         pass
-    return refuse(f"{rule!r} is no cleaning rule", remedy)
+    return refuse(f"{shown(rule)} is no cleaning rule", remedy)
 
 
 def _bind(rule: Written, name: str, kind: FieldType) -> Rule:
@@ -100,29 +106,15 @@ def _bind(rule: Written, name: str, kind: FieldType) -> Rule:
         return Rule(rule.name, _bounds(rule, name, kind), (), str(rule))
     if rule.name in {"lower", "upper", "strip"} and kind.kind != "string":
         refuse(f"{rule} is for text, but field {name!r} is a {type(kind).__name__}", "take the rule away")
-    values = tuple(_stored(value, rule, name, kind) for value in rule.args)
+    values = tuple(fitted(value, kind, f"{rule} on field {name!r}") for value in rule.args)
     return Rule(rule.name, None, values, str(rule))
 
 
 def _bounds(rule: Written, name: str, kind: FieldType) -> tuple[int, int]:
     if kind.kind not in {"int", "decimal"}:
         refuse(f"{rule} is for numbers, but field {name!r} is a {type(kind).__name__}", "use one_of for text, or take the rule away")
-    low, high = (_stored(value, rule, name, kind) for value in rule.args)
+    low, high = (fitted(value, kind, f"{rule} on field {name!r}") for value in rule.args)
     if low > high:
         refuse(f"{rule} on field {name!r}: the lower bound is above the upper one", f"write {rule.name}({rule.args[1]}, {rule.args[0]})")
     return low, high
 
-
-def _stored(value: Any, rule: Written, name: str, kind: FieldType) -> Any:
-    """A value in the field's stored form; refuses what the field cannot hold."""
-    plain = {"string": str, "bool": bool}.get(kind.kind)
-    if plain is not None:
-        if type(value) is not plain:
-            refuse(f"{value!r} in {rule} is no value of field {name!r}", f"give a {plain.__name__}")
-        return value
-    if kind.kind == "timestamp" or isinstance(value, bool) or not isinstance(value, (int, float, Exact)):
-        refuse(f"{value!r} in {rule} is no number for field {name!r}", "give a number; moments in time have no such rule")
-    scaled = Exact(repr(value) if isinstance(value, float) else value).scaleb(kind.places)
-    if not scaled.is_finite() or scaled != scaled.to_integral_value() or abs(scaled) > LIMIT:
-        refuse(f"{value!r} in {rule} does not fit field {name!r}", f"give a number of at most {kind.places} decimal places")
-    return int(scaled)

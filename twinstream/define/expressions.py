@@ -15,13 +15,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twinstream.define.location import did_you_mean, refuse
+from twinstream.define.location import did_you_mean, refuse, shown
 from twinstream.define.operations import EPOCH, OPERATIONS, Column
+from twinstream.define.plain import plain, scaled
 from twinstream.define.types import LIMIT, MAX_PLACES, FieldType
 
 TIME_PARTS = ("hour", "minute_of_day", "weekday", "month", "day_of_year")
 SPAN_PARTS = ("minutes", "hours", "days")
 _NUMBER, _STRING, _BOOL, _TIME, _SPAN = "number", "string", "bool", "timestamp", "span"
+MOST_NODES = 50_000
+"""Parts of one expression: several thousand conditions, and an end to one that doubles itself."""
+_SHOWN = 200
+Cells = tuple[Column, npt.NDArray[np.bool_]]
 _KIND = {"int": _NUMBER, "decimal": _NUMBER, "string": _STRING, "bool": _BOOL, "timestamp": _TIME}
 
 
@@ -32,10 +37,26 @@ class Expr:
     A null argument gives null; a sum, difference or product beyond 2**62 is null.
     """
 
-    __slots__ = ("args", "kind", "op", "places", "value")
+    __slots__ = ("_steps", "args", "kind", "op", "places", "size", "value")
 
     def __init__(self, op: str, args: tuple[Expr, ...], kind: str, places: int = 0, value: Any = None) -> None:
         self.op, self.args, self.kind, self.places, self.value = op, args, kind, places, value
+        self.size: int = 1 + sum(arg.size for arg in args)
+        self._steps: tuple[Expr, ...] | None = None
+        if self.size > MOST_NODES:
+            refuse(f"an expression has more than {MOST_NODES} parts", "split it over several features, or take .isin([...]) for many values")
+
+    @property
+    def steps(self) -> tuple[Expr, ...]:
+        """Its nodes, each after its arguments, itself the last: to be run over a stack, as deep as it may be."""
+        if self._steps is None:
+            found, left = [], [self]
+            while left:
+                node = left.pop()
+                found.append(node)
+                left.extend(node.args)
+            self._steps = tuple(reversed(found))
+        return self._steps
 
     # -- running -------------------------------------------------------------------------------------------------------------------
 
@@ -47,11 +68,19 @@ class Expr:
 
     def scalar(self, record: Mapping[str, Any]) -> Any:
         """The stored value for one record of stored values, None for null."""
+        stack: list[Any] = []
+        for node in self.steps:
+            first = len(stack) - len(node.args)
+            args = stack[first:]
+            del stack[first:]
+            stack.append(node._one(record, args))
+        return stack[0]
+
+    def _one(self, record: Mapping[str, Any], args: list[Any]) -> Any:
         if self.op == "field":
             return record.get(self.value)
         if self.op == "literal":
             return self.value
-        args = [arg.scalar(record) for arg in self.args]
         if self.op == "is_null":
             return args[0] is None
         if any(arg is None for arg in args):
@@ -81,14 +110,22 @@ class Expr:
 
     def fields(self) -> set[str]:
         """Names of the fields that it reads."""
-        return {self.value} if self.op == "field" else set().union(*(arg.fields() for arg in self.args))
+        return {node.value for node in self.steps if node.op == "field"}
 
-    def _columns(self, batch: pa.RecordBatch | pa.Table) -> tuple[Column, npt.NDArray[np.bool_]]:
+    def _columns(self, batch: pa.RecordBatch | pa.Table) -> Cells:
+        stack: list[Cells] = []
+        for node in self.steps:
+            first = len(stack) - len(node.args)
+            args = stack[first:]
+            del stack[first:]
+            stack.append(node._all(batch, args))
+        return stack[0]
+
+    def _all(self, batch: pa.RecordBatch | pa.Table, args: list[Cells]) -> Cells:
         if self.op == "field":
             return field_column(batch.column(self.value))
         if self.op == "literal":
             return np.array(self.value, object if self.kind == _STRING else None), np.True_  # type: ignore[return-value]
-        args = [arg._columns(batch) for arg in self.args]
         if self.op == "is_null":
             return ~np.asarray(args[0][1]), np.True_  # type: ignore[return-value]
         values = [values for values, _ in args]
@@ -136,7 +173,7 @@ class Expr:
         self._must_be(_NUMBER, "*")
         right._must_be(_NUMBER, "*")
         if self.places + right.places > MAX_PLACES:
-            refuse(f"{self} * {right} has {self.places + right.places} decimal places", f"at most {MAX_PLACES} are kept")
+            refuse(f"{self!r} * {right!r} has {self.places + right.places} decimal places", f"at most {MAX_PLACES} are kept")
         return Expr("*", (self, right), _NUMBER, self.places + right.places)
 
     def __rmul__(self, other: object) -> Expr:
@@ -159,7 +196,7 @@ class Expr:
         return Expr("~", (self,), _BOOL)
 
     def __bool__(self) -> NoReturn:
-        refuse(f"{self} has no truth value while a definition is read", "use & | ~ instead of and, or, not; split a < b < c into two comparisons")
+        refuse(f"{self!r} has no truth value while a definition is read", "use & | ~ instead of and, or, not; split a < b < c into two comparisons")
 
     def __hash__(self) -> int:
         return hash(str(self))
@@ -170,46 +207,73 @@ class Expr:
 
     def isin(self, values: Iterable[object]) -> Expr:
         """True where the value is one of `values`."""
-        if isinstance(values, str):
-            refuse(f"isin takes a list of values, not {values!r}", f"write isin([{values!r}])")
-        wanted = [literal(value, self) for value in values]
+        if isinstance(values, (str, Expr)) or not isinstance(values, Iterable):
+            refuse(f"isin takes a list of values, not {shown(values)}", "write isin([...])")
+        wanted = [self._alike(value) for value in values]
         places = max((w.places for w in wanted), default=0)
         places = max(places, self.places)
         return Expr("isin", (_rescale(self, places),), _BOOL, 0, frozenset(_rescale(w, places).value for w in wanted))
+
+    def _alike(self, value: object) -> Expr:
+        """A literal of the kind of this expression."""
+        found = literal(value, self)
+        if found.op != "literal" or found.kind != self.kind:
+            refuse(f"isin of {self!r}, a {self.kind}, cannot hold {shown(value)}", f"give values of its own kind: each a {self.kind}")
+        return found
 
     def __getattr__(self, name: str) -> Expr:
         if name.startswith("_"):
             raise AttributeError(name)
         parts = {_TIME: TIME_PARTS, _SPAN: SPAN_PARTS}.get(self.kind, ())
         if name not in parts:
-            refuse(f"{self.kind} {self} has no part {name!r}", did_you_mean(name, (*parts, "is_null", "isin")))
+            refuse(f"{self.kind} {self!r} has no part {name!r}", did_you_mean(name, (*parts, "is_null", "isin")))
         return Expr(name, (self,), _NUMBER)
 
     def __str__(self) -> str:
-        if self.op == "field":
-            return str(self.value)
-        if self.op == "literal":
-            return self._literal_text(self.value)
-        if self.op == "isin":
-            inner = self.args[0]
-            return f"{inner}.isin([{', '.join(inner._literal_text(v) for v in sorted(self.value))}])"
-        if len(self.args) == 2:
-            return f"({self.args[0]} {self.op} {self.args[1]})"
-        return f"~{self.args[0]}" if self.op == "~" else f"{self.args[0]}.{self.op}"
+        """Canonical: different expressions have different texts. Each operation is in brackets or ends in a name of ours."""
+        parts: list[str] = []
+        left: list[Expr | str] = [self]
+        while left:
+            node = left.pop()
+            if isinstance(node, str):
+                parts.append(node)
+            else:
+                left.extend(reversed(node._pieces()))
+        return "".join(parts)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        """`str`, cut: for messages."""
+        text = str(self) if self.size <= _SHOWN else f"an expression of {self.size} parts"
+        return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Expr, (self.op, self.args, self.kind, self.places, self.value)
+        """Flat, because pickle descends into what is nested."""
+        return _rebuilt, (tuple((n.op, len(n.args), n.kind, n.places, n.value) for n in self.steps),)
+
+    def _pieces(self) -> list[Expr | str]:
+        """Its text, with the texts of its arguments left to be written."""
+        if self.op == "field":
+            return [str(self.value)]
+        if self.op == "literal":
+            return [self._literal_text(self.value)]
+        inner = self.args[0]
+        if self.op == "isin":
+            return [inner, f".isin([{', '.join(inner._literal_text(v) for v in sorted(self.value))}])"]
+        if len(self.args) == 2:
+            return ["(", inner, f" {self.op} ", self.args[1], ")"]
+        return ["(~", inner, ")"] if self.op == "~" else [inner, f".{self.op}"]
 
     def _literal_text(self, value: Any) -> str:
+        """No literal has a field's text: those begin with a small letter."""
         if self.kind == _NUMBER:
             return format(Exact(value).scaleb(-self.places), "f")
+        if self.kind == _BOOL:
+            return str(value)
         return f"{value}us" if self.kind in {_TIME, _SPAN} else msgspec.json.encode(value).decode()
 
     def _must_be(self, kind: str, op: str) -> None:
         if self.kind != kind:
-            refuse(f"{op} takes {kind}s, but {self} is a {self.kind}", "compare it with a value of its own kind first" if op in "&|~" else "")
+            refuse(f"{op} takes {kind}s, but {self!r} is a {self.kind}", "compare it with a value of its own kind first" if op in "&|~" else "")
 
     def _compare(self, op: str, other: object) -> Expr:
         left, right = _aligned(self, literal(other, self), op)
@@ -253,6 +317,7 @@ def literal(value: object, beside: Expr) -> Expr:
     """A plain value as an expression of the kind that stands beside it."""
     if isinstance(value, Expr):
         return value
+    value = plain(value, f"a literal beside {beside!r}")
     if isinstance(value, bool):
         return Expr("literal", (), _BOOL, 0, value)
     if isinstance(value, (int, float, Exact)):
@@ -261,7 +326,7 @@ def literal(value: object, beside: Expr) -> Expr:
         return Expr("literal", (), _STRING, 0, value)
     if isinstance(value, (str, datetime)) and beside.kind == _TIME:
         return Expr("literal", (), _TIME, 0, _moment(value))
-    return refuse(f"{value!r} cannot stand beside {beside}, a {beside.kind}", "use .is_null() to look for null" if value is None else "")
+    return refuse(f"{shown(value)} cannot stand beside {beside!r}, a {beside.kind}", "use .is_null() to look for null" if value is None else "")
 
 
 def field_column(column: pa.Array | pa.ChunkedArray) -> tuple[Column, npt.NDArray[np.bool_]]:
@@ -277,25 +342,23 @@ def field_column(column: pa.Array | pa.ChunkedArray) -> tuple[Column, npt.NDArra
 def _number(value: float | Exact, beside: Expr) -> Expr:
     """Numbers keep the decimal places that they are written with; beside a moment or a span they are microseconds."""
     if beside.kind in {_TIME, _SPAN} and isinstance(value, int):
+        if abs(value) > LIMIT:
+            refuse(f"{shown(value)} is not a count of microseconds", "its magnitude is at most 2**62")
         return Expr("literal", (), beside.kind, 0, value)
-    exact = Exact(repr(value)) if isinstance(value, float) else Exact(value)
-    if not exact.is_finite():
-        refuse(f"{value!r} is not a finite number", "use .is_null() to look for null")
-    exponent = exact.normalize().as_tuple().exponent
-    places = max(0, -int(exponent))
-    scaled = int(exact.scaleb(places))
-    if places > MAX_PLACES or abs(scaled) > LIMIT:
-        refuse(f"{value!r} has more digits than are kept", f"at most {MAX_PLACES} decimal places and magnitude 2**62")
-    return Expr("literal", (), _NUMBER, places, scaled)
+    whole, places = scaled(value)
+    if not 0 <= places <= MAX_PLACES or abs(whole) > LIMIT:
+        refuse(f"{shown(value)} has more digits than are kept", f"at most {MAX_PLACES} decimal places and magnitude 2**62")
+    return Expr("literal", (), _NUMBER, places, whole)
 
 
 def _moment(value: str | datetime) -> int:
+    remedy = 'write RFC 3339 with a zone, as in "2013-10-01T00:00:00Z"'
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
-        refuse(f"{value!r} is no moment in time", 'write RFC 3339 with a zone, as in "2013-10-01T00:00:00Z"')
-    if moment.tzinfo is None:
-        refuse(f"{value!r} has no time zone", 'write RFC 3339 with a zone, as in "2013-10-01T00:00:00Z"')
+        refuse(f"{shown(value)} is no moment in time", remedy)
+    if moment.utcoffset() is None:
+        refuse(f"{shown(value)} has no time zone", remedy)
     since = moment - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
@@ -303,7 +366,7 @@ def _moment(value: str | datetime) -> int:
 def _aligned(left: Expr, right: Expr, op: str) -> tuple[Expr, Expr]:
     """Both sides of the same kind and with the same decimal places."""
     if left.kind != right.kind:
-        refuse(f"{left} {op} {right}: a {left.kind} and a {right.kind}", "both sides must be of one kind")
+        refuse(f"{left!r} {op} {right!r}: a {left.kind} and a {right.kind}", "both sides must be of one kind")
     places = max(left.places, right.places)
     return _rescale(left, places), _rescale(right, places)
 
@@ -315,6 +378,17 @@ def _rescale(expr: Expr, places: int) -> Expr:
     factor = 10 ** (places - expr.places)
     if expr.op == "literal":
         if abs(expr.value * factor) > LIMIT:
-            refuse(f"{expr} is too large beside a number of {places} decimal places", "the magnitude of a number is at most 2**62 units of its last place")
+            refuse(f"{expr!r} is too large beside a number of {places} decimal places", "the magnitude of a number is at most 2**62 units of its last place")
         return Expr("literal", (), expr.kind, places, expr.value * factor)
     return Expr("*", (expr, Expr("literal", (), _NUMBER, places - expr.places, factor)), expr.kind, places)
+
+
+def _rebuilt(steps: tuple[tuple[str, int, str, int, Any], ...]) -> Expr:
+    """What `Expr.__reduce__` took apart."""
+    stack: list[Expr] = []
+    for op, count, kind, places, value in steps:
+        first = len(stack) - count
+        args = tuple(stack[first:])
+        del stack[first:]
+        stack.append(Expr(op, args, kind, places, value))
+    return stack[0]

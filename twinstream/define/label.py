@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from twinstream.define.durations import microseconds
-from twinstream.define.location import did_you_mean, here, refuse
+from twinstream.define.location import did_you_mean, here, refuse, shown
 from twinstream.define.names import check_column
+from twinstream.define.plain import listed, number
 from twinstream.define.recording import Condition, record
 from twinstream.define.source import Source
 
@@ -23,25 +26,33 @@ class Label:
         self.at = here()
         self.name = check_column(name, "label")
         if not isinstance(source, Source):
-            refuse(f"label {name!r} comes from {source!r}, not from a source", "give the Source whose records carry the outcome")
+            refuse(f"label {name!r} comes from {shown(source)}, not from a source", "give the Source whose records carry the outcome")
         self.source = source
-        self.on: tuple[str, ...] = (on,) if isinstance(on, str) else tuple(on)
+        self.on: tuple[str, ...] = listed(on, f"on= of label {name!r}")
+        if not self.on:
+            refuse(f"label {name!r} joins on nothing", "name the field, or fields, that a question and its outcome share")
         for field in self.on:
-            if field not in source.fields:
-                refuse(f"label {name!r} joins on {field!r}, which is not in {source.owner}", did_you_mean(str(field), source.fields))
+            if not isinstance(field, str) or field not in source.fields:
+                refuse(f"label {name!r} joins on {shown(field)}, which is not in {source.owner}", did_you_mean(field, source.fields))
         self.horizon = horizon
         self.horizon_us = microseconds(horizon, "horizon")
         self.value = record(value, source.fields, source.owner, f"value of label {name!r}", self.at)
         if self.value.kind not in {"bool", "number"}:
-            refuse(f"value of label {name!r} is {self.value}, a {self.value.kind}", "give a condition or a number")
-        if missing is not None and not isinstance(missing, (bool, int, float)):
-            refuse(f"missing= of label {name!r} is {missing!r}", "give True, False, a number, or None to leave such rows out")
-        self.missing: float | None = None if missing is None else float(missing)
+            refuse(f"value of label {name!r} is {self.value!r}, a {self.value.kind}", "give a condition or a number")
+        self.missing: float | None = None if missing is None else self._checked_missing(missing)
 
     @property
     def binary(self) -> bool:
         """Whether the outcome is true or false."""
         return self.value.kind == "bool"
+
+    def _checked_missing(self, missing: Any) -> float:
+        what = f"missing= of label {self.name!r}"
+        truth = self.binary and isinstance(missing, (bool, np.bool_))
+        found = float(missing) if truth else number(missing, what)
+        if self.binary and found not in {0.0, 1.0}:
+            refuse(f"{what} is {shown(missing)}, but the label is a condition", "give True or False, or None to leave such rows out")
+        return found
 
     def canonical(self) -> dict[str, Any]:
         return {

@@ -12,6 +12,7 @@ from typing import NamedTuple, NoReturn
 from twinstream.errors import DefinitionError
 
 _OURS = str(Path(__file__).parent)
+_LONGEST = 200
 
 
 class Location(NamedTuple):
@@ -35,9 +36,19 @@ def refuse(message: str, remedy: str = "", at: Location | None = None) -> NoRetu
     raise DefinitionError(message, remedy, where.file, where.line)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def shown(value: object) -> str:
+    """A value in a message: its text, cut, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a number too long to print, an object that cannot say what it is
+        text = f"a {type(value).__name__}"
+    text = text.encode(errors="backslashreplace").decode()
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
     """A remedy for an unknown name: the nearest known one, or all of them."""
-    known = list(known)
+    word, known = str(word)[:_LONGEST] if isinstance(word, str) else "", list(known)
     best = max(known, key=lambda name: (_likeness(word, name), _ratio(word, name)), default=None)
     if best is not None and _likeness(word, best) > 0.6:
         return f"did you mean {best!r}?"

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from twinstream.define.expressions import Expr
 from twinstream.define.label import Label
-from twinstream.define.location import did_you_mean, here, refuse
+from twinstream.define.location import did_you_mean, here, refuse, shown
 from twinstream.define.names import check_column, check_thing
 from twinstream.define.network import network_of
+from twinstream.define.plain import Plain, listed, mapping
 from twinstream.define.recording import Condition, record
-from twinstream.define.search import LOSSES, Choice, Plain, Range, check_good_enough, check_search
+from twinstream.define.search import LOSSES, Choice, Range, check_good_enough, check_search
 from twinstream.define.source import Source
 from twinstream.define.view import View
 
@@ -46,11 +47,12 @@ class Model:
         self.views = self._checked_views(views)
         self._check_label()
         self.request = self._checked_request(request)
-        self.derive: dict[str, Expr] = {n: self._derived(n, f) for n, f in (derive or {}).items()}
+        self.derive: dict[str, Expr] = {n: self._derived(n, f) for n, f in self._named(derive, "derive").items()}
         self.network = network_of(network)
         self.loss = self._checked_loss(loss)
-        self.search: dict[str, Choice | Range | Plain] = check_search(search or {})
-        self.good_enough = check_good_enough(good_enough or {})
+        self.search: dict[str, Choice | Range | Plain] = check_search(self._named(search, "search"), self.network)
+        self.good_enough = check_good_enough(self._named(good_enough, "good_enough"))
+        self._check_inputs()
 
     @property
     def inputs(self) -> Inputs:
@@ -72,17 +74,25 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.name!r})"
 
+    def _named(self, values: Any, parameter: str) -> dict[Any, Any]:
+        return mapping(values, f"{parameter}= of model {self.name!r}")
+
+    def _check_inputs(self) -> None:
+        if not any(self.inputs):
+            refuse(f"model {self.name!r} has no inputs", "give it views, request fields or derived inputs")
+
     def _checked_at(self, at: str) -> str:
         fields = self.spine.fields
         times = [n for n, t in fields.items() if t.kind == "timestamp" and not t.optional]
-        if at not in times:
-            refuse(f"at={at!r} of model {self.name!r} is no Timestamp of {self.spine.owner}", did_you_mean(str(at), times))
+        if not isinstance(at, str) or at not in times:
+            refuse(f"at={shown(at)} of model {self.name!r} is no Timestamp of {self.spine.owner}", did_you_mean(at, times))
         return at
 
     def _checked_views(self, views: Sequence[View]) -> tuple[View, ...]:
+        views = listed(views, f"views= of model {self.name!r}")
         for view in views:
             if not isinstance(view, View):
-                refuse(f"views of model {self.name!r} hold {view!r}", "give a list of View")
+                refuse(f"views of model {self.name!r} hold {shown(view)}", "give a list of View")
             for key in view.by:
                 if key not in self.spine.fields:
                     refuse(f"view {view.name!r} is kept by {key!r}, which is not in {self.spine.owner}", did_you_mean(key, self.spine.fields))
@@ -91,7 +101,7 @@ class Model:
         names = [view.name for view in views]
         if len(set(names)) < len(names):
             refuse(f"model {self.name!r} has two views of one name: {', '.join(names)}", "give each its own name")
-        return tuple(views)
+        return views
 
     def _check_label(self) -> None:
         for field in self.label.on:
@@ -104,12 +114,15 @@ class Model:
         possible = [n for n, t in self.spine.fields.items() if t.kind != "timestamp"]
         if request is None:
             return tuple(n for n in possible if n not in self.spine.id_fields)
-        for name in [request] if isinstance(request, str) else request:
-            if name not in self.spine.fields:
-                refuse(f"request names {name!r}, which is not in {self.spine.owner}", did_you_mean(str(name), possible))
+        names: tuple[str, ...] = listed(request, f"request= of model {self.name!r}")
+        for name in names:
+            if not isinstance(name, str) or name not in self.spine.fields:
+                refuse(f"request names {shown(name)}, which is not in {self.spine.owner}", did_you_mean(name, possible))
             if name not in possible:
                 refuse(f"{name!r} is a Timestamp, which a network cannot use as it is", f'derive from it, as in derive={{"hour": lambda r: r.{name}.hour}}')
-        return (request,) if isinstance(request, str) else tuple(request)
+        if len(set(names)) < len(names):
+            refuse(f"request= of model {self.name!r} names a field twice: {', '.join(names)}", "name each once")
+        return names
 
     def _derived(self, name: str, function: Condition) -> Expr:
         check_column(name, "derived input")
@@ -117,12 +130,12 @@ class Model:
             refuse(f"derived input {name!r} has the name of a field of {self.spine.owner}", "give it another name")
         result = record(function, self.spine.fields, self.spine.owner, f"derived input {name!r}", here())
         if result.kind not in {"number", "bool"}:
-            refuse(f"derived input {name!r} is {result}, a {result.kind}, not a number", "take a part of it, as in .hour or .minutes")
+            refuse(f"derived input {name!r} is {result!r}, a {result.kind}, not a number", "take a part of it, as in .hour or .minutes")
         return result
 
     def _checked_loss(self, loss: str) -> str:
-        if loss not in LOSSES:
-            refuse(f"loss {loss!r} of model {self.name!r} is not known", did_you_mean(str(loss), LOSSES))
+        if not isinstance(loss, str) or loss not in LOSSES:
+            refuse(f"loss {shown(loss)} of model {self.name!r} is not known", did_you_mean(loss, LOSSES))
         if (loss == "binary_cross_entropy") != self.label.binary:
             what = "a condition" if self.label.binary else "a number"
             refuse(f"loss {loss!r} does not fit label {self.label.name!r}, which is {what}", "a condition takes binary_cross_entropy, a number does not")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from twinstream.define.location import refuse
+from twinstream.define.location import refuse, shown
 
 
 class Network:
@@ -18,6 +18,11 @@ class Network:
         self.path, self._loaded = path, loaded
         self.__module__, _, self.__qualname__ = path.rpartition(".")
         self.__name__ = self.__qualname__
+
+    @property
+    def loaded(self) -> type | None:
+        """The class where it is here already: naming it imports nothing."""
+        return self._loaded
 
     def resolve(self) -> type:
         """The class; imports its module. Raises ImportError or AttributeError when it is not there."""
@@ -43,8 +48,8 @@ def network_of(given: Any) -> Network:
     """A reference from a class, a dotted name, or a reference."""
     if isinstance(given, Network):
         return given
-    if isinstance(given, str) and "." in given.strip("."):
+    if isinstance(given, str) and "." in given and all(part.isidentifier() for part in given.split(".")):
         return Network(given)
     if isinstance(given, type):
         return Network(f"{given.__module__}.{given.__qualname__}", given)
-    return refuse(f"network is {given!r}", "give a subclass of torch.nn.Module, or its dotted name as in 'twinstream.nn.TabularNetwork'")
+    return refuse(f"network is {shown(given)}", "give a subclass of torch.nn.Module, or its dotted name as in 'twinstream.nn.TabularNetwork'")

@@ -9,9 +9,10 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from twinstream.define.location import did_you_mean, here, refuse
+from twinstream.define.location import did_you_mean, here, refuse, shown
 from twinstream.define.model import Model
 from twinstream.define.names import check_thing
+from twinstream.define.plain import listed
 from twinstream.define.source import Source
 from twinstream.define.view import View
 
@@ -34,8 +35,11 @@ class Pipeline:
     def __init__(self, name: str, *, models: Sequence[Model], views: Sequence[View] = ()) -> None:
         self.at = here()
         self.name = check_thing(name, "pipeline")
+        models, views = listed(models, f"models= of pipeline {name!r}"), listed(views, f"views= of pipeline {name!r}")
         if not models or not all(isinstance(m, Model) for m in models):
-            refuse(f"pipeline {name!r} has models={models!r}", "give a list of one or more Model")
+            refuse(f"pipeline {name!r} has models={shown(models)}", "give a list of one or more Model")
+        if not all(isinstance(v, View) for v in views):
+            refuse(f"pipeline {name!r} has views={shown(views)}", "give a list of View")
         self.models: tuple[Model, ...] = _distinct(models, "model")
         self.views: tuple[View, ...] = _distinct([*(v for m in models for v in m.views), *views], "view")
         used = [s for m in models for s in (m.spine, m.label.source)]

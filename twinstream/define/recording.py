@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twinstream.define.expressions import Expr, Row, field
-from twinstream.define.location import Location, refuse
+from twinstream.define.location import Location, refuse, shown
 from twinstream.define.types import FieldType
 from twinstream.errors import DefinitionError
 
@@ -22,7 +22,7 @@ def record(function: Condition | str, fields: Mapping[str, FieldType], owner: st
             _refuse_field(function, fields, owner, at)
         return field(function, fields, owner)
     if not callable(function):
-        refuse(f"{what} is {function!r}, not a function of a record", "write it as lambda r: r.delay_minutes >= 15", at)
+        refuse(f"{what} is {shown(function)}, not a function of a record", "write it as lambda r: r.delay_minutes >= 15", at)
     try:
         result = function(Row(fields, owner))
     except DefinitionError:
@@ -31,11 +31,11 @@ def record(function: Condition | str, fields: Mapping[str, FieldType], owner: st
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = Location(last.filename, last.lineno or 0) if last.filename == at.file else at
         raise DefinitionError(
-            f"{what} cannot be recorded: {type(error).__name__}: {error}",
+            f"{what} cannot be recorded: {type(error).__name__}: {str(error)[:200]}",
             "use fields, literals, comparisons, + - *, & | ~, .is_null() and .isin([...]) only", place.file, place.line,
         ) from error
     if not isinstance(result, Expr):
-        refuse(f"{what} gives {result!r}, not an expression over the fields of {owner}", "start from the record's fields, as in lambda r: r.delay_minutes >= 15", at)
+        refuse(f"{what} gives {shown(result)}, not an expression over the fields of {owner}", "start from the record's fields, as in lambda r: r.delay_minutes >= 15", at)
     return result
 
 
@@ -45,7 +45,7 @@ def record_condition(function: Condition | str | None, fields: Mapping[str, Fiel
         return None
     result = record(function, fields, owner, what, at)
     if result.kind != "bool":
-        refuse(f"{what} is {result}, a {result.kind}, not a condition", "compare it with a value", at)
+        refuse(f"{what} is {result!r}, a {result.kind}, not a condition", "compare it with a value", at)
     return result
 
 

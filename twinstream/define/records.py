@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 from twinstream.define import columns
 from twinstream.define.cleaned import apply_rules
 from twinstream.define.file_schema import check_schema
+from twinstream.define.key_length import LONGEST_KEY, widest
 from twinstream.define.source import Source
 from twinstream.define.types import LIMIT, FieldType
 from twinstream.define.values import stored
 from twinstream.errors import RecordError
 
 SEPARATOR = "\x1f"
-LONGEST_KEY = 480
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError, ArithmeticError, RecursionError)
 """What the JSON decoder raises on bytes that it cannot take: no JSON, no UTF-8, no bytes at all, nested too deep."""
 _LARGE = msgspec.Meta(ge=-LIMIT, le=LIMIT)
@@ -55,7 +55,7 @@ class Decoder:
         self.source, self._scan = source, scan
         self._out = source.schema
         self._schema = pa.schema([pa.field(f.name, f.type) for f in source.arrow_fields])
-        self._keys = [k for k in dict.fromkeys([source.id_fields, (source.key,), *keys]) if any(source.fields[f].kind == "string" for f in k)]
+        self._keys = [k for k in dict.fromkeys([source.id_fields, (source.key,), *keys]) if widest(k, source.fields) > LONGEST_KEY]
         must = {*source.id_fields, source.key, source.event_time}
         self._must = [n for n, t in source.fields.items() if n in must or not t.optional]
         self._attributes = [attrgetter(f"f{i}") for i in range(len(source.fields))]

@@ -10,8 +10,10 @@ import pyarrow as pa
 from schemas.packs import pack_schema
 from twinstream.define.cleaning import Rule, bind_rules
 from twinstream.define.durations import microseconds
-from twinstream.define.location import did_you_mean, here, refuse
+from twinstream.define.key_length import check_key
+from twinstream.define.location import did_you_mean, here, refuse, shown
 from twinstream.define.names import check_column, check_thing
+from twinstream.define.plain import listed
 from twinstream.define.types import FieldType
 
 
@@ -30,13 +32,16 @@ class Source:
         self.at = here()
         self.name = check_thing(name, "source")
         self.fields: dict[str, FieldType] = self._checked_fields(fields)
-        self.id_fields = tuple(self._field(f, "id") for f in ((id,) if isinstance(id, str) else id))
+        self.id_fields = tuple(self._field(f, "id") for f in listed(id, f"id of {self.owner}"))
         if not self.id_fields:
             refuse(f"{self.owner} has no id", "name the field, or the fields, that name a record once and for all")
+        if len(set(self.id_fields)) < len(self.id_fields):
+            refuse(f"id of {self.owner} names a field twice: {self.id_fields}", "name each once")
+        check_key(self.id_fields, self.fields, f"the id of {self.owner}")
         self.key = self._field(key, "key")
         self.event_time = self._time(event_time, "event_time")
         self.known_at = None if known_at is None else self._time(known_at, "known_at")
-        self.clean: dict[str, tuple[Rule, ...]] = bind_rules(clean or {}, self.fields, self.owner)
+        self.clean: dict[str, tuple[Rule, ...]] = bind_rules({} if clean is None else clean, self.fields, self.owner)
         self.dedupe_us = microseconds(dedupe, "dedupe")
 
     @property
@@ -83,12 +88,12 @@ class Source:
             if isinstance(kind, type) and issubclass(kind, FieldType):
                 refuse(f"field {name!r} of {self.owner} is the class {kind.__name__}", f"call it: {kind.__name__}()")
             if not isinstance(kind, FieldType):
-                refuse(f"field {name!r} of {self.owner} is {kind!r}, no type", "take String(), Int(), Decimal(places), Bool() or Timestamp()")
+                refuse(f"field {name!r} of {self.owner} is {shown(kind)}, no type", "take String(), Int(), Decimal(places), Bool() or Timestamp()")
         return dict(fields)
 
     def _field(self, name: str, role: str) -> str:
-        if name not in self.fields:
-            refuse(f"{role} of {self.owner} is {name!r}, which is not one of its fields", did_you_mean(str(name), self.fields))
+        if not isinstance(name, str) or name not in self.fields:
+            refuse(f"{role} of {self.owner} is {shown(name)}, which is not one of its fields", did_you_mean(name, self.fields))
         return name
 
     def _time(self, name: str, role: str) -> str:

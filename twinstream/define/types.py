@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from twinstream.define.location import refuse
+from twinstream.define.location import refuse, shown
 
 LIMIT = 2**62
 """Largest magnitude of a stored integer, so that a sum of two never leaves 64 bits."""
@@ -22,6 +22,10 @@ class FieldType:
     kind: ClassVar[str] = ""
     arrow: ClassVar[pa.DataType] = pa.null()
     numeric: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.optional, bool):
+            refuse(f"optional of a {type(self).__name__} is {shown(self.optional)}", "give True or False")
 
     @property
     def places(self) -> int:
@@ -79,9 +83,10 @@ class Decimal(FieldType):
 
     def __init__(self, places: int, *, optional: bool = False) -> None:
         if not isinstance(places, int) or isinstance(places, bool) or not 0 <= places <= MAX_PLACES:
-            refuse(f"Decimal({places!r}) has no count of decimal places", f"give a whole number from 0 to {MAX_PLACES}, as in Decimal(2)")
+            refuse(f"Decimal({shown(places)}) has no count of decimal places", f"give a whole number from 0 to {MAX_PLACES}, as in Decimal(2)")
         object.__setattr__(self, "digits", places)
         object.__setattr__(self, "optional", optional)
+        self.__post_init__()
 
     @property
     def places(self) -> int:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from twinstream.define.aggregates import Declared, Feature
-from twinstream.define.location import did_you_mean, here, refuse
+from twinstream.define.key_length import check_key
+from twinstream.define.location import did_you_mean, here, refuse, shown
 from twinstream.define.names import check_column, check_thing
+from twinstream.define.plain import listed
 from twinstream.define.recording import Condition, record_condition
 from twinstream.define.source import Source
 
@@ -30,9 +32,9 @@ class View:
         self.at = here()
         self.name = check_thing(name, "view")
         if not isinstance(source, Source):
-            refuse(f"view {name!r} stands on {source!r}, not on a source", "give the Source that it aggregates")
+            refuse(f"view {name!r} stands on {shown(source)}, not on a source", "give the Source that it aggregates")
         self.source = source
-        self.by = self._checked_key((by,) if isinstance(by, str) else tuple(by))
+        self.by = self._checked_key(listed(by, f"by= of view {name!r}"))
         self.features = self._bound(features)
         self.where = record_condition(where, source.fields, source.owner, f"where= of view {name!r}", self.at)
         self.outputs = [Output(f"{f.name}_{w}", f, w, f.aggregate.width) for f in self.features for w in f.windows]
@@ -56,10 +58,11 @@ class View:
         if not by:
             refuse(f"view {self.name!r} has no key", f"name a field of {self.source.owner}: by={self.source.key!r}")
         for name in by:
-            if name not in self.source.fields:
-                refuse(f"key {name!r} of view {self.name!r} is not in {self.source.owner}", did_you_mean(str(name), self.source.fields))
+            if not isinstance(name, str) or name not in self.source.fields:
+                refuse(f"key {shown(name)} of view {self.name!r} is not in {self.source.owner}", did_you_mean(name, self.source.fields))
         if len(set(by)) < len(by):
             refuse(f"view {self.name!r} names a key field twice: {by}", "name each once")
+        check_key(by, self.source.fields, f"the key of view {self.name!r}")
         return by
 
     def _bound(self, features: Mapping[str, Declared]) -> list[Feature]:
@@ -68,7 +71,7 @@ class View:
         bound = []
         for name, declared in features.items():
             if not isinstance(declared, Declared):
-                refuse(f"feature {name!r} of view {self.name!r} is {declared!r}, no aggregate", 'write mean("delay_minutes").over("1h")')
+                refuse(f"feature {shown(name)} of view {self.name!r} is {shown(declared)}, no aggregate", 'write mean("delay_minutes").over("1h")')
             check_column(name, "feature", declared.at)
             bound.append(declared.bind(name, self.source.fields, self.source.owner))
         return bound

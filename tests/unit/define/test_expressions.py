@@ -87,7 +87,7 @@ def test_a_result_beyond_the_limit_is_null():
 
 
 def test_the_text_is_canonical():
-    assert str((r.a >= 15) & ~r.p | r.s.isin(["b", "a"])) == '(((a >= 15) & ~p) | s.isin(["a", "b"]))'
+    assert str((r.a >= 15) & ~r.p | r.s.isin(["b", "a"])) == '(((a >= 15) & (~p)) | s.isin(["a", "b"]))'
     assert str(r.t.hour) == "t.hour"
     assert str(r.d > 0.5) == "(d > 0.50)"
 

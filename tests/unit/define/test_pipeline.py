@@ -84,7 +84,8 @@ def test_a_networks_class_is_imported_when_it_is_used():
 
 
 def test_a_class_of_the_definition_file_is_a_network(tmp_path):
-    text = FLIGHTS.read_text().replace("network=TabularNetwork", "network=Mine").replace("recent =", "class Mine:\n    pass\n\n\nrecent =")
+    own = "class Mine:\n    def __init__(self, inputs, statistics, *, width, dropout):\n        pass"
+    text = FLIGHTS.read_text().replace("network=TabularNetwork", "network=Mine").replace("recent =", own + "\n\n\nrecent =")
     path = tmp_path / "own_network.py"
     path.write_text(text)
     network = load(path).models[0].network

@@ -70,7 +70,7 @@ MISTAKES = {
     "a window twice": (feature(lambda: count().over("1h", "1h")), "named twice"),
     "an impossible quantile": (feature(lambda: quantile("delay_minutes", 90).over("1h")), "q lies between 0 and 1"),
     "too many last values": (feature(lambda: last_k("delay_minutes", 1000).over("1h")), "from 1 to 64"),
-    "categories of another type": (feature(lambda: count_by("origin", [1, 2]).over("1h")), "category 1 is no str"),
+    "categories of another type": (feature(lambda: count_by("origin", [1, 2]).over("1h")), "1 in the categories of count_by('origin') is not a str"),
     "categories as one text": (feature(lambda: count_by("origin", "JFK").over("1h")), "list of distinct categories"),
     "a share of a number": (feature(lambda: share("delay_minutes").over("1h")), "not a condition"),
     "a feature that is no aggregate": (lambda: view(features={"x": 3}), "no aggregate"),
