@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
-import pyarrow as pa
 
-from ingest_svc.validation import Screen, Screened
-from twinstream.algebra import keys
+from ingest_svc.validation import Screen
 from twinstream.define.source import Source
+from twinstream.protocol.record_key import key_of_each
 
 
 class Raw(Protocol):
@@ -50,13 +49,7 @@ def send_records(gates: Mapping[str, Gate], source: str, values: Sequence[bytes]
     """Send the good records; the others are told one by one. Raises KeyError for a source that is not defined."""
     gate = gates[source]
     screened = gate.screen.screen(values)
-    pairs = list(zip(_keys(gate.source, screened), [values[i] for i in screened.index.tolist()], strict=True))
+    pairs = list(zip(key_of_each(gate.source, screened.batch), [values[i] for i in screened.index.tolist()], strict=True))
     position = {source: raw.send(source, pairs)} if pairs else {}
     named = [Rejected(i, reason) for i, reason in screened.rejected[:MOST_REASONS]]
     return Receipt(len(pairs), named, position, len(screened.rejected))
-
-
-def _keys(source: Source, screened: Screened) -> list[bytes | None]:
-    """Kafka key of each record: the bytes of the source's key, so that views by it find partition and key together."""
-    column: pa.Array = screened.batch.column(source.key)
-    return [keys.encode((value,)) for value in column.to_pylist()]

@@ -11,6 +11,7 @@ from schemas.events import ViewPosition
 from twinstream.define import Timestamp
 from twinstream.define.values import stored
 from twinstream.errors import MeshError, RecordError
+from twinstream.features.request import as_written
 
 Offset = Annotated[int, msgspec.Meta(ge=-1, le=1 << 62)]
 Positions = dict[str, dict[Annotated[int, msgspec.Meta(ge=0, le=100_000)], Offset]]
@@ -103,14 +104,17 @@ class ViewAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _body = msgspec.json.Decoder(PredictBody)
+_exact_body = msgspec.json.Decoder(PredictBody, float_hook=as_written)
+_MAY_ROUND = re.compile(rb"[0-9.]{17}|[0-9.][eE]")
+"""Numbers that a float may not hold as they are written: more than 15 digits, or an exponent."""
 _positions = msgspec.json.Decoder(Positions)
 
 
 def predict_body(data: bytes) -> PredictBody:
     """Raises RequestError that says where the body does not fit."""
     try:
-        return _body.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return (_exact_body if _MAY_ROUND.search(data) else _body).decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
         raise RequestError(f"the body does not fit: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 import msgspec
@@ -14,6 +15,7 @@ from schemas.topics import PARTITIONER, record_sent
 from twinstream.define.source import Source
 from twinstream.errors import PublishError, RecordError
 from twinstream.mesh.settings import MeshSettings
+from twinstream.protocol.record_key import key_of
 
 Positions = dict[str, dict[int, int]]
 LONGEST_BYTES = 7_000_000
@@ -21,6 +23,7 @@ LONGEST_BYTES = 7_000_000
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FLUSH_S, POLL_S = 60, 0.5
 KEPT_REASONS = 3
+_exact = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -151,11 +154,10 @@ def _line(source: Source, number: int, data: bytes, timestamp_field: str, stamp:
     if len(data) > LONGEST_BYTES:
         return Line(number, data, stamp_ms=stamp, problem=f"longer than {LONGEST_BYTES} bytes, which fits no message")
     try:
-        record = msgspec.json.decode(data, type=dict[str, Any])
+        record = _exact.decode(data)
     except (ValueError, RecursionError) as error:
         return Line(number, data, stamp_ms=stamp, problem=f"not a JSON object: {error}")
-    key = record.get(source.key)
-    key_bytes = None if key is None else str(key).encode(errors="replace")
+    key_bytes = key_of(source, record)
     try:
         return Line(number, data, key_bytes, millis(record, timestamp_field) if timestamp_field else 0)
     except RecordError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,17 @@ def apply_rules(source: Source, batch: pa.RecordBatch, broken: dict[int, str]) -
                 broken.setdefault(row, f"{name}: {_shown(column[row].as_py(), source.fields[name].places)} breaks the rule {rule.text}")
         batch = batch.set_column(at, batch.schema.field(at), column)
     return batch
+
+
+def cleaned_value(source: Source, name: str, value: Any) -> Any:
+    """One stored value as the rules of its field leave it; whether they refuse it is not asked."""
+    rules = source.clean.get(name, ())
+    if not rules or value is None:
+        return value
+    column = pa.array([value], source.fields[name].arrow)
+    for rule in rules:
+        column = _changed(rule, column)
+    return column[0].as_py()
 
 
 def _changed(rule: Rule, column: pa.Array) -> pa.Array:

@@ -21,6 +21,8 @@ from twinstream.define.values import FIRST_US, LAST_US, MOMENT
 Bools = npt.NDArray[np.bool_]
 SURE = float(2**50)
 """Scaled floats below this round to the right integer unless they are near a tie."""
+_TIE, _ERROR = 0.49, 2.0**-52
+"""How far from a whole number is near a tie: half, less a scaled float's error: half a unit in its last place from the text, as much again from scaling."""
 _LEAF = 16
 
 
@@ -150,7 +152,8 @@ def _scaled(column: pa.Array, places: int, *, whole: bool = False) -> Stored:
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = values * float(10**places)
         rounded = np.rint(scaled)
-        sure = (np.abs(scaled) < SURE) & (np.abs(scaled - rounded) <= (0.0 if whole else 0.49))
+        size = np.abs(scaled)
+        sure = (size < SURE) & (np.abs(scaled - rounded) <= (0.0 if whole else _TIE - _ERROR * size))
     good = valid & sure
     return Stored(pa.array(np.where(good, rounded, 0).astype(np.int64), mask=~good), valid & ~sure)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal as Exact
 from typing import Any
 
 import msgspec
@@ -18,7 +20,17 @@ from twinstream.errors import RecordError
 from twinstream.features.arrays import Features, Numbers, assemble, numbers
 from twinstream.features.inputs import Inputs
 
-_encode = msgspec.json.Encoder().encode
+_DIGITS = 19
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def as_written(text: str) -> float | int | Exact:
+    """A JSON number of a question as records have it: exactly, where a float is not. A record of the question keeps it too."""
+    short, exact = float(text), Exact(text)
+    if Exact(repr(short)) == exact:
+        return short
+    whole = exact.adjusted() < _DIGITS and exact == exact.to_integral_value()
+    return int(exact) if whole else exact
 
 
 class RowError(RecordError):
@@ -51,7 +63,7 @@ class QuestionForm:
     def decode(self, rows: Sequence[Mapping[str, Any]], at_us: int) -> Question:
         """Typed rows; a row without its own moment is asked at `at_us`. Raises RowError naming the first bad row and its field."""
         timed = [row if row.get(self._at) is not None else {**row, self._at: at_us} for row in rows]
-        decoded = self._decoder.json([_encode(row) for row in timed])
+        decoded = self._decoder.json([_document(row, i) for i, row in enumerate(timed)])
         if decoded.errors:
             row, reason = decoded.errors[0]
             raise RowError(f"row {row}: {reason}")
@@ -66,6 +78,17 @@ class QuestionForm:
             values.update(outputs(view, answers[view.name]))
         texts = {name: question.batch.column(name).to_pylist() for name in self.inputs.categorical}
         return assemble(len(question), self.inputs, values, texts)
+
+
+def _document(row: Mapping[str, Any], i: int) -> bytes:
+    """The row as a record comes: JSON. Raises RowError for what JSON does not have."""
+    for name, value in row.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RowError(f"row {i}: {name}: {value} is not a finite number")
+    try:
+        return _encode(row)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RowError(f"row {i}: is not JSON: {error}") from error
 
 
 def outputs(view: View, answers: Numbers) -> dict[str, Numbers]:
@@ -104,5 +127,5 @@ def _keys(batch: pa.RecordBatch, view: View) -> list[bytes | None]:
 
 def _only(spine: Source, names: list[str], at: str) -> Source:
     """The spine with these fields alone and the same rules; `at` stands in for its id and key, which a question may lack."""
-    clean = {name: [rule.text for rule in rules] for name, rules in spine.clean.items() if name in names}
+    clean = {name: rules for name, rules in spine.clean.items() if name in names}
     return Source(spine.name, fields={name: spine.fields[name] for name in names}, id=at, key=at, event_time=at, clean=clean)

@@ -1,15 +1,18 @@
 import hashlib
 import struct
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from predict_svc.api.messages import RequestError, predict_body
 from tests.unit.train.material import shop
 from twinstream.algebra import kernel
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
-from twinstream.define import Model
+from twinstream.define import Decimal, Label, Model, Source, String, Timestamp, View, count
+from twinstream.define.records import Decoder
 from twinstream.errors import RecordError
 from twinstream.features import record
 from twinstream.features.arrays import Features, MissingColumnError, codes, from_table, lists, numbers
@@ -138,3 +141,35 @@ def test_a_question_without_a_key_gets_the_same_in_training_and_serving() -> Non
     trained = point_in_time(plan, Events(batch, np.array([0]), np.array([AT])), Spine([None, b"NZ"], at))
     assert kernel.read(plan, np.zeros(0, np.int64), AT).tobytes() == trained[0].tobytes()
     assert trained[1].tobytes() != trained[0].tobytes()
+
+
+DECIMALS = ["2.665", "2.66500000000000000000001", "46116860184273879.04", "5296496603461.475", "-0.0", "1e2", "12345678901234567.0"]
+
+
+@pytest.mark.parametrize("text", DECIMALS)
+def test_a_questions_decimal_is_that_of_a_record(text: str) -> None:
+    """As the API reads it, and again as the event of the prediction keeps it."""
+    fields = {"id": String(), "at": Timestamp(), "amount": Decimal(2)}
+    source = Source("asked", fields=fields, id="id", key="id", event_time="at")
+    label = Label("paid", source, on="id", horizon="1h", value=lambda r: r.amount > 0)
+    view = View("by-amount", source, by="amount", features={"n": count().over("1h")})
+    form = QuestionForm(Model("pays", spine=source, at="at", views=[view], label=label, request=["amount"]))
+    of_record = Decoder(source).json([f'{{"id": "a", "at": 0, "amount": {text}}}'.encode()]).batch.column("amount").to_pylist()
+    body = predict_body(f'{{"rows": [{{"amount": {text}}}]}}'.encode())
+    question = form.decode(body.rows, AT)
+    assert question.batch.column("amount").to_pylist() == of_record
+    assert question.keys == {"by-amount": [str(of_record[0]).encode()]}
+    kept = msgspec.json.decode(msgspec.json.encode(body.rows))
+    assert form.decode(kept, AT).batch.column("amount").to_pylist() == of_record
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", object()])
+def test_what_json_does_not_have_is_refused_with_its_row(value: object) -> None:
+    with pytest.raises(RowError, match="row 1"):
+        QuestionForm(model()).decode([ROWS[0], {**ROWS[1], "seconds": value}], AT)
+
+
+@pytest.mark.parametrize("text", ["NaN", "1e999", "Infinity"])
+def test_a_number_that_is_not_finite_is_refused_in_a_body(text: str) -> None:
+    with pytest.raises((RequestError, RowError)):
+        QuestionForm(model()).decode(predict_body(f'{{"rows": [{{"seconds": {text}}}]}}'.encode()).rows, AT)
