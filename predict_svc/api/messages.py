@@ -105,17 +105,22 @@ class ViewAnswer(msgspec.Struct, frozen=True, kw_only=True):
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _body = msgspec.json.Decoder(PredictBody)
 _exact_body = msgspec.json.Decoder(PredictBody, float_hook=as_written)
-_MAY_ROUND = re.compile(rb"[0-9.]{17}|[0-9.][eE]")
-"""Numbers that a float may not hold as they are written: more than 15 digits, or an exponent."""
+_DIGITS = bytes.maketrans(b"123456789.E", b"0000000000e")
 _positions = msgspec.json.Decoder(Positions)
 
 
 def predict_body(data: bytes) -> PredictBody:
     """Raises RequestError that says where the body does not fit."""
     try:
-        return (_exact_body if _MAY_ROUND.search(data) else _body).decode(data)
+        return (_exact_body if _may_round(data) else _body).decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
         raise RequestError(f"the body does not fit: {error}") from error
+
+
+def _may_round(data: bytes) -> bool:
+    """Whether there may be a number that a float does not hold as it is written: of more than 15 digits, or with an exponent."""
+    digits = data.translate(_DIGITS)
+    return b"0e" in digits or b"0" * 17 in digits
 
 
 def positions(text: str) -> Positions:

@@ -69,21 +69,22 @@ class Expr:
     def scalar(self, record: Mapping[str, Any]) -> Any:
         """The stored value for one record of stored values, None for null."""
         stack: list[Any] = []
-        for node in self.steps:
-            first = len(stack) - len(node.args)
-            args = stack[first:]
-            del stack[first:]
-            stack.append(node._one(record, args))
+        for node in self._steps or self.steps:
+            if node.op == "field":
+                stack.append(record.get(node.value))
+            elif node.op == "literal":
+                stack.append(node.value)
+            elif len(node.args) == 2:
+                right = stack.pop()
+                stack[-1] = node._one((stack[-1], right))
+            else:
+                stack[-1] = node._one((stack[-1],))
         return stack[0]
 
-    def _one(self, record: Mapping[str, Any], args: list[Any]) -> Any:
-        if self.op == "field":
-            return record.get(self.value)
-        if self.op == "literal":
-            return self.value
+    def _one(self, args: tuple[Any, ...]) -> Any:
         if self.op == "is_null":
             return args[0] is None
-        if any(arg is None for arg in args):
+        if None in args:
             return None
         operation = OPERATIONS[self.op]
         result = operation.scalar(*args) if self.value is None else operation.scalar(*args, self.value)
@@ -114,18 +115,19 @@ class Expr:
 
     def _columns(self, batch: pa.RecordBatch | pa.Table) -> Cells:
         stack: list[Cells] = []
-        for node in self.steps:
-            first = len(stack) - len(node.args)
-            args = stack[first:]
-            del stack[first:]
-            stack.append(node._all(batch, args))
+        for node in self._steps or self.steps:
+            if node.op == "field":
+                stack.append(field_column(batch.column(node.value)))
+            elif node.op == "literal":
+                stack.append((np.array(node.value, object if node.kind == _STRING else None), np.True_))  # type: ignore[arg-type]
+            elif len(node.args) == 2:
+                right = stack.pop()
+                stack[-1] = node._all((stack[-1], right))
+            else:
+                stack[-1] = node._all((stack[-1],))
         return stack[0]
 
-    def _all(self, batch: pa.RecordBatch | pa.Table, args: list[Cells]) -> Cells:
-        if self.op == "field":
-            return field_column(batch.column(self.value))
-        if self.op == "literal":
-            return np.array(self.value, object if self.kind == _STRING else None), np.True_  # type: ignore[return-value]
+    def _all(self, args: tuple[Cells, ...]) -> Cells:
         if self.op == "is_null":
             return ~np.asarray(args[0][1]), np.True_  # type: ignore[return-value]
         values = [values for values, _ in args]
