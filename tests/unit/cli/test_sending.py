@@ -32,7 +32,7 @@ def test_ends_of_lines_and_a_byte_order_mark_are_not_the_record(data: bytes) -> 
 
 
 @pytest.mark.parametrize("bad", [
-    b"[1]", b"{", b"null", b'{"origin": "\xff"}', b"\xff\xfe", b'{"a":' * 50_000, b"NaN", b"\x00", BYTE_ORDER_MARK + b"{}", b'{"a":1e999}'])
+    b"[1]", b"{", b"null", b'{"origin": "\xff"}', b"\xff\xfe", b'{"a":' * 50_000, b"NaN", b"\x00", BYTE_ORDER_MARK + b"{}"])
 def test_a_bad_line_is_sent_as_it_is_and_the_next_ones_count(bad: bytes) -> None:
     before, wrong, after = screened(b'{"origin":"A"}\n' + bad + b'\n{"origin":"B"}')
     assert (wrong.number, wrong.data, wrong.fits) == (2, bad, True)

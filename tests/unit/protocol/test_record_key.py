@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinstream.cli.records import _keyed
+from twinstream.cli.sending import keyed
 from twinstream.define import Bool, Decimal, Int, Source, String, Timestamp
 from twinstream.define.records import Decoder
 from twinstream.protocol.record_key import key_of, key_of_each
@@ -39,8 +39,8 @@ def test_one_record_and_a_batch_of_them_have_one_key(kind, text, cleaned):
 
 @pytest.mark.parametrize("text", ["10", "10.0", "1.0e1"])
 def test_a_whole_number_is_one_key_however_it_is_written(text):
-    ((key, _, _),) = _keyed(source("int", cleaned=False), [f'{{"id": "a", "at": 0, "key": {text}}}'.encode()], "")
-    assert key == b"10"
+    (line,) = keyed(source("int", cleaned=False), [f'{{"id": "a", "at": 0, "key": {text}}}'.encode()])
+    assert line.key == b"10"
 
 
 def test_a_key_that_does_not_fit_is_none():
