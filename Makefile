@@ -10,7 +10,7 @@ COMPILE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-emi
 
 MINUTES ?= 20
 
-.PHONY: setup demo test test-e2e test-unit check faults bench soak lock clean help
+.PHONY: setup demo test test-e2e test-unit check faults poison bench soak lock clean help
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -51,6 +51,9 @@ check: setup ## ruff, mypy and the import contracts
 
 faults: setup ## the long fault run: kills, stops, broken files, compared byte for byte
 	$(BIN)/python -m tests.faults.run
+
+poison: setup ## 10,000 odd records, files, events and requests at a whole mesh; nothing may stop or be lost
+	$(BIN)/python -m tests.poison.run
 
 bench: setup ## our figures against peers on this machine
 	$(BIN)/python -m benchmarks

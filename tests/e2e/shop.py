@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -43,19 +44,34 @@ class Shop:
     """One running mesh, a month of data: all but the last day as files, the rest live."""
 
     def __init__(self, folder: Path) -> None:
+        self.pipeline = pipeline
         self.mesh = EmbeddedMesh(folder, PIPELINE, services.ALL, env=ENV).start()
         self.visits, self.orders = month(3, time.time_ns() // 1000, visits=6000, shoppers=300)
         self._cut = time.time_ns() // 1000 - 24 * HOUR_US
 
+    def begin(self) -> Shop:
+        """Ready, its files and live records in, a first epoch sealed, a model promoted."""
+        self.mesh.wait_ready(400.0)
+        self.publish_files()
+        path = f"/v1/views/spending?key=shopper-0&min_position={query(self.send_live())}"
+        self.wait(lambda: self.ask("predict", path).status == 200, "live records readable")
+        self.seal()
+        self.wait(lambda: self.release()["release"], "a model promoted", 400)
+        return self
+
     def publish_files(self) -> None:
         """What is older than a day, as a file of each source."""
-        store, events = ObjectStore(self.mesh.settings), EventPublisher(self.mesh.settings, "/tests")
         for name, records, field in (("visits", self.visits, "visited_at"), ("orders", self.orders, "ordered_at")):
-            data = msgspec.json.Encoder().encode_lines([record for record in records if record[field] < self._cut])
-            uri = f"s3://{self.mesh.settings.raw_bucket}/{name}/month.jsonl"
-            version = store.put_uri(uri, data)
-            events.publish(DataArrived(source=name, files=[FileRef(uri=uri, sha256="", version_id=version or "")], format="jsonl"), name)
+            self.publish_file(name, "month.jsonl", [record for record in records if record[field] < self._cut])
         self.wait(lambda: self.count(FileAccepted) == len(pipeline.sources), "both files accepted", 60)
+
+    def publish_file(self, source: str, name: str, records: list[Record]) -> str:
+        """A file of JSON lines on S3, announced; returns its URI."""
+        uri = f"s3://{self.mesh.settings.raw_bucket}/{source}/{name}"
+        version = ObjectStore(self.mesh.settings).put_uri(uri, msgspec.json.Encoder().encode_lines(records))
+        event = DataArrived(source=source, files=[FileRef(uri=uri, sha256="", version_id=version or "")], format="jsonl")
+        EventPublisher(self.mesh.settings, "/tests").publish(event, source)
+        return uri
 
     def send_live(self) -> Positions:
         """The last day's records; returns the position to ask for."""
@@ -93,16 +109,15 @@ class Shop:
 
     def promoted(self) -> set[str]:
         """Digests of all models that were promoted."""
-        with EventReader(self.mesh.settings, [topic_of(ModelPromoted)]) as reader:
-            return {event.model_digest for event, _ in reader.read_to_end() if isinstance(event, ModelPromoted)}
+        return {event.model_digest for event in self.events(ModelPromoted)}
 
     def count(self, kind: type) -> int:
         """Events of a kind."""
         return len(self.events(kind))
 
     def events(self, kind: type) -> list[Any]:
-        """All events of a kind, in the order of their topic."""
-        with EventReader(self.mesh.settings, [topic_of(kind)]) as reader:
+        """All events of a kind, in the order of their topic; what is none is passed over."""
+        with EventReader(self.mesh.settings, [topic_of(kind)], refused=lambda *_: None) as reader:
             return [event for event, _ in reader.read_to_end() if isinstance(event, kind)]
 
     def wait(self, reached: Callable[[], object], what: str, bound_s: float = 240.0) -> None:
@@ -110,6 +125,11 @@ class Shop:
         while not reached():
             assert time.monotonic() < give_up, f"not within {bound_s} s: {what}; now {self.release()}; batch: {self.mesh.log('batch')[-1500:]}"
             time.sleep(0.1)
+
+
+def query(position: Positions) -> str:
+    """A position as the value of a URL's `min_position`."""
+    return quote(json.dumps(position))
 
 
 class Client(threading.Thread):

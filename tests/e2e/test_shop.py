@@ -1,13 +1,11 @@
 """The whole mesh on the shop example, from files to predictions, with every service killed once and epochs swapped under traffic."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from deploy.local import services
 from schemas.events import MetricObserved, PredictionServed
 from schemas.topics import topic_of
-from tests.e2e.shop import Client, Shop
+from tests.e2e.shop import Client, Shop, query
 from twinstream.audit.compare import audit
 from twinstream.audit.rebuild import rebuild
 from twinstream.mesh.events import EventReader
@@ -15,27 +13,11 @@ from twinstream.mesh.events import EventReader
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """Files and live records are in, the first epoch is sealed, a model answers."""
-    made = Shop(tmp_path_factory.mktemp("shop") / "mesh")
-    try:
-        made.mesh.wait_ready(400.0)
-        made.publish_files()
-        reached = made.send_live()
-        made.wait(lambda: made.ask("predict", f"/v1/views/spending?key=shopper-0&min_position={_query(reached)}").status == 200, "live records readable")
-        made.seal()
-        made.wait(lambda: made.release()["release"], "a model promoted", 400)
-        yield made
-    finally:
-        made.mesh.stop()
-
-
 def test_an_answer_contains_what_was_sent_before(shop: Shop) -> None:
     order = shop.orders[-1] | {"order_id": "mine", "amount": 12.5}
     before = shop.ask("predict", f"/v1/views/spending?key={order['shopper']}").body["features"]["orders_all"]
     reached = shop.send("orders", [order])
-    after = shop.ask("predict", f"/v1/views/spending?key={order['shopper']}&min_position={_query(reached)}")
+    after = shop.ask("predict", f"/v1/views/spending?key={order['shopper']}&min_position={query(reached)}")
     assert after.status == 200, after.body
     assert after.body["features"]["orders_all"] == before + 1
     predicted = shop.predict(min_position=reached)
@@ -111,9 +93,3 @@ def test_every_key_equals_the_fold_of_everything(shop: Shop) -> None:
     assert found.plain_compared > 1000
     assert found.plain_different == 0, found.plain_examples
 
-
-def _query(position: dict[str, dict[int, int]]) -> str:
-    import json
-    from urllib.parse import quote
-
-    return quote(json.dumps(position))

@@ -40,8 +40,20 @@ def examine(settings: MeshSettings, pipeline: Pipeline, feeder: Feeder) -> Ledge
     dead_letters = _dead_letters(settings)
     ledger.dead_letters_again = sum(n - 1 for n in dead_letters.values())
     for source in pipeline.sources:
-        _one_source(settings, source, feeder, dead_letters, ledger)
+        logged, known = _one_source(settings, source, dead_letters, ledger)
+        _acknowledged(source, feeder, logged, dead_letters, ledger)
+        missing = {record_id for name, record_id in feeder.over_http if name == source.name} - known.keys()
+        ledger.wrong += [f"{source.name} {record_id} was acknowledged over HTTP and is not in the log" for record_id in sorted(missing)[:10]]
     _files(settings, feeder, ledger)
+    return ledger
+
+
+def examine_live(settings: MeshSettings, pipeline: Pipeline) -> Ledger:
+    """The same of live records alone, whoever sent them."""
+    ledger, dead_letters = Ledger(), _dead_letters(settings)
+    ledger.dead_letters_again = sum(n - 1 for n in dead_letters.values())
+    for source in pipeline.sources:
+        _one_source(settings, source, dead_letters, ledger)
     return ledger
 
 
@@ -67,7 +79,10 @@ def covered(settings: MeshSettings, source: str) -> dict[int, int]:
     return {p: h + 1 for p, h in high.items()}
 
 
-def _one_source(settings: MeshSettings, source: Source, feeder: Feeder, dead_letters: Counter[Place], ledger: Ledger) -> None:
+def _one_source(
+    settings: MeshSettings, source: Source, dead_letters: Counter[Place], ledger: Ledger
+) -> tuple[dict[Place, str], dict[str, list[int]]]:
+    """Account for each raw record; the id of each place in the log, and the known times of each id."""
     logged: dict[Place, str] = {}
     known: dict[str, list[int]] = defaultdict(list)
     for k in log_records(settings, source):
@@ -84,9 +99,7 @@ def _one_source(settings: MeshSettings, source: Source, feeder: Feeder, dead_let
         if offset >= end[partition]:
             ledger.wrong.append(f"{place} is not covered by the log")
         _account(place, _id_of(value, source), logged, dead_letters, known, ledger)
-    _acknowledged(source, feeder, logged, dead_letters, ledger)
-    missing = {record_id for name, record_id in feeder.over_http if name == source.name} - known.keys()
-    ledger.wrong += [f"{source.name} {record_id} was acknowledged over HTTP and is not in the log" for record_id in sorted(missing)[:10]]
+    return logged, known
 
 
 def _once_each(source: Source, known: dict[str, list[int]], ledger: Ledger) -> None:
