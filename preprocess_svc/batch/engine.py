@@ -14,12 +14,14 @@ from preprocess_svc.batch.retention import Retention
 from preprocess_svc.batch.service import TOPICS
 from preprocess_svc.batch.training_set import TrainingSets
 from schemas.events import EpochSealed, Event, TrainingSetPublished, ViewPublished
+from schemas.plausible import foreign
 from twinstream.mesh.clock import Clock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.quarantine import Quarantine
 from twinstream.protocol.epoch_order import EpochOrder
+from twinstream.protocol.manifests import Manifests
 
 _log = structlog.get_logger()
 
@@ -33,7 +35,8 @@ class Engine:
         self._letters = DeadLetters(context.mesh, "preprocess", self._publisher)
         quarantine = Quarantine(context.mesh, "batch", self._letters, metrics)
         self.failures = quarantine.failures
-        self._epochs = {kind: EpochOrder() for kind in (EpochSealed, ViewPublished)}
+        self._mesh, self._sealed = context.mesh, EpochOrder()
+        self._manifests = Manifests(context.pipeline, context.mesh.partitions, context.mesh.bucket)
         self._reader = EventReader(context.mesh, TOPICS, refused=quarantine.refuse, check=self._unlikely)
         history = self._history = History(context)
         history.ensure_tables()
@@ -48,9 +51,9 @@ class Engine:
 
     def _unlikely(self, event: Event) -> str:
         """Why an event does not fit this pipeline and what came before it; "" when it does."""
-        if isinstance(event, ViewPublished) and not any(view.name == event.view for view in self._pipeline.views):
-            return ""  # of an earlier definition
-        return self._epochs[type(event)].refusal(event.epoch) if isinstance(event, EpochSealed | ViewPublished) else ""
+        if isinstance(event, EpochSealed):
+            return self._sealed.refusal(event.epoch)
+        return self._manifests.refusal(event) or foreign(event, self._mesh.bucket, self._mesh.model_bucket)
 
     def at_end(self) -> bool:
         return self._reader.at_end()

@@ -110,7 +110,7 @@ class Books:
         start = time.monotonic()
         shop.wait(lambda: shop.predict().status == 200, "a good prediction", GOOD_WITHIN_S)
         verdict.good_prediction_s = round(time.monotonic() - start, 2)
-        self._rebuild(str(shop.predict().body.get("id", "")))
+        self._rebuild(f"{shop.predict().body.get('id', '')}-0")
         start = time.monotonic()
         uri = shop.publish_file("visits", f"good-{uuid4().hex}.jsonl", [shop.visits[-1] | {"visit_id": f"good-{uuid4().hex}"}])
         shop.wait(lambda: uri in {e.file.uri for e in shop.events(FileAccepted)}, "a good file accepted", GOOD_WITHIN_S)

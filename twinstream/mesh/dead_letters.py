@@ -18,7 +18,7 @@ from twinstream.mesh.settings import MeshSettings
 
 MAX_REASON_CHARS = 2000
 MAX_TRACE_CHARS = 8000
-MAX_ORIGINAL_BYTES = 1_000_000
+MAX_ORIGINAL_BYTES = 4_000_000
 """A larger original goes to S3, and its dead letter names it."""
 MAX_HEADER_BYTES = 4096
 Kind = Literal["permanent", "bug"]
