@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from preprocess_svc.batch.rows import row_schema, spark_schema
 from schemas.events import FileAccepted
 from twinstream.define import Source
 from twinstream.define.records import Decoded, Decoder
-from twinstream.errors import PermanentError, RecordError, StorageUnavailableError
+from twinstream.errors import PermanentError, RecordError, StorageUnavailableError, TransientError
 from twinstream.files.csv_rows import read_csv
 from twinstream.files.json_lines import read_json_lines
 from twinstream.files.parquet_rows import BATCH_ROWS, read_parquet
@@ -88,18 +89,23 @@ class ReadFiles:
                 for chunk in chunks(decoder, folder / "file", file.accepted.format):
                     bad += chunk.bad
                     writer.write_batch(rows(self._source, chunk, file))
+        except (TransientError, OSError):
+            raise
         except PermanentError as error:
             self._leave_out(store, file, str(error))
+            return
+        except Exception as error:  # noqa: BLE001  (whatever one file brings about, it costs that file alone)
+            self._leave_out(store, file, f"{type(error).__name__}: {error}", trace="".join(traceback.format_exception(error)))
             return
         self._dead_letters(file, bad)
         with pa.memory_map(str(spool)) as mapped, pa.ipc.open_stream(mapped) as reader:
             yield from reader
 
-    def _leave_out(self, store: ObjectStore, file: NumberedFile, reason: str) -> None:
+    def _leave_out(self, store: ObjectStore, file: NumberedFile, reason: str, trace: str = "") -> None:
         """A dead letter for the file as a whole, and a note for the driver, which says in the manifest what the epoch lacks."""
         DeadLetters(self._mesh, "preprocess").put(
             b"", f"{file.accepted.file.uri}: {reason}", topic=file.accepted.file.uri, partition=file.number, offset=-1,
-            source=self._source.name, uri=file.accepted.file.uri)
+            kind="bug" if trace else "permanent", trace=trace, source=self._source.name, uri=file.accepted.file.uri)
         store.put_uri(f"{self._verdicts}/{file.number}", reason.encode(errors="replace"))
 
     def _dead_letters(self, file: NumberedFile, bad: list[BadRow]) -> None:

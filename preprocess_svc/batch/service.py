@@ -145,7 +145,7 @@ class Batch:
         place = f"the landing of epoch {step.epoch}"
         if self._tried(place, lambda: self._timed("land", lambda: self._publish_all(self._ports.land(step, self.seen)))):
             _log.info("epoch_landed", epoch=step.epoch, views=len(step.views))
-            self._ports.retire(step)
+            self._tried(f"the sweep after epoch {step.epoch}", lambda: self._ports.retire(step), self._ports.alert)
 
     def _tried(self, place: str, work: Callable[[], object], give_up: Callable[[str], None] | None = None) -> bool:
         """Do a step; False when it failed and is tried again after a pause, or was given up.
@@ -181,9 +181,6 @@ class Batch:
         manifest = self.seen.manifest(step.epoch)
         assert manifest is not None
         for model in step.models:
-            if not self._grown(model, step.epoch):
-                self.seen.decline(model, step.epoch, self._plan.digest)
-                continue
             self._train_model(model, manifest)
 
     def _train_model(self, model: str, manifest: ViewPublished) -> None:
@@ -194,7 +191,14 @@ class Batch:
             self._ports.alert(f"no training set of {model} for epoch {manifest.epoch}: {why}")
 
         place = f"the training set of {model} for epoch {manifest.epoch}"
-        self._tried(place, lambda: self._timed("training_set", lambda: self._train_one(model, manifest)), give_up)
+
+        def build() -> None:
+            if self._grown(model, manifest.epoch):
+                self._timed("training_set", lambda: self._train_one(model, manifest))
+            else:
+                self.seen.decline(model, manifest.epoch, self._plan.digest)
+
+        self._tried(place, build, give_up)
 
     def _grown(self, model: str, epoch: int) -> bool:
         """Whether the model's questions are so many more than at its last training set that a new one is worth the work."""

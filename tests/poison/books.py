@@ -59,6 +59,7 @@ class Books:
     def close(self) -> Verdict:
         """Settle, seal, and examine."""
         self._await_covered()
+        self._await_files()
         self._seal()
         self._await_ready()
         self._good_inputs()
@@ -77,6 +78,15 @@ class Books:
         for source in self._shop.pipeline.sources:
             self._shop.wait(
                 lambda source=source: covered(self._settings, source.name) == raw_ends(self._settings, source.name), f"all of {source.name} handled", 180)
+
+    def _await_files(self) -> None:
+        """Each announced file is accepted or a dead letter of ingest."""
+
+        def decided() -> bool:
+            known = {event.file.uri for event in self._shop.events(FileAccepted)} | {letter["x_uri"] for letter in self._read_letters() if "x_uri" in letter}
+            return set(self._throwing.announced) <= known
+
+        self._shop.wait(decided, "every announced file decided", 180)
 
     def _seal(self) -> None:
         views = len(self._shop.pipeline.views)

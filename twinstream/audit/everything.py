@@ -92,13 +92,15 @@ def file_records(
 ) -> Iterator[Known]:
     """All good rows of these accepted files, by number.
 
-    `keys`: the keys of the source's views; `counts[e]`: how many files (of all sources) epoch e and those before it hold.
+    `keys`: the keys of the source's views; `counts[e]`: how many files (of all sources) epoch e and those before it hold; those of no epoch are not read.
     """
     decoder = Decoder(source, keys)
     for seq, accepted in sorted(files.items()):
         if accepted.source != source.name:
             continue
-        epoch = min((e for e, count in counts.items() if seq < count), default=1 << 30)
+        epoch = min((e for e, count in counts.items() if seq < count), default=None)
+        if epoch is None:
+            continue  # no epoch has taken it yet: whether it can be read is not known
         data = store.get_uri(accepted.file.uri, accepted.file.version_id or None)
         decoded = decode_file(decoder, data, accepted.format)
         for row, number in zip(decoded.batch.to_pylist(), decoded.index.tolist(), strict=True):

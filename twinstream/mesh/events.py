@@ -150,6 +150,8 @@ class EventPublisher:
             raise PublishError("Kafka did not take " + "; ".join(failures[:3]))
 
 
+LONGEST_HANDLING_MS = 86_400_000
+"""A member of a group may take so long over one event: a file of tens of gigabytes is read through when it arrives."""
 SESSION_MS = 6000
 """So long a group waits for a member that was killed; with the client's own 45 s its successor would wait as long for its first event."""
 
@@ -170,7 +172,7 @@ class EventReader:
         self._consumer = Consumer(settings.kafka_client(
             group_id=group or f"reader-{uuid.uuid4().hex}", enable_auto_commit=False, enable_auto_offset_store=False,
             auto_offset_reset="earliest" if from_beginning else "latest", fetch_wait_max_ms=500,
-            session_timeout_ms=SESSION_MS, heartbeat_interval_ms=SESSION_MS // 3,
+            session_timeout_ms=SESSION_MS, max_poll_interval_ms=LONGEST_HANDLING_MS, heartbeat_interval_ms=SESSION_MS // 3,
             fetch_message_max_bytes=8_000_000, enable_partition_eof=False, topic_metadata_refresh_interval_ms=5000,
         ))
         self._settings = settings

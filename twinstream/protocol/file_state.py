@@ -19,9 +19,11 @@ class FileState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def withdraws(event: FileWithdrawn, accepted: FileAccepted) -> bool:
-    """Whether a withdrawal means this file."""
+    """Whether a withdrawal means this file. One that names no version means those that were accepted before it."""
     same = (event.source, event.uri) == (accepted.source, accepted.file.uri)
-    return same and event.version_id in {"", accepted.file.version_id}
+    if event.version_id:
+        return same and event.version_id == accepted.file.version_id
+    return same and (not event.withdrawn_at_us or accepted.accepted_at_us <= event.withdrawn_at_us)
 
 
 def state_of(number: int, accepted: FileAccepted, withdrawn: Iterable[FileWithdrawn], manifests: Iterable[ViewPublished]) -> FileState:

@@ -194,3 +194,13 @@ def test_an_engine_that_is_away_costs_no_attempt_and_is_waited_for(world: World)
 def test_our_own_bug_that_mentions_a_connection_is_not_taken_for_an_engine_that_is_away() -> None:
     assert is_away(StorageUnavailableError("x"))
     assert not is_away(ValueError("Connection refused"))
+
+
+def test_work_behind_an_epoch_that_fails_stops_no_epoch(world: World) -> None:
+    world.retire = lambda _: (_ for _ in ()).throw(KeyError("sweep"))  # type: ignore[method-assign]
+    batch = batch_of(world, 0.0)
+    for _ in range(ATTEMPTS - 1):
+        with pytest.raises(KeyError):
+            epoch(batch, world)
+    epoch(batch, world)
+    assert batch.blocked == ""

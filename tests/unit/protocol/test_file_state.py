@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from schemas.events import FileAccepted, FileRef, FileWithdrawn, ViewPublished
-from twinstream.protocol.file_state import state_of
+from twinstream.protocol.file_state import state_of, withdraws
 
 FILE = FileAccepted(source="s", file=FileRef(uri="s3://raw/a", sha256="d", version_id="v1"), format="csv", accepted_at_us=1)
 
@@ -35,3 +36,9 @@ def test_a_withdrawal_means_one_source_and_object(source: str, uri: str, version
 
 def test_what_is_folded_stays_folded_whoever_takes_it_back() -> None:
     assert state_of(3, FILE, [FileWithdrawn(source="s", uri="s3://raw/a")], [manifest(1, 4)]).state == "folded"
+
+
+def test_a_corrected_file_under_the_same_name_is_not_withdrawn_with_the_one_before() -> None:
+    withdrawn = FileWithdrawn(source="s", uri="s3://raw/a", withdrawn_at_us=5)
+    again = msgspec.structs.replace(FILE, accepted_at_us=6)
+    assert [withdraws(withdrawn, file) for file in (FILE, again)] == [True, False]
