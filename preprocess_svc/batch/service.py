@@ -145,7 +145,15 @@ class Batch:
         place = f"the landing of epoch {step.epoch}"
         if self._tried(place, lambda: self._timed("land", lambda: self._publish_all(self._ports.land(step, self.seen)))):
             _log.info("epoch_landed", epoch=step.epoch, views=len(step.views))
-            self._tried(f"the sweep after epoch {step.epoch}", lambda: self._ports.retire(step), self._ports.alert)
+            self._sweep(step)
+
+    def _sweep(self, step: Land) -> None:
+        """What is not deleted now is deleted after the next epoch."""
+        try:
+            self._ports.retire(step)
+        except Exception as error:  # noqa: BLE001  (nothing waits for a sweep)
+            _log.error("sweep_failed", epoch=step.epoch, exc_info=error)
+            self._ports.alert(f"old objects were not deleted after epoch {step.epoch}: {type(error).__name__}: {error}")
 
     def _tried(self, place: str, work: Callable[[], object], give_up: Callable[[str], None] | None = None) -> bool:
         """Do a step; False when it failed and is tried again after a pause, or was given up.
