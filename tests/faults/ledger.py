@@ -141,7 +141,7 @@ def _acknowledged(source: Source, feeder: Feeder, logged: dict[Place, str], dead
 def _id_of(value: bytes | None, source: Source) -> str | None:
     try:
         return str(msgspec.json.decode(value or b"")[source.id_fields[0]])
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
