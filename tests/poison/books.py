@@ -13,14 +13,14 @@ import msgspec
 import pyarrow.parquet as pa_parquet
 
 from schemas.events import FileAccepted, PredictionServed, ViewPublished
-from schemas.topics import SERVICES, dead_letter, history_path
+from schemas.topics import SERVICES, dead_letter, history_path, topic_of
 from tests.e2e.shop import Shop, query
 from tests.faults.ledger import covered, examine_live, raw_ends
 from tests.poison.throw import Throwing
 from twinstream.audit.compare import audit
 from twinstream.audit.rebuild import rebuild
 from twinstream.define import Source
-from twinstream.mesh.events import EventReader
+from twinstream.mesh.events import EventReader, pass_over
 from twinstream.mesh.object_store import ObjectStore, split_uri
 
 GOOD_WITHIN_S = 10.0
@@ -89,10 +89,20 @@ class Books:
         self._shop.wait(decided, "every announced file decided", 180)
 
     def _seal(self) -> None:
-        views = len(self._shop.pipeline.views)
-        before = self._shop.count(ViewPublished)
+        """Until every view has an epoch that holds all files accepted by now: poison may have asked for one of its own."""
+        end = self._files_end()
         self._shop.seal()
-        self._shop.wait(lambda: self._shop.count(ViewPublished) >= before + views, "an epoch lands after the poison", 400)
+
+        def landed() -> bool:
+            with_all = {event.view for event in self._shop.events(ViewPublished) if event.file_count >= end}
+            return {view.name for view in self._shop.pipeline.views} <= with_all
+
+        self._shop.wait(landed, "an epoch lands with all files", 400)
+
+    def _files_end(self) -> int:
+        """The number behind that of the last accepted file, which is its offset."""
+        with EventReader(self._settings, [topic_of(FileAccepted)], refused=pass_over) as reader:
+            return max((message.offset() + 1 for event, message in reader.read_to_end() if isinstance(event, FileAccepted)), default=0)
 
     def _await_ready(self) -> None:
         """Ready, and without an end for some seconds: a restart loop is never quiet for so long."""
