@@ -50,8 +50,8 @@ def renamed(model: str, source: str) -> Pipeline:
 def monitor(mesh: MeshSettings, definition: Pipeline, port_of: list[int], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Runs the service in a thread; gives the page's address."""
     class Noting(entry.PageServer):
-        def __init__(self, *arguments: object) -> None:
-            super().__init__(*arguments)
+        def __init__(self, *arguments: object, **more: object) -> None:
+            super().__init__(*arguments, **more)  # type: ignore[arg-type]
             port_of.append(self.port)
 
     monkeypatch.setattr(entry, "PageServer", Noting)
