@@ -154,7 +154,7 @@ def _dead_letters(settings: MeshSettings) -> Counter[Place]:
             message = reader.poll_raw(0.5)
             if message is None:
                 continue
-            headers = {name: (value or b"").decode() for name, value in message.headers() or ()}
+            headers = {name: (value or b"").decode(errors="replace") for name, value in message.headers() or ()}
             topic = headers.get("dead_letter_topic", "")
             if topic.startswith(prefix):
                 found[(topic.removeprefix(prefix).removesuffix(".v1"), int(headers["dead_letter_partition"]), int(headers["dead_letter_offset"]))] += 1
