@@ -26,7 +26,12 @@ def children() -> dict[int, str]:
 def command_of(pid: str) -> str:
     """Command line of a process, "" for one that has ended in between."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:160]
+        return (
+            Path(f"/proc/{pid}/cmdline")
+            .read_bytes()
+            .replace(b"\0", b" ")
+            .decode(errors="replace")[:160]
+        )
     except OSError:
         return ""
 

@@ -5,6 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name in ("chain", "freshness", "read", "base", "fold", "compare", "recovery", "growth", "dedupe"):
+for name in (
+    "chain",
+    "freshness",
+    "read",
+    "base",
+    "fold",
+    "compare",
+    "recovery",
+    "growth",
+    "dedupe",
+):
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
 subprocess.run([sys.executable, "-m", "benchmarks.render"], check=True)

@@ -41,14 +41,26 @@ def main(*counts: int) -> None:
 def _seconds(folder: Path, view: View, n_keys: int) -> dict[str, float]:
     path = folder / "base.parquet"
     write_base(path, view, n_keys, time.time_ns() // 1000)
-    ref = FileRef(uri=str(path), sha256=sha256_of(path), size_bytes=path.stat().st_size, partition=0)
+    ref = FileRef(
+        uri=str(path), sha256=sha256_of(path), size_bytes=path.stat().st_size, partition=0
+    )
     published = ViewPublished(
-        view=view.name, source="payments", epoch=1, cut={0: Cut(offset=0, raw_high=0)}, files=[ref], definition_digest="", as_of_us=0,
-        complete_since={})  # fmt: skip
+        view=view.name,
+        source="payments",
+        epoch=1,
+        cut={0: Cut(offset=0, raw_high=0)},
+        files=[ref],
+        definition_digest="",
+        as_of_us=0,
+        complete_since={},
+    )
     store = Store(folder / "store", ViewPlan(view))
     started = time.perf_counter()
     store.land(bases.fetch(Copied(), published, 0, folder / "store"))
-    return {"seconds": round(time.perf_counter() - started, 2), "file_mb": round(ref.size_bytes / 1e6, 1)}
+    return {
+        "seconds": round(time.perf_counter() - started, 2),
+        "file_mb": round(ref.size_bytes / 1e6, 1),
+    }
 
 
 if __name__ == "__main__":

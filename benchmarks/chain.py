@@ -34,7 +34,17 @@ def main(n: int = 2_000_000, accounts: int = 10_000) -> None:
         with mesh:
             for name in SERVICES:
                 mesh.stop_one(name)
-            subprocess.run([sys.executable, "-m", "benchmarks.payments", mesh.settings.kafka, str(n), str(accounts)], check=True)
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.payments",
+                    mesh.settings.kafka,
+                    str(n),
+                    str(accounts),
+                ],
+                check=True,
+            )
             figures = measure(mesh, n)
     record("chain", {"records": n, "accounts": accounts, **figures})
 
@@ -51,9 +61,11 @@ def measure(mesh: EmbeddedMesh, n: int) -> dict[str, object]:
     seconds = _until_readable(mesh.settings, view, n, started)
     cpu = {name: round(used - before[name], 2) for name, used in _cpu(mesh).items()}
     return {
-        "records_per_s": round(n / seconds), "seconds": round(seconds, 2), "cpu_seconds": cpu,
+        "records_per_s": round(n / seconds),
+        "seconds": round(seconds, 2),
+        "cpu_seconds": cpu,
         "busy": {name: round(used / seconds, 2) for name, used in cpu.items()},
-    }  # fmt: skip
+    }
 
 
 def _start_ingest(mesh: EmbeddedMesh) -> float:

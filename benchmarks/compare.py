@@ -36,18 +36,46 @@ NOTE = (
 )
 
 
-def main(n: int = 2_000_000, accounts: int = 10_000, quix_records: int = 400_000, faust_records: int = 60_000) -> None:
+def main(
+    n: int = 2_000_000,
+    accounts: int = 10_000,
+    quix_records: int = 400_000,
+    faust_records: int = 60_000,
+) -> None:
     """Measures once and records the result."""
     with tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder:
         mesh = EmbeddedMesh(folder, HERE / "pipeline.py", chain.SERVICES, engines=("kafka", "s3"))
         with mesh:
             _stop(mesh)
-            subprocess.run([sys.executable, "-m", "benchmarks.payments", mesh.settings.kafka, str(n), str(accounts)], check=True)
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.payments",
+                    mesh.settings.kafka,
+                    str(n),
+                    str(accounts),
+                ],
+                check=True,
+            )
             ours = chain.measure(mesh, n)
             _stop(mesh)
             peers = quix(mesh.settings, folder, quix_records)
-            peers |= {name: faust(mesh.settings, folder, faust_records, linger_s) for name, linger_s in LINGERS_S.items()}
-    record("peers", {"records": n, "accounts": accounts, "ours": ours, **peers, "ours_is_times": ratios(ours, peers)}, NOTE)
+            peers |= {
+                name: faust(mesh.settings, folder, faust_records, linger_s)
+                for name, linger_s in LINGERS_S.items()
+            }
+    record(
+        "peers",
+        {
+            "records": n,
+            "accounts": accounts,
+            "ours": ours,
+            **peers,
+            "ours_is_times": ratios(ours, peers),
+        },
+        NOTE,
+    )
 
 
 def _stop(mesh: EmbeddedMesh) -> None:
@@ -58,7 +86,12 @@ def _stop(mesh: EmbeddedMesh) -> None:
 def quix(mesh: MeshSettings, folder: str, records: int) -> dict[str, Any]:
     """Quix Streams in both modes, as one process and as one for each partition; nothing but a word when it cannot be installed."""
     try:
-        command = [str(python_of(HERE / "peers" / "quix.txt")), str(HERE / "peers" / "quix_sum.py"), mesh.kafka, TOPIC]
+        command = [
+            str(python_of(HERE / "peers" / "quix.txt")),
+            str(HERE / "peers" / "quix_sum.py"),
+            mesh.kafka,
+            TOPIC,
+        ]
     except NotInstalledError as error:
         print(f"Quix Streams is left out: {error}", file=sys.stderr)
         return {"quix": {"left_out": "could not be installed"}}
@@ -66,8 +99,14 @@ def quix(mesh: MeshSettings, folder: str, records: int) -> dict[str, Any]:
     for guarantee in GUARANTEES:
         for processes in (1, mesh.partitions):
             name = f"quix_{guarantee.replace('-', '_')}_{processes}_process{'es' if processes > 1 else ''}"
-            workers = [[*command, str(records), guarantee, f"{folder}/{name}-{i}", name] for i in range(processes)]
-            found[name] = {"records": processes * records, "records_per_s": round(rate(_run(workers)))}
+            workers = [
+                [*command, str(records), guarantee, f"{folder}/{name}-{i}", name]
+                for i in range(processes)
+            ]
+            found[name] = {
+                "records": processes * records,
+                "records_per_s": round(rate(_run(workers))),
+            }
     return found
 
 
@@ -83,11 +122,27 @@ def rate(told: list[dict[str, Any]]) -> float:
 def faust(mesh: MeshSettings, folder: str, records: int, linger_s: float) -> dict[str, Any]:
     """Faust's own topics are made beforehand: those that it makes have one partition, and its agent stops at them."""
     admin = AdminClient(mesh.kafka_client())
-    made = admin.create_topics([
-        NewTopic(faust_sum.changelog_of(linger_s), mesh.partitions, 1, config={"cleanup.policy": "compact"}), NewTopic(faust_sum.leader_of(linger_s), 1, 1)])
+    made = admin.create_topics(
+        [
+            NewTopic(
+                faust_sum.changelog_of(linger_s),
+                mesh.partitions,
+                1,
+                config={"cleanup.policy": "compact"},
+            ),
+            NewTopic(faust_sum.leader_of(linger_s), 1, 1),
+        ]
+    )
     for topic in made.values():
         topic.result(30)
-    arguments = [mesh.kafka, TOPIC, str(records), str(mesh.partitions), str(linger_s), f"{folder}/faust"]
+    arguments = [
+        mesh.kafka,
+        TOPIC,
+        str(records),
+        str(mesh.partitions),
+        str(linger_s),
+        f"{folder}/faust",
+    ]
     [told] = _run([[sys.executable, "-m", "benchmarks.peers.faust_sum", *arguments]])
     return {"records": records, "records_per_s": round(records / told["seconds"])}
 
@@ -108,7 +163,11 @@ def _run(commands: list[list[str]]) -> list[dict[str, Any]]:
 
 def ratios(ours: dict[str, Any], peers: dict[str, dict[str, Any]]) -> dict[str, float]:
     """How many times as many records a second ours takes, although it does more."""
-    return {name: round(ours["records_per_s"] / peer["records_per_s"], 1) for name, peer in peers.items() if "records_per_s" in peer}
+    return {
+        name: round(ours["records_per_s"] / peer["records_per_s"], 1)
+        for name, peer in peers.items()
+        if "records_per_s" in peer
+    }
 
 
 if __name__ == "__main__":

@@ -64,9 +64,11 @@ def measured(add: Callable[[pa.Array], int], n: int) -> dict[str, float]:
             assert add(ids) == new
             times.append(time.perf_counter() - started)
     return {
-        "new_us": round(float(np.median(first)) / PACK * 1e6, 3), "repeated_us": round(float(np.median(again)) / PACK * 1e6, 3),
-        "longest_pack_ms": round(max(first) * 1000, 1), "bytes_an_id": round((resident() - before) / n, 1),
-    }  # fmt: skip
+        "new_us": round(float(np.median(first)) / PACK * 1e6, 3),
+        "repeated_us": round(float(np.median(again)) / PACK * 1e6, 3),
+        "longest_pack_ms": round(max(first) * 1000, 1),
+        "bytes_an_id": round((resident() - before) / n, 1),
+    }
 
 
 def main(n: int = 4_000_000) -> None:
@@ -74,7 +76,15 @@ def main(n: int = 4_000_000) -> None:
     table = measured(table_adder(), n)
     gc.collect()
     plain = measured(dict_adder(), n)
-    record("dedupe", {"ids": n, "table": table, "dict": plain, "dict_over_table": {k: round(plain[k] / table[k], 2) for k in table}})
+    record(
+        "dedupe",
+        {
+            "ids": n,
+            "table": table,
+            "dict": plain,
+            "dict_over_table": {k: round(plain[k] / table[k], 2) for k in table},
+        },
+    )
 
 
 if __name__ == "__main__":

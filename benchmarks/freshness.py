@@ -37,7 +37,9 @@ class Clockwork:
     """Sends a batch each 10 ms and notes, per log partition, when each batch was sent and when it became readable."""
 
     def __init__(self, kafka: str, reader: ViewReader, per_batch: int) -> None:
-        self._producer = Producer({"bootstrap.servers": kafka, "linger.ms": 1, "acks": "all", "partitioner": PARTITIONER})
+        self._producer = Producer(
+            {"bootstrap.servers": kafka, "linger.ms": 1, "acks": "all", "partitioner": PARTITIONER}
+        )
         self._reader, self._per_batch = reader, per_batch
         self._waiting: dict[int, deque[tuple[int, float]]] = {}
         self._fresh_ms: list[float] = []
@@ -64,7 +66,9 @@ class Clockwork:
         def delivered(error: object, message: Message) -> None:
             if error is not None:
                 raise RuntimeError(f"Kafka refused a payment: {error}")
-            self._waiting.setdefault(message.partition(), deque()).append((message.offset(), sent_at))
+            self._waiting.setdefault(message.partition(), deque()).append(
+                (message.offset(), sent_at)
+            )
 
         for _ in range(self._per_batch):
             self._number += 1
@@ -84,27 +88,39 @@ class Clockwork:
 
 def main(rate: int = 5_000, seconds: int = 60) -> None:
     """Measures once and records the result."""
-    with tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder, EmbeddedMesh(
-        folder, HERE / "pipeline.py", SERVICES
-    ) as mesh:
+    with (
+        tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder,
+        EmbeddedMesh(folder, HERE / "pipeline.py", SERVICES) as mesh,
+    ):
         reader = ViewReader(mesh.settings, load(mesh.settings.pipeline).view("by-account"))
         work = Clockwork(mesh.settings.kafka, reader, round(rate * BATCH_S))
-        wishes = EventPublisher(mesh.settings, "/benchmarks")  # it takes half a second to connect, in which nothing would be sent
+        wishes = EventPublisher(
+            mesh.settings, "/benchmarks"
+        )  # it takes half a second to connect, in which nothing would be sent
         work.run(_passed(WARM_UP_S))
         alone = work.run(_passed(seconds))
         landing = [_while_landing(wishes, work, reader, epoch) for epoch in range(1, EPOCHS + 1)]
-    record("freshness", {
-        "records_per_s": rate, "fresh_ms": alone, "while_landing_fresh_ms": {f"epoch_{n}": found for n, found in enumerate(landing, 1)},
-        "look_every_ms": LOOK_S * 1000,
-    })  # fmt: skip
+    record(
+        "freshness",
+        {
+            "records_per_s": rate,
+            "fresh_ms": alone,
+            "while_landing_fresh_ms": {f"epoch_{n}": found for n, found in enumerate(landing, 1)},
+            "look_every_ms": LOOK_S * 1000,
+        },
+    )
 
 
-def _while_landing(wishes: EventPublisher, work: Clockwork, reader: ViewReader, epoch: int) -> dict[str, Any]:
+def _while_landing(
+    wishes: EventPublisher, work: Clockwork, reader: ViewReader, epoch: int
+) -> dict[str, Any]:
     """Freshness from the wish for the epoch's end until its base serves in every partition (for a second epoch this
     includes the training set of the first, which the batch layer builds before).
     """
     started = time.perf_counter()
-    wishes.publish(SealRequested(reason="benchmark", requested_at_us=time.time_ns() // 1000), wait=False)
+    wishes.publish(
+        SealRequested(reason="benchmark", requested_at_us=time.time_ns() // 1000), wait=False
+    )
     found = work.run(_landed(reader, epoch, started))
     return {**found, "seconds": round(time.perf_counter() - started, 1)}
 

@@ -47,14 +47,27 @@ def main(n_keys: int = 10_000_000, limit_mb: int = 512) -> None:
         started = time.perf_counter()
         files = _fill(Path(folder), n_keys)
         filled_s = time.perf_counter() - started
-        base_mb, speed_mb = (round(memory.folder_mb(path), 1) if path.is_dir() else round(path.stat().st_blocks * 512 / 1e6, 1) for path in files)
+        base_mb, speed_mb = (
+            round(memory.folder_mb(path), 1)
+            if path.is_dir()
+            else round(path.stat().st_blocks * 512 / 1e6, 1)
+            for path in files
+        )
         with cgroup.bounded(limit_mb << 20) as group:
             reads = {kind: _in_child(folder, n_keys, kind, files, group) for kind in KINDS}
-    record("growth", {
-        "keys": n_keys, "records_a_key": OLD_RECORDS, "keys_with_speed_states": int(n_keys * SPEED_SHARE), "base_file_mb": base_mb,
-        "speed_file_mb": speed_mb, "filled_in_s": round(filled_s, 1), "memory_limit_mb": limit_mb if group else "none: control groups cannot be made here",
-        "reads": reads,
-    })  # fmt: skip
+    record(
+        "growth",
+        {
+            "keys": n_keys,
+            "records_a_key": OLD_RECORDS,
+            "keys_with_speed_states": int(n_keys * SPEED_SHARE),
+            "base_file_mb": base_mb,
+            "speed_file_mb": speed_mb,
+            "filled_in_s": round(filled_s, 1),
+            "memory_limit_mb": limit_mb if group else "none: control groups cannot be made here",
+            "reads": reads,
+        },
+    )
 
 
 def _fill(data: Path, n_keys: int) -> tuple[Path, Path]:
@@ -67,9 +80,24 @@ def _fill(data: Path, n_keys: int) -> tuple[Path, Path]:
     (data / "base.parquet").unlink()
     store.land(Base(epoch=1, file=bases.file_name(1), cut={0: Cut(offset=0, raw_high=0)}))
     for number, start in enumerate(range(0, int(n_keys * SPEED_SHARE), SLICE), 1):
-        part = states(view, plan, range(start, start + SLICE), NEW_RECORDS, now_us - HOUR_US, now_us, chunked=True)
+        part = states(
+            view,
+            plan,
+            range(start, start + SLICE),
+            NEW_RECORDS,
+            now_us - HOUR_US,
+            now_us,
+            chunked=True,
+        )
         header = PartialHeader(
-            origin_partition=0, origin_offset=number, previous=number - 1, epoch=2, raw_high=number, rows=SLICE * NEW_RECORDS, keys=SLICE)
+            origin_partition=0,
+            origin_offset=number,
+            previous=number - 1,
+            epoch=2,
+            raw_high=number,
+            rows=SLICE * NEW_RECORDS,
+            keys=SLICE,
+        )
         store.apply([(number, encode_header(header) + part.to_bytes())])
     store.set_whole()
     store.close()
@@ -80,18 +108,37 @@ def _write(path: Path, plan: ViewPlan, n_keys: int, until_us: int) -> None:
     """A base whose states repeat every SLICE keys: they differ in nothing that a read could profit from."""
     part = states(plan.view, plan, range(SLICE), OLD_RECORDS, until_us - 720 * HOUR_US, until_us)
     blobs = pa.array(prune(part, complete_since(plan, until_us)).blobs(), pa.binary())
-    with pq.ParquetWriter(path, pa.schema([("key", pa.binary()), ("blob", pa.binary())]), compression="zstd") as writer:
+    with pq.ParquetWriter(
+        path, pa.schema([("key", pa.binary()), ("blob", pa.binary())]), compression="zstd"
+    ) as writer:
         for start in range(0, n_keys, SLICE):
-            keys = pa.array([_key(i) for i in range(start, min(start + SLICE, n_keys))], pa.binary())
-            writer.write_table(pa.table({"key": keys, "blob": blobs.slice(0, len(keys))}), row_group_size=20_000)
+            keys = pa.array(
+                [_key(i) for i in range(start, min(start + SLICE, n_keys))], pa.binary()
+            )
+            writer.write_table(
+                pa.table({"key": keys, "blob": blobs.slice(0, len(keys))}), row_group_size=20_000
+            )
 
 
-def _in_child(folder: str, n_keys: int, kind: str, files: tuple[Path, Path], group: Path | None) -> dict[str, Any]:
+def _in_child(
+    folder: str, n_keys: int, kind: str, files: tuple[Path, Path], group: Path | None
+) -> dict[str, Any]:
     """Reads in a process of its own, on files of which the page cache holds nothing."""
     for path in files:
         _forget(path)
-    command = [sys.executable, "-m", "benchmarks.growth", "--read", folder, str(n_keys), kind, str(group or "")]
-    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.growth",
+        "--read",
+        folder,
+        str(n_keys),
+        kind,
+        str(group or ""),
+    ]
+    return dict(
+        json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    )
 
 
 def _read(folder: str, n_keys: int, kind: str, group: str) -> None:
@@ -107,10 +154,19 @@ def _read(folder: str, n_keys: int, kind: str, group: str) -> None:
     after = resource.getrusage(resource.RUSAGE_SELF)
     p50, p90, p99, most = np.percentile(took / 1000, [50, 90, 99, 100]).round(1).tolist()
     held = memory.of_tree(os.getpid())
-    json.dump({
-        "p50_us": p50, "p90_us": p90, "p99_us": p99, "most_us": most, "reads": len(took), "from_disk": after.ru_majflt - before.ru_majflt,
-        "resident_own_mb": round(held["anonymous"], 1), "resident_files_mb": round(held["files"], 1),
-    }, sys.stdout)  # fmt: skip
+    json.dump(
+        {
+            "p50_us": p50,
+            "p90_us": p90,
+            "p99_us": p99,
+            "most_us": most,
+            "reads": len(took),
+            "from_disk": after.ru_majflt - before.ru_majflt,
+            "resident_own_mb": round(held["anonymous"], 1),
+            "resident_files_mb": round(held["files"], 1),
+        },
+        sys.stdout,
+    )
 
 
 def _timed(read: Callable[[int], object], chosen: list[int]) -> Iterator[int]:

@@ -25,10 +25,17 @@ def payment(number: int, accounts: int, dice: random.Random, now_us: int) -> tup
 
 def fill(kafka: str, n: int, accounts: int, seed: int = 7) -> None:
     """Sends n payments as fast as the broker takes them."""
-    producer = Producer({
-        "bootstrap.servers": kafka, "linger.ms": 20, "batch.num.messages": 10_000, "queue.buffering.max.messages": 500_000,
-        "compression.type": "lz4", "enable.idempotence": True, "partitioner": PARTITIONER,
-    })  # fmt: skip
+    producer = Producer(
+        {
+            "bootstrap.servers": kafka,
+            "linger.ms": 20,
+            "batch.num.messages": 10_000,
+            "queue.buffering.max.messages": 500_000,
+            "compression.type": "lz4",
+            "enable.idempotence": True,
+            "partitioner": PARTITIONER,
+        }
+    )
     dice, topic, now_us = random.Random(seed), record_sent("payments"), time.time_ns() // 1000
     for number in range(n):
         key, value = payment(number, accounts, dice, now_us)

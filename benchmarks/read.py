@@ -30,12 +30,22 @@ def main(n_keys: int = 100_000) -> None:
         for key in chosen[:2_000]:
             reader.read(key, at_us)
         single = [_timed(reader, key, at_us) / 1000 for key in chosen]
-        batches = [_timed_many(reader, [keys[i] for i in dice.choice(n_keys, BATCH)], at_us) / 1000 / BATCH for _ in range(BATCHES)]
+        batches = [
+            _timed_many(reader, [keys[i] for i in dice.choice(n_keys, BATCH)], at_us) / 1000 / BATCH
+            for _ in range(BATCHES)
+        ]
     p50, p99 = np.percentile(single, [50, 99]).round(2).tolist()
-    record("read", {
-        "keys": n_keys, "features": len(wide.outputs), "read_us": {"p50": p50, "p99": p99},
-        "batch_of": BATCH, "batch_us_a_key": round(float(np.median(batches)), 2), "pyarrow": pa.__version__,
-    })  # fmt: skip
+    record(
+        "read",
+        {
+            "keys": n_keys,
+            "features": len(wide.outputs),
+            "read_us": {"p50": p50, "p99": p99},
+            "batch_of": BATCH,
+            "batch_us_a_key": round(float(np.median(batches)), 2),
+            "pyarrow": pa.__version__,
+        },
+    )
 
 
 def _timed(reader: ViewReader, key: bytes, at_us: int) -> int:

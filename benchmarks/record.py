@@ -18,9 +18,14 @@ RESULTS = Path(__file__).parent / "results"
 def record(name: str, figures: dict[str, Any], note: str = "") -> Path:
     """Writes `results/<name>.json` and returns its path; prints what it wrote. `note`: what a reader of the figures has to know."""
     result = {
-        "benchmark": name, "figures": figures, "machine": machine(), "commit": commit(), "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": "python -m " + shlex.join([f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
-    }  # fmt: skip
+        "benchmark": name,
+        "figures": figures,
+        "machine": machine(),
+        "commit": commit(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": "python -m "
+        + shlex.join([f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
+    }
     result |= {"note": note} if note else {}
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
@@ -34,9 +39,12 @@ def machine() -> dict[str, Any]:
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     kilobytes = int(Path("/proc/meminfo").read_text().split()[1])
     return {
-        "cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "memory_gb": round(kilobytes / 2**20, 1),
-        "system": platform.system() + " " + platform.machine(), "python": platform.python_version(),
-    }  # fmt: skip
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(kilobytes / 2**20, 1),
+        "system": platform.system() + " " + platform.machine(),
+        "python": platform.python_version(),
+    }
 
 
 def commit() -> str:

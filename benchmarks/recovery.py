@@ -44,9 +44,10 @@ class Watched(NamedTuple):
 
 def main(n_keys: int = 1_000_000, tail: int = 200_000) -> None:
     """Measures once and records the result; raises AssertionError for an answer that is not the fold's."""
-    with tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder, EmbeddedMesh(
-        folder, HERE / "pipeline.py", SERVICES, engines=("kafka", "s3")
-    ) as mesh:
+    with (
+        tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder,
+        EmbeddedMesh(folder, HERE / "pipeline.py", SERVICES, engines=("kafka", "s3")) as mesh,
+    ):
         reader = ViewReader(mesh.settings, load(mesh.settings.pipeline).view(VIEW))
         sent = Sender(mesh.settings.kafka)
         cut = seal(mesh.settings, "payments", 1)
@@ -58,13 +59,23 @@ def main(n_keys: int = 1_000_000, tail: int = 200_000) -> None:
         before = _check(reader, watched)
         figures = _recover(mesh, reader, watched, sent)
         assert figures.pop("raw") >= before, "the rebuilt view stood before where it had stood"
-    record("recovery", {
-        "keys": n_keys, "records_a_key": base.records_a_key, "base_mb": round(base.size_bytes / 1e6, 1), "published_to_serving_s": round(landing_s, 2),
-        "tail_records": tail, **figures, "checked_keys": len(watched.keys),
-    })  # fmt: skip
+    record(
+        "recovery",
+        {
+            "keys": n_keys,
+            "records_a_key": base.records_a_key,
+            "base_mb": round(base.size_bytes / 1e6, 1),
+            "published_to_serving_s": round(landing_s, 2),
+            "tail_records": tail,
+            **figures,
+            "checked_keys": len(watched.keys),
+        },
+    )
 
 
-def _recover(mesh: EmbeddedMesh, reader: ViewReader, watched: Watched, sent: Sender) -> dict[str, Any]:
+def _recover(
+    mesh: EmbeddedMesh, reader: ViewReader, watched: Watched, sent: Sender
+) -> dict[str, Any]:
     """Empties the worker's folder, starts it, and asks until every watched key was answered."""
     mesh.stop_one("view")
     reader.close()
@@ -72,7 +83,9 @@ def _recover(mesh: EmbeddedMesh, reader: ViewReader, watched: Watched, sent: Sen
     refused, first_s, before = 0, 0.0, len(mesh.log("view"))
     with sent.traffic():
         started, started_at = time.perf_counter(), time.time()
-        starting = threading.Thread(target=mesh.start_one, args=("view",), kwargs={"timeout": BOUND_S})
+        starting = threading.Thread(
+            target=mesh.start_one, args=("view",), kwargs={"timeout": BOUND_S}
+        )
         starting.start()
         while not first_s:
             try:
@@ -88,10 +101,15 @@ def _recover(mesh: EmbeddedMesh, reader: ViewReader, watched: Watched, sent: Sen
         starting.join()
     _check(reader, watched)
     return {
-        "first_right_answer_s": round(first_s, 2), "all_partitions_ready_s": round(ready_s, 2), "caught_up_s": round(caught_up_s, 2),
-        "traffic_per_s": TRAFFIC_PER_S, "refused_as_not_ready": refused, "wrong_answers": 0,
-        "last_seen_after_s": _phases(mesh.log("view")[before:], started_at), "raw": raw,
-    }  # fmt: skip
+        "first_right_answer_s": round(first_s, 2),
+        "all_partitions_ready_s": round(ready_s, 2),
+        "caught_up_s": round(caught_up_s, 2),
+        "traffic_per_s": TRAFFIC_PER_S,
+        "refused_as_not_ready": refused,
+        "wrong_answers": 0,
+        "last_seen_after_s": _phases(mesh.log("view")[before:], started_at),
+        "raw": raw,
+    }
 
 
 def _phases(log: str, since: float) -> dict[str, float]:
@@ -99,8 +117,9 @@ def _phases(log: str, since: float) -> dict[str, float]:
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return {
         line["event"]: round(datetime.fromisoformat(line["timestamp"]).timestamp() - since, 2)
-        for line in lines if line["event"] in {"base_landed", "sought", "view_whole"}
-    }  # fmt: skip
+        for line in lines
+        if line["event"] in {"base_landed", "sought", "view_whole"}
+    }
 
 
 def _check(reader: ViewReader, watched: Watched) -> int:
@@ -114,15 +133,24 @@ def _check_one(reader: ViewReader, watched: Watched, key: bytes) -> None:
     assert reader.state(key) == watched.states[key], f"{key.decode()} differs from the fold"
 
 
-def _with_tail(reader: ViewReader, states: dict[bytes, bytes], records: list[dict[str, Any]]) -> dict[bytes, bytes]:
+def _with_tail(
+    reader: ViewReader, states: dict[bytes, bytes], records: list[dict[str, Any]]
+) -> dict[bytes, bytes]:
     """The states of the base and the oracle's fold of the records sent since, merged."""
-    new = fold(reader.plan.view, ((r, i) for i, r in enumerate(records) if r["account"].encode() in states))
-    return {key: kernel.merge_blobs(reader.plan, [blob, new[key]]) if key in new else blob for key, blob in states.items()}
+    new = fold(
+        reader.plan.view, ((r, i) for i, r in enumerate(records) if r["account"].encode() in states)
+    )
+    return {
+        key: kernel.merge_blobs(reader.plan, [blob, new[key]]) if key in new else blob
+        for key, blob in states.items()
+    }
 
 
 def contains(reader: ViewReader, ends: dict[int, int]) -> bool:
     """Whether every partition of the view contains these raw offsets."""
-    return all(at.raw.get(p, -1) >= end for at in reader.positions().values() for p, end in ends.items())
+    return all(
+        at.raw.get(p, -1) >= end for at in reader.positions().values() for p, end in ends.items()
+    )
 
 
 def _seconds_until(reached: Any, since: float) -> float:
@@ -137,7 +165,14 @@ class Sender:
     """Sends payments: a tail over all keys, whose records it keeps, then traffic of accounts that nobody watches. `ends`: what Kafka has."""
 
     def __init__(self, kafka: str) -> None:
-        self._producer = Producer({"bootstrap.servers": kafka, "linger.ms": 5, "queue.buffering.max.messages": 500_000, "enable.idempotence": True})
+        self._producer = Producer(
+            {
+                "bootstrap.servers": kafka,
+                "linger.ms": 5,
+                "queue.buffering.max.messages": 500_000,
+                "enable.idempotence": True,
+            }
+        )
         self._dice, self._number = random.Random(11), 0
         self.ends: dict[int, int] = {}
         self.records: list[dict[str, Any]] = []
@@ -157,17 +192,30 @@ class Sender:
 
     def _send(self, account: int) -> dict[str, Any]:
         self._number += 1
-        cents, paid_at = self._dice.randrange(1, 10**6), time.time_ns() // 1000 - self._dice.randrange(3_000_000_000)
+        cents, paid_at = (
+            self._dice.randrange(1, 10**6),
+            time.time_ns() // 1000 - self._dice.randrange(3_000_000_000),
+        )
         name = f"account-{account:07d}"
         value = f'{{"payment_id":"p-{self._number:012d}","account":"{name}","paid_at":{paid_at},"cents":{cents // 100}.{cents % 100:02d},"merchant":"m"}}'
-        self._producer.produce(record_sent("payments"), value.encode(), name.encode(), on_delivery=self._delivered)
+        self._producer.produce(
+            record_sent("payments"), value.encode(), name.encode(), on_delivery=self._delivered
+        )
         if self._number % 1_000 == 0:
             self._producer.poll(0)
-        return {"payment_id": "", "account": name, "paid_at": paid_at, "cents": cents, "merchant": "m"}
+        return {
+            "payment_id": "",
+            "account": name,
+            "paid_at": paid_at,
+            "cents": cents,
+            "merchant": "m",
+        }
 
     def _delivered(self, error: Any, message: Any) -> None:
         assert error is None, error
-        self.ends[message.partition()] = max(self.ends.get(message.partition(), -1), message.offset())
+        self.ends[message.partition()] = max(
+            self.ends.get(message.partition(), -1), message.offset()
+        )
 
 
 class Traffic:

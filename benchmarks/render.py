@@ -17,28 +17,59 @@ Each table is written by `python -m benchmarks.render` from `results/*.json`, wh
 before absolute figures of two. `make bench` runs all but the demo and the soak, which is `make soak`.
 
 """
-SHOWN = ("demo", "chain", "freshness", "read", "base", "recovery", "growth", "dedupe", "soak", "fold", "peers")
+SHOWN = (
+    "demo",
+    "chain",
+    "freshness",
+    "read",
+    "base",
+    "recovery",
+    "growth",
+    "dedupe",
+    "soak",
+    "fold",
+    "peers",
+)
 IMAGES = HERE.parent / "docs" / "images"
 
 
 def main(report: str = "") -> None:
     """Renders all results that there are."""
     if report:
-        (HERE / "results" / "demo.json").write_text(json.dumps(_from_demo(json.loads(Path(report).read_text())), indent=2) + "\n")
-    parts = [_section(json.loads(path.read_text())) for name in SHOWN if (path := HERE / "results" / f"{name}.json").exists()]
+        (HERE / "results" / "demo.json").write_text(
+            json.dumps(_from_demo(json.loads(Path(report).read_text())), indent=2) + "\n"
+        )
+    parts = [
+        _section(json.loads(path.read_text()))
+        for name in SHOWN
+        if (path := HERE / "results" / f"{name}.json").exists()
+    ]
     (HERE / "README.md").write_text(HEAD + "\n".join(parts))
 
 
 def _from_demo(report: dict[str, Any]) -> dict[str, Any]:
     kept = (
-        "records", "predictions", "auc", "log_loss", "throughput_per_s", "predictions_per_s", "freshness_ms", "prediction_ms",
-        "seam_difference", "seconds", "memory_mb",
-    )  # fmt: skip
+        "records",
+        "predictions",
+        "auc",
+        "log_loss",
+        "throughput_per_s",
+        "predictions_per_s",
+        "freshness_ms",
+        "prediction_ms",
+        "seam_difference",
+        "seconds",
+        "memory_mb",
+    )
     machine = dict(report["machine"])
     return {
-        "benchmark": "demo", "figures": {name: report[name] for name in kept if name in report}, "at": machine.pop("at"), "machine": machine,
-        "commit": report["commit"], "command": report["command"],
-    }  # fmt: skip
+        "benchmark": "demo",
+        "figures": {name: report[name] for name in kept if name in report},
+        "at": machine.pop("at"),
+        "machine": machine,
+        "commit": report["commit"],
+        "command": report["command"],
+    }
 
 
 def _section(result: dict[str, Any]) -> str:
@@ -46,7 +77,9 @@ def _section(result: dict[str, Any]) -> str:
     tables = {name: value for name, value in result["figures"].items() if _is_table(value)}
     plain = {name: value for name, value in result["figures"].items() if name not in tables}
     rows = "\n".join(f"| {name} | {value} |" for name, value in _flat("", plain))
-    more = "".join(_table(name, value) for name, value in tables.items()) + _image(result["benchmark"])
+    more = "".join(_table(name, value) for name, value in tables.items()) + _image(
+        result["benchmark"]
+    )
     note = f"\n{result['note']}\n" if result.get("note") else ""
     return (
         f"## {result['benchmark']}\n\n`{result['command']}` at commit {result['commit']}, {result['at']}; {machine}.\n{note}\n"
@@ -57,14 +90,23 @@ def _section(result: dict[str, Any]) -> str:
 def _is_table(value: Any) -> bool:
     """Whether it maps several names to the same plain figures."""
     rows = list(value.values()) if isinstance(value, dict) else []
-    alike = len(rows) > 1 and all(isinstance(row, dict) and row.keys() == rows[0].keys() for row in rows)
+    alike = len(rows) > 1 and all(
+        isinstance(row, dict) and row.keys() == rows[0].keys() for row in rows
+    )
     return alike and not any(isinstance(cell, dict) for row in rows for cell in row.values())
 
 
 def _table(name: str, rows: dict[str, dict[str, Any]]) -> str:
     columns = next(iter(rows.values()))
-    lines = [f"| {row} | " + " | ".join(str(cell) for cell in cells.values()) + " |" for row, cells in rows.items()]
-    head = f"| {name.replace('_', ' ')} | " + " | ".join(column.replace("_", " ") for column in columns) + " |\n"
+    lines = [
+        f"| {row} | " + " | ".join(str(cell) for cell in cells.values()) + " |"
+        for row, cells in rows.items()
+    ]
+    head = (
+        f"| {name.replace('_', ' ')} | "
+        + " | ".join(column.replace("_", " ") for column in columns)
+        + " |\n"
+    )
     return "\n" + head + "|---" * (len(columns) + 1) + "|\n" + "\n".join(lines) + "\n"
 
 

@@ -38,27 +38,49 @@ Sample = dict[str, Any]
 
 def main(minutes: float = 20.0, seal_every_s: float = 60.0) -> None:
     """Soaks once, and records the result."""
-    with tempfile.TemporaryDirectory(prefix="twinstream-soak-") as folder, EmbeddedMesh(
-        folder, HERE / "soak_pipeline.py", SERVICES, env={"TWINSTREAM_SEAL_EVERY_S": str(seal_every_s)}
-    ) as mesh:
+    with (
+        tempfile.TemporaryDirectory(prefix="twinstream-soak-") as folder,
+        EmbeddedMesh(
+            folder,
+            HERE / "soak_pipeline.py",
+            SERVICES,
+            env={"TWINSTREAM_SEAL_EVERY_S": str(seal_every_s)},
+        ) as mesh,
+    ):
         pipeline = load(mesh.settings.pipeline)
         untrained.promote(mesh.settings, pipeline, pipeline.models[0])
         reader = ViewReader(mesh.settings, pipeline.view("by-account"))
         load_, asker = Load(mesh.settings, reader), Asker(mesh.settings)
         samples = _sampled(mesh, reader, minutes, (load_, asker))
         figures = {
-            "minutes": minutes, "seal_every_s": seal_every_s, "records": samples[-1]["records"],
-            "records_per_s": round(samples[-1]["records"] / samples[-1]["minute"] / 60), "epochs": samples[-1]["epoch"],
-            "predictions": asker.answered, "predictions_failed": asker.failed, "restarts": sum(c.restarts for c in mesh.supervisor.children.values()),
-        }  # fmt: skip
+            "minutes": minutes,
+            "seal_every_s": seal_every_s,
+            "records": samples[-1]["records"],
+            "records_per_s": round(samples[-1]["records"] / samples[-1]["minute"] / 60),
+            "epochs": samples[-1]["epoch"],
+            "predictions": asker.answered,
+            "predictions_failed": asker.failed,
+            "restarts": sum(c.restarts for c in mesh.supervisor.children.values()),
+        }
     settled = min(SETTLED_MIN, minutes / 2)
-    record("soak", {**figures, "processes": _table(samples, settled), "disk_mb": _disk(samples, settled)})
+    record(
+        "soak",
+        {**figures, "processes": _table(samples, settled), "disk_mb": _disk(samples, settled)},
+    )
     (RESULTS / "soak_samples.json").write_text(json.dumps(samples) + "\n")
     IMAGE.parent.mkdir(parents=True, exist_ok=True)
-    plot.lines(IMAGE, "Memory that is a process's own, while records arrive as fast as the chain takes them", "minutes", "MB", _series(samples, "anonymous"))
+    plot.lines(
+        IMAGE,
+        "Memory that is a process's own, while records arrive as fast as the chain takes them",
+        "minutes",
+        "MB",
+        _series(samples, "anonymous"),
+    )
 
 
-def _sampled(mesh: EmbeddedMesh, reader: ViewReader, minutes: float, works: tuple[Load, Asker]) -> list[Sample]:
+def _sampled(
+    mesh: EmbeddedMesh, reader: ViewReader, minutes: float, works: tuple[Load, Asker]
+) -> list[Sample]:
     """Samples from the start of the load to its end."""
     samples: list[Sample] = []
     works[1].wait_answered()
@@ -78,35 +100,46 @@ def _sampled(mesh: EmbeddedMesh, reader: ViewReader, minutes: float, works: tupl
 def _sample(mesh: EmbeddedMesh, reader: ViewReader, started: float) -> Sample:
     folders = ("kafka", "s3", "view")
     return {
-        "minute": round((time.monotonic() - started) / 60, 3), "records": readable(reader), "epoch": max(reader.bases(), default=0),
+        "minute": round((time.monotonic() - started) / 60, 3),
+        "records": readable(reader),
+        "epoch": max(reader.bases(), default=0),
         "memory_mb": {name: _memory(mesh, name) for name in mesh.supervisor.children},
-        "disk_mb": {name: round(memory.folder_mb(Path(mesh.settings.data) / name), 1) for name in folders},
-    }  # fmt: skip
+        "disk_mb": {
+            name: round(memory.folder_mb(Path(mesh.settings.data) / name), 1) for name in folders
+        },
+    }
 
 
 def _memory(mesh: EmbeddedMesh, name: str) -> dict[str, float] | None:
     """None between two runs of a process."""
     try:
-        return {kind: round(megabytes, 1) for kind, megabytes in memory.of_tree(mesh.pid(name)).items()}
+        return {
+            kind: round(megabytes, 1) for kind, megabytes in memory.of_tree(mesh.pid(name)).items()
+        }
     except NotRunningError:
         return None
 
 
 def _series(samples: list[Sample], kind: str) -> dict[str, list[tuple[float, float]]]:
     names = samples[0]["memory_mb"]
-    return {name: [(s["minute"], s["memory_mb"][name][kind]) for s in samples if s["memory_mb"][name]] for name in names}
+    return {
+        name: [(s["minute"], s["memory_mb"][name][kind]) for s in samples if s["memory_mb"][name]]
+        for name in names
+    }
 
 
 def _table(samples: list[Sample], settled: float) -> dict[str, dict[str, float]]:
     own, files = _series(samples, "anonymous"), _series(samples, "files")
     return {
         name: {
-            f"at_minute_{settled:g}_mb": _at(series, settled), "at_the_end_mb": series[-1][1],
-            "mb_per_minute": _slope(series, settled), "in_the_last_half": _slope(series, series[-1][0] / 2),
+            f"at_minute_{settled:g}_mb": _at(series, settled),
+            "at_the_end_mb": series[-1][1],
+            "mb_per_minute": _slope(series, settled),
+            "in_the_last_half": _slope(series, series[-1][0] / 2),
             "mapped_files_at_the_end_mb": files[name][-1][1],
         }
         for name, series in own.items()
-    }  # fmt: skip
+    }
 
 
 def _slope(series: list[tuple[float, float]], from_minute: float) -> float:
@@ -114,8 +147,13 @@ def _slope(series: list[tuple[float, float]], from_minute: float) -> float:
 
 
 def _disk(samples: list[Sample], settled: float) -> dict[str, dict[str, float]]:
-    folders = {name: [(s["minute"], s["disk_mb"][name]) for s in samples] for name in samples[0]["disk_mb"]}
-    return {name: {f"at_minute_{settled:g}": _at(series, settled), "at_the_end": series[-1][1]} for name, series in folders.items()}
+    folders = {
+        name: [(s["minute"], s["disk_mb"][name]) for s in samples] for name in samples[0]["disk_mb"]
+    }
+    return {
+        name: {f"at_minute_{settled:g}": _at(series, settled), "at_the_end": series[-1][1]}
+        for name, series in folders.items()
+    }
 
 
 def _at(series: list[tuple[float, float]], minute: float) -> float:
@@ -154,9 +192,16 @@ class Load(Work):
 
     def __init__(self, settings: MeshSettings, reader: ViewReader) -> None:
         super().__init__()
-        self._producer = Producer({
-            "bootstrap.servers": settings.kafka, "linger.ms": 20, "batch.num.messages": 10_000, "queue.buffering.max.messages": 500_000,
-            "compression.type": "lz4", "enable.idempotence": True})  # fmt: skip
+        self._producer = Producer(
+            {
+                "bootstrap.servers": settings.kafka,
+                "linger.ms": 20,
+                "batch.num.messages": 10_000,
+                "queue.buffering.max.messages": 500_000,
+                "compression.type": "lz4",
+                "enable.idempotence": True,
+            }
+        )
         self._reader, self._sent = reader, 0
         dice = random.Random(7)
         self._payments = [self._payment(dice) for _ in range(100_000)]
@@ -168,7 +213,11 @@ class Load(Work):
         now = time.time_ns() // 1000
         for _ in range(AT_ONCE):
             key, rest = self._payments[self._sent % len(self._payments)]
-            self._producer.produce(record_sent("payments"), b'{"payment_id": "p-%012d", "paid_at": %d, %b' % (self._sent, now, rest), key)
+            self._producer.produce(
+                record_sent("payments"),
+                b'{"payment_id": "p-%012d", "paid_at": %d, %b' % (self._sent, now, rest),
+                key,
+            )
             self._sent += 1
         self._producer.poll(0)
 
@@ -184,7 +233,9 @@ class Asker(Work):
 
     def __init__(self, settings: MeshSettings) -> None:
         super().__init__()
-        self._connection = http.client.HTTPConnection(settings.http_host, settings.predict_port, timeout=20)
+        self._connection = http.client.HTTPConnection(
+            settings.http_host, settings.predict_port, timeout=20
+        )
         self.answered = self.failed = 0
 
     def wait_answered(self, bound_s: float = 60.0) -> None:
@@ -210,8 +261,13 @@ class Asker(Work):
 def tell_again() -> None:
     """Makes the table of processes anew from the samples of the last soak."""
     path = RESULTS / "soak.json"
-    result, samples = json.loads(path.read_text()), json.loads((RESULTS / "soak_samples.json").read_text())
-    result["figures"]["processes"] = _table(samples, min(SETTLED_MIN, result["figures"]["minutes"] / 2))
+    result, samples = (
+        json.loads(path.read_text()),
+        json.loads((RESULTS / "soak_samples.json").read_text()),
+    )
+    result["figures"]["processes"] = _table(
+        samples, min(SETTLED_MIN, result["figures"]["minutes"] / 2)
+    )
     path.write_text(json.dumps(result, indent=2) + "\n")
 
 

@@ -25,12 +25,29 @@ def promote(settings: MeshSettings, pipeline: Pipeline, model: Model) -> None:
     torch.manual_seed(1)
     inputs = Inputs.of(model.inputs)
     config = ModelConfig(
-        model=model.name, network=qualified_name(model.network), arguments={}, inputs=inputs, statistics=NO_STATISTICS,
-        definition_digest=pipeline.digest)  # fmt: skip
+        model=model.name,
+        network=qualified_name(model.network),
+        arguments={},
+        inputs=inputs,
+        statistics=NO_STATISTICS,
+        definition_digest=pipeline.digest,
+    )
     files = to_files(model.network(inputs, NO_STATISTICS), config, {})
     digest, store = model_digest(files), ObjectStore(settings)
     prefix = f"{model_prefix(pipeline.name, model.name)}/{digest}"
-    versions = {name: store.put(settings.model_bucket, f"{prefix}/{name}", data) or "" for name, data in files.items()}
-    EventPublisher(settings, "/benchmarks").publish(ModelPromoted(
-        model=model.name, model_digest=digest, uri=f"s3://{settings.model_bucket}/{prefix}", version_ids=versions,
-        definition_digest=pipeline.digest, metrics={}, promoted_at_us=time.time_ns() // 1000), key=model.name)  # fmt: skip
+    versions = {
+        name: store.put(settings.model_bucket, f"{prefix}/{name}", data) or ""
+        for name, data in files.items()
+    }
+    EventPublisher(settings, "/benchmarks").publish(
+        ModelPromoted(
+            model=model.name,
+            model_digest=digest,
+            uri=f"s3://{settings.model_bucket}/{prefix}",
+            version_ids=versions,
+            definition_digest=pipeline.digest,
+            metrics={},
+            promoted_at_us=time.time_ns() // 1000,
+        ),
+        key=model.name,
+    )

@@ -6,12 +6,17 @@ from benchmarks.pipeline import payments
 from twinstream import View, count, last, maximum, mean, minimum, std, sum_
 
 WINDOWS = ("1h", "24h", "30d")
-wide = View("wide", payments, by="account", features={
-    "payments": count().over(*WINDOWS),
-    "paid": sum_("cents").over(*WINDOWS),
-    "usual": mean("cents").over(*WINDOWS),
-    "smallest": minimum("cents").over(*WINDOWS),
-    "largest": maximum("cents").over(*WINDOWS),
-    "latest": last("cents").over(*WINDOWS),
-    "spread": std("cents").over(*WINDOWS[1:]),
-})  # fmt: skip
+wide = View(
+    "wide",
+    payments,
+    by="account",
+    features={
+        "payments": count().over(*WINDOWS),
+        "paid": sum_("cents").over(*WINDOWS),
+        "usual": mean("cents").over(*WINDOWS),
+        "smallest": minimum("cents").over(*WINDOWS),
+        "largest": maximum("cents").over(*WINDOWS),
+        "latest": last("cents").over(*WINDOWS),
+        "spread": std("cents").over(*WINDOWS[1:]),
+    },
+)

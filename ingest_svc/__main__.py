@@ -42,7 +42,9 @@ COLLECT_AFTER = 200_000
 
 def pack_rows(pipeline: Pipeline, source: str) -> int:
     """Rows whose states, each of another key, fit a partial of every view of the source."""
-    return STATE_BYTES // max((ViewPlan(view).bytes_a_record for view in pipeline.views_of(source)), default=1)
+    return STATE_BYTES // max(
+        (ViewPlan(view).bytes_a_record for view in pipeline.views_of(source)), default=1
+    )
 
 
 class Process:
@@ -52,30 +54,64 @@ class Process:
         topics_admin.ensure(settings, pipeline)
         clock = WallClock()
         sources = {source.name: source for source in pipeline.sources}
-        decoders = {name: Decoder(source, [v.by for v in pipeline.views_of(name)], json_scan.scan_of(source)) for name, source in sources.items()}
+        decoders = {
+            name: Decoder(
+                source, [v.by for v in pipeline.views_of(name)], json_scan.scan_of(source)
+            )
+            for name, source in sources.items()
+        }
         id_table.warm_up()
         json_scan.warm_up()
         for decoder in decoders.values():
-            decoder.json([b"{}"])  # Arrow loads what it needs on first use (0.3 s): not while records wait
+            decoder.json(
+                [b"{}"]
+            )  # Arrow loads what it needs on first use (0.3 s): not while records wait
         setups = {
-            name: SourceSetup(Screen(decoders[name], knobs.record_bytes), source.pack_schema, pack_rows(pipeline, name))
+            name: SourceSetup(
+                Screen(decoders[name], knobs.record_bytes),
+                source.pack_schema,
+                pack_rows(pipeline, name),
+            )
             for name, source in sources.items()
         }
         events = EventPublisher(settings, "/ingest_svc")
         dead_letters = DeadLetters(settings, "ingest", EventPublisher(settings, "/ingest_svc"))
         self.metrics = Metrics(settings, "ingest")
-        self.seals = KafkaSeals(settings, Quarantine(settings, "ingest", dead_letters, self.metrics).refuse)
+        self.seals = KafkaSeals(
+            settings, Quarantine(settings, "ingest", dead_letters, self.metrics).refuse
+        )
         ports = Ports(
-            log=KafkaLog(settings, sources, knobs.confirm_s), tails=KafkaTails(KafkaTail(settings), sources, knobs), dead_letters=dead_letters,
-            events=events, seals=self.seals, meter=self.metrics, clock=clock)
+            log=KafkaLog(settings, sources, knobs.confirm_s),
+            tails=KafkaTails(KafkaTail(settings), sources, knobs),
+            dead_letters=dead_letters,
+            events=events,
+            seals=self.seals,
+            meter=self.metrics,
+            clock=clock,
+        )
         self.ingest = Ingest(ports, setups, knobs, replay=settings.clock == "replay")
         self.raw = KafkaRaw(
-            settings, knobs, f"ingest-{pipeline.name}", instance_of(settings.data, knobs.worker), sources,
-            opened=self.ingest.open, closed=self.ingest.close)
+            settings,
+            knobs,
+            f"ingest-{pipeline.name}",
+            instance_of(settings.data, knobs.worker),
+            sources,
+            opened=self.ingest.open,
+            closed=self.ingest.close,
+        )
         self.files = FileArrivals(
-            settings, f"ingest-files-{pipeline.name}", decoders=decoders, objects=S3Objects(ObjectStore(settings)),
-            allowed=Allowed(prefixes_of(knobs.file_prefixes, settings.raw_bucket), knobs.file_bytes),
-            dead_letters=DeadLetters(settings, "ingest", EventPublisher(settings, "/ingest_svc")), events=events, meter=self.metrics, clock=clock)
+            settings,
+            f"ingest-files-{pipeline.name}",
+            decoders=decoders,
+            objects=S3Objects(ObjectStore(settings)),
+            allowed=Allowed(
+                prefixes_of(knobs.file_prefixes, settings.raw_bucket), knobs.file_bytes
+            ),
+            dead_letters=DeadLetters(settings, "ingest", EventPublisher(settings, "/ingest_svc")),
+            events=events,
+            meter=self.metrics,
+            clock=clock,
+        )
         self.heartbeat = Heartbeat(settings, "ingest")
 
     def run(self, stopping: threading.Event) -> None:
@@ -99,7 +135,10 @@ class Process:
     def _beat(self) -> None:
         lag = self.ingest.lag(self.raw)
         self.metrics.gauge("ingest_lag_records", lag, "records")
-        lanes = {f"{place.source}/{place.partition}": lane.next_raw for place, lane in self.ingest.lanes.items()}
+        lanes = {
+            f"{place.source}/{place.partition}": lane.next_raw
+            for place, lane in self.ingest.lanes.items()
+        }
         self.heartbeat.beat(self.raw.assigned, lag, {"next_raw": lanes})
 
 
@@ -112,7 +151,9 @@ def main() -> int:
     try:
         settings, knobs = MeshSettings.from_env(), IngestSettings.from_env()
         process = Process(settings, knobs, pipeline_file.load(settings.pipeline))
-        logger.info("started", kafka=settings.kafka, clock=settings.clock, partitions=settings.partitions)
+        logger.info(
+            "started", kafka=settings.kafka, clock=settings.clock, partitions=settings.partitions
+        )
         process.run(stopping)
     except MeshError as error:
         logger.error("stopped", reason=str(error))  # noqa: TRY400  (a mistake of the user or of a broker: no stack trace)

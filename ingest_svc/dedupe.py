@@ -56,7 +56,9 @@ class RecentIds:
             self._turn(min(int(known_us[0]), lane_us))
             self._remember(Ids.of(ids), known_us, ALWAYS, np.ones(len(ids), bool))
 
-    def _remember(self, ids: Ids, known_us: npt.NDArray[np.int64], horizon_us: int, new: Mask) -> None:
+    def _remember(
+        self, ids: Ids, known_us: npt.NDArray[np.int64], horizon_us: int, new: Mask
+    ) -> None:
         current = self._generations[-1]
         current.known.add(ids, known_us, horizon_us, new)
         current.last_us = max(current.last_us, int(known_us.max()))
@@ -64,8 +66,12 @@ class RecentIds:
     def _turn(self, now_us: int) -> None:
         """Drop what is beyond the horizon, and open a new generation when the current one is old or large enough."""
         generations = self._generations
-        if any(g.last_us < now_us - self.horizon_us for g in generations):  # not only the oldest: an id may be known far ahead
-            generations = self._generations = deque(g for g in generations if g.last_us >= now_us - self.horizon_us)
+        if any(
+            g.last_us < now_us - self.horizon_us for g in generations
+        ):  # not only the oldest: an id may be known far ahead
+            generations = self._generations = deque(
+                g for g in generations if g.last_us >= now_us - self.horizon_us
+            )
         while len(self) >= self.limit and len(generations) > 1:
             self.forgotten += len(generations.popleft().known)
         full = generations and len(generations[-1].known) >= max(1, self.limit // 4)

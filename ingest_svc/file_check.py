@@ -19,7 +19,13 @@ from twinstream.files.json_lines import read_json_lines
 from twinstream.files.parquet_rows import readable
 from twinstream.mesh.object_store import split_uri
 
-EXTENSIONS = {"parquet": "parquet", "csv": "csv", "json": "jsonl", "jsonl": "jsonl", "ndjson": "jsonl"}
+EXTENSIONS = {
+    "parquet": "parquet",
+    "csv": "csv",
+    "json": "jsonl",
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+}
 """Format by file extension; also the spellings that an event may use."""
 SAMPLE_BYTES = 1_000_000
 SAMPLE_LINES = 100
@@ -42,7 +48,8 @@ class Allowed(msgspec.Struct, frozen=True):
         if not any(f"s3://{bucket}/{key}".startswith(prefix) for prefix in allowed):
             raise FileRefusedError(
                 f"{uri} is not where files of {source} may lie ({', '.join(allowed) or 'nowhere'}): "
-                "put it there, or allow its prefix in TWINSTREAM_INGEST_FILE_PREFIXES")
+                "put it there, or allow its prefix in TWINSTREAM_INGEST_FILE_PREFIXES"
+            )
 
 
 def prefixes_of(text: str, raw_bucket: str) -> dict[str, tuple[str, ...]]:
@@ -68,17 +75,29 @@ class Checked(msgspec.Struct, frozen=True):
     format: str
 
 
-def check_file(file: FileRef, form: str, decoder: FileDecoder, objects: Objects, most_bytes: int) -> Checked:
+def check_file(
+    file: FileRef, form: str, decoder: FileDecoder, objects: Objects, most_bytes: int
+) -> Checked:
     """The pinned file; raises a PermanentError with what is wrong, or StorageUnavailableError when S3 does not answer now."""
     form = format_of(file.uri, form)
     head = objects.head(file.uri, file.version_id)
     if head.size_bytes > most_bytes:
-        raise FileRefusedError(f"{file.uri} has {head.size_bytes} bytes, at most {most_bytes} are taken: send it in parts")
+        raise FileRefusedError(
+            f"{file.uri} has {head.size_bytes} bytes, at most {most_bytes} are taken: send it in parts"
+        )
     version = file.version_id or head.version_id
     digest, sample, lines = _read_through(objects, file.uri, version)
     if file.sha256 and file.sha256.lower() != digest:
-        raise FileRefusedError(f"{file.uri}: its bytes have SHA-256 {digest}, the event says {file.sha256}: was it replaced or cut off?")
-    pinned = FileRef(uri=file.uri, sha256=digest, version_id=version, size_bytes=head.size_bytes, rows=lines if form == "jsonl" else -1)
+        raise FileRefusedError(
+            f"{file.uri}: its bytes have SHA-256 {digest}, the event says {file.sha256}: was it replaced or cut off?"
+        )
+    pinned = FileRef(
+        uri=file.uri,
+        sha256=digest,
+        version_id=version,
+        size_bytes=head.size_bytes,
+        rows=lines if form == "jsonl" else -1,
+    )
     try:
         if form == "parquet":
             return Checked(_check_parquet(pinned, decoder, objects), form)
@@ -86,7 +105,9 @@ def check_file(file: FileRef, form: str, decoder: FileDecoder, objects: Objects,
     except FileRefusedError:
         raise
     except (RecordError, PermanentError, pa.ArrowException, ValueError) as error:
-        raise FileRefusedError(f"{file.uri} is not a {form} file of this source: {error}") from error
+        raise FileRefusedError(
+            f"{file.uri} is not a {form} file of this source: {error}"
+        ) from error
     return Checked(pinned, form)
 
 
@@ -94,7 +115,9 @@ def format_of(uri: str, form: str) -> str:
     """`parquet`, `csv` or `jsonl`, from what the event says or from the extension."""
     asked = (form or uri.rsplit("/", 1)[-1].rpartition(".")[2]).lower()
     if asked not in EXTENSIONS:
-        raise FileRefusedError(f"{uri}: format {asked!r} is none of {', '.join(EXTENSIONS)}; name one in the event's `format`")
+        raise FileRefusedError(
+            f"{uri}: format {asked!r} is none of {', '.join(EXTENSIONS)}; name one in the event's `format`"
+        )
     return EXTENSIONS[asked]
 
 
@@ -119,7 +142,10 @@ def _check_parquet(file: FileRef, decoder: FileDecoder, objects: Objects) -> Fil
 
 def _check_text(form: str, sample: bytes, decoder: FileDecoder) -> None:
     if form == "csv":
-        decoder.check_schema(pa.schema([pa.field(name, pa.string()) for name in header_of(BytesIO(sample))]), text=True)
+        decoder.check_schema(
+            pa.schema([pa.field(name, pa.string()) for name in header_of(BytesIO(sample))]),
+            text=True,
+        )
     else:
         _check_lines(sample, decoder)
 
@@ -127,7 +153,14 @@ def _check_text(form: str, sample: bytes, decoder: FileDecoder) -> None:
 def _check_lines(sample: bytes, decoder: FileDecoder) -> None:
     """At least one of the first lines must be a good record: bad ones are dead-lettered one by one, a wrong file as a whole."""
     whole = sample if len(sample) < SAMPLE_BYTES else sample.rpartition(b"\n")[0]
-    lines = [line for part in read_json_lines(BytesIO(whole)) for line in part.rows if isinstance(line, bytes)][:SAMPLE_LINES]
+    lines = [
+        line
+        for part in read_json_lines(BytesIO(whole))
+        for line in part.rows
+        if isinstance(line, bytes)
+    ][:SAMPLE_LINES]
     errors = decoder.json(lines).errors
     if lines and len(errors) == len(lines):
-        raise FileRefusedError(f"none of the first {len(lines)} lines is a good record; line {errors[0][0] + 1}: {errors[0][1]}")
+        raise FileRefusedError(
+            f"none of the first {len(lines)} lines is a good record; line {errors[0][0] + 1}: {errors[0][1]}"
+        )

@@ -29,22 +29,48 @@ def pin_of(source: str, file: FileRef) -> Pin:
 
 
 def handle_data_arrived(
-    event: DataArrived, decoders: Mapping[str, FileDecoder], objects: Objects, *, allowed: Allowed, known: set[Pin], now_us: int
+    event: DataArrived,
+    decoders: Mapping[str, FileDecoder],
+    objects: Objects,
+    *,
+    allowed: Allowed,
+    known: set[Pin],
+    now_us: int,
 ) -> Arrival:
     """Check each file; `known` holds the pins of all files accepted before and is not changed.
 
     Raises StorageUnavailableError when S3 does not answer now: nothing is decided then.
     """
     if event.source not in decoders:
-        return Arrival([], 0, [("", f"source {event.source!r} is not in the definition; it has {', '.join(sorted(decoders))}")])
+        return Arrival(
+            [],
+            0,
+            [
+                (
+                    "",
+                    f"source {event.source!r} is not in the definition; it has {', '.join(sorted(decoders))}",
+                )
+            ],
+        )
     if len(event.files) > MOST_FILES:
-        return Arrival([], 0, [("", f"{len(event.files)} files in one event, at most {MOST_FILES}: announce them in parts")])
+        return Arrival(
+            [],
+            0,
+            [
+                (
+                    "",
+                    f"{len(event.files)} files in one event, at most {MOST_FILES}: announce them in parts",
+                )
+            ],
+        )
     found: dict[Pin, FileAccepted] = {}
     repeated, refused = 0, []
     for file in event.files:
         try:
             allowed.check(event.source, file.uri)
-            checked = check_file(file, event.format, decoders[event.source], objects, allowed.most_bytes)
+            checked = check_file(
+                file, event.format, decoders[event.source], objects, allowed.most_bytes
+            )
         except PermanentError as error:
             refused.append((file.uri, str(error)))
             continue
@@ -52,7 +78,9 @@ def handle_data_arrived(
         if pin in known or pin in found:
             repeated += 1
         else:
-            found[pin] = FileAccepted(source=event.source, file=checked.file, format=checked.format, accepted_at_us=now_us)
+            found[pin] = FileAccepted(
+                source=event.source, file=checked.file, format=checked.format, accepted_at_us=now_us
+            )
     return Arrival(list(found.values()), repeated, refused)
 
 

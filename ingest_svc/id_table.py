@@ -20,7 +20,9 @@ Words = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 SMALLEST = 1024
 """Slots of an empty table; a power of two, as it always is."""
-_KEYS = np.frombuffer(os.urandom(16), np.int64).astype(np.uint64)  # chosen anew by each process: nobody can send ids that collide
+_KEYS = np.frombuffer(os.urandom(16), np.int64).astype(
+    np.uint64
+)  # chosen anew by each process: nobody can send ids that collide
 
 
 class Ids(NamedTuple):
@@ -37,8 +39,14 @@ class Ids(NamedTuple):
         if n == 0:
             return cls(np.empty(0, np.uint8), np.zeros(1, np.int64), np.empty(0, np.int64))
         _, bounds, content = array.buffers()
-        offsets = np.frombuffer(bounds, np.int32)[array.offset : array.offset + n + 1].astype(np.int64)
-        data = np.frombuffer(content, np.uint8)[offsets[0] : offsets[-1]].copy() if content is not None else np.empty(0, np.uint8)
+        offsets = np.frombuffer(bounds, np.int32)[array.offset : array.offset + n + 1].astype(
+            np.int64
+        )
+        data = (
+            np.frombuffer(content, np.uint8)[offsets[0] : offsets[-1]].copy()
+            if content is not None
+            else np.empty(0, np.uint8)
+        )
         offsets -= offsets[0]
         return cls(data, offsets, hash_ids(data, offsets, _KEYS))
 
@@ -59,19 +67,34 @@ class IdTable:
     def refuse(self, ids: Ids, known_us: Words, horizon_us: int, new: Mask) -> None:
         """Set new[i] to False where id i was logged at most `horizon_us` before known_us[i]."""
         if self._n:
-            refuse_known(self._slots, self._ends, self._held, self._known, *ids, known_us, horizon_us, new)
+            refuse_known(
+                self._slots, self._ends, self._held, self._known, *ids, known_us, horizon_us, new
+            )
 
     def add(self, ids: Ids, known_us: Words, horizon_us: int, new: Mask) -> None:
         """`refuse`, id after id, and remember each one that is new as logged at known_us[i]."""
         self._make_room(len(ids.hashes), len(ids.data))
-        self._n = add_new(self._slots, self._ends, self._held, self._known, self._n, *ids, known_us, horizon_us, new)
+        self._n = add_new(
+            self._slots,
+            self._ends,
+            self._held,
+            self._known,
+            self._n,
+            *ids,
+            known_us,
+            horizon_us,
+            new,
+        )
 
     def _make_room(self, more: int, more_bytes: int) -> None:
         """Room for so many ids and bytes more, with at least a third of the slots empty."""
         needed = self._n + more
         if needed >= len(self._known):
             size = max(2 * len(self._known), needed + 1)
-            self._ends, self._known = _grown(self._ends, size, self._n + 1), _grown(self._known, size, self._n)
+            self._ends, self._known = (
+                _grown(self._ends, size, self._n + 1),
+                _grown(self._known, size, self._n),
+            )
         used = int(self._ends[self._n])
         if used + more_bytes > len(self._held):
             self._held = _grown(self._held, max(2 * len(self._held), used + more_bytes), used)

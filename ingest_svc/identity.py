@@ -11,7 +11,11 @@ from twinstream.mesh.files import write_whole
 
 def instance_of(data: str, worker: str) -> str:
     """Static member name of a worker: made once, kept in the data folder."""
-    path = Path(data) / "ingest" / f"instance{'-' if worker else ''}{re.sub(r'[^A-Za-z0-9_-]', '_', worker)}"
+    path = (
+        Path(data)
+        / "ingest"
+        / f"instance{'-' if worker else ''}{re.sub(r'[^A-Za-z0-9_-]', '_', worker)}"
+    )
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, f"ingest-{uuid.uuid4().hex[:12]}".encode())

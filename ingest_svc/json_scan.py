@@ -35,20 +35,26 @@ def scan_of(source: Source) -> Scan | None:
         return None
     ends = np.cumsum([0, *map(len, names)])
     text = np.frombuffer(bytearray(b"".join(names)), np.uint8)
-    kinds = np.array([[KINDS.index(kind.kind), kind.places] for kind in source.fields.values()], np.int64)
+    kinds = np.array(
+        [[KINDS.index(kind.kind), kind.places] for kind in source.fields.values()], np.int64
+    )
     types = [kind.arrow for kind in source.fields.values()]
 
     def scan(values: Sequence[bytes]) -> tuple[list[Stored], Mask]:
         n = len(values)
-        joined = bytearray(b"\0").join([*values, b""])  # after each record a byte that stands nowhere in one
+        joined = bytearray(b"\0").join(
+            [*values, b""]
+        )  # after each record a byte that stands nowhere in one
         starts = np.zeros(n + 1, np.int64)
         np.cumsum(np.fromiter(map(len, values), np.int64, n) + 1, out=starts[1:])
         data, sure = np.frombuffer(joined, np.uint8), np.zeros(n, bool)
         cells, valid = np.empty((len(names), n, 2), np.int64), np.zeros((len(names), n), bool)
         if joined.isascii() or _is_utf8(joined):
             scan_records(data, starts, text, ends, kinds, cells, valid, sure)
-        return [Stored(_column(kind, int(code), data, cells[f], valid[f]), np.zeros(n, bool))
-                for f, (kind, (code, _)) in enumerate(zip(types, kinds, strict=True))], sure
+        return [
+            Stored(_column(kind, int(code), data, cells[f], valid[f]), np.zeros(n, bool))
+            for f, (kind, (code, _)) in enumerate(zip(types, kinds, strict=True))
+        ], sure
 
     return scan
 
@@ -56,7 +62,16 @@ def scan_of(source: Source) -> Scan | None:
 def warm_up() -> None:
     """Compile, or load from disk, everything that is called, so that no first record waits."""
     empty, cells = np.zeros(1, np.uint8), np.zeros((1, 1, 2), np.int64)
-    scan_records(empty, np.zeros(2, np.int64), empty, np.zeros(2, np.int64), np.zeros((1, 2), np.int64), cells, np.zeros((1, 1), bool), np.zeros(1, bool))
+    scan_records(
+        empty,
+        np.zeros(2, np.int64),
+        empty,
+        np.zeros(2, np.int64),
+        np.zeros((1, 2), np.int64),
+        cells,
+        np.zeros((1, 1), bool),
+        np.zeros(1, bool),
+    )
     gather_text(empty, cells[0], np.zeros(1, bool))
 
 
@@ -74,6 +89,10 @@ def _column(kind: pa.DataType, code: int, data: Bytes, cells: Words, valid: Mask
     if code == STRING:
         text, offsets = gather_text(data, cells, valid)
         bits = None if mask is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
-        return pa.Array.from_buffers(pa.string(), len(valid), [bits, pa.py_buffer(offsets), pa.py_buffer(text)])
+        return pa.Array.from_buffers(
+            pa.string(), len(valid), [bits, pa.py_buffer(offsets), pa.py_buffer(text)]
+        )
     values = cells[:, 0]
-    return pa.array(values.astype(bool) if code == BOOL else np.ascontiguousarray(values), kind, mask=mask)
+    return pa.array(
+        values.astype(bool) if code == BOOL else np.ascontiguousarray(values), kind, mask=mask
+    )

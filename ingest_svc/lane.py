@@ -12,7 +12,9 @@ from schemas.packs import PackHeader
 class Lane:
     """`dead_before`: raw offsets whose dead letters survived although their covering pack did not."""
 
-    def __init__(self, place: Place, raw_topic: str, writer: LogWriter, dead_before: set[int]) -> None:
+    def __init__(
+        self, place: Place, raw_topic: str, writer: LogWriter, dead_before: set[int]
+    ) -> None:
         self.place, self.raw_topic, self.writer = place, raw_topic, writer
         self._dead_before = dead_before
         self._waiting: deque[int] = deque()
@@ -45,4 +47,8 @@ class Lane:
 
     def to_dead_letter(self, packed: Packed) -> list[tuple[int, bytes, str]]:
         """(raw offset, original, reason) of what must be dead-lettered and is not yet."""
-        return [(p.offset, p.value, p.reason) for p in packed.dead_letters if p.offset not in self._dead_before]
+        return [
+            (p.offset, p.value, p.reason)
+            for p in packed.dead_letters
+            if p.offset not in self._dead_before
+        ]

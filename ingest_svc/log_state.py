@@ -41,7 +41,9 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
         return LogState(
             next_offset=offset + 1,
             raw_high=raw_high,
-            known_max_us=header.known_max_us if header.raw_last > self.raw_high else self.known_max_us,  # who covers nothing new says nothing
+            known_max_us=header.known_max_us
+            if header.raw_last > self.raw_high
+            else self.known_max_us,  # who covers nothing new says nothing
             barrier=min((b for b in said if b.epoch == newest), key=lambda b: b.offset),
             written_us=max(self.written_us, header.written_us),
         )
@@ -52,7 +54,12 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
         if b.offset < 0:
             return None
         return EpochSealed(
-            epoch=b.epoch, source=source, partition=partition, offset=b.offset, raw_high=b.raw_high, sealed_at_us=sealed_at_us
+            epoch=b.epoch,
+            source=source,
+            partition=partition,
+            offset=b.offset,
+            raw_high=b.raw_high,
+            sealed_at_us=sealed_at_us,
         )
 
 
@@ -66,6 +73,14 @@ def state_of(messages: Iterable[tuple[int, PackHeader]], empty_at: int = 0) -> L
 
 def _barriers(offset: int, header: PackHeader, raw_high_before: int) -> list[Barrier]:
     """The barriers that a message is or tells of. What it tells of was verified by its writer."""
-    told = [Barrier(header.barrier_epoch, header.barrier_offset, header.barrier_raw_high)] if header.barrier_offset >= 0 else []
-    own = [Barrier(header.epoch, offset, max(raw_high_before, header.raw_high))] if header.kind == BARRIER else []
+    told = (
+        [Barrier(header.barrier_epoch, header.barrier_offset, header.barrier_raw_high)]
+        if header.barrier_offset >= 0
+        else []
+    )
+    own = (
+        [Barrier(header.epoch, offset, max(raw_high_before, header.raw_high))]
+        if header.kind == BARRIER
+        else []
+    )
     return told + own

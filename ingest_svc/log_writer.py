@@ -40,7 +40,11 @@ class Raws(msgspec.Struct, frozen=True):
     def beyond(self, raw_high: int) -> Raws:
         """Those after an offset."""
         start = int(np.searchsorted(self.offsets, raw_high, "right"))
-        return self if start == 0 else Raws(self.offsets[start:], self.times_us[start:], self.values[start:])
+        return (
+            self
+            if start == 0
+            else Raws(self.offsets[start:], self.times_us[start:], self.values[start:])
+        )
 
 
 class LogMessage(msgspec.Struct, frozen=True):
@@ -71,9 +75,16 @@ class LogWriter:
     """Writes one log partition; starts where the log's `state` says, with the ids that its tail holds."""
 
     def __init__(
-        self, state: LogState, recent: RecentIds, screen: Screen, schema: pa.Schema, *, replay: bool = False, pack_bytes: int = 4_000_000,
+        self,
+        state: LogState,
+        recent: RecentIds,
+        screen: Screen,
+        schema: pa.Schema,
+        *,
+        replay: bool = False,
+        pack_bytes: int = 4_000_000,
         pack_rows: int = 1 << 30,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.confirmed = state
         self.raw_high = state.raw_high
         self._time = LaneTime(state.known_max_us)
@@ -100,18 +111,25 @@ class LogWriter:
         new = self._recent.add(screened.ids, known[screened.index], self._time.now_us)
         messages = self._messages(raws, known, screened, new, now_us)
         self.raw_high = int(raws.offsets[-1])
-        dead_letters = [DeadLetter(int(raws.offsets[i]), raws.values[i] or b"", reason) for i, reason in screened.rejected]
+        dead_letters = [
+            DeadLetter(int(raws.offsets[i]), raws.values[i] or b"", reason)
+            for i, reason in screened.rejected
+        ]
         rows = int(new.sum())
         return Packed(messages, dead_letters, rows, len(new) - rows)
 
     def barrier(self, now_us: int) -> LogMessage:
         """The end of the current epoch; nothing may be packed before it is `appended`."""
-        return LogMessage(header := self._header(BARRIER, 0, self.raw_high, now_us), encode_pack(header, None))
+        return LogMessage(
+            header := self._header(BARRIER, 0, self.raw_high, now_us), encode_pack(header, None)
+        )
 
     def appended(self, header: PackHeader, offset: int) -> None:
         """A message stands in the log at `offset`; raises OverlapError when that is not where this writer's next one belongs."""
         if offset != self.confirmed.next_offset:
-            raise OverlapError(f"offset {offset} instead of {self.confirmed.next_offset}: another writer is at work")
+            raise OverlapError(
+                f"offset {offset} instead of {self.confirmed.next_offset}: another writer is at work"
+            )
         self.confirmed = self.confirmed.after(offset, header)
 
     def _known(self, raws: Raws, now_us: int) -> Int64s:
@@ -123,38 +141,66 @@ class LogWriter:
         if self._replay:
             return self._time.take_all(np.minimum(raws.times_us, now_us))
         claims = np.maximum.accumulate(np.where(raws.times_us > 0, raws.times_us, now_us))
-        went_wrong = self._time.now_us > claims[0] + LEAP_US  # by a clock that was years ahead: time comes back
+        went_wrong = (
+            self._time.now_us > claims[0] + LEAP_US
+        )  # by a clock that was years ahead: time comes back
         known: Int64s = claims if went_wrong else np.maximum(claims, self._time.now_us)
         self._time = LaneTime(int(known[-1]))
         return known
 
-    def _messages(self, raws: Raws, known: Int64s, screened: Screened, new: npt.NDArray[np.bool_], now_us: int) -> list[LogMessage]:
+    def _messages(
+        self, raws: Raws, known: Int64s, screened: Screened, new: npt.NDArray[np.bool_], now_us: int
+    ) -> list[LogMessage]:
         index, batch = screened.index, screened.batch
         if not new.all():
             index, batch = index[new], batch.filter(pa.array(new))
         rows = pa.RecordBatch.from_arrays(
-            [pa.array(raws.offsets[index]), pa.array(known[index]), *batch.columns], schema=self._schema)
+            [pa.array(raws.offsets[index]), pa.array(known[index]), *batch.columns],
+            schema=self._schema,
+        )
         pieces = self._pieces(rows)
-        ends = [int(piece.column(RAW)[-1].as_py()) for piece in pieces[:-1]] + [int(raws.offsets[-1])]
+        ends = [int(piece.column(RAW)[-1].as_py()) for piece in pieces[:-1]] + [
+            int(raws.offsets[-1])
+        ]
         firsts = [self.raw_high + 1, *(end + 1 for end in ends[:-1])]
-        times = [min(int(known[np.searchsorted(raws.offsets, end)]), self._time.now_us) for end in ends]  # a later writer goes on from each
-        return [self._message(*piece, now_us) for piece in zip(pieces, firsts, ends, times, strict=True)]
+        times = [
+            min(int(known[np.searchsorted(raws.offsets, end)]), self._time.now_us) for end in ends
+        ]  # a later writer goes on from each
+        return [
+            self._message(*piece, now_us) for piece in zip(pieces, firsts, ends, times, strict=True)
+        ]
 
     def _pieces(self, rows: pa.RecordBatch) -> list[pa.RecordBatch]:
         """The rows halved until each piece has at most `pack_bytes` and `pack_rows`, or one row."""
-        if rows.num_rows <= 1 or (rows.nbytes <= self._pack_bytes and rows.num_rows <= self._pack_rows):
+        if rows.num_rows <= 1 or (
+            rows.nbytes <= self._pack_bytes and rows.num_rows <= self._pack_rows
+        ):
             return [rows]
         middle = rows.num_rows // 2
         return [*self._pieces(rows.slice(0, middle)), *self._pieces(rows.slice(middle))]
 
-    def _message(self, rows: pa.RecordBatch, first: int, last: int, time_us: int, now_us: int) -> LogMessage:
-        header = structs.replace(self._header(PACK, rows.num_rows, last, now_us, raw_first=first), known_max_us=time_us)
+    def _message(
+        self, rows: pa.RecordBatch, first: int, last: int, time_us: int, now_us: int
+    ) -> LogMessage:
+        header = structs.replace(
+            self._header(PACK, rows.num_rows, last, now_us, raw_first=first), known_max_us=time_us
+        )
         return LogMessage(header, encode_pack(header, rows))
 
-    def _header(self, kind: int, rows: int, raw_last: int, now_us: int, raw_first: int | None = None) -> PackHeader:
+    def _header(
+        self, kind: int, rows: int, raw_last: int, now_us: int, raw_first: int | None = None
+    ) -> PackHeader:
         barrier = self.confirmed.barrier
         return PackHeader(
-            kind=kind, epoch=self.epoch, rows=rows, raw_first=raw_last + 1 if raw_first is None else raw_first, raw_last=raw_last,
-            raw_high=raw_last, barrier_epoch=barrier.epoch if barrier.offset >= 0 else -1, barrier_offset=barrier.offset,
-            barrier_raw_high=barrier.raw_high, known_max_us=self._time.now_us, written_us=now_us,
-        )  # fmt: skip
+            kind=kind,
+            epoch=self.epoch,
+            rows=rows,
+            raw_first=raw_last + 1 if raw_first is None else raw_first,
+            raw_last=raw_last,
+            raw_high=raw_last,
+            barrier_epoch=barrier.epoch if barrier.offset >= 0 else -1,
+            barrier_offset=barrier.offset,
+            barrier_raw_high=barrier.raw_high,
+            known_max_us=self._time.now_us,
+            written_us=now_us,
+        )

@@ -69,7 +69,15 @@ class DeadLetterSink(Protocol):
     """Where what cannot be handled goes; see `twinstream.mesh.dead_letters`."""
 
     def put(
-        self, original: bytes, reason: str, *, topic: str, partition: int, offset: int, wait: bool = True, **extra: Any
+        self,
+        original: bytes,
+        reason: str,
+        *,
+        topic: str,
+        partition: int,
+        offset: int,
+        wait: bool = True,
+        **extra: Any,
     ) -> object: ...
 
     def flush(self) -> None: ...
@@ -78,7 +86,9 @@ class DeadLetterSink(Protocol):
 class Events(Protocol):
     """Publishes events; see `twinstream.mesh.events`."""
 
-    def publish(self, event: Event, key: str | bytes | None = None, *, wait: bool = True) -> object: ...
+    def publish(
+        self, event: Event, key: str | bytes | None = None, *, wait: bool = True
+    ) -> object: ...
 
 
 class SealRequests(Protocol):

@@ -14,7 +14,17 @@ import structlog
 from ingest_svc.handlers import handle_epoch_seal_requested
 from ingest_svc.lane import Lane
 from ingest_svc.log_writer import LogWriter, OverlapError, Raws
-from ingest_svc.ports import Confirmed, DeadLetterSink, Events, Log, Meter, Place, RawRecords, SealRequests, Tails
+from ingest_svc.ports import (
+    Confirmed,
+    DeadLetterSink,
+    Events,
+    Log,
+    Meter,
+    Place,
+    RawRecords,
+    SealRequests,
+    Tails,
+)
 from ingest_svc.settings import IngestSettings
 from ingest_svc.validation import Screen
 from schemas.events import EpochSealRequested
@@ -48,7 +58,14 @@ class Ports(msgspec.Struct, frozen=True):
 class Ingest:
     """All open lanes of this worker. `step` does one round; `open` and `close` are called while raw records are polled."""
 
-    def __init__(self, ports: Ports, sources: Mapping[str, SourceSetup], knobs: IngestSettings, *, replay: bool) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        sources: Mapping[str, SourceSetup],
+        knobs: IngestSettings,
+        *,
+        replay: bool,
+    ) -> None:
         self._ports, self._sources, self._knobs, self._replay = ports, sources, knobs, replay
         self.lanes: dict[Place, Lane] = {}
         self._requested = 0
@@ -61,10 +78,26 @@ class Ingest:
         start = self._start(place, state.raw_high + 1)
         setup = self._sources[place.source]
         writer = LogWriter(
-            state, recent, setup.screen, setup.schema, replay=self._replay, pack_bytes=self._knobs.pack_bytes, pack_rows=setup.pack_rows)
-        lane = Lane(place, record_sent(place.source), writer, self._ports.tails.dead_letters(place, state))
+            state,
+            recent,
+            setup.screen,
+            setup.schema,
+            replay=self._replay,
+            pack_bytes=self._knobs.pack_bytes,
+            pack_rows=setup.pack_rows,
+        )
+        lane = Lane(
+            place, record_sent(place.source), writer, self._ports.tails.dead_letters(place, state)
+        )
         self.lanes[place] = lane
-        _log.info("lane_opened", source=place.source, partition=place.partition, raw_from=start, epoch=state.epoch, ids=len(recent))
+        _log.info(
+            "lane_opened",
+            source=place.source,
+            partition=place.partition,
+            raw_from=start,
+            epoch=state.epoch,
+            ids=len(recent),
+        )
         self._tell_sealed(lane)
         return start
 
@@ -112,17 +145,32 @@ class Ingest:
         for message in packed.messages:
             lane.sent(message, now_us if self._replay else oldest_us)
             self._ports.log.send(lane.place, message)
-        self._measure(lane, len(records.offsets), packed.rows, packed.duplicates, len(packed.dead_letters))
+        self._measure(
+            lane, len(records.offsets), packed.rows, packed.duplicates, len(packed.dead_letters)
+        )
 
     def _put_dead(self, lane: Lane, rejected: list[tuple[int, bytes, str]]) -> None:
         """Kafka has what is dead-lettered before the pack that covers it goes out."""
         for offset, original, reason in rejected:
             self._ports.dead_letters.put(
-                original, reason, topic=lane.raw_topic, partition=lane.place.partition, offset=offset, wait=False, source=lane.place.source)
+                original,
+                reason,
+                topic=lane.raw_topic,
+                partition=lane.place.partition,
+                offset=offset,
+                wait=False,
+                source=lane.place.source,
+            )
         if rejected:
             self._ports.dead_letters.flush()
-            _log.info("records_dead_lettered", source=lane.place.source, partition=lane.place.partition, count=len(rejected),
-                      first_offset=rejected[0][0], reason=rejected[0][2])
+            _log.info(
+                "records_dead_lettered",
+                source=lane.place.source,
+                partition=lane.place.partition,
+                count=len(rejected),
+                first_offset=rejected[0][0],
+                reason=rejected[0][2],
+            )
 
     def _make_room(self) -> set[Place]:
         """Wait while a lane has too much unconfirmed: this bounds what a worker adds after another one took over."""
@@ -142,9 +190,17 @@ class Ingest:
                 oldest_us = lane.confirmed(header, offset)
             except OverlapError as error:
                 overlapped.add(place)
-                _log.warning("other_writer_found", source=place.source, partition=place.partition, reason=str(error), reopened=reopen)
+                _log.warning(
+                    "other_writer_found",
+                    source=place.source,
+                    partition=place.partition,
+                    reason=str(error),
+                    reopened=reopen,
+                )
                 continue
-            self._ports.meter.observe("ingest_raw_to_log_ms", (now_us - oldest_us) / 1000, "ms", source=place.source)
+            self._ports.meter.observe(
+                "ingest_raw_to_log_ms", (now_us - oldest_us) / 1000, "ms", source=place.source
+            )
         return overlapped
 
     def _reopen(self, place: Place, raws: RawRecords) -> None:
@@ -173,10 +229,18 @@ class Ingest:
     def _tell_sealed(self, lane: Lane) -> None:
         """Say where the last epoch ended; repeating it is harmless."""
         place = lane.place
-        sealed = lane.writer.confirmed.sealed(place.source, place.partition, self._ports.clock.now_us())
+        sealed = lane.writer.confirmed.sealed(
+            place.source, place.partition, self._ports.clock.now_us()
+        )
         if sealed is not None:
             self._ports.events.publish(sealed, f"{place.source}/{place.partition}")
-            _log.info("epoch_sealed", source=place.source, partition=place.partition, epoch=sealed.epoch, offset=sealed.offset)
+            _log.info(
+                "epoch_sealed",
+                source=place.source,
+                partition=place.partition,
+                epoch=sealed.epoch,
+                offset=sealed.offset,
+            )
 
     # -- checks and figures --------------------------------------------------------------------------------------------------------
 
@@ -187,13 +251,22 @@ class Ingest:
         if expected > end:
             raise MeshError(
                 f"{topic}[{place.partition}] ends at {end}, but the log covers it up to {expected - 1}: was the topic made anew? "
-                "Restore it, or start with a new log and data folder")
+                "Restore it, or start with a new log and data folder"
+            )
         if expected < low:
-            _log.error("raw_records_expired", topic=topic, partition=place.partition, first_lost=expected, count=low - expected)
+            _log.error(
+                "raw_records_expired",
+                topic=topic,
+                partition=place.partition,
+                first_lost=expected,
+                count=low - expected,
+            )
             self._ports.meter.count("ingest_expired_total", low - expected, source=place.source)
         return max(low, expected)
 
-    def _measure(self, lane: Lane, records: int, rows: int, duplicates: int, dead_letters: int) -> None:
+    def _measure(
+        self, lane: Lane, records: int, rows: int, duplicates: int, dead_letters: int
+    ) -> None:
         meter, source = self._ports.meter, lane.place.source
         meter.count("ingest_records_in_total", records, source=source)
         meter.count("ingest_records_logged_total", rows, source=source)
@@ -204,5 +277,10 @@ class Ingest:
             meter.count("ingest_dead_letters_total", dead_letters, source=source)
         if forgotten := lane.newly_forgotten():
             meter.count("ingest_ids_forgotten_total", forgotten, source=source)
-            _log.warning("ids_forgotten_early", source=source, partition=lane.place.partition, count=forgotten,
-                         remedy="a shorter dedupe=, more partitions, or TWINSTREAM_INGEST_DEDUPE_IDS")
+            _log.warning(
+                "ids_forgotten_early",
+                source=source,
+                partition=lane.place.partition,
+                count=forgotten,
+                remedy="a shorter dedupe=, more partitions, or TWINSTREAM_INGEST_DEDUPE_IDS",
+            )

@@ -46,18 +46,29 @@ def main() -> int:
     return 0
 
 
-def run(mesh: MeshSettings, knobs: MonitorSettings, pipeline: Pipeline, stopping: threading.Event) -> None:
+def run(
+    mesh: MeshSettings, knobs: MonitorSettings, pipeline: Pipeline, stopping: threading.Event
+) -> None:
     """Everything real, wired; returns once `stopping` is set."""
     clock = WallClock()
     state = State(pipeline, mesh, knobs)
     board = Board(state, HeartbeatFolder(mesh.run_folder()), clock)
     streams = open_streams(mesh, knobs, pipeline, clock.now_us())
     publisher, metrics = EventPublisher(mesh, "/monitor_svc"), Metrics(mesh, "monitor")
-    page = PageServer(board, mesh.http_host, mesh.monitor_port, hosts=mesh.http_hosts, count=metrics.count)
+    page = PageServer(
+        board, mesh.http_host, mesh.monitor_port, hosts=mesh.http_hosts, count=metrics.count
+    )
     structlog.get_logger().info("page_served", host=mesh.http_host, port=page.port)
     loop = Run(
-        state, streams, board, clock, publisher=publisher, metrics=metrics,
-        quarantine=Quarantine(mesh, "monitor", DeadLetters(mesh, "monitor", publisher), metrics), heartbeat=Heartbeat(mesh, "monitor"))  # fmt: skip
+        state,
+        streams,
+        board,
+        clock,
+        publisher=publisher,
+        metrics=metrics,
+        quarantine=Quarantine(mesh, "monitor", DeadLetters(mesh, "monitor", publisher), metrics),
+        heartbeat=Heartbeat(mesh, "monitor"),
+    )
     try:
         loop.until(stopping)
     finally:
@@ -68,7 +79,9 @@ def run(mesh: MeshSettings, knobs: MonitorSettings, pipeline: Pipeline, stopping
             topics.close()
 
 
-def open_streams(mesh: MeshSettings, knobs: MonitorSettings, pipeline: Pipeline, now_us: int) -> Streams:
+def open_streams(
+    mesh: MeshSettings, knobs: MonitorSettings, pipeline: Pipeline, now_us: int
+) -> Streams:
     """Readers of all topics, each from where its past still matters."""
     back_us = None if mesh.clock == "replay" else now_us - round(knobs.lookback_days * DAY_US)
     return Streams(

@@ -38,7 +38,9 @@ class Board:
         """Tell the listeners of a new second; the run loop calls this while it holds the lock."""
         if not self._listeners:
             return
-        shown: dict[str, Any] = snapshot.moment(self._state, list(self._beats.read()), self._clock.now_us())
+        shown: dict[str, Any] = snapshot.moment(
+            self._state, list(self._beats.read()), self._clock.now_us()
+        )
         data = msgspec.json.encode({**shown, "second": second, "values": values})
         with self._new_tick:
             self._tick = (self._tick[0] + 1, data)

@@ -54,7 +54,13 @@ class StreamDrift:
         if not self._since_check:
             return None
         found, self._found, self._since_check = self._found, 0.0, 0
-        return Finding(series=self._series, detector="adwin", statistic=found, threshold=self._delta, drifted=found > 0)
+        return Finding(
+            series=self._series,
+            detector="adwin",
+            statistic=found,
+            threshold=self._delta,
+            drifted=found > 0,
+        )
 
 
 class FeatureDrift:
@@ -69,8 +75,18 @@ class FeatureDrift:
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Take one prediction's inputs; those that are no single number are left out, null becomes NaN."""
-        numbers = {name: _number(value) for name, value in values.items() if name in self._names or len(self._names) < MOST_SERIES}
-        self._grow([name for name, value in numbers.items() if value is not None and name not in self._names])
+        numbers = {
+            name: _number(value)
+            for name, value in values.items()
+            if name in self._names or len(self._names) < MOST_SERIES
+        }
+        self._grow(
+            [
+                name
+                for name, value in numbers.items()
+                if value is not None and name not in self._names
+            ]
+        )
         row = np.full(len(self._names), np.nan)
         for name, value in numbers.items():
             if value is not None:
@@ -89,21 +105,30 @@ class FeatureDrift:
         """One finding per series, the most drifted first; empty until `ready`."""
         if not self.ready():
             return []
-        found = [self._test(name, self._reference[:, i], self._window[:, i]) for name, i in self._names.items()]
+        found = [
+            self._test(name, self._reference[:, i], self._window[:, i])
+            for name, i in self._names.items()
+        ]
         return sorted((f for f in found if f is not None), key=lambda f: -f.statistic)
 
-    def _test(self, name: str, reference: npt.NDArray[np.float64], window: npt.NDArray[np.float64]) -> Finding | None:
+    def _test(
+        self, name: str, reference: npt.NDArray[np.float64], window: npt.NDArray[np.float64]
+    ) -> Finding | None:
         before, now = reference[~np.isnan(reference)], window[~np.isnan(window)]
         if min(len(before), len(now)) < LEAST_VALUES:
             return None
         result = ks_2samp(before, now, method="asymp")
         spread = float(before.std())
         return Finding(
-            series=name, detector="ks", statistic=float(result.statistic), threshold=self._threshold,
+            series=name,
+            detector="ks",
+            statistic=float(result.statistic),
+            threshold=self._threshold,
             drifted=bool(result.statistic >= self._threshold and result.pvalue < MAX_P),
             shift=float((now.mean() - before.mean()) / spread) if spread > 0 else None,
-            nulls=1 - len(now) / len(window), nulls_before=1 - len(before) / len(reference),
-        )  # fmt: skip
+            nulls=1 - len(now) / len(window),
+            nulls_before=1 - len(before) / len(reference),
+        )
 
     def _grow(self, names: list[str]) -> None:
         """Room for series that were not there before; their past is NaN."""
@@ -151,7 +176,10 @@ class ModelDrift:
     def __init__(self, knobs: MonitorSettings) -> None:
         self._knobs = knobs
         self._features = FeatureDrift(knobs.reference, knobs.window, knobs.ks_threshold)
-        self._score, self._loss = StreamDrift("score", knobs.adwin_delta), StreamDrift("log_loss", knobs.adwin_delta)
+        self._score, self._loss = (
+            StreamDrift("score", knobs.adwin_delta),
+            StreamDrift("log_loss", knobs.adwin_delta),
+        )
         self._persistence = Persistence(knobs.persist_checks)
         self.checks = 0
         self.first_scores: list[float] = []
@@ -187,7 +215,9 @@ class ModelDrift:
 
     def _check(self) -> None:
         self.checks += 1
-        streams = [finding for finding in (self._score.check(), self._loss.check()) if finding is not None]
+        streams = [
+            finding for finding in (self._score.check(), self._loss.check()) if finding is not None
+        ]
         self.findings = [*streams, *self._features.check()]
         self._persistence.take(self.findings)
         self._drifted = [finding for finding in self.findings if finding.drifted]

@@ -39,7 +39,9 @@ def handle_log_message(source: str, partition: int, data: bytes, state: State) -
         for row in log.rows(partition, data):
             _count(state, state.models[model].labelled(row))
         known = state.known.labels_us
-        known[(source, partition)] = max(known.get((source, partition), log.known_us[partition]), log.known_us[partition])
+        known[(source, partition)] = max(
+            known.get((source, partition), log.known_us[partition]), log.known_us[partition]
+        )
     return []
 
 
@@ -66,7 +68,9 @@ def handle_training_set_published(event: ev.TrainingSetPublished, state: State) 
 
 def handle_model_trained(event: ev.ModelTrained, state: State) -> Events:
     what = f"trained on epoch {event.epoch} in {event.seconds:.0f} s"
-    state.ledger.happened("trained", what, event.trained_at_us, event.model, event.model_digest, metrics=event.metrics)
+    state.ledger.happened(
+        "trained", what, event.trained_at_us, event.model, event.model_digest, metrics=event.metrics
+    )
     return []
 
 
@@ -77,7 +81,14 @@ def handle_model_promoted(event: ev.ModelPromoted, state: State) -> Events:
 
 
 def handle_model_rejected(event: ev.ModelRejected, state: State) -> Events:
-    state.ledger.happened("rejected", event.reason, event.rejected_at_us, event.model, event.model_digest, metrics=event.metrics)
+    state.ledger.happened(
+        "rejected",
+        event.reason,
+        event.rejected_at_us,
+        event.model,
+        event.model_digest,
+        metrics=event.metrics,
+    )
     return []
 
 
@@ -89,7 +100,9 @@ def handle_model_rolled_back(event: ev.ModelRolledBack, state: State) -> Events:
 def handle_drift_detected(event: ev.DriftDetected, state: State) -> Events:
     """Our own, read back: what was announced before a restart is not announced again."""
     if event.model in state.models:
-        event = msgspec.structs.replace(event, series=event.series[:LONGEST], detector=event.detector[:LONGEST])
+        event = msgspec.structs.replace(
+            event, series=event.series[:LONGEST], detector=event.detector[:LONGEST]
+        )
         state.ledger.drift.append(event)
         _announce(state, (event.model, event.series, event.detector), event.detected_at_us)
     return []
@@ -122,7 +135,11 @@ def judge(state: State, now_us: int) -> Events:
     """Drift to announce and training to ask for, as of now; nothing while the past is still being read."""
     if not state.caught_up:
         return []
-    return [event for watch in state.models.values() for event in (*_drift(watch, state, now_us), *_retrain(watch, state, now_us))]
+    return [
+        event
+        for watch in state.models.values()
+        for event in (*_drift(watch, state, now_us), *_retrain(watch, state, now_us))
+    ]
 
 
 def _drift(watch: ModelWatch, state: State, now_us: int) -> Events:
@@ -132,9 +149,16 @@ def _drift(watch: ModelWatch, state: State, now_us: int) -> Events:
         key = (watch.model.name, finding.series, finding.detector)
         if now_us - state.announced_us.get(key, -quiet_us) >= quiet_us:
             _announce(state, key, now_us)
-            found.append(ev.DriftDetected(
-                model=watch.model.name, series=finding.series, detector=finding.detector, statistic=finding.statistic,
-                threshold=finding.threshold, detected_at_us=now_us))  # fmt: skip
+            found.append(
+                ev.DriftDetected(
+                    model=watch.model.name,
+                    series=finding.series,
+                    detector=finding.detector,
+                    statistic=finding.statistic,
+                    threshold=finding.threshold,
+                    detected_at_us=now_us,
+                )
+            )
     return found
 
 
@@ -160,7 +184,9 @@ def _retrain(watch: ModelWatch, state: State, now_us: int) -> Events:
 def _trained_on(state: State, model: str) -> tuple[str, str]:
     """Digests of the model that serves and of the newest training set."""
     newest = state.ledger.training_set.get(model)
-    return state.models[model].model_digest if model in state.models else "", newest.digest if newest else ""
+    return state.models[
+        model
+    ].model_digest if model in state.models else "", newest.digest if newest else ""
 
 
 def _count(state: State, outcomes: list[Outcome]) -> None:

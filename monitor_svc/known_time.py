@@ -41,7 +41,9 @@ class KnownTime:
 
     @property
     def _labels_read_us(self) -> int:
-        return min((self.labels_us.get(place, EARLIEST_US) for place in self.labels_open), default=NEVER)
+        return min(
+            (self.labels_us.get(place, EARLIEST_US) for place in self.labels_open), default=NEVER
+        )
 
     @property
     def _predictions_read_us(self) -> int:

@@ -37,7 +37,9 @@ class LabelLog:
             header = decode_header(data)
         except ValueError as error:
             raise LabelLogError(str(error)) from error
-        self.known_us[partition] = max(self.known_us.get(partition, header.known_max_us), header.known_max_us)
+        self.known_us[partition] = max(
+            self.known_us.get(partition, header.known_max_us), header.known_max_us
+        )
         if header.kind != PACK or not header.rows:
             self._raw_high[partition] = max(self._raw_high.get(partition, -1), header.raw_high)
             return []
@@ -48,7 +50,14 @@ class LabelLog:
     def _decoded(self, data: bytes, high: int) -> list[LabelRow]:
         try:
             return self._label_rows(data, high)
-        except (pa.ArrowException, KeyError, TypeError, ValueError, OSError, OverflowError) as error:
+        except (
+            pa.ArrowException,
+            KeyError,
+            TypeError,
+            ValueError,
+            OSError,
+            OverflowError,
+        ) as error:
             raise LabelLogError(f"a pack whose rows cannot be read: {error}") from error
 
     def _label_rows(self, data: bytes, high: int) -> list[LabelRow]:
@@ -60,7 +69,9 @@ class LabelLog:
         outcomes = self._label.value.floats(batch).tolist()
         return [
             LabelRow(key=key, event_us=event, known_us=at, outcome=outcome)
-            for key, event, at, outcome, row_counts in zip(keys, events, known, outcomes, counts, strict=True)
+            for key, event, at, outcome, row_counts in zip(
+                keys, events, known, outcomes, counts, strict=True
+            )
             if row_counts and None not in key
         ]
 
@@ -71,7 +82,10 @@ def request_key(label: Label, request: Mapping[str, Any]) -> Hashable | None:
     if None in values:
         return None
     try:
-        return tuple(_stored(label.source.fields[name], value) for name, value in zip(label.on, values, strict=True))
+        return tuple(
+            _stored(label.source.fields[name], value)
+            for name, value in zip(label.on, values, strict=True)
+        )
     except (ArithmeticError, TypeError, ValueError, msgspec.ValidationError):
         return None
 
@@ -83,7 +97,11 @@ def _stored(kind: Any, value: Any) -> str | int:
     """
     if isinstance(value, str):
         return _from_text(kind, value)
-    if not isinstance(value, (int, float)) or not -LARGEST < value < LARGEST or kind.kind == "string":
+    if (
+        not isinstance(value, (int, float))
+        or not -LARGEST < value < LARGEST
+        or kind.kind == "string"
+    ):
         raise TypeError(f"not a {kind.kind}")
     return _scaled(kind, value) if kind.kind == "decimal" else int(value)
 

@@ -79,7 +79,9 @@ class Joiner:
         if len(self._row_order) > self._max_kept:
             self._forget_row()
             self.given_up += 1
-        return [outcome for asked in self._asked.get(row.key, ()) for outcome in self._apply(asked, row)]
+        return [
+            outcome for asked in self._asked.get(row.key, ()) for outcome in self._apply(asked, row)
+        ]
 
     def advance(self, known_us: int) -> list[Outcome]:
         """Everything known up to `known_us` was given: what has no label by its horizon counts as missing; what is past use is forgotten."""
@@ -105,7 +107,9 @@ class Joiner:
         if asked.label_event_us is not None and row.event_us < asked.label_event_us:
             return []
         asked.label_event_us = row.event_us
-        return self._set(asked, self._missing if math.isnan(row.outcome) else row.outcome, "arrived")
+        return self._set(
+            asked, self._missing if math.isnan(row.outcome) else row.outcome, "arrived"
+        )
 
     def _expire(self, asked: Asked) -> list[Outcome]:
         self.pending -= self._waits(asked)
@@ -114,14 +118,20 @@ class Joiner:
             return []
         return self._set(asked, self._missing, "missing")
 
-    def _set(self, asked: Asked, label: float | None, how: Literal["arrived", "missing"]) -> list[Outcome]:
+    def _set(
+        self, asked: Asked, label: float | None, how: Literal["arrived", "missing"]
+    ) -> list[Outcome]:
         """The label that counts now; None: the latest record's outcome is null, and such questions are left out."""
         waited = self._waits(asked)
         before, asked.label = asked.label, label
         self.pending += self._waits(asked) - waited
         if before == label:
             return []
-        return [Outcome(asked=asked, label=label, before=before, how=how if before is None else "revised")]
+        return [
+            Outcome(
+                asked=asked, label=label, before=before, how=how if before is None else "revised"
+            )
+        ]
 
     @staticmethod
     def _waits(asked: Asked) -> bool:

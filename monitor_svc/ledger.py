@@ -86,16 +86,34 @@ class Ledger:
         self.promoted[event.model] = msgspec.structs.replace(
             event, metrics=_few(event.metrics), reason=event.reason[:LONGEST_TEXT], version_ids={}
         )
-        self.happened("promoted", event.reason or "promoted", event.promoted_at_us, event.model, event.model_digest, metrics=event.metrics)
+        self.happened(
+            "promoted",
+            event.reason or "promoted",
+            event.promoted_at_us,
+            event.model,
+            event.model_digest,
+            metrics=event.metrics,
+        )
 
     def rolled_back(self, event: ev.ModelRolledBack) -> None:
         now = self.promoted.get(event.model)
         if now is not None:
-            self.promoted[event.model] = msgspec.structs.replace(now, model_digest=event.to_model_digest, metrics={})
-        self.happened("rolled back", event.reason, event.rolled_back_at_us, event.model, event.to_model_digest)
+            self.promoted[event.model] = msgspec.structs.replace(
+                now, model_digest=event.to_model_digest, metrics={}
+            )
+        self.happened(
+            "rolled back", event.reason, event.rolled_back_at_us, event.model, event.to_model_digest
+        )
 
     def happened(
-        self, kind: str, what: str, at_us: int, model: str = "", digest: str = "", *, metrics: dict[str, float] | None = None
+        self,
+        kind: str,
+        what: str,
+        at_us: int,
+        model: str = "",
+        digest: str = "",
+        *,
+        metrics: dict[str, float] | None = None,
     ) -> None:
         self.timeline.append(
             Happened(
@@ -110,13 +128,18 @@ class Ledger:
 
     def lists(self) -> dict[str, Any]:
         """The page's lists, as plain data."""
-        return msgspec.to_builtins({
-            "epochs": [self.epochs[number] for number in sorted(self.epochs)][-50:],
-            "timeline": sorted(self.timeline, key=lambda line: line.at_us)[-60:],
-            "dead_letters": {"total": dict(self.dead_letters_total), "recent": list(self.dead_letters)[-60:]},
-            "drift_events": list(self.drift)[-40:],
-            "retrain_events": list(self.retrain)[-20:],
-        })  # fmt: skip
+        return msgspec.to_builtins(
+            {
+                "epochs": [self.epochs[number] for number in sorted(self.epochs)][-50:],
+                "timeline": sorted(self.timeline, key=lambda line: line.at_us)[-60:],
+                "dead_letters": {
+                    "total": dict(self.dead_letters_total),
+                    "recent": list(self.dead_letters)[-60:],
+                },
+                "drift_events": list(self.drift)[-40:],
+                "retrain_events": list(self.retrain)[-20:],
+            }
+        )
 
     def _epoch(self, number: int) -> Epoch:
         if number not in self.epochs and len(self.epochs) >= KEPT:

@@ -11,7 +11,9 @@ from schemas.events import Event
 class Publisher(Protocol):
     """Publishes events to their topics."""
 
-    def publish(self, event: Event, key: str | bytes | None = None, *, wait: bool = True) -> object: ...
+    def publish(
+        self, event: Event, key: str | bytes | None = None, *, wait: bool = True
+    ) -> object: ...
 
 
 class MetricSink(Protocol):

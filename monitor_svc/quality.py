@@ -32,7 +32,9 @@ def auc(scores: Floats, labels: Floats) -> float | None:
 def auc_error(area: float, n_positive: int, n_negative: int) -> float:
     """Standard error of an AUC (Hanley and McNeil, 1982)."""
     q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = area * (1 - area) + (n_positive - 1) * (q1 - area**2) + (n_negative - 1) * (q2 - area**2)
+    variance = (
+        area * (1 - area) + (n_positive - 1) * (q1 - area**2) + (n_negative - 1) * (q2 - area**2)
+    )
     return math.sqrt(max(variance, 0.0) / (n_positive * n_negative))
 
 
@@ -128,7 +130,11 @@ class Quality:
 
     def rolling(self, model_digest: str | None = None) -> tuple[Floats, Floats]:
         """Scores and labels of the latest labelled predictions, of one model's only if named."""
-        rows = [(a.score, a.label) for a in self._rolling if model_digest in {None, a.model_digest} and a.label is not None]
+        rows = [
+            (a.score, a.label)
+            for a in self._rolling
+            if model_digest in {None, a.model_digest} and a.label is not None
+        ]
         scores, labels = zip(*rows, strict=True) if rows else ((), ())
         return np.asarray(scores, float), np.asarray(labels, float)
 
@@ -136,7 +142,14 @@ class Quality:
         """Quality as of now."""
         scores, labels = self.rolling()
         rolling_loss = float(log_losses(scores, labels).mean()) if len(scores) else None
-        return Point(known_us, self.all.n, auc(scores, labels), self.all.auc(), rolling_loss, self.all.log_loss())
+        return Point(
+            known_us,
+            self.all.n,
+            auc(scores, labels),
+            self.all.auc(),
+            rolling_loss,
+            self.all.log_loss(),
+        )
 
     def calibration(self, bins: int = 10) -> list[dict[str, float]]:
         """Mean score and observed share by tenths of the rolling window's scores."""
@@ -144,7 +157,10 @@ class Quality:
         if len(scores) < bins:
             return []
         parts = np.array_split(np.argsort(scores, kind="stable"), bins)
-        return [{"score": float(scores[p].mean()), "observed": float(labels[p].mean()), "n": len(p)} for p in parts]
+        return [
+            {"score": float(scores[p].mean()), "observed": float(labels[p].mean()), "n": len(p)}
+            for p in parts
+        ]
 
     def _release(self, name: str) -> Cumulative:
         if name not in self.releases and len(self.releases) >= MAX_RELEASES:

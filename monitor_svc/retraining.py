@@ -14,7 +14,13 @@ SHARE_OF_SERIES = 1 / 3
 
 
 def reason_to_retrain(
-    scores: Floats, labels: Floats, good_enough: Mapping[str, float], min_labelled: int, *, lasting: Sequence[str], series: int
+    scores: Floats,
+    labels: Floats,
+    good_enough: Mapping[str, float],
+    min_labelled: int,
+    *,
+    lasting: Sequence[str],
+    series: int,
 ) -> str | None:
     """Why to train again, None when there is no need.
 
@@ -26,15 +32,22 @@ def reason_to_retrain(
             problem = _falls_short(metric, bound, scores, labels)
             if problem:
                 return f"quality: {problem} over the latest {len(scores)} labelled predictions"
-    if set(lasting) & {"score", "log_loss"} or (lasting and len(lasting) >= series * SHARE_OF_SERIES):
-        return f"drift: lasts in {', '.join(lasting[:5])}" + (f" and {len(lasting) - 5} more" if len(lasting) > 5 else "")
+    if set(lasting) & {"score", "log_loss"} or (
+        lasting and len(lasting) >= series * SHARE_OF_SERIES
+    ):
+        return f"drift: lasts in {', '.join(lasting[:5])}" + (
+            f" and {len(lasting) - 5} more" if len(lasting) > 5 else ""
+        )
     return None
 
 
 def _falls_short(metric: str, bound: float, scores: Floats, labels: Floats) -> str | None:
     if metric == "auc":
         area, positives = auc(scores, labels), int((labels > 0.5).sum())
-        if area is not None and area + ONE_SIDED_95 * auc_error(area, positives, len(labels) - positives) < bound:
+        if (
+            area is not None
+            and area + ONE_SIDED_95 * auc_error(area, positives, len(labels) - positives) < bound
+        ):
             return f"AUC {area:.3f} is below {bound:g}"
     if metric == "log_loss":
         losses = log_losses(scores, labels)

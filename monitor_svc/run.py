@@ -47,11 +47,24 @@ class Run:
     """One process's loop; `step` is called until it is told to stop."""
 
     def __init__(
-        self, state: State, streams: Streams, board: Board, clock: Clock, *, publisher: Publisher, metrics: MetricSink, quarantine: Quarantine,
+        self,
+        state: State,
+        streams: Streams,
+        board: Board,
+        clock: Clock,
+        *,
+        publisher: Publisher,
+        metrics: MetricSink,
+        quarantine: Quarantine,
         heartbeat: Heartbeat,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._state, self._streams, self._board, self._clock = state, streams, board, clock
-        self._publisher, self._metrics, self._quarantine, self._heartbeat = publisher, metrics, quarantine, heartbeat
+        self._publisher, self._metrics, self._quarantine, self._heartbeat = (
+            publisher,
+            metrics,
+            quarantine,
+            heartbeat,
+        )
         self._unsent: deque[ev.Event] = deque(maxlen=MOST_UNSENT)
         self._dropped = 0
         self._sources = service.label_topics(state.pipeline)
@@ -79,8 +92,14 @@ class Run:
     def _read(self) -> list[Any]:
         read_predictions, read_labels = self._state.known.next_streams()
         streams = self._streams
-        found = [*streams.facts.poll(BATCH, 0), *streams.metrics.poll(BATCH, 0), *streams.dead_letters.poll(BATCH, 0)]
-        if not streams.facts.caught_up():  # they say which labels are where this service does not read
+        found = [
+            *streams.facts.poll(BATCH, 0),
+            *streams.metrics.poll(BATCH, 0),
+            *streams.dead_letters.poll(BATCH, 0),
+        ]
+        if (
+            not streams.facts.caught_up()
+        ):  # they say which labels are where this service does not read
             return found
         found += streams.labels.poll(BATCH, 0) if read_labels else []
         return found + (streams.predictions.poll(BATCH, WAIT_S) if read_predictions else [])
@@ -92,9 +111,13 @@ class Run:
     def _handle(self, message: Any) -> None:
         topic = message.topic()
         if topic in service.DEAD_LETTERS:
-            handlers.handle_dead_letter(dead_letter_of(message, service.DEAD_LETTERS[topic]), self._state)
+            handlers.handle_dead_letter(
+                dead_letter_of(message, service.DEAD_LETTERS[topic]), self._state
+            )
         elif topic in self._sources:
-            handlers.handle_log_message(self._sources[topic], message.partition(), message.value() or b"", self._state)
+            handlers.handle_log_message(
+                self._sources[topic], message.partition(), message.value() or b"", self._state
+            )
         else:
             service.handle(event_of(message), self._state)
 
@@ -102,12 +125,17 @@ class Run:
         known, streams = self._state.known, self._streams
         known.predictions_at_end = streams.predictions.at_end()
         known.labels_open = {
-            (self._sources[topic], partition) for topic, partition in streams.labels.partitions if not streams.labels.ended(topic, partition)
-        }  # fmt: skip
+            (self._sources[topic], partition)
+            for topic, partition in streams.labels.partitions
+            if not streams.labels.ended(topic, partition)
+        }
         if not self._state.caught_up and all(topics.caught_up() for topics in streams.all()):
             self._state.telemetry.redraw(self._clock.now_us())
             self._state.caught_up = True
-            _log.info("caught_up", models={name: watch.predicted_total for name, watch in self._state.models.items()})
+            _log.info(
+                "caught_up",
+                models={name: watch.predicted_total for name, watch in self._state.models.items()},
+            )
 
     def _each_second(self, now_us: int) -> None:
         with self._board.lock:
@@ -153,7 +181,10 @@ class Run:
     def _measure_quality(self, name: str) -> None:
         watch = self._state.models[name]
         point, release = watch.quality.point(0), watch.quality.releases.get(watch.last_release)
-        rows = [("rolling", "", point.auc_rolling, point.log_loss_rolling), ("all", "", point.auc_all, point.log_loss_all)]
+        rows = [
+            ("rolling", "", point.auc_rolling, point.log_loss_rolling),
+            ("all", "", point.auc_all, point.log_loss_all),
+        ]
         if release is not None:
             rows.append(("release", watch.last_release, release.auc(), release.log_loss()))
         for window, of, area, loss in rows:
@@ -163,7 +194,9 @@ class Run:
             if loss is not None:
                 self._metrics.gauge("monitor_log_loss", loss, "nat", **labels)
         if watch.scores:
-            self._metrics.gauge("monitor_prediction_mean", sum(watch.scores) / len(watch.scores), "1", model=name)
+            self._metrics.gauge(
+                "monitor_prediction_mean", sum(watch.scores) / len(watch.scores), "1", model=name
+            )
 
 
 def dead_letter_of(message: Any, service: str) -> DeadLetter:
@@ -187,4 +220,8 @@ def _number(text: str) -> int:
 
 
 def _named(event: ev.Event) -> dict[str, Any]:
-    return {name: value for name, value in msgspec.to_builtins(event).items() if isinstance(value, (str, float))}
+    return {
+        name: value
+        for name, value in msgspec.to_builtins(event).items()
+        if isinstance(value, (str, float))
+    }

@@ -31,13 +31,18 @@ EMITS: tuple[type[ev.Event], ...] = (ev.DriftDetected, ev.RetrainRequested, ev.M
 PREDICTIONS = topic_of(ev.PredictionServed)
 METRICS = topic_of(ev.MetricObserved)
 DEAD_LETTERS: dict[str, str] = {dead_letter(service): service for service in SERVICES}
-FACTS: tuple[str, ...] = tuple(sorted({topic_of(kind) for kind in HANDLERS} - {PREDICTIONS, METRICS}))
+FACTS: tuple[str, ...] = tuple(
+    sorted({topic_of(kind) for kind in HANDLERS} - {PREDICTIONS, METRICS})
+)
 """Topics of rare events, read from their beginning."""
 
 
 def label_topics(pipeline: Pipeline) -> dict[str, str]:
     """Logs of the sources that labels come from: topic to source."""
-    return {records_accepted(model.label.source.name): model.label.source.name for model in pipeline.models}
+    return {
+        records_accepted(model.label.source.name): model.label.source.name
+        for model in pipeline.models
+    }
 
 
 def handle(event: ev.Event, state: State) -> list[ev.Event]:

@@ -21,7 +21,11 @@ def moment(state: State, beats: list[dict[str, Any]], now_us: int) -> dict[str, 
     """Everything but the history."""
     return {
         "at_us": now_us,
-        "pipeline": {"name": state.pipeline.name, "digest": state.pipeline.digest, "clock": state.mesh.clock},
+        "pipeline": {
+            "name": state.pipeline.name,
+            "digest": state.pipeline.digest,
+            "clock": state.mesh.clock,
+        },
         "known_us": state.known.newest_label_us if state.known.labels_us else None,
         "caught_up": state.caught_up,
         "processes": beats,
@@ -35,10 +39,23 @@ def moment(state: State, beats: list[dict[str, Any]], now_us: int) -> dict[str, 
 
 def _sources(state: State) -> list[dict[str, Any]]:
     logged = state.telemetry.total("logged")
-    duplicates = state.telemetry.totals(lambda latest: "duplicate" in latest.name and latest.service.startswith("ingest"), "source")
-    dead_letters = state.telemetry.totals(lambda latest: "dead_letters" in latest.name and latest.service.startswith("ingest"), "source")
+    duplicates = state.telemetry.totals(
+        lambda latest: "duplicate" in latest.name and latest.service.startswith("ingest"), "source"
+    )
+    dead_letters = state.telemetry.totals(
+        lambda latest: "dead_letters" in latest.name and latest.service.startswith("ingest"),
+        "source",
+    )
     names = [source.name for source in state.pipeline.sources]
-    return [{"name": n, "logged": logged.get(n, 0), "duplicates": duplicates.get(n, 0), "dead_letters": dead_letters.get(n, 0)} for n in names]
+    return [
+        {
+            "name": n,
+            "logged": logged.get(n, 0),
+            "duplicates": duplicates.get(n, 0),
+            "dead_letters": dead_letters.get(n, 0),
+        }
+        for n in names
+    ]
 
 
 def _model(watch: ModelWatch, state: State) -> dict[str, Any]:
@@ -46,18 +63,35 @@ def _model(watch: ModelWatch, state: State) -> dict[str, Any]:
     promoted = state.ledger.promoted.get(watch.model.name)
     asked, rows = watch.joiner.kept()
     return {
-        "name": watch.model.name, "release": watch.last_release, "model_digest": watch.model_digest,
+        "name": watch.model.name,
+        "release": watch.last_release,
+        "model_digest": watch.model_digest,
         "promoted": msgspec.to_builtins(promoted) if promoted else None,
-        "good_enough": watch.model.good_enough, "binary": watch.model.label.binary,
-        "last_at_us": watch.last_at_us, "last_served_us": watch.last_served_us, "last_labelled_us": watch.last_labelled_us,
-        "predictions": watch.predicted_total, "labels": watch.quality.counts, "labelled": watch.quality.all.n,
-        "base_rate": watch.quality.all.positives / watch.quality.all.n if watch.quality.all.n else None,
+        "good_enough": watch.model.good_enough,
+        "binary": watch.model.label.binary,
+        "last_at_us": watch.last_at_us,
+        "last_served_us": watch.last_served_us,
+        "last_labelled_us": watch.last_labelled_us,
+        "predictions": watch.predicted_total,
+        "labels": watch.quality.counts,
+        "labelled": watch.quality.all.n,
+        "base_rate": watch.quality.all.positives / watch.quality.all.n
+        if watch.quality.all.n
+        else None,
         "prediction_mean": sum(watch.scores) / len(watch.scores) if watch.scores else None,
-        "pending": watch.joiner.pending, "kept": {"predictions": asked, "labels": rows}, "given_up": watch.joiner.given_up,
-        "unjoinable": watch.unjoinable, "label_files": watch.label_files, "now": msgspec.to_builtins(now), "points": _columns(watch.quality.points),
-        "scores": watch.score_histogram(), "calibration": watch.quality.calibration(), "releases": _releases(watch),
-        "drift": [msgspec.to_builtins(finding) for finding in watch.drift.findings[:60]], "drift_seen": watch.drift.reference_share,
-    }  # fmt: skip
+        "pending": watch.joiner.pending,
+        "kept": {"predictions": asked, "labels": rows},
+        "given_up": watch.joiner.given_up,
+        "unjoinable": watch.unjoinable,
+        "label_files": watch.label_files,
+        "now": msgspec.to_builtins(now),
+        "points": _columns(watch.quality.points),
+        "scores": watch.score_histogram(),
+        "calibration": watch.quality.calibration(),
+        "releases": _releases(watch),
+        "drift": [msgspec.to_builtins(finding) for finding in watch.drift.findings[:60]],
+        "drift_seen": watch.drift.reference_share,
+    }
 
 
 def _releases(watch: ModelWatch) -> list[dict[str, Any]]:
@@ -65,7 +99,11 @@ def _releases(watch: ModelWatch) -> list[dict[str, Any]]:
     found = []
     for name, n in reversed(watch.predictions.items()):
         of = measured.get(name)
-        numbers = {"labelled": of.n, "auc": of.auc(), "log_loss": of.log_loss()} if of else {"labelled": 0, "auc": None, "log_loss": None}
+        numbers = (
+            {"labelled": of.n, "auc": of.auc(), "log_loss": of.log_loss()}
+            if of
+            else {"labelled": 0, "auc": None, "log_loss": None}
+        )
         found.append({"release": name, "predictions": n, **numbers})
     return found
 
@@ -76,6 +114,12 @@ def _columns(points: list[Point]) -> dict[str, list[float | int | None]]:
 
 def _metric(latest: Latest) -> dict[str, Any]:
     return {
-        "name": latest.name, "service": latest.service, "labels": latest.labels, "kind": latest.kind, "unit": latest.unit,
-        "value": latest.total if latest.kind == "counter" else latest.value, "quantiles": latest.quantiles, "at_us": latest.at_us,
-    }  # fmt: skip
+        "name": latest.name,
+        "service": latest.service,
+        "labels": latest.labels,
+        "kind": latest.kind,
+        "unit": latest.unit,
+        "value": latest.total if latest.kind == "counter" else latest.value,
+        "quantiles": latest.quantiles,
+        "at_us": latest.at_us,
+    }

@@ -75,7 +75,9 @@ class Seconds:
 
     def at(self, second: int) -> dict[str, float]:
         """What to draw for a second: {"": value} or {"p50", "p99"}; empty when nothing came lately."""
-        found = [row for s in range(second - SMOOTH_S + 1, second + 1) for row in self._bins.get(s, ())]
+        found = [
+            row for s in range(second - SMOOTH_S + 1, second + 1) for row in self._bins.get(s, ())
+        ]
         if not found:
             return {}
         if self._kind == "counter":
@@ -83,7 +85,10 @@ class Seconds:
         if self._kind == "gauge":
             return {"": found[-1][0]}
         n = sum(value for value, _, _ in found) or 1.0
-        return {"p50": sum(value * p50 for value, p50, _ in found) / n, "p99": max(p99 for _, _, p99 in found)}
+        return {
+            "p50": sum(value * p50 for value, p50, _ in found) / n,
+            "p99": max(p99 for _, _, p99 in found),
+        }
 
 
 class Telemetry:
@@ -159,7 +164,13 @@ class Telemetry:
         return values
 
     def _draw(self, chart: Chart, metric: MetricObserved) -> None:
-        by = metric.service if chart.by == "service" else metric.labels.get(chart.by, "") if chart.by else ""
+        by = (
+            metric.service
+            if chart.by == "service"
+            else metric.labels.get(chart.by, "")
+            if chart.by
+            else ""
+        )
         scale = TO_MS.get(metric.unit, 1.0) if chart.kind == "summary" else 1.0
         quantiles = (metric.quantiles.get(name, 0.0) * scale for name in ("p50", "p99"))
         line = f"{chart.id}:{by}" if by else chart.id

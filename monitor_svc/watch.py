@@ -43,17 +43,23 @@ class ModelWatch:
 
     def predicted(self, event: PredictionServed, due_from_us: int) -> list[Outcome]:
         """Take a prediction; returns outcomes whose labels came before it."""
-        if event.release.model != self.model_digest:  # what another model's predictions look like is learned anew
+        if (
+            event.release.model != self.model_digest
+        ):  # what another model's predictions look like is learned anew
             self.model_digest, self.drift = event.release.model, ModelDrift(self._knobs)
         if abs(event.output) > LARGEST:
             event = msgspec.structs.replace(event, output=bounded(event.output))
         self._remember(event)
-        self.drift.predicted(event.output, {**self._request_numbers(event.request), **event.features})
+        self.drift.predicted(
+            event.output, {**self._request_numbers(event.request), **event.features}
+        )
         key = request_key(self.model.label, event.request)
         if key is None:
             self.unjoinable += 1
             return []
-        return self._take(self.joiner.ask(key, self._asked(event), due_from_us), max(event.at_us, due_from_us))
+        return self._take(
+            self.joiner.ask(key, self._asked(event), due_from_us), max(event.at_us, due_from_us)
+        )
 
     def labelled(self, row: LabelRow) -> list[Outcome]:
         """Take one label record."""
@@ -65,15 +71,24 @@ class ModelWatch:
 
     def reason_to_retrain(self) -> str | None:
         """Why this model should be trained again, if it should; looks again only after new labels or a new comparison. Rule: `retraining.py`."""
-        seen = (self.model_digest, self.quality.all.n // self._knobs.quality_step, self.drift.checks)
+        seen = (
+            self.model_digest,
+            self.quality.all.n // self._knobs.quality_step,
+            self.drift.checks,
+        )
         if seen == self._judged:
             return None
         self._judged = seen
         scores, labels = self.quality.rolling(self.model_digest)
         bounds = self.model.good_enough if self.model.label.binary else {}
         return reason_to_retrain(
-            scores, labels, bounds, self._knobs.min_labelled,
-            lasting=self.drift.lasting(), series=max(1, len(self.drift.findings)))  # fmt: skip
+            scores,
+            labels,
+            bounds,
+            self._knobs.min_labelled,
+            lasting=self.drift.lasting(),
+            series=max(1, len(self.drift.findings)),
+        )
 
     def score_histogram(self) -> dict[str, list[float]]:
         """Shares of scores in 40 equal bins: of the latest predictions and of the model's first ones."""
@@ -101,11 +116,20 @@ class ModelWatch:
 
     def _asked(self, event: PredictionServed) -> Asked:
         return Asked(
-            model=event.model, release=str(event.release), model_digest=event.release.model, at_us=event.at_us, score=event.output)  # fmt: skip
+            model=event.model,
+            release=str(event.release),
+            model_digest=event.release.model,
+            at_us=event.at_us,
+            score=event.output,
+        )
 
     def _request_numbers(self, request: Mapping[str, Any]) -> dict[str, Any]:
         fields = self.model.spine.fields
-        return {n: v for n, v in request.items() if n in fields and fields[n].numeric and fields[n].kind != "timestamp"}
+        return {
+            n: v
+            for n, v in request.items()
+            if n in fields and fields[n].numeric and fields[n].kind != "timestamp"
+        }
 
 
 def _shares(scores: list[float]) -> list[float]:

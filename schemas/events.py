@@ -262,11 +262,26 @@ class GapFound(Event, frozen=True, kw_only=True):
 EVENT_TYPES: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
-        DataArrived, SealRequested, FileAccepted, FileWithdrawn, DeadLetterResolved, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished,
-        ModelTrained, ModelPromoted, ModelRejected, ModelRolledBack, PredictionServed, DriftDetected, RetrainRequested,
-        MetricObserved, GapFound,
+        DataArrived,
+        SealRequested,
+        FileAccepted,
+        FileWithdrawn,
+        DeadLetterResolved,
+        EpochSealRequested,
+        EpochSealed,
+        ViewPublished,
+        TrainingSetPublished,
+        ModelTrained,
+        ModelPromoted,
+        ModelRejected,
+        ModelRolledBack,
+        PredictionServed,
+        DriftDetected,
+        RetrainRequested,
+        MetricObserved,
+        GapFound,
     )
-}  # fmt: skip
+}
 
 _encoder = msgspec.json.Encoder()
 _decoders = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items()}

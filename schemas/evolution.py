@@ -37,21 +37,31 @@ def _struct_changes(struct: str, before: dict[str, Any], after: dict[str, Any]) 
     old_fields, new_fields = before["properties"], after["properties"]
     gone = [f"{struct}.{f} is gone" for f in old_fields if f not in new_fields]
     changed = [
-        f"{struct}.{f} changed its type" for f in old_fields if f in new_fields and _type(old_fields[f]) != _type(new_fields[f])
+        f"{struct}.{f} changed its type"
+        for f in old_fields
+        if f in new_fields and _type(old_fields[f]) != _type(new_fields[f])
     ]
-    required = [f"{struct}.{f} is new and has no default" for f in after.get("required", []) if f not in before.get("required", [])]
+    required = [
+        f"{struct}.{f} is new and has no default"
+        for f in after.get("required", [])
+        if f not in before.get("required", [])
+    ]
     return gone + changed + required
 
 
 def _type(field: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in field.items() if key not in {"default", "description", "title"}}
+    return {
+        key: value for key, value in field.items() if key not in {"default", "description", "title"}
+    }
 
 
 def write_golden() -> None:
     """Write the schema of every event to `schemas/golden/`."""
     GOLDEN.mkdir(exist_ok=True)
     for name in EVENT_TYPES:
-        (GOLDEN / f"{name}.v1.json").write_text(json.dumps(schema_of(name), indent=2, sort_keys=True) + "\n")
+        (GOLDEN / f"{name}.v1.json").write_text(
+            json.dumps(schema_of(name), indent=2, sort_keys=True) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -43,23 +43,48 @@ def encode_pack(header: PackHeader, batch: pa.RecordBatch | None) -> bytes:
     """Header and, for a pack with rows, the schema-less Arrow record batch."""
     h = header
     head = _HEADER.pack(
-        MAGIC, h.kind, h.epoch, h.rows, h.raw_first, h.raw_last, h.raw_high,
-        h.barrier_epoch, h.barrier_offset, h.barrier_raw_high, h.known_max_us, h.written_us,
-    )  # fmt: skip
-    return head if batch is None or batch.num_rows == 0 else b"".join((head, memoryview(batch.serialize())))
+        MAGIC,
+        h.kind,
+        h.epoch,
+        h.rows,
+        h.raw_first,
+        h.raw_last,
+        h.raw_high,
+        h.barrier_epoch,
+        h.barrier_offset,
+        h.barrier_raw_high,
+        h.known_max_us,
+        h.written_us,
+    )
+    return (
+        head
+        if batch is None or batch.num_rows == 0
+        else b"".join((head, memoryview(batch.serialize())))
+    )
 
 
 def decode_header(data: bytes) -> PackHeader:
     """The header; raises ValueError when the bytes are no log message."""
     if len(data) < _HEADER.size:
-        raise ValueError(f"log message of {len(data)} bytes is shorter than its header of {_HEADER.size}")
+        raise ValueError(
+            f"log message of {len(data)} bytes is shorter than its header of {_HEADER.size}"
+        )
     magic, *f = _HEADER.unpack_from(data)
     if magic != MAGIC:
         raise ValueError(f"log message starts with {magic:#x}, not with a pack's magic number")
     return PackHeader(
-        kind=f[0], epoch=f[1], rows=f[2], raw_first=f[3], raw_last=f[4], raw_high=f[5],
-        barrier_epoch=f[6], barrier_offset=f[7], barrier_raw_high=f[8], known_max_us=f[9], written_us=f[10],
-    )  # fmt: skip
+        kind=f[0],
+        epoch=f[1],
+        rows=f[2],
+        raw_first=f[3],
+        raw_last=f[4],
+        raw_high=f[5],
+        barrier_epoch=f[6],
+        barrier_offset=f[7],
+        barrier_raw_high=f[8],
+        known_max_us=f[9],
+        written_us=f[10],
+    )
 
 
 NOTHING = PackHeader(kind=PACK, epoch=0, rows=0, raw_first=0, raw_last=-1, raw_high=-1)
@@ -87,4 +112,10 @@ def decode_rows(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
 
 def pack_schema(fields: list[pa.Field]) -> pa.Schema:
     """Arrow schema of a pack of a source with these fields."""
-    return pa.schema([pa.field(RAW, pa.int64(), nullable=False), pa.field(KNOWN, pa.int64(), nullable=False), *fields])
+    return pa.schema(
+        [
+            pa.field(RAW, pa.int64(), nullable=False),
+            pa.field(KNOWN, pa.int64(), nullable=False),
+            *fields,
+        ]
+    )

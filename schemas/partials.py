@@ -35,22 +35,42 @@ class PartialHeader(msgspec.Struct, frozen=True, kw_only=True):
 def encode_header(h: PartialHeader) -> bytes:
     """The 96 header bytes."""
     return _HEADER.pack(
-        MAGIC, h.origin_partition, h.origin_offset, h.previous, h.epoch, h.raw_high, h.barrier, h.rows, h.keys,
-        h.written_us, h.log_written_us, 0,
-    )  # fmt: skip
+        MAGIC,
+        h.origin_partition,
+        h.origin_offset,
+        h.previous,
+        h.epoch,
+        h.raw_high,
+        h.barrier,
+        h.rows,
+        h.keys,
+        h.written_us,
+        h.log_written_us,
+        0,
+    )
 
 
 def decode_header(data: bytes) -> PartialHeader:
     """The header; raises ValueError when the bytes are no partial."""
     if len(data) < _HEADER.size:
-        raise ValueError(f"partial of {len(data)} bytes is shorter than its header of {_HEADER.size}")
+        raise ValueError(
+            f"partial of {len(data)} bytes is shorter than its header of {_HEADER.size}"
+        )
     magic, *f = _HEADER.unpack_from(data)
     if magic != MAGIC:
         raise ValueError(f"partial starts with {magic:#x}, not with a partial's magic number")
     return PartialHeader(
-        origin_partition=f[0], origin_offset=f[1], previous=f[2], epoch=f[3], raw_high=f[4], barrier=f[5], rows=f[6],
-        keys=f[7], written_us=f[8], log_written_us=f[9],
-    )  # fmt: skip
+        origin_partition=f[0],
+        origin_offset=f[1],
+        previous=f[2],
+        epoch=f[3],
+        raw_high=f[4],
+        barrier=f[5],
+        rows=f[6],
+        keys=f[7],
+        written_us=f[8],
+        log_written_us=f[9],
+    )
 
 
 def header_of(data: bytes | None) -> PartialHeader | None:

@@ -70,7 +70,9 @@ def foreign(event: ev.Event, bucket: str, model_bucket: str) -> str:
             uris, ours = [event.uri], model_bucket
         case _:
             return ""
-    wrong = next((uri for uri in uris if not uri.startswith((f"s3://{ours}/", f"s3a://{ours}/"))), None)
+    wrong = next(
+        (uri for uri in uris if not uri.startswith((f"s3://{ours}/", f"s3a://{ours}/"))), None
+    )
     return "" if wrong is None else f"{wrong[:200]!r} is not in the mesh's bucket {ours}"
 
 
@@ -82,7 +84,14 @@ def _ahead(event: ev.Event, latest_us: int) -> str:
 
 def not_finite(event: ev.Event) -> str:
     """The first number of an event that is not finite, as `field: value`; "" when all are."""
-    return next((f"{name}: {value}" for name, value in _floats("", event, MOST_DEPTH) if not math.isfinite(value)), "")
+    return next(
+        (
+            f"{name}: {value}"
+            for name, value in _floats("", event, MOST_DEPTH)
+            if not math.isfinite(value)
+        ),
+        "",
+    )
 
 
 def _problems(name: str, value: Any, depth: int) -> Iterator[str]:
@@ -92,10 +101,14 @@ def _problems(name: str, value: Any, depth: int) -> Iterator[str]:
     elif isinstance(value, msgspec.Struct):
         for field in value.__struct_fields__:
             own = isinstance(value, ev.Event) or field not in _OF_EVENTS
-            yield from _problems(field if own else f"{name}.{field}", getattr(value, field), depth - 1)
+            yield from _problems(
+                field if own else f"{name}.{field}", getattr(value, field), depth - 1
+            )
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _problems(str(key) if isinstance(key, str) and name == "" else name, item, depth - 1)
+            yield from _problems(
+                str(key) if isinstance(key, str) and name == "" else name, item, depth - 1
+            )
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _problems(name, item, depth - 1)
@@ -108,7 +121,11 @@ def _scalar(name: str, value: Any) -> Iterator[str]:
         yield f"{name}: {value} is not a finite number"
     elif isinstance(value, int) and name.endswith("_us") and not FIRST_US <= value <= LAST_US:
         yield f"{name}: {value} is not a time of the years 1900 to 2200 in microseconds"
-    elif isinstance(value, int) and name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
+    elif (
+        isinstance(value, int)
+        and name in _RANGES
+        and not _RANGES[name][0] <= value <= _RANGES[name][1]
+    ):
         yield f"{name}: {value} is not from {_RANGES[name][0]} to {_RANGES[name][1]}"
     elif isinstance(value, str) and name in _NAMES and not _NAME.fullmatch(value):
         yield f"{name}: {value[:80]!r} is not a name"

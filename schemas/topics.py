@@ -53,40 +53,107 @@ def dead_letter(service: str) -> str:
 
 
 _FIXED: dict[type[ev.Event] | tuple[type[ev.Event], ...], Topic] = {
-    ev.DataArrived: Topic(name="client.data-arrived.v1", writer="client", public="in", what="files are on S3"),
-    ev.SealRequested: Topic(name="client.seal-requested.v1", writer="client", public="in", what="end the epoch now"),
+    ev.DataArrived: Topic(
+        name="client.data-arrived.v1", writer="client", public="in", what="files are on S3"
+    ),
+    ev.SealRequested: Topic(
+        name="client.seal-requested.v1", writer="client", public="in", what="end the epoch now"
+    ),
     ev.FileWithdrawn: Topic(
-        name="client.file-withdrawn.v1", writer="client", public="in", what="take an accepted file back before its epoch", retention_ms=-1),
+        name="client.file-withdrawn.v1",
+        writer="client",
+        public="in",
+        what="take an accepted file back before its epoch",
+        retention_ms=-1,
+    ),
     ev.DeadLetterResolved: Topic(
-        name="client.dead-letter-resolved.v1", writer="client", public="in", what="a dead letter was replayed or dropped",
-        retention_ms=60 * DAY_MS),  # twice as long as dead letters are kept
-    ev.FileAccepted: Topic(name="ingest.file-accepted.v1", writer="ingest", what="a checked file, in its order", retention_ms=-1),
+        name="client.dead-letter-resolved.v1",
+        writer="client",
+        public="in",
+        what="a dead letter was replayed or dropped",
+        retention_ms=60 * DAY_MS,
+    ),  # twice as long as dead letters are kept
+    ev.FileAccepted: Topic(
+        name="ingest.file-accepted.v1",
+        writer="ingest",
+        what="a checked file, in its order",
+        retention_ms=-1,
+    ),
     ev.EpochSealRequested: Topic(
-        name="preprocess.epoch-seal-requested.v1", writer="preprocess", what="the end of an epoch asked for"),
-    ev.EpochSealed: Topic(name="ingest.epoch-sealed.v1", writer="ingest", what="the barriers' offsets", retention_ms=-1),
-    ev.ViewPublished: Topic(name="preprocess.view-published.v1", writer="preprocess", what="manifest of a batch view", retention_ms=-1),
+        name="preprocess.epoch-seal-requested.v1",
+        writer="preprocess",
+        what="the end of an epoch asked for",
+    ),
+    ev.EpochSealed: Topic(
+        name="ingest.epoch-sealed.v1",
+        writer="ingest",
+        what="the barriers' offsets",
+        retention_ms=-1,
+    ),
+    ev.ViewPublished: Topic(
+        name="preprocess.view-published.v1",
+        writer="preprocess",
+        what="manifest of a batch view",
+        retention_ms=-1,
+    ),
     ev.TrainingSetPublished: Topic(
-        name="preprocess.training-set-published.v1", writer="preprocess", what="manifest of a training set", retention_ms=-1),
+        name="preprocess.training-set-published.v1",
+        writer="preprocess",
+        what="manifest of a training set",
+        retention_ms=-1,
+    ),
     (ev.ModelTrained, ev.ModelPromoted, ev.ModelRejected, ev.ModelRolledBack): Topic(
-        name="train.model-lifecycle.v1", writer="train", public="out", what="trained, promoted, rejected, rolled back", retention_ms=-1),
+        name="train.model-lifecycle.v1",
+        writer="train",
+        public="out",
+        what="trained, promoted, rejected, rolled back",
+        retention_ms=-1,
+    ),
     ev.PredictionServed: Topic(
-        name="predict.prediction-served.v1", writer="predict", public="out", what="answers, rebuildable", retention_ms=30 * DAY_MS),
-    ev.DriftDetected: Topic(name="monitor.drift-detected.v1", writer="monitor", public="out", what="a series changed"),
-    ev.RetrainRequested: Topic(name="monitor.retrain-requested.v1", writer="monitor", public="out", what="train again, and why"),
+        name="predict.prediction-served.v1",
+        writer="predict",
+        public="out",
+        what="answers, rebuildable",
+        retention_ms=30 * DAY_MS,
+    ),
+    ev.DriftDetected: Topic(
+        name="monitor.drift-detected.v1", writer="monitor", public="out", what="a series changed"
+    ),
+    ev.RetrainRequested: Topic(
+        name="monitor.retrain-requested.v1",
+        writer="monitor",
+        public="out",
+        what="train again, and why",
+    ),
     ev.MetricObserved: Topic(
-        name="mesh.metric-observed.v1", writer="mesh", public="out", what="every run-time metric", retention_ms=DAY_MS),
-    ev.GapFound: Topic(name="predict.gap-found.v1", writer="predict", what="a break in a chain of partials"),
-}  # fmt: skip
+        name="mesh.metric-observed.v1",
+        writer="mesh",
+        public="out",
+        what="every run-time metric",
+        retention_ms=DAY_MS,
+    ),
+    ev.GapFound: Topic(
+        name="predict.gap-found.v1", writer="predict", what="a break in a chain of partials"
+    ),
+}
 
 CONTROL_TOPICS: tuple[Topic, ...] = (
     *_FIXED.values(),
     *(
-        Topic(name=dead_letter(service), writer=service, public="out", what="what could not be handled", retention_ms=30 * DAY_MS)
+        Topic(
+            name=dead_letter(service),
+            writer=service,
+            public="out",
+            what="what could not be handled",
+            retention_ms=30 * DAY_MS,
+        )
         for service in SERVICES
     ),
 )
 _NAME_OF: dict[type[ev.Event], str] = {
-    kind: topic.name for kinds, topic in _FIXED.items() for kind in (kinds if isinstance(kinds, tuple) else (kinds,))
+    kind: topic.name
+    for kinds, topic in _FIXED.items()
+    for kind in (kinds if isinstance(kinds, tuple) else (kinds,))
 }
 
 
@@ -95,23 +162,49 @@ def topic_of(event: ev.Event | type[ev.Event]) -> str:
     return _NAME_OF[event if isinstance(event, type) else type(event)]
 
 
-def data_topics(sources: Iterable[str], views: Iterable[str], *, wall_clock: bool = True) -> tuple[Topic, ...]:
+def data_topics(
+    sources: Iterable[str], views: Iterable[str], *, wall_clock: bool = True
+) -> tuple[Topic, ...]:
     """Raw and log topic of each source, partials topic of each view; their partition count is the mesh's."""
     stamp = "LogAppendTime" if wall_clock else "CreateTime"
     raw = (
         Topic(
-            name=record_sent(s), writer="client", public="in", partitions=0, timestamps=stamp, what=f"live records of {s}",
+            name=record_sent(s),
+            writer="client",
+            public="in",
+            partitions=0,
+            timestamps=stamp,
+            what=f"live records of {s}",
             # A replay's records bear times long past: retention by time would drop them before they are read.
             retention_ms=7 * DAY_MS if wall_clock else -1,
         )
         for s in sources
     )
-    log = (Topic(name=records_accepted(s), writer="ingest", partitions=0, retention_ms=-1, what=f"the log of {s}") for s in sources)
-    partials = (Topic(name=partials_folded(v), writer="preprocess", partitions=0, what=f"partial states of {v}") for v in views)
+    log = (
+        Topic(
+            name=records_accepted(s),
+            writer="ingest",
+            partitions=0,
+            retention_ms=-1,
+            what=f"the log of {s}",
+        )
+        for s in sources
+    )
+    partials = (
+        Topic(
+            name=partials_folded(v),
+            writer="preprocess",
+            partitions=0,
+            what=f"partial states of {v}",
+        )
+        for v in views
+    )
     return (*raw, *log, *partials)
 
 
-def all_topics(sources: Iterable[str], views: Iterable[str], *, wall_clock: bool = True) -> tuple[Topic, ...]:
+def all_topics(
+    sources: Iterable[str], views: Iterable[str], *, wall_clock: bool = True
+) -> tuple[Topic, ...]:
     """Everything that a mesh with these sources and views needs, control topics first."""
     return (*CONTROL_TOPICS, *data_topics(list(sources), list(views), wall_clock=wall_clock))
 

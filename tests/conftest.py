@@ -14,7 +14,9 @@ from deploy.local.mesh import EmbeddedMesh
 from twinstream.mesh.object_store import ensure_buckets
 from twinstream.mesh.settings import MeshSettings
 
-hypothesis.settings.register_profile("twinstream", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])  # machines are shared: no example is timed
+hypothesis.settings.register_profile(
+    "twinstream", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)  # machines are shared: no example is timed
 hypothesis.settings.load_profile("twinstream")
 
 
@@ -49,7 +51,11 @@ def s3(s3_mesh: EmbeddedMesh) -> MeshSettings:
 
 def reached(s3: MeshSettings) -> dict[str, str]:
     """What reaches this S3 server."""
-    return {"TWINSTREAM_S3_ENDPOINT": s3.s3_endpoint, "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
+    return {
+        "TWINSTREAM_S3_ENDPOINT": s3.s3_endpoint,
+        "AWS_ACCESS_KEY_ID": s3.access_key,
+        "AWS_SECRET_ACCESS_KEY": s3.secret_key,
+    }
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +76,13 @@ def mesh_settings(broker: str, s3: MeshSettings, tmp_path: Path) -> MeshSettings
     """Settings with the shared broker and S3 server, and buckets and a data folder of this test."""
     own = uuid4().hex[:8]
     settings = msgspec.structs.replace(
-        s3, kafka=broker, data=str(tmp_path / "data"), bucket=f"warehouse-{own}", raw_bucket=f"raw-{own}", model_bucket=f"models-{own}")
+        s3,
+        kafka=broker,
+        data=str(tmp_path / "data"),
+        bucket=f"warehouse-{own}",
+        raw_bucket=f"raw-{own}",
+        model_bucket=f"models-{own}",
+    )
     ensure_buckets(settings)
     return settings
 

@@ -52,7 +52,9 @@ def main() -> None:
 
     reader = EventReader(settings, TOPICS, refused=quarantine.refuse, check=check)
     service = Service(reader, publisher, ports(settings, own), Attempts(quarantine.failures))
-    threading.Thread(target=_beat, args=(heartbeat, metrics, service), name="heartbeat", daemon=True).start()
+    threading.Thread(
+        target=_beat, args=(heartbeat, metrics, service), name="heartbeat", daemon=True
+    ).start()
     service.run()
 
 
@@ -63,9 +65,13 @@ def ports(settings: MeshSettings, own: TrainSettings) -> Ports:
     here = InProcessTuner()
     shared = all(importable(model.network) for model in pipeline.models)
     return Ports(
-        pipeline=pipeline, settings=own, training_sets=S3TrainingSets(store), models=S3Models(store, settings.model_bucket, pipeline.name),
-        tuners={IN_PROCESS: here, RAY: ray if shared else here}, clock=WallClock(),
-    )  # fmt: skip
+        pipeline=pipeline,
+        settings=own,
+        training_sets=S3TrainingSets(store),
+        models=S3Models(store, settings.model_bucket, pipeline.name),
+        tuners={IN_PROCESS: here, RAY: ray if shared else here},
+        clock=WallClock(),
+    )
 
 
 def _beat(heartbeat: Heartbeat, metrics: Metrics, service: Service) -> None:

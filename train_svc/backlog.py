@@ -56,7 +56,9 @@ class ModelHistory:
         """Takes one event of this model, in the order of its topic."""
         if isinstance(event, TrainingSetPublished):
             _remember(self.sets, event.digest, event)
-            self.newest = event  # by the topic's order: a lie about the epoch counts until the next one comes
+            self.newest = (
+                event  # by the topic's order: a lie about the epoch counts until the next one comes
+            )
         elif isinstance(event, ModelTrained):
             self.trained = [*self.trained[-KEPT:], event]
         elif isinstance(event, RetrainRequested):
@@ -76,27 +78,48 @@ class ModelHistory:
 
     def _judgement(self, definition_digest: str) -> Judgement | None:
         last = self.trained[-1] if self.trained else None
-        if last is None or last.model_digest in self.judged or last.definition_digest != definition_digest:
+        if (
+            last is None
+            or last.model_digest in self.judged
+            or last.definition_digest != definition_digest
+        ):
             return None
         training_set = self.sets.get(last.training_set_digest)
         return Judgement(last, training_set, self.champion) if training_set is not None else None
 
     def _training(self, definition_digest: str, min_growth: float) -> Training | None:
         newest = self.newest
-        if newest is None or newest.definition_digest != definition_digest or UNTRAINED + newest.digest in self.judged:
+        if (
+            newest is None
+            or newest.definition_digest != definition_digest
+            or UNTRAINED + newest.digest in self.judged
+        ):
             return None
         ours = [event for event in self.trained if event.definition_digest == definition_digest]
         round_ = sum(event.training_set_digest == newest.digest for event in ours)
-        if self.retrain is not None and ours and self.retrain.requested_at_us > ours[-1].trained_at_us and newest.epoch > ours[-1].epoch:
-            return Training(newest, round_, self.retrain.reason)  # else the batch layer ends an epoch for the wish, and builds a set of it
+        if (
+            self.retrain is not None
+            and ours
+            and self.retrain.requested_at_us > ours[-1].trained_at_us
+            and newest.epoch > ours[-1].epoch
+        ):
+            return Training(
+                newest, round_, self.retrain.reason
+            )  # else the batch layer ends an epoch for the wish, and builds a set of it
         if round_ == 0 and self._grown(newest, ours, min_growth):
             return Training(newest, 0, "a new training set")
         return None
 
-    def _grown(self, newest: TrainingSetPublished, ours: list[ModelTrained], min_growth: float) -> bool:
+    def _grown(
+        self, newest: TrainingSetPublished, ours: list[ModelTrained], min_growth: float
+    ) -> bool:
         """Whether the set has grown enough since the last one that this definition was trained on."""
         before = self.sets.get(ours[-1].training_set_digest) if ours else None
-        return before is None or min_growth <= 0 or newest.rows - before.rows >= before.rows * min_growth
+        return (
+            before is None
+            or min_growth <= 0
+            or newest.rows - before.rows >= before.rows * min_growth
+        )
 
 
 class Backlog:

@@ -39,41 +39,86 @@ def handle_training_set_published(work: Training, ports: Ports) -> list[Event]:
     inputs = Inputs.of(model.inputs)
     config = config_of(model, ports.settings, ports.settings.seed + work.round)
     split = parts_of(data, inputs)
-    training.check(split, config.changed({n: v for n, v in model.search.items() if not isinstance(v, (Choice, Range))}))
+    training.check(
+        split,
+        config.changed(
+            {n: v for n, v in model.search.items() if not isinstance(v, (Choice, Range))}
+        ),
+    )
     problem = Problem(split, inputs, data.statistics, config, model.network)
     found, share = choose(problem, model.search, ports)
     chosen = config.changed(found.best)
-    network, metrics = training.fit_split(split, inputs, data.statistics, chosen, network_class=model.network)
+    network, metrics = training.fit_split(
+        split, inputs, data.statistics, chosen, network_class=model.network
+    )
     metrics |= {"search_share": share, "search_trials": float(len(found.tried))}
     check_metrics(metrics)
     made_with = ModelConfig(
-        model=model.name, network=qualified_name(model.network), arguments=chosen.arguments, inputs=inputs, statistics=data.statistics,
-        definition_digest=ports.pipeline.digest, loss=model.loss, training_set_digest=event.digest, epoch=event.epoch,
-        training=_remembered(chosen, found), versions=versions(),
-    )  # fmt: skip
+        model=model.name,
+        network=qualified_name(model.network),
+        arguments=chosen.arguments,
+        inputs=inputs,
+        statistics=data.statistics,
+        definition_digest=ports.pipeline.digest,
+        loss=model.loss,
+        training_set_digest=event.digest,
+        epoch=event.epoch,
+        training=_remembered(chosen, found),
+        versions=versions(),
+    )
     files = to_files(network, made_with, metrics)
     digest = model_digest(files)
     stored = ports.models.save(model.name, digest, files)
-    return [ModelTrained(
-        model=model.name, model_digest=digest, uri=stored.uri, version_ids=stored.version_ids, epoch=event.epoch,
-        training_set_digest=event.digest, definition_digest=ports.pipeline.digest, metrics=metrics, trained_at_us=ports.clock.now_us(),
-        seconds=(ports.clock.now_us() - started_us) / 1e6,
-    )]  # fmt: skip
+    return [
+        ModelTrained(
+            model=model.name,
+            model_digest=digest,
+            uri=stored.uri,
+            version_ids=stored.version_ids,
+            epoch=event.epoch,
+            training_set_digest=event.digest,
+            definition_digest=ports.pipeline.digest,
+            metrics=metrics,
+            trained_at_us=ports.clock.now_us(),
+            seconds=(ports.clock.now_us() - started_us) / 1e6,
+        )
+    ]
 
 
 def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
     """ModelPromoted or ModelRejected, by `good_enough` and against the promoted model on the same test rows."""
     trained = work.trained
     model = ports.pipeline.model(trained.model)
-    verdict = judge(trained.metrics, model.good_enough, champion_metrics(work, ports), MEASURE[model.loss], ports.settings.tolerance)
+    verdict = judge(
+        trained.metrics,
+        model.good_enough,
+        champion_metrics(work, ports),
+        MEASURE[model.loss],
+        ports.settings.tolerance,
+    )
     now_us = ports.clock.now_us()
     if not verdict.promoted:
-        return [ModelRejected(
-            model=trained.model, model_digest=trained.model_digest, reason=verdict.reason, metrics=trained.metrics, rejected_at_us=now_us)]
-    return [ModelPromoted(
-        model=trained.model, model_digest=trained.model_digest, uri=trained.uri, version_ids=trained.version_ids,
-        definition_digest=trained.definition_digest, metrics=trained.metrics, reason=verdict.reason, promoted_at_us=now_us,
-    )]  # fmt: skip
+        return [
+            ModelRejected(
+                model=trained.model,
+                model_digest=trained.model_digest,
+                reason=verdict.reason,
+                metrics=trained.metrics,
+                rejected_at_us=now_us,
+            )
+        ]
+    return [
+        ModelPromoted(
+            model=trained.model,
+            model_digest=trained.model_digest,
+            uri=trained.uri,
+            version_ids=trained.version_ids,
+            definition_digest=trained.definition_digest,
+            metrics=trained.metrics,
+            reason=verdict.reason,
+            promoted_at_us=now_us,
+        )
+    ]
 
 
 def choose(problem: Problem, space: Mapping[str, Any], ports: Ports) -> tuple[Found, float]:
@@ -86,7 +131,9 @@ def choose(problem: Problem, space: Mapping[str, Any], ports: Ports) -> tuple[Fo
     looked_at = thinned(problem.split, share, problem.config.seed)
     config = msgspec.structs.replace(problem.config, max_epochs=settings.search_epochs, threads=1)
     name = search.tuner_for(len(problem.split.train), len(tried), settings)
-    return searched(name, msgspec.structs.replace(problem, split=looked_at, config=config), tried, ports), share
+    return searched(
+        name, msgspec.structs.replace(problem, split=looked_at, config=config), tried, ports
+    ), share
 
 
 def searched(name: str, problem: Problem, tried: list[search.Candidate], ports: Ports) -> Found:
@@ -106,14 +153,25 @@ def parts_of(data: TrainingSet, inputs: Inputs) -> Split:
     """The rows of a set; raises TrainingSetCorruptError when it lacks what its model takes."""
     try:
         return training.split_of(data.table, inputs, data.statistics)
-    except (KeyError, LookupError, TypeError, ValueError, OverflowError, pa.ArrowException) as error:
-        raise TrainingSetCorruptError(f"the training set does not fit its model: {error}: seal an epoch to build it again") from error
+    except (
+        KeyError,
+        LookupError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        pa.ArrowException,
+    ) as error:
+        raise TrainingSetCorruptError(
+            f"the training set does not fit its model: {error}: seal an epoch to build it again"
+        ) from error
 
 
 def check_metrics(metrics: Mapping[str, float]) -> None:
     """Raises TrainingImpossibleError: what is not finite can be neither compared nor published."""
     if bad := [name for name, value in metrics.items() if not math.isfinite(value)]:
-        raise TrainingImpossibleError(f"{bad[0]} is {metrics[bad[0]]}: the network's answers are too large or not finite")
+        raise TrainingImpossibleError(
+            f"{bad[0]} is {metrics[bad[0]]}: the network's answers are too large or not finite"
+        )
 
 
 def champion_metrics(work: Judgement, ports: Ports) -> dict[str, float] | None:
@@ -128,7 +186,12 @@ def champion_metrics(work: Judgement, ports: Ports) -> dict[str, float] | None:
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001  (whatever it is, a model that cannot answer is none to compare with)
-        log.warning("champion_not_compared", model=champion.model, digest=champion.model_digest[:12], reason=str(error)[:500])
+        log.warning(
+            "champion_not_compared",
+            model=champion.model,
+            digest=champion.model_digest[:12],
+            reason=str(error)[:500],
+        )
         return None
     return metrics
 
@@ -144,8 +207,13 @@ def scores_of(champion: ModelPromoted, data: TrainingSet, ports: Ports) -> dict[
 def config_of(model: Any, settings: TrainSettings, seed: int) -> TrainingConfig:
     """How the final fit of a model is trained, before a search's choice."""
     return TrainingConfig(
-        loss=model.loss, batch_size=settings.batch_size, max_epochs=settings.max_epochs, patience=settings.patience, threads=settings.threads,
-        seed=seed)
+        loss=model.loss,
+        batch_size=settings.batch_size,
+        max_epochs=settings.max_epochs,
+        patience=settings.patience,
+        threads=settings.threads,
+        seed=seed,
+    )
 
 
 def thinned(split: Split, share: float, seed: int) -> Split:
@@ -154,12 +222,19 @@ def thinned(split: Split, share: float, seed: int) -> Split:
 
     def some(rows: Any) -> Any:
         count = max(1, round(len(rows) * share))
-        return rows.take(torch.randperm(len(rows), generator=generator)[:count].sort().values) if count < len(rows) else rows
+        return (
+            rows.take(torch.randperm(len(rows), generator=generator)[:count].sort().values)
+            if count < len(rows)
+            else rows
+        )
 
     return Split(some(split.train), some(split.validation), some(split.test))
 
 
 def _remembered(config: TrainingConfig, found: Found) -> dict[str, Any]:
     """How a model came about, as its config keeps it."""
-    trials = [{"candidate": candidate, "validation_loss": loss, "epochs": epochs} for candidate, loss, epochs in found.tried]
+    trials = [
+        {"candidate": candidate, "validation_loss": loss, "epochs": epochs}
+        for candidate, loss, epochs in found.tried
+    ]
     return {"config": msgspec.to_builtins(config), "tuner": found.tuner, "trials": trials}

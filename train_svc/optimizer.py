@@ -18,7 +18,15 @@ FIRST, LAST = 1 / 25, 1e-5
 class AdamW:
     """Decoupled weight decay (Loshchilov and Hutter, 2019) on one flat vector, of which the network's parameters become views."""
 
-    def __init__(self, network: nn.Module, *, peak: float, steps: int, weight_decay: float, betas: tuple[float, float] = (0.9, 0.999)) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        peak: float,
+        steps: int,
+        weight_decay: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+    ) -> None:
         parameters = [p for p in network.parameters() if p.requires_grad]
         self.values = torch.cat([p.detach().reshape(-1) for p in parameters])
         self.gradient = torch.zeros_like(self.values)
@@ -42,7 +50,9 @@ class AdamW:
         self._first.lerp_(self.gradient, 1 - b1)
         self._second.mul_(b2).addcmul_(self.gradient, self.gradient, value=1 - b2)
         spread = (self._second / (1 - b2**self._step)).sqrt_().add_(1e-8)
-        self.values.mul_(1 - rate * self._weight_decay).addcdiv_(self._first, spread, value=-rate / (1 - b1**self._step))
+        self.values.mul_(1 - rate * self._weight_decay).addcdiv_(
+            self._first, spread, value=-rate / (1 - b1**self._step)
+        )
 
 
 def one_cycle(step: int, steps: int, peak: float) -> float:

@@ -17,7 +17,11 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def judge(
-    metrics: Mapping[str, float], good_enough: Mapping[str, float], champion: Mapping[str, float] | None, measure: str, tolerance: float
+    metrics: Mapping[str, float],
+    good_enough: Mapping[str, float],
+    champion: Mapping[str, float] | None,
+    measure: str,
+    tolerance: float,
 ) -> Verdict:
     """Judges by test metrics.
 
@@ -28,13 +32,21 @@ def judge(
         value = metrics.get(name)
         if value is None or not meets(name, value, bound):
             found = "was not measured" if value is None else f"is {value:.4f}"
-            return Verdict(promoted=False, reason=f"{name} {found}, good enough is {at(name)} {bound:g}")
+            return Verdict(
+                promoted=False, reason=f"{name} {found}, good enough is {at(name)} {bound:g}"
+            )
     if champion is None:
         return Verdict(promoted=True, reason="good enough, and no promoted model to compare with")
     ours, theirs = metrics[measure], champion[measure]
     if no_worse(measure, ours, theirs, tolerance):
-        return Verdict(promoted=True, reason=f"{measure} {ours:.4f} on the same test rows, the promoted model has {theirs:.4f}")
-    return Verdict(promoted=False, reason=f"{measure} is {ours:.4f}, the promoted model has {theirs:.4f} on the same test rows")
+        return Verdict(
+            promoted=True,
+            reason=f"{measure} {ours:.4f} on the same test rows, the promoted model has {theirs:.4f}",
+        )
+    return Verdict(
+        promoted=False,
+        reason=f"{measure} is {ours:.4f}, the promoted model has {theirs:.4f} on the same test rows",
+    )
 
 
 def meets(name: str, value: float, bound: float) -> bool:
@@ -44,7 +56,13 @@ def meets(name: str, value: float, bound: float) -> bool:
 
 def no_worse(name: str, ours: float, theirs: float, tolerance: float) -> bool:
     """Whether ours is better, equal, or worse by at most a share of theirs."""
-    return meets(name, ours, theirs - tolerance * abs(theirs) if METRICS[name] == "max" else theirs + tolerance * abs(theirs))
+    return meets(
+        name,
+        ours,
+        theirs - tolerance * abs(theirs)
+        if METRICS[name] == "max"
+        else theirs + tolerance * abs(theirs),
+    )
 
 
 def at(name: str) -> str:

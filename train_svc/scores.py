@@ -37,4 +37,8 @@ def auc(label: Values, score: Values) -> float:
 def numeric(label: Values, value: Values) -> dict[str, float]:
     """Scores of numbers against numbers."""
     error = np.asarray(value, dtype=np.float64) - np.asarray(label, dtype=np.float64)
-    return {"rmse": float(np.sqrt(np.mean(error**2))), "mae": float(np.mean(np.abs(error))), "rows": float(len(error))}
+    return {
+        "rmse": float(np.sqrt(np.mean(error**2))),
+        "mae": float(np.mean(np.abs(error))),
+        "rows": float(len(error)),
+    }

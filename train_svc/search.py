@@ -39,7 +39,10 @@ def candidates(space: Mapping[str, Any], count: int, seed: int) -> list[Candidat
     """`count` draws from a model's search space, or one when nothing is to be searched; the same for the same seed."""
     searched = any(isinstance(value, (Choice, Range)) for value in space.values())
     rng = random.Random(seed)
-    return [{name: draw(value, rng) for name, value in space.items()} for _ in range(count if searched else 1)]
+    return [
+        {name: draw(value, rng) for name, value in space.items()}
+        for _ in range(count if searched else 1)
+    ]
 
 
 def draw(space: Any, rng: random.Random) -> Any:

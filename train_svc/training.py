@@ -24,7 +24,10 @@ from twinstream.protocol.training_columns import AT, LABEL
 from twinstream.protocol.training_settings import TRAINING
 
 LOSSES: dict[str, Callable[[], nn.Module]] = {
-    BINARY: nn.BCEWithLogitsLoss, "mean_squared_error": nn.MSELoss, "mean_absolute_error": nn.L1Loss}
+    BINARY: nn.BCEWithLogitsLoss,
+    "mean_squared_error": nn.MSELoss,
+    "mean_absolute_error": nn.L1Loss,
+}
 TRAIN_SHARE, VALIDATION_SHARE = 0.70, 0.15
 SCORING_ROWS = 8192
 
@@ -54,7 +57,11 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True):
         """The config with a search's choice: names of these settings change them, all others go to the network."""
         known = set(self.__struct_fields__) - {"arguments"}
         own = {name: value for name, value in candidate.items() if name in known}
-        return msgspec.structs.replace(self, **own, arguments={**self.arguments, **{n: v for n, v in candidate.items() if n not in known}})
+        return msgspec.structs.replace(
+            self,
+            **own,
+            arguments={**self.arguments, **{n: v for n, v in candidate.items() if n not in known}},
+        )
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -70,7 +77,9 @@ class Rows(msgspec.Struct, frozen=True):
 
     def take(self, which: Any) -> Rows:
         """The rows of an index tensor or slice."""
-        return Rows(self.numeric[which], self.categorical[which], self.sequences[which], self.label[which])
+        return Rows(
+            self.numeric[which], self.categorical[which], self.sequences[which], self.label[which]
+        )
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -86,8 +95,13 @@ OnEpoch = Callable[[int, float], bool]
 
 
 def fit(
-    table: pa.Table, inputs: InputNames, statistics: Mapping[str, Any], config: TrainingConfig | None = None, *,
-    network_class: Callable[..., Any] = TabularNetwork, on_epoch: OnEpoch | None = None,
+    table: pa.Table,
+    inputs: InputNames,
+    statistics: Mapping[str, Any],
+    config: TrainingConfig | None = None,
+    *,
+    network_class: Callable[..., Any] = TabularNetwork,
+    on_epoch: OnEpoch | None = None,
 ) -> tuple[nn.Module, dict[str, float]]:
     """Trains on the first 70 % by time, stops early by the next 15 %, and scores the rest.
 
@@ -95,12 +109,24 @@ def fit(
     Take a subset of the inputs to train a variant: `fit(table, Inputs.of(model.inputs).request_only(), statistics)`.
     """
     split = split_of(table, Inputs.of(inputs), statistics)
-    return fit_split(split, Inputs.of(inputs), statistics, config or TrainingConfig(), network_class=network_class, on_epoch=on_epoch)
+    return fit_split(
+        split,
+        Inputs.of(inputs),
+        statistics,
+        config or TrainingConfig(),
+        network_class=network_class,
+        on_epoch=on_epoch,
+    )
 
 
 def fit_split(
-    split: Split, inputs: Inputs, statistics: Mapping[str, Any], config: TrainingConfig, *,
-    network_class: Callable[..., Any] = TabularNetwork, on_epoch: OnEpoch | None = None,
+    split: Split,
+    inputs: Inputs,
+    statistics: Mapping[str, Any],
+    config: TrainingConfig,
+    *,
+    network_class: Callable[..., Any] = TabularNetwork,
+    on_epoch: OnEpoch | None = None,
 ) -> tuple[nn.Module, dict[str, float]]:
     """As `fit`, on rows that were split already."""
     check(split, config)
@@ -110,7 +136,9 @@ def fit_split(
     network: nn.Module = network_class(inputs, statistics, **config.arguments)
     loss_of = LOSSES[config.loss]()
     steps = math.ceil(len(split.train) / config.batch_size) * config.max_epochs
-    optimizer = AdamW(network, peak=config.learning_rate, steps=steps, weight_decay=config.weight_decay)
+    optimizer = AdamW(
+        network, peak=config.learning_rate, steps=steps, weight_decay=config.weight_decay
+    )
     best_loss, best_state, best_epoch, epoch = math.inf, copy.deepcopy(network.state_dict()), 0, 0
     for epoch in range(1, config.max_epochs + 1):
         network.train()
@@ -119,13 +147,25 @@ def fit_split(
             optimizer.step(loss_of(answered(network, rows), rows.label))
         validation_loss = float(loss_of(outputs(network, split.validation), split.validation.label))
         if validation_loss < best_loss:
-            best_loss, best_state, best_epoch = validation_loss, copy.deepcopy(network.state_dict()), epoch
-        if (on_epoch is not None and on_epoch(epoch, validation_loss)) or epoch - best_epoch >= config.patience:
+            best_loss, best_state, best_epoch = (
+                validation_loss,
+                copy.deepcopy(network.state_dict()),
+                epoch,
+            )
+        if (
+            on_epoch is not None and on_epoch(epoch, validation_loss)
+        ) or epoch - best_epoch >= config.patience:
             break
     if best_epoch == 0:
-        raise TrainingImpossibleError(f"no pass of {epoch} gave a finite validation loss: choose a lower learning_rate")
+        raise TrainingImpossibleError(
+            f"no pass of {epoch} gave a finite validation loss: choose a lower learning_rate"
+        )
     network.load_state_dict(best_state)
-    counts = {"train_rows": float(len(split.train)), "epochs": float(epoch), "best_epoch": float(best_epoch)}
+    counts = {
+        "train_rows": float(len(split.train)),
+        "epochs": float(epoch),
+        "best_epoch": float(best_epoch),
+    }
     return network.eval(), {**metrics(network, split, config.loss), **counts}
 
 
@@ -133,7 +173,9 @@ def split_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> 
     """The table's rows, which are ordered by time, as train, validation and test; the statistics' bounds in time win over shares."""
     rows = rows_of(table, inputs, statistics)
     first, second = bounds(table, statistics)
-    return Split(rows.take(slice(0, first)), rows.take(slice(first, second)), rows.take(slice(second, None)))
+    return Split(
+        rows.take(slice(0, first)), rows.take(slice(first, second)), rows.take(slice(second, None))
+    )
 
 
 def bounds(table: pa.Table, statistics: Mapping[str, Any]) -> tuple[int, int]:
@@ -143,7 +185,9 @@ def bounds(table: pa.Table, statistics: Mapping[str, Any]) -> tuple[int, int]:
     if AT not in table.column_names or "train_until_us" not in given:
         return int(n * TRAIN_SHARE), int(n * (TRAIN_SHARE + VALIDATION_SHARE))
     at = table.column(AT).to_numpy()
-    first, second = np.searchsorted(at, [given["train_until_us"], given["validation_until_us"]], side="left")
+    first, second = np.searchsorted(
+        at, [given["train_until_us"], given["validation_until_us"]], side="left"
+    )
     return int(first), int(second)
 
 
@@ -153,7 +197,12 @@ def rows_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> R
     categorical = codes(features.texts, vocabularies(inputs, statistics), len(features))
     with np.errstate(over="ignore"):
         label = numbers(table.column(LABEL)).astype(np.float32)
-    return Rows(torch.from_numpy(features.numeric), torch.from_numpy(categorical), torch.from_numpy(features.sequences), torch.from_numpy(label))
+    return Rows(
+        torch.from_numpy(features.numeric),
+        torch.from_numpy(categorical),
+        torch.from_numpy(features.sequences),
+        torch.from_numpy(label),
+    )
 
 
 def check(split: Split, config: TrainingConfig) -> None:
@@ -163,13 +212,21 @@ def check(split: Split, config: TrainingConfig) -> None:
     for name in ("train", "validation", "test"):
         label = getattr(split, name).label
         if len(label) == 0:
-            raise TrainingImpossibleError(f"the {name} part of the training set is empty: more labelled rows are needed")
+            raise TrainingImpossibleError(
+                f"the {name} part of the training set is empty: more labelled rows are needed"
+            )
         if bool(torch.isnan(label).any()):
-            raise TrainingImpossibleError(f"the {name} part of the training set has rows without a label")
+            raise TrainingImpossibleError(
+                f"the {name} part of the training set has rows without a label"
+            )
         if not bool(torch.isfinite(label).all()):
-            raise TrainingImpossibleError(f"the {name} part of the training set has a label that is too large for a float32")
+            raise TrainingImpossibleError(
+                f"the {name} part of the training set has a label that is too large for a float32"
+            )
         if config.loss == BINARY and bool((label == label[0]).all()):
-            raise TrainingImpossibleError(f"all {len(label)} labels of the {name} part are {float(label[0]):g}: more rows are needed")
+            raise TrainingImpossibleError(
+                f"all {len(label)} labels of the {name} part are {float(label[0]):g}: more rows are needed"
+            )
 
 
 def wrong(config: TrainingConfig) -> str:
@@ -178,14 +235,18 @@ def wrong(config: TrainingConfig) -> str:
         value = getattr(config, name)
         if not bound.takes(value):
             return f"{name} is {value!r}: give {bound}"
-    return "" if config.loss in LOSSES else f"loss is {config.loss!r}: give one of {', '.join(LOSSES)}"
+    return (
+        "" if config.loss in LOSSES else f"loss is {config.loss!r}: give one of {', '.join(LOSSES)}"
+    )
 
 
 def outputs(network: nn.Module, rows: Rows) -> Tensor:
     """float32[n] of the network in evaluation mode."""
     network.eval()
     with torch.inference_mode():
-        parts = (rows.take(slice(at, at + SCORING_ROWS)) for at in range(0, len(rows), SCORING_ROWS))
+        parts = (
+            rows.take(slice(at, at + SCORING_ROWS)) for at in range(0, len(rows), SCORING_ROWS)
+        )
         return torch.cat([answered(network, part) for part in parts])
 
 
@@ -194,7 +255,9 @@ def answered(network: nn.Module, rows: Rows) -> Tensor:
     given = network(rows.numeric, rows.categorical, rows.sequences)
     if not isinstance(given, Tensor) or given.shape != rows.label.shape:
         found = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
-        raise TrainingImpossibleError(f"forward gives {found} for {len(rows)} rows: let it give one number per row, as squeeze(1) does")
+        raise TrainingImpossibleError(
+            f"forward gives {found} for {len(rows)} rows: let it give one number per row, as squeeze(1) does"
+        )
     return given
 
 
@@ -202,7 +265,9 @@ def scored(network: nn.Module, rows: Rows, loss: str) -> dict[str, float]:
     """Scores of a network on rows."""
     given = outputs(network, rows).double()
     if not bool(torch.isfinite(given).all()):
-        raise TrainingImpossibleError(f"an answer for {len(rows)} rows is not finite: the network's weights are too large, choose a lower learning_rate")
+        raise TrainingImpossibleError(
+            f"an answer for {len(rows)} rows is not finite: the network's weights are too large, choose a lower learning_rate"
+        )
     if loss == BINARY:
         return scores.binary(rows.label.numpy(), torch.sigmoid(given).numpy())
     return scores.numeric(rows.label.numpy(), given.numpy())
@@ -211,4 +276,7 @@ def scored(network: nn.Module, rows: Rows, loss: str) -> dict[str, float]:
 def metrics(network: nn.Module, split: Split, loss: str) -> dict[str, float]:
     """Test scores by plain name, validation scores with their prefix."""
     validation = scored(network, split.validation, loss)
-    return {**scored(network, split.test, loss), **{f"validation_{name}": value for name, value in validation.items()}}
+    return {
+        **scored(network, split.test, loss),
+        **{f"validation_{name}": value for name, value in validation.items()},
+    }

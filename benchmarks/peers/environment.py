@@ -33,7 +33,14 @@ def python_of(requirements: Path) -> Path:
 def _make(folder: Path, requirements: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     _run(sys.executable, "-m", "venv", str(folder))
-    pip = (str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    pip = (
+        str(folder / "bin" / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    )
     _run(*pip, "--only-binary", ":all:", "--require-hashes", "-r", str(requirements))
 
 
@@ -41,6 +48,8 @@ def _run(*command: str) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=BOUND_S)
     except subprocess.CalledProcessError as error:
-        raise NotInstalledError(f"{' '.join(command)} failed: {error.stderr.strip()[-400:]}") from error
+        raise NotInstalledError(
+            f"{' '.join(command)} failed: {error.stderr.strip()[-400:]}"
+        ) from error
     except (subprocess.TimeoutExpired, OSError) as error:
         raise NotInstalledError(f"{' '.join(command)} failed: {error}") from error

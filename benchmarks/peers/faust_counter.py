@@ -19,9 +19,17 @@ PARTITIONS = 2
 def make(broker: str, folder: str) -> faust.App:
     """The app; two settings differ from Faust's defaults, both in its favour: a restart within seconds rather than a minute, no web server."""
     app = faust.App(
-        APP, broker=f"kafka://{broker}", datadir=Path(folder), store="memory://", web_enabled=False, topic_allow_declare=False,
-        topic_disable_leader=True, topic_partitions=PARTITIONS, broker_session_timeout=6.0, broker_heartbeat_interval=2.0,
-    )  # fmt: skip
+        APP,
+        broker=f"kafka://{broker}",
+        datadir=Path(folder),
+        store="memory://",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=PARTITIONS,
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=2.0,
+    )
     events = app.topic(EVENTS, key_type=str, value_type=bytes, value_serializer="raw")
     counts = app.Table("counts", default=int, partitions=PARTITIONS)
 

@@ -31,13 +31,25 @@ def leader_of(linger_s: float) -> str:
     return f"{app_of(linger_s)}-__assignor-__leader"
 
 
-def make(broker: str, topic: str, records: int, partitions: int, linger_s: float, folder: str) -> faust.App:
+def make(
+    broker: str, topic: str, records: int, partitions: int, linger_s: float, folder: str
+) -> faust.App:
     """The app; it ends its process after so many records."""
     app = faust.App(
-        app_of(linger_s), broker=f"kafka://{broker}", datadir=Path(folder), store="memory://", web_enabled=False, topic_allow_declare=False,
-        topic_disable_leader=True, topic_partitions=partitions, consumer_auto_offset_reset="earliest", producer_linger=linger_s,
-    )  # fmt: skip
-    payments = app.topic(topic, key_type=str, key_serializer="raw", value_type=bytes, value_serializer="raw")
+        app_of(linger_s),
+        broker=f"kafka://{broker}",
+        datadir=Path(folder),
+        store="memory://",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=partitions,
+        consumer_auto_offset_reset="earliest",
+        producer_linger=linger_s,
+    )
+    payments = app.topic(
+        topic, key_type=str, key_serializer="raw", value_type=bytes, value_serializer="raw"
+    )
     totals = app.Table(TOTALS, default=float, partitions=partitions)
 
     @app.agent(payments)
@@ -65,4 +77,6 @@ if __name__ == "__main__":
     from faust.worker import Worker
 
     kafka, from_topic, count, parts, linger, where = sys.argv[1:]
-    Worker(make(kafka, from_topic, int(count), int(parts), float(linger), where), loglevel="WARN").execute_from_commandline()
+    Worker(
+        make(kafka, from_topic, int(count), int(parts), float(linger), where), loglevel="WARN"
+    ).execute_from_commandline()

@@ -34,8 +34,16 @@ def main(broker: str, topic: str, records: int, guarantee: str, folder: str, gro
     """With a count, `run` returns after the commit of so many records."""
     seen = Seen()
     app = Application(
-        broker_address=broker, consumer_group=group, auto_offset_reset="earliest", processing_guarantee=guarantee, state_dir=folder, loglevel="WARNING")
-    app.dataframe(app.topic(topic, value_deserializer="json", key_deserializer="str")).update(seen.add, stateful=True)
+        broker_address=broker,
+        consumer_group=group,
+        auto_offset_reset="earliest",
+        processing_guarantee=guarantee,
+        state_dir=folder,
+        loglevel="WARNING",
+    )
+    app.dataframe(app.topic(topic, value_deserializer="json", key_deserializer="str")).update(
+        seen.add, stateful=True
+    )
     app.run(count=records, collect=False)
     print(json.dumps({"records": records, "every": EVERY, "times": seen.times, "end": time.time()}))
 

@@ -18,9 +18,13 @@ def cache_folder() -> Path:
         folder = Path(os.environ.get("TWINSTREAM_CACHE") or Path(base) / "twinstream").absolute()
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError) as error:
-        raise SettingsError(f"the engines' jars have no place ({error}): set TWINSTREAM_CACHE to a folder that can be written to") from error
+        raise SettingsError(
+            f"the engines' jars have no place ({error}): set TWINSTREAM_CACHE to a folder that can be written to"
+        ) from error
     if os.pathsep in str(folder):
-        raise SettingsError(f"Java cannot read jars from {folder}, because of the {os.pathsep} in it: set TWINSTREAM_CACHE to another folder")
+        raise SettingsError(
+            f"Java cannot read jars from {folder}, because of the {os.pathsep} in it: set TWINSTREAM_CACHE to another folder"
+        )
     return folder
 
 

@@ -144,13 +144,23 @@ class Child:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *self.spec.argv],
                 env={**of_machine(os.environ), **self.spec.env, MARK: self._mark},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.spec.cwd, umask=0o077,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.spec.cwd,
+                umask=0o077,
             )
         self._ref = ref(self._process.pid)
         self._started_at = self._clock()
         self._probed = threading.Event()
         if self.spec.probe:
-            threading.Thread(target=self._probe, args=(self._process, self._probed), name=f"probe-{self.spec.name}", daemon=True).start()
+            threading.Thread(
+                target=self._probe,
+                args=(self._process, self._probed),
+                name=f"probe-{self.spec.name}",
+                daemon=True,
+            ).start()
 
     def check(self) -> int | None:
         """Notice its end: return the exit status once, and plan the next start; None while it runs."""
@@ -163,8 +173,12 @@ class Child:
         return status
 
     def _plan_again(self) -> None:
-        self._fast_ends = 0 if self._clock() - self._started_at >= SETTLED_S else self._fast_ends + 1
-        self._again_at = self._clock() + PAUSES_S[min(max(self._fast_ends - 1, 0), len(PAUSES_S) - 1)]
+        self._fast_ends = (
+            0 if self._clock() - self._started_at >= SETTLED_S else self._fast_ends + 1
+        )
+        self._again_at = (
+            self._clock() + PAUSES_S[min(max(self._fast_ends - 1, 0), len(PAUSES_S) - 1)]
+        )
 
     def last_words(self) -> str:
         """The last lines that it has written since its last start."""

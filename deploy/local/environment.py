@@ -94,7 +94,11 @@ def folders(shell: Mapping[str, str], data: Path) -> dict[str, str]:
 
 
 def _writable(folder: str) -> bool:
-    return Path(folder).is_absolute() and Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    return (
+        Path(folder).is_absolute()
+        and Path(folder).is_dir()
+        and os.access(folder, os.W_OK | os.X_OK)
+    )
 
 
 def _made(folder: Path) -> Path:

@@ -26,7 +26,9 @@ def prepare(path: Path) -> Path:
     """
     data = path.resolve()
     if reason := refusal(str(data)):
-        raise SettingsError(f"the data folder {str(data)!r} cannot be used: {reason}; give another with --data")
+        raise SettingsError(
+            f"the data folder {str(data)!r} cannot be used: {reason}; give another with --data"
+        )
     try:
         data.mkdir(parents=True, exist_ok=True)
         if data.stat().st_uid == os.geteuid():

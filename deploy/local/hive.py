@@ -31,10 +31,29 @@ def spec(folder: Path, port: int, java: Java, settings: MeshSettings) -> Spec:
     write_whole(conf / "hive-site.xml", site(folder, settings).encode(), 0o600)
     class_path = f"conf:{jars.pyspark_jars()}/*:{jars.ensure('spark', java)}/*"
     return Spec(
-        name="hive", service=False, stop_bound_s=10.0, probe=lambda: answers_thrift(port), cwd=folder,
-        argv=[java.binary, "-Xmx384m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
-              f"-Dderby.system.home={folder}", f"-Dderby.stream.error.file={home}/derby.log", f"-Djava.io.tmpdir={home}",
-              "-cp", class_path, COMPILER, str(SERVER), SERVER.stem, HOST, str(port)],
+        name="hive",
+        service=False,
+        stop_bound_s=10.0,
+        probe=lambda: answers_thrift(port),
+        cwd=folder,
+        argv=[
+            java.binary,
+            "-Xmx384m",
+            "-Xms64m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
+            f"-Dderby.system.home={folder}",
+            f"-Dderby.stream.error.file={home}/derby.log",
+            f"-Djava.io.tmpdir={home}",
+            "-cp",
+            class_path,
+            COMPILER,
+            str(SERVER),
+            SERVER.stem,
+            HOST,
+            str(port),
+        ],
     )
 
 
@@ -56,7 +75,10 @@ def site(folder: Path, settings: MeshSettings) -> str:
         "fs.s3a.secret.key": settings.secret_key,
         "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
     }
-    rows = "".join(f"<property><name>{name}</name><value>{escape(value)}</value></property>\n" for name, value in options.items())
+    rows = "".join(
+        f"<property><name>{name}</name><value>{escape(value)}</value></property>\n"
+        for name, value in options.items()
+    )
     return f'<?xml version="1.0"?>\n<configuration>\n{rows}</configuration>\n'
 
 

@@ -21,7 +21,11 @@ from deploy.local.trust import PASSWORD, write_trust_store
 from twinstream.errors import MeshError
 
 MANIFEST = Path(__file__).with_name("jars.sha256")
-SETS = {"kafka": "the Kafka broker", "s3mock": "an S3 server", "spark": "Spark's readers of Kafka and S3"}
+SETS = {
+    "kafka": "the Kafka broker",
+    "s3mock": "an S3 server",
+    "spark": "Spark's readers of Kafka and S3",
+}
 Say = Callable[[str], None]
 
 
@@ -78,13 +82,17 @@ def ensure_all(say: Say = print, groups: Iterable[str] = SETS) -> None:
 
 def _complete(folder: Path, jars: list[Jar]) -> bool:
     """Whether the folder holds every jar as pinned, and nothing else."""
-    if not folder.is_dir() or {path.name for path in folder.iterdir()} != {jar.file_name for jar in jars}:
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} != {
+        jar.file_name for jar in jars
+    }:
         return False
     return all(_digest(folder / jar.file_name) == jar.sha256 for jar in jars)
 
 
 def _fetch(group: str, jars: list[Jar], folder: Path, java: Java, say: Say) -> None:
-    say(f"jars of {group} ({SETS[group]}): fetching {len(jars)} from Maven Central, up to a minute; once per user")
+    say(
+        f"jars of {group} ({SETS[group]}): fetching {len(jars)} from Maven Central, up to a minute; once per user"
+    )
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         work = Path(temporary)
         fetched = run_ivy(java, work, ivy_file(jar.coordinate for jar in jars), say)
@@ -98,12 +106,15 @@ def _fetch(group: str, jars: list[Jar], folder: Path, java: Java, say: Say) -> N
 def _check(fetched: Path, jar: Jar) -> None:
     path = fetched / jar.file_name
     if not path.exists():
-        raise MeshError(f"jar {jar.coordinate} was not fetched: is Maven Central reachable? Then try again")
+        raise MeshError(
+            f"jar {jar.coordinate} was not fetched: is Maven Central reachable? Then try again"
+        )
     found = _digest(path)
     if found != jar.sha256:
         raise MeshError(
             f"jar {jar.coordinate} is not the one that was pinned: SHA-256 {found}, expected {jar.sha256}. Nothing was installed; "
-            f"ask who runs your mirror, and do not edit {MANIFEST.name} unless you know why it changed")
+            f"ask who runs your mirror, and do not edit {MANIFEST.name} unless you know why it changed"
+        )
 
 
 def _digest(path: Path) -> str:
@@ -116,37 +127,70 @@ def ivy_file(coordinates: Iterable[str], *, transitive: bool = False) -> str:
     wanted = "\n".join(_dependency(coordinate, transitive=transitive) for coordinate in coordinates)
     return (
         '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven"><info organisation="twinstream" module="mesh"/>'
-        f'<configurations><conf name="default"/></configurations><dependencies>{wanted}</dependencies></ivy-module>')
+        f'<configurations><conf name="default"/></configurations><dependencies>{wanted}</dependencies></ivy-module>'
+    )
 
 
 def _dependency(coordinate: str, *, transitive: bool) -> str:
     organisation, name, version, *classifier = coordinate.split(":")
-    artifact = "".join(f'<artifact name={quoteattr(name)} type="jar" ext="jar" m:classifier={quoteattr(c)}/>' for c in classifier)
+    artifact = "".join(
+        f'<artifact name={quoteattr(name)} type="jar" ext="jar" m:classifier={quoteattr(c)}/>'
+        for c in classifier
+    )
     mapping = "default->master,runtime" if transitive else "default->master"
     return (
-        f'<dependency org={quoteattr(organisation)} name={quoteattr(name)} rev={quoteattr(version)} '
-        f'conf="{mapping}" transitive="{str(transitive).lower()}">{artifact}</dependency>')
+        f"<dependency org={quoteattr(organisation)} name={quoteattr(name)} rev={quoteattr(version)} "
+        f'conf="{mapping}" transitive="{str(transitive).lower()}">{artifact}</dependency>'
+    )
 
 
-def run_ivy(java: Java, work: Path, ivy_xml: str, say: Say, pattern: str = "[artifact]-[revision](-[classifier]).[ext]") -> Path:
+def run_ivy(
+    java: Java,
+    work: Path,
+    ivy_xml: str,
+    say: Say,
+    pattern: str = "[artifact]-[revision](-[classifier]).[ext]",
+) -> Path:
     """Fetch what an ivy.xml names; return the folder. TWINSTREAM_IVY_SETTINGS names a settings file, for a mirror."""
     (work / "ivy.xml").write_text(ivy_xml, encoding="utf-8")
     settings = os.environ.get("TWINSTREAM_IVY_SETTINGS")
     command = [
-        java.binary, "-Xmx256m", *_trust(java, work), f"-Divy.default.ivy.user.dir={work}",
-        "-cp", str(pyspark_jars() / "*"), "org.apache.ivy.Main", *(["-settings", settings] if settings else []),
-        "-ivy", str(work / "ivy.xml"), "-cache", str(work / "cache"), "-types", "jar", "bundle",
-        "-retrieve", str(work / "out" / pattern),
+        java.binary,
+        "-Xmx256m",
+        *_trust(java, work),
+        f"-Divy.default.ivy.user.dir={work}",
+        "-cp",
+        str(pyspark_jars() / "*"),
+        "org.apache.ivy.Main",
+        *(["-settings", settings] if settings else []),
+        "-ivy",
+        str(work / "ivy.xml"),
+        "-cache",
+        str(work / "cache"),
+        "-types",
+        "jar",
+        "bundle",
+        "-retrieve",
+        str(work / "out" / pattern),
     ]
     lines = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         for line in process.stdout or ():
             lines.append(line)
             if "[SUCCESSFUL ]" in line:
                 say(f"  {line.split()[2].split('!')[0]}")
-    problems = [line.strip() for line in lines if "not found" in line or "HttpClientHandler" in line or "SERVER ERROR" in line]
+    problems = [
+        line.strip()
+        for line in lines
+        if "not found" in line or "HttpClientHandler" in line or "SERVER ERROR" in line
+    ]
     if process.returncode or problems:
-        raise MeshError("jars cannot be fetched from Maven Central; is it reachable? " + "; ".join(problems[-3:]))
+        raise MeshError(
+            "jars cannot be fetched from Maven Central; is it reachable? "
+            + "; ".join(problems[-3:])
+        )
     return work / "out"
 
 

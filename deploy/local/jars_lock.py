@@ -17,8 +17,10 @@ WITH_DEPENDENCIES = {
     "spark": [
         "org.apache.spark:spark-sql-kafka-0-10_2.13:4.1.1",
         "org.apache.spark:spark-token-provider-kafka-0-10_2.13:4.1.1",
-        *(f"software.amazon.awssdk:{name}:{AWS_SDK}" for name in
-          ("s3", "s3-transfer-manager", "sts", "apache-client", "netty-nio-client")),
+        *(
+            f"software.amazon.awssdk:{name}:{AWS_SDK}"
+            for name in ("s3", "s3-transfer-manager", "sts", "apache-client", "netty-nio-client")
+        ),
     ],
 }
 ALONE = {
@@ -44,13 +46,22 @@ def resolve(group: str) -> list[str]:
     skip = (shipped() | UNWANTED) if group == "spark" else set()
     with tempfile.TemporaryDirectory() as temporary:
         lines = []
-        for number, (roots, transitive) in enumerate(((WITH_DEPENDENCIES[group], True), (ALONE[group], False))):
+        for number, (roots, transitive) in enumerate(
+            ((WITH_DEPENDENCIES[group], True), (ALONE[group], False))
+        ):
             if roots:
                 work = Path(temporary) / str(number)
                 work.mkdir()
-                out = run_ivy(find(), work, ivy_file(roots, transitive=transitive), print,
-                              "[organisation]/[artifact]/[revision]/([classifier]).[ext]")
-                lines += [_line(group, path) for path in out.glob("*/*/*/*") if path.parts[-3] not in skip]
+                out = run_ivy(
+                    find(),
+                    work,
+                    ivy_file(roots, transitive=transitive),
+                    print,
+                    "[organisation]/[artifact]/[revision]/([classifier]).[ext]",
+                )
+                lines += [
+                    _line(group, path) for path in out.glob("*/*/*/*") if path.parts[-3] not in skip
+                ]
     return sorted(lines, key=lambda line: line.split()[2])
 
 
@@ -63,4 +74,9 @@ def _line(group: str, path: Path) -> str:
 
 if __name__ == "__main__":
     body = [line for group in SETS for line in resolve(group)]
-    MANIFEST.write_text("\n".join(["# sha256 set coordinate; written by python -m deploy.local.jars_lock", *body, ""]), encoding="ascii")
+    MANIFEST.write_text(
+        "\n".join(
+            ["# sha256 set coordinate; written by python -m deploy.local.jars_lock", *body, ""]
+        ),
+        encoding="ascii",
+    )

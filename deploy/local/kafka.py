@@ -56,8 +56,10 @@ log.segment.bytes=268435456
 """
 CONFIGURATION = "server.properties"
 LOGGING = (
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ", "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+    "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
 )
 
 
@@ -71,9 +73,25 @@ def spec(folder: Path, port: int, controller_port: int, java: Java) -> Spec:
     if not (folder / "logs" / "meta.properties").exists():
         _format(folder, java, libs)
     return Spec(
-        name="kafka", service=False, stop_bound_s=20.0, probe=_Probe(port), cwd=folder,
-        argv=[java.binary, "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", *LOGGING,
-              f"-Djava.io.tmpdir={scratch(folder / 'tmp')}", "-cp", libs, "kafka.Kafka", CONFIGURATION],
+        name="kafka",
+        service=False,
+        stop_bound_s=20.0,
+        probe=_Probe(port),
+        cwd=folder,
+        argv=[
+            java.binary,
+            "-Xmx512m",
+            "-Xms128m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
+            *LOGGING,
+            f"-Djava.io.tmpdir={scratch(folder / 'tmp')}",
+            "-cp",
+            libs,
+            "kafka.Kafka",
+            CONFIGURATION,
+        ],
     )
 
 
@@ -83,11 +101,31 @@ def _format(folder: Path, java: Java, libs: str) -> None:
     if not id_file.exists():
         write_whole(id_file, urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"="))
     done = subprocess.run(
-        [java.binary, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", libs, "kafka.tools.StorageTool", "format", "--ignore-formatted",
-         f"--cluster-id={id_file.read_text(encoding='ascii')}", "-c", CONFIGURATION],
-        capture_output=True, text=True, errors="replace", check=False, cwd=folder, env=of_machine(os.environ), umask=0o077)
+        [
+            java.binary,
+            "-Xmx128m",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            libs,
+            "kafka.tools.StorageTool",
+            "format",
+            "--ignore-formatted",
+            f"--cluster-id={id_file.read_text(encoding='ascii')}",
+            "-c",
+            CONFIGURATION,
+        ],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        cwd=folder,
+        env=of_machine(os.environ),
+        umask=0o077,
+    )
     if done.returncode:
-        raise MeshError(f"Kafka's folder {folder} cannot be formatted: {(done.stderr or done.stdout).strip()[-400:]}")
+        raise MeshError(
+            f"Kafka's folder {folder} cannot be formatted: {(done.stderr or done.stdout).strip()[-400:]}"
+        )
 
 
 class _Probe:
@@ -101,7 +139,9 @@ class _Probe:
         if not answers(self._port):
             return False
         try:
-            self._admin = self._admin or AdminClient({"bootstrap.servers": f"{HOST}:{self._port}", "log_level": 0})
+            self._admin = self._admin or AdminClient(
+                {"bootstrap.servers": f"{HOST}:{self._port}", "log_level": 0}
+            )
             return bool(self._admin.list_topics(timeout=2).brokers)
         except KafkaException:
             return False

@@ -47,7 +47,11 @@ def last_words(path: Path, begin: int = 0) -> str:
     """The last lines after the byte `begin` that say something, as one line; "" for none."""
     lines: list[str] = []
     for line in tail(path, begin):
-        if line.strip() and not line.startswith(FRAMES) and (said := _plain(line)) not in lines[-1:]:
+        if (
+            line.strip()
+            and not line.startswith(FRAMES)
+            and (said := _plain(line)) not in lines[-1:]
+        ):
             lines.append(said)
     return " | ".join(lines[-LAST_LINES:])[-LONGEST_WORDS:]
 
@@ -71,5 +75,9 @@ def _plain(line: str) -> str:
         return line.strip()
     if not isinstance(found, dict):
         return line.strip()
-    said = [str(found[name]).strip().splitlines()[-1] for name in SAID if str(found.get(name) or "").strip()]
+    said = [
+        str(found[name]).strip().splitlines()[-1]
+        for name in SAID
+        if str(found.get(name) or "").strip()
+    ]
     return ": ".join([str(found.get("event", "")), *said])

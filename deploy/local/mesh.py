@@ -22,8 +22,12 @@ class EmbeddedMesh:
     """Kafka, S3 and Hive (or those named) and the named services, in the folder `data`; a context manager."""
 
     def __init__(
-        self, data: str | Path, pipeline: str | Path = "", services: Iterable[str] = (),
-        env: Mapping[str, str] | None = None, engines: Iterable[str] = plans.ENGINES,
+        self,
+        data: str | Path,
+        pipeline: str | Path = "",
+        services: Iterable[str] = (),
+        env: Mapping[str, str] | None = None,
+        engines: Iterable[str] = plans.ENGINES,
     ) -> None:
         self.plan = plans.make(Path(data), str(pipeline), names=services, engines=engines, env=env)
         self.supervisor = Supervisor(self.plan)
@@ -51,7 +55,11 @@ class EmbeddedMesh:
     def wait_ready(self, timeout: float = 120.0, names: Iterable[str] = ()) -> Self:
         """Wait until everything (or those named) serves; raises what keeps it from it, or WaitTimeoutError."""
         wanted = list(names)
-        self._wait(lambda: all(self.child(n).ready for n in wanted) if wanted else self.supervisor.ready, timeout, "ready")
+        self._wait(
+            lambda: all(self.child(n).ready for n in wanted) if wanted else self.supervisor.ready,
+            timeout,
+            "ready",
+        )
         return self
 
     def child(self, name: str) -> Child:
@@ -59,7 +67,9 @@ class EmbeddedMesh:
         try:
             return self.supervisor.children[name]
         except KeyError:
-            raise MeshError(f"no process {name!r} in this mesh: it has {', '.join(self.supervisor.children)}") from None
+            raise MeshError(
+                f"no process {name!r} in this mesh: it has {', '.join(self.supervisor.children)}"
+            ) from None
 
     def pid(self, name: str) -> int:
         """Its pid; raises NotRunningError between two runs."""
@@ -95,7 +105,11 @@ class EmbeddedMesh:
 
     def wait_replaced(self, name: str, pid: int, timeout: float = 60.0) -> None:
         """After a kill: wait until another process than `pid` serves."""
-        self._wait(lambda: self.child(name).pid not in {None, pid} and self.child(name).ready, timeout, f"{name} replaced")
+        self._wait(
+            lambda: self.child(name).pid not in {None, pid} and self.child(name).ready,
+            timeout,
+            f"{name} replaced",
+        )
 
     def stop(self) -> None:
         """End everything; what it kept in `data` stays."""
@@ -143,5 +157,7 @@ class EmbeddedMesh:
                 raise NotRunningError(problem)
             if time.monotonic() > give_up:
                 waiting = [n for n, c in self.supervisor.children.items() if not c.ready]
-                raise WaitTimeoutError(f"not {what} within {timeout} s; not ready: {waiting}; logs in {self.plan.data / 'logs'}")
+                raise WaitTimeoutError(
+                    f"not {what} within {timeout} s; not ready: {waiting}; logs in {self.plan.data / 'logs'}"
+                )
             time.sleep(TICK_S)

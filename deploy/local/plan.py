@@ -49,8 +49,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make(
-    data: Path, pipeline: str, names: Iterable[str] = services.ALL, engines: Iterable[str] = ENGINES,
-    env: Mapping[str, str] | None = None, *, usual_ports: bool = False,
+    data: Path,
+    pipeline: str,
+    names: Iterable[str] = services.ALL,
+    engines: Iterable[str] = ENGINES,
+    env: Mapping[str, str] | None = None,
+    *,
+    usual_ports: bool = False,
 ) -> Plan:
     """Plan a mesh in the folder `data`; `env` holds TWINSTREAM_* settings and whatever else its processes should see.
 
@@ -58,19 +63,36 @@ def make(
     `external` no engine is planned: the addresses are those of the settings.
     """
     data, given = prepare(data), dict(env or {})
-    wanted = MeshSettings.from_env({**given, "TWINSTREAM_PIPELINE": str(Path(pipeline).absolute()) if pipeline else "none"})
+    wanted = MeshSettings.from_env(
+        {**given, "TWINSTREAM_PIPELINE": str(Path(pipeline).absolute()) if pipeline else "none"}
+    )
     engines = () if wanted.external else tuple(engines)
     names = list(names)
-    port = _ports(data, wanted, usual=usual_ports, asked=_asked(given, names)) | _elsewhere(given, names, wanted)
+    port = _ports(data, wanted, usual=usual_ports, asked=_asked(given, names)) | _elsewhere(
+        given, names, wanted
+    )
     runtime = java.find()
     settings = _settings(wanted, data, port, set(engines))
     own = environment.folders(os.environ, data)
-    full = {**own, **given, **settings.to_env(), "JAVA_HOME": str(runtime.home), "TWINSTREAM_SPARK_JARS": str(jars.folder_of("spark"))}
+    full = {
+        **own,
+        **given,
+        **settings.to_env(),
+        "JAVA_HOME": str(runtime.home),
+        "TWINSTREAM_SPARK_JARS": str(jars.folder_of("spark")),
+    }
     steps = _steps(settings, full, set(engines), with_pipeline=bool(pipeline))
     after = tuple(step.name for step in steps) + (("hive",) if "hive" in engines else ())
     return Plan(
-        data=data, settings=settings, env=full, steps=steps, addresses=addresses(settings),
-        specs=[*_with(own, _engine_specs(data, port, settings, runtime, engines)), *_service_specs(names, full, after)],
+        data=data,
+        settings=settings,
+        env=full,
+        steps=steps,
+        addresses=addresses(settings),
+        specs=[
+            *_with(own, _engine_specs(data, port, settings, runtime, engines)),
+            *_service_specs(names, full, after),
+        ],
     )
 
 
@@ -78,47 +100,82 @@ def addresses(settings: MeshSettings) -> dict[str, str]:
     """Where the parts of a mesh are reached."""
     http = f"http://{settings.http_host}"
     return {
-        "kafka": settings.kafka, "s3": settings.s3_endpoint, "hive": settings.hive,
-        "ingest": f"{http}:{settings.ingest_port}", "predict": f"{http}:{settings.predict_port}", "monitor": f"{http}:{settings.monitor_port}",
+        "kafka": settings.kafka,
+        "s3": settings.s3_endpoint,
+        "hive": settings.hive,
+        "ingest": f"{http}:{settings.ingest_port}",
+        "predict": f"{http}:{settings.predict_port}",
+        "monitor": f"{http}:{settings.monitor_port}",
     }
 
 
 def _asked(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
     """The settings that ask for a port of a service which is started here."""
     started = {name.partition("@")[0] for name in names}
-    return {port: setting for port, (service, setting) in PORTS.items() if service in started and given.get(setting)}
+    return {
+        port: setting
+        for port, (service, setting) in PORTS.items()
+        if service in started and given.get(setting)
+    }
 
 
-def _elsewhere(given: Mapping[str, str], names: Iterable[str], wanted: MeshSettings) -> dict[str, int]:
+def _elsewhere(
+    given: Mapping[str, str], names: Iterable[str], wanted: MeshSettings
+) -> dict[str, int]:
     """Ports that are set of services which are not started here: taken, as they should be."""
     asked = _asked(given, names)
-    return {port: getattr(wanted, f"{port}_port") for port, (_, setting) in PORTS.items() if port not in asked and given.get(setting)}
+    return {
+        port: getattr(wanted, f"{port}_port")
+        for port, (_, setting) in PORTS.items()
+        if port not in asked and given.get(setting)
+    }
 
 
-def _ports(data: Path, wanted: MeshSettings, *, usual: bool, asked: Mapping[str, str]) -> dict[str, int]:
-    http = {"ingest": wanted.ingest_port, "predict": wanted.predict_port, "monitor": wanted.monitor_port}
+def _ports(
+    data: Path, wanted: MeshSettings, *, usual: bool, asked: Mapping[str, str]
+) -> dict[str, int]:
+    http = {
+        "ingest": wanted.ingest_port,
+        "predict": wanted.predict_port,
+        "monitor": wanted.monitor_port,
+    }
     preferred = {"kafka": 9092, "controller": 9093, "s3": 9090, "hive": 9083, **http}
     if not usual:
         preferred = {name: port if name in asked else 0 for name, port in preferred.items()}
     return ports.choose(data / "ports.json", preferred, asked)
 
 
-def _settings(wanted: MeshSettings, data: Path, port: dict[str, int], engines: set[str]) -> MeshSettings:
+def _settings(
+    wanted: MeshSettings, data: Path, port: dict[str, int], engines: set[str]
+) -> MeshSettings:
     """The wanted settings with the addresses of what is embedded."""
     changes: dict[str, object] = {
-        "data": str(data), "ingest_port": port["ingest"], "predict_port": port["predict"], "monitor_port": port["monitor"]}
+        "data": str(data),
+        "ingest_port": port["ingest"],
+        "predict_port": port["predict"],
+        "monitor_port": port["monitor"],
+    }
     if "kafka" in engines:
         changes["kafka"] = f"{ports.HOST}:{port['kafka']}"
     if "s3" in engines:
-        changes |= {"s3_endpoint": s3.endpoint(port["s3"]), "access_key": s3.ACCESS_KEY, "secret_key": s3.secret_of(data / "s3"),
-                    "session_token": "", "region": "us-east-1"}
+        changes |= {
+            "s3_endpoint": s3.endpoint(port["s3"]),
+            "access_key": s3.ACCESS_KEY,
+            "secret_key": s3.secret_of(data / "s3"),
+            "session_token": "",
+            "region": "us-east-1",
+        }
     if "hive" in engines:
         changes["hive"] = f"thrift://{ports.HOST}:{port['hive']}"
     return msgspec.structs.replace(wanted, **changes)
 
 
 def _engine_specs(
-    data: Path, port: dict[str, int], settings: MeshSettings, runtime: java.Java, engines: tuple[str, ...]
+    data: Path,
+    port: dict[str, int],
+    settings: MeshSettings,
+    runtime: java.Java,
+    engines: tuple[str, ...],
 ) -> list[Spec]:
     """Specs of the engines; what must be fetched or formatted first is done at the same time."""
     makers: dict[str, Callable[[], Spec]] = {
@@ -140,27 +197,54 @@ def _service_specs(names: list[str], env: dict[str, str], after: tuple[str, ...]
     return [services.specs([name], env, after if name == "batch" else early)[0] for name in names]
 
 
-def _steps(settings: MeshSettings, env: dict[str, str], engines: set[str], *, with_pipeline: bool) -> list[Step]:
+def _steps(
+    settings: MeshSettings, env: dict[str, str], engines: set[str], *, with_pipeline: bool
+) -> list[Step]:
     """Topics and buckets. The definition is read in a process of its own: it is the user's code."""
     steps = []
     if with_pipeline and ("kafka" in engines or settings.external):
-        steps.append(Step(name="topics", run=lambda stopping: run_to_end(["-m", "twinstream.mesh.topics_admin"], env, stopping)))
+        steps.append(
+            Step(
+                name="topics",
+                run=lambda stopping: run_to_end(
+                    ["-m", "twinstream.mesh.topics_admin"], env, stopping
+                ),
+            )
+        )
     elif "kafka" in engines:
-        steps.append(Step(name="topics", after=("kafka",), run=lambda _: topics_admin.ensure(settings)))
+        steps.append(
+            Step(name="topics", after=("kafka",), run=lambda _: topics_admin.ensure(settings))
+        )
     if "s3" in engines or settings.external:
         after = ("s3",) if "s3" in engines else ()
-        steps.append(Step(name="buckets", after=after, run=lambda _: object_store.ensure_buckets(settings)))
+        steps.append(
+            Step(name="buckets", after=after, run=lambda _: object_store.ensure_buckets(settings))
+        )
     return steps
 
 
 def run_to_end(arguments: list[str], env: dict[str, str], stopping: threading.Event) -> None:
     """Run Python with these arguments; raises SettingsError for exit status 2, MeshError for others, with its last line."""
-    command = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), sys.executable, *arguments]
-    with subprocess.Popen(command, env={**environment.of_machine(os.environ), **env}, stderr=subprocess.PIPE, text=True) as process:
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(TETHER),
+        str(os.getpid()),
+        sys.executable,
+        *arguments,
+    ]
+    with subprocess.Popen(
+        command,
+        env={**environment.of_machine(os.environ), **env},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         while process.poll() is None:
             if stopping.wait(0.05):
                 process.terminate()
         said = process.stderr.read().strip() if process.stderr else ""
     if process.returncode and not stopping.is_set():
         raise (SettingsError if process.returncode == 2 else MeshError)(
-            said.splitlines()[-1] if said else f"{arguments} ended with {process.returncode}")
+            said.splitlines()[-1] if said else f"{arguments} ended with {process.returncode}"
+        )

@@ -16,7 +16,9 @@ HOST = "127.0.0.1"
 HIGHEST = 65_535
 
 
-def choose(path: Path, wanted: dict[str, int], asked: Mapping[str, str] | None = None) -> dict[str, int]:
+def choose(
+    path: Path, wanted: dict[str, int], asked: Mapping[str, str] | None = None
+) -> dict[str, int]:
     """A free port for each name: the one used last time, else the wanted one (0: any), else any; all different.
 
     `asked` maps a name to the setting that asks for its port: that port and no other. Raises SettingsError when it cannot be had.
@@ -28,10 +30,21 @@ def choose(path: Path, wanted: dict[str, int], asked: Mapping[str, str] | None =
     for name, preferred in wanted.items():
         if name in chosen:
             continue
-        candidates = [port for port in (before.get(name, 0), preferred) if port and port not in chosen.values()]
-        chosen[name] = next((port for port in candidates if is_free(port)), 0) or any_free(set(chosen.values()))
+        candidates = [
+            port
+            for port in (before.get(name, 0), preferred)
+            if port and port not in chosen.values()
+        ]
+        chosen[name] = next((port for port in candidates if is_free(port)), 0) or any_free(
+            set(chosen.values())
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, msgspec.json.encode(chosen | {name: port for name, port in before.items() if name not in chosen}))
+    write_whole(
+        path,
+        msgspec.json.encode(
+            chosen | {name: port for name, port in before.items() if name not in chosen}
+        ),
+    )
     return chosen
 
 
@@ -50,13 +63,19 @@ def _check(chosen: dict[str, int], name: str, setting: str) -> None:
     if list(chosen.values()).count(port) > 1:
         raise SettingsError(f"{setting}={port}: another setting asks for the same port")
     if not is_free(port):
-        raise SettingsError(f"{setting}={port} is taken by {holder(port)}: end that, or set another port")
+        raise SettingsError(
+            f"{setting}={port} is taken by {holder(port)}: end that, or set another port"
+        )
 
 
 def holder(port: int) -> str:
     """Who listens on this port, as far as this user may know."""
     try:
-        pids = [found.pid for found in psutil.net_connections("tcp") if found.status == psutil.CONN_LISTEN and found.laddr.port == port]
+        pids = [
+            found.pid
+            for found in psutil.net_connections("tcp")
+            if found.status == psutil.CONN_LISTEN and found.laddr.port == port
+        ]
         process = psutil.Process(pids[0]) if pids and pids[0] else None
         return f"{process.name()} (pid {process.pid})" if process else "another process"
     except psutil.Error:

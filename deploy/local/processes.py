@@ -39,7 +39,11 @@ def alive(process: Ref) -> bool:
 def marked(marker: str) -> list[Ref]:
     """Living processes, other than this one, whose environment says TWINSTREAM_MESH=`marker`..., however they were started."""
     wanted = os.fsencode(f"{MARK}={marker}")
-    return [found for pid in _pids() if pid != os.getpid() and _carries(pid, wanted) and (found := ref(pid))]
+    return [
+        found
+        for pid in _pids()
+        if pid != os.getpid() and _carries(pid, wanted) and (found := ref(pid))
+    ]
 
 
 def in_session(leader: int) -> list[Ref]:

@@ -41,7 +41,15 @@ def spec(folder: Path, port: int, java: Java) -> Spec:
     secret = secret_of(folder)
     argv = _versitygw(folder, port) if kind == "versitygw" else _s3mock(folder, port, java)
     env = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": secret}
-    return Spec(name="s3", argv=argv, env=env, service=False, stop_bound_s=10.0, probe=_Probe(port, secret), cwd=folder)
+    return Spec(
+        name="s3",
+        argv=argv,
+        env=env,
+        service=False,
+        stop_bound_s=10.0,
+        probe=_Probe(port, secret),
+        cwd=folder,
+    )
 
 
 def secret_of(folder: Path) -> str:
@@ -70,7 +78,13 @@ def _versitygw(folder: Path, port: int) -> list[str]:
     for name in ("objects", "versions"):
         (folder / name).mkdir(exist_ok=True)
     return [
-        "versitygw", "--port", f"{HOST}:{port}", "posix", "--versioning-dir", "versions", "objects",
+        "versitygw",
+        "--port",
+        f"{HOST}:{port}",
+        "posix",
+        "--versioning-dir",
+        "versions",
+        "objects",
     ]
 
 
@@ -80,10 +94,22 @@ def _s3mock(folder: Path, port: int, java: Java) -> list[str]:
     write_whole(folder / CONNECTOR_FILE, CONNECTOR.format(host=HOST, port=port).encode())
     prefix = "--com.adobe.testing.s3mock.store"
     return [
-        java.binary, "-Xmx384m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
-        f"-Djava.io.tmpdir={scratch(folder / 'tmp')}", "-jar", str(jar),
-        f"{prefix}.root=objects", f"{prefix}.retainFilesOnExit=true", f"--spring.main.sources=file:{CONNECTOR_FILE}",
-        "--spring.main.allow-bean-definition-overriding=true", "--server.port=0", f"--server.address={HOST}", "--logging.level.root=WARN",
+        java.binary,
+        "-Xmx384m",
+        "-Xms64m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData",
+        f"-Djava.io.tmpdir={scratch(folder / 'tmp')}",
+        "-jar",
+        str(jar),
+        f"{prefix}.root=objects",
+        f"{prefix}.retainFilesOnExit=true",
+        f"--spring.main.sources=file:{CONNECTOR_FILE}",
+        "--spring.main.allow-bean-definition-overriding=true",
+        "--server.port=0",
+        f"--server.address={HOST}",
+        "--logging.level.root=WARN",
     ]
 
 
@@ -97,8 +123,14 @@ class _Probe:
     def __call__(self) -> bool:
         if not answers(self._port):
             return False
-        self._store = self._store or ObjectStore(MeshSettings(
-            pipeline="", s3_endpoint=endpoint(self._port), access_key=ACCESS_KEY, secret_key=self._secret))
+        self._store = self._store or ObjectStore(
+            MeshSettings(
+                pipeline="",
+                s3_endpoint=endpoint(self._port),
+                access_key=ACCESS_KEY,
+                secret_key=self._secret,
+            )
+        )
         try:
             self._store.buckets()
         except MeshError:

@@ -31,6 +31,13 @@ def _spec(name: str, env: dict[str, str], after: tuple[str, ...]) -> Spec:
     if kind not in MODULES:
         raise SettingsError(f"no service {name!r}: there are {', '.join(MODULES)}")
     return Spec(
-        name=name, argv=[sys.executable, "-m", MODULES[kind]], after=after,
-        env={**env, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "", **({"TWINSTREAM_INSTANCE": instance} if instance else {})},
+        name=name,
+        argv=[sys.executable, "-m", MODULES[kind]],
+        after=after,
+        env={
+            **env,
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "",
+            **({"TWINSTREAM_INSTANCE": instance} if instance else {}),
+        },
     )

@@ -31,8 +31,14 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
 
     def changed(self, before: ServiceState | None, now_us: int) -> ServiceState:
         """This state with its beginning: that of the state before, unless it differs."""
-        same = before is not None and (before.state, before.pid, before.ready) == (self.state, self.pid, self.ready)
-        return msgspec.structs.replace(self, since_us=before.since_us if before and same else now_us)
+        same = before is not None and (before.state, before.pid, before.ready) == (
+            self.state,
+            self.pid,
+            self.ready,
+        )
+        return msgspec.structs.replace(
+            self, since_us=before.since_us if before and same else now_us
+        )
 
 
 STOPPED = ServiceState(state="stopped", pid=None, ready=False, lag=None)
@@ -73,7 +79,9 @@ def read(data: Path) -> MeshState | None:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise SettingsError(f"the state of the mesh cannot be read: {error}; is {data} yours, or another user's?") from error
+            raise SettingsError(
+                f"the state of the mesh cannot be read: {error}; is {data} yours, or another user's?"
+            ) from error
     return None
 
 

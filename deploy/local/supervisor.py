@@ -93,7 +93,8 @@ class Supervisor:
         """What keeps the mesh from coming up, "" for nothing."""
         stuck = [
             f"{name} ended {child.restarts} times before it was ready, {child.last_error}; see {child.log_path}"
-            for name, child in self.children.items() if child.restarts >= GIVE_UP_AFTER and not child.was_ready
+            for name, child in self.children.items()
+            if child.restarts >= GIVE_UP_AFTER and not child.was_ready
         ]
         return "; ".join([*([self.fatal] if self.fatal else []), *self._problems.values(), *stuck])
 
@@ -101,7 +102,9 @@ class Supervisor:
     def ready(self) -> bool:
         """Whether every step is done and every wanted process serves."""
         steps = {step.name for step in self.plan.steps}
-        return steps <= self._steps_done and all(child.ready for child in self.children.values() if child.wanted)
+        return steps <= self._steps_done and all(
+            child.ready for child in self.children.values() if child.wanted
+        )
 
     def _tick(self) -> None:
         while not self._requests.empty():
@@ -123,22 +126,38 @@ class Supervisor:
         except OSError as error:
             if name not in self._problems:
                 _log.warning("machine_refused", name=name, reason=str(error))
-            self._problems[name] = f"{name}: {FULL_DISK.format(self.plan.data) if error.errno in FULL else error}"
+            self._problems[name] = (
+                f"{name}: {FULL_DISK.format(self.plan.data) if error.errno in FULL else error}"
+            )
         else:
             self._problems.pop(name, None)
 
     def _tend(self, child: Child) -> None:
         status = child.check()
         if status is not None:
-            _log.warning("process_ended", name=child.spec.name, status=status, restarts=child.restarts, reason=child.last_error)
+            _log.warning(
+                "process_ended",
+                name=child.spec.name,
+                status=status,
+                restarts=child.restarts,
+                reason=child.last_error,
+            )
             self._record()
         if child.due() and (child.restarts or self._reached(child.spec.after)):
             child.start()
-            _log.info("process_started", name=child.spec.name, pid=child.pid, refused="" if child.pid else child.last_error)
+            _log.info(
+                "process_started",
+                name=child.spec.name,
+                pid=child.pid,
+                refused="" if child.pid else child.last_error,
+            )
             self._record()
 
     def _reached(self, names: tuple[str, ...]) -> bool:
-        return all(name in self._steps_done or (name in self.children and self.children[name].ready) for name in names)
+        return all(
+            name in self._steps_done or (name in self.children and self.children[name].ready)
+            for name in names
+        )
 
     def _do(self, step: Step) -> None:
         """Run a step until it succeeds; while it does not, its reason is the mesh's problem."""
@@ -169,13 +188,24 @@ class Supervisor:
         """Write the state, and begin anew what logs have grown too long."""
         self._recorded_at = time.monotonic()
         now_us = time.time_ns() // 1000
-        self._states = {name: _state_of(child).changed(self._states.get(name), now_us) for name, child in self.children.items()}
+        self._states = {
+            name: _state_of(child).changed(self._states.get(name), now_us)
+            for name, child in self.children.items()
+        }
         state = states.MeshState(
-            supervisor=ref(os.getpid()) or Ref(0, 0), addresses=self.plan.addresses, env=self.plan.env,
-            services=self._states, ready=self.ready, problem=self.problem, fatal=bool(self.fatal),
-        )  # fmt: skip
+            supervisor=ref(os.getpid()) or Ref(0, 0),
+            addresses=self.plan.addresses,
+            env=self.plan.env,
+            services=self._states,
+            ready=self.ready,
+            problem=self.problem,
+            fatal=bool(self.fatal),
+        )
         with self._noted(DISK):
-            for path in (*(child.log_path for child in self.children.values()), self.plan.data / "logs" / "supervisor.log"):
+            for path in (
+                *(child.log_path for child in self.children.values()),
+                self.plan.data / "logs" / "supervisor.log",
+            ):
                 logs.bound(path)
             if not states.write(self.plan.data, state):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -189,15 +219,23 @@ def take_over(data: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.close()
-        raise MeshError(f"a mesh is running in {data} already: stop it with twinstream down") from None
+        raise MeshError(
+            f"a mesh is running in {data} already: stop it with twinstream down"
+        ) from None
     end_leftovers(data)
     return lock
 
 
 def _state_of(child: Child) -> states.ServiceState:
     return states.ServiceState(
-        state=child.state, pid=child.pid, ready=child.ready, lag=child.lag, restarts=child.restarts,
-        last_error=child.last_error, blocked=child.blocked)
+        state=child.state,
+        pid=child.pid,
+        ready=child.ready,
+        lag=child.lag,
+        restarts=child.restarts,
+        last_error=child.last_error,
+        blocked=child.blocked,
+    )
 
 
 def stop_together(children: list[Child]) -> None:
@@ -222,8 +260,17 @@ def main(data: str, pipeline: str) -> int:
         folder = prepare(Path(data))
         lock = take_over(folder)
         _record_planning(folder, pipeline)
-        names = [name for name in os.environ.get("TWINSTREAM_SERVICES", ",".join(services.ALL)).split(",") if name]
-        supervisor = Supervisor(plans.make(folder, pipeline, names, env=environment.of_mesh(os.environ), usual_ports=True), lock)
+        names = [
+            name
+            for name in os.environ.get("TWINSTREAM_SERVICES", ",".join(services.ALL)).split(",")
+            if name
+        ]
+        supervisor = Supervisor(
+            plans.make(
+                folder, pipeline, names, env=environment.of_mesh(os.environ), usual_ports=True
+            ),
+            lock,
+        )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: supervisor.stop())
         supervisor.run()
@@ -236,7 +283,12 @@ def main(data: str, pipeline: str) -> int:
 def _record_planning(data: Path, pipeline: str) -> None:
     """Say that a mesh begins here, so that `down` can end it and another `up` knows, while engines are still fetched."""
     env = environment.of_mesh(os.environ) | {"TWINSTREAM_PIPELINE": pipeline}
-    states.write(data, states.MeshState(supervisor=ref(os.getpid()) or Ref(0, 0), services={}, addresses={}, env=env))
+    states.write(
+        data,
+        states.MeshState(
+            supervisor=ref(os.getpid()) or Ref(0, 0), services={}, addresses={}, env=env
+        ),
+    )
 
 
 def _raise_limit() -> None:

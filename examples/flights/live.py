@@ -48,7 +48,9 @@ class AskError(RuntimeError):
     """The predictor refused, or did not answer in time."""
 
 
-def moments(records: Sequence[LiveRecord], questions: Sequence[tuple[int, dict[str, object]]]) -> Iterator[Moment]:
+def moments(
+    records: Sequence[LiveRecord], questions: Sequence[tuple[int, dict[str, object]]]
+) -> Iterator[Moment]:
     """Groups questions by their instant, each with the records that became known since the one before; both inputs ordered by time."""
     at = 0
     for instant, rows in groupby(questions, key=lambda question: question[0]):
@@ -70,7 +72,11 @@ class Sender:
         self.positions: dict[str, dict[str, int]] = {}
         self.sent = 0
         self._failure: KafkaError | None = None
-        self._producer = Producer(settings.kafka_client(acks="all", enable_idempotence=True, linger_ms=5, partitioner=PARTITIONER))
+        self._producer = Producer(
+            settings.kafka_client(
+                acks="all", enable_idempotence=True, linger_ms=5, partitioner=PARTITIONER
+            )
+        )
 
     def send(self, records: Sequence[LiveRecord]) -> None:
         """Returns when Kafka has them all; raises AskError when it does not take one."""
@@ -82,10 +88,18 @@ class Sender:
                 self._produce(record, record.data[:-1])
             self._producer.poll(0)
         if self._producer.flush(30) or self._failure is not None:
-            raise AskError(f"Kafka did not take every record: {self._failure or 'no answer in 30 s'}")
+            raise AskError(
+                f"Kafka did not take every record: {self._failure or 'no answer in 30 s'}"
+            )
 
     def _produce(self, record: LiveRecord, data: bytes) -> None:
-        self._producer.produce(record_sent(record.source), data, record.key, timestamp=record.known_us // 1000, on_delivery=self._delivered)
+        self._producer.produce(
+            record_sent(record.source),
+            data,
+            record.key,
+            timestamp=record.known_us // 1000,
+            on_delivery=self._delivered,
+        )
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
@@ -113,15 +127,22 @@ class Asker:
         total_ms = (time.perf_counter() - asked_at) * 1000
         waited_ms = float(answer["timing"]["waited_ms"])
         return Answer(
-            moment.at_us, answer["id"], answer["predictions"], answer["release"], (asked_at - sent_at) * 1000 + waited_ms,
-            total_ms - waited_ms, bool(moment.records),
-        )  # fmt: skip
+            moment.at_us,
+            answer["id"],
+            answer["predictions"],
+            answer["release"],
+            (asked_at - sent_at) * 1000 + waited_ms,
+            total_ms - waited_ms,
+            bool(moment.records),
+        )
 
     def _post(self, body: bytes) -> dict[str, object]:
         give_up = time.monotonic() + ASK_TIMEOUT_S
         while True:
             try:
-                self._connection.request("POST", self._path, body, {"content-type": "application/json"})
+                self._connection.request(
+                    "POST", self._path, body, {"content-type": "application/json"}
+                )
                 response = self._connection.getresponse()
                 data = response.read()
             except (OSError, http.client.HTTPException) as error:
@@ -134,7 +155,9 @@ class Asker:
                 if response.status < 500:
                     raise AskError(f"POST {self._path} answered {problem}")
             if time.monotonic() > give_up:
-                raise AskError(f"POST {self._path} on {self._host} failed for {ASK_TIMEOUT_S} s; the last answer was {problem}")
+                raise AskError(
+                    f"POST {self._path} on {self._host} failed for {ASK_TIMEOUT_S} s; the last answer was {problem}"
+                )
             time.sleep(0.05)
 
 

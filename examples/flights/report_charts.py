@@ -15,11 +15,15 @@ def number(value: float | None, digits: int | None = None) -> str:
     if value is None:
         return "\u2013"
     if digits is None:
-        digits = 0 if abs(value) >= 100 or float(value).is_integer() else 1 if abs(value) >= 10 else 2
+        digits = (
+            0 if abs(value) >= 100 or float(value).is_integer() else 1 if abs(value) >= 10 else 2
+        )
     return f"{value:,.{digits}f}"
 
 
-def lines(series: Mapping[str, Sequence[float | None]], labels: Sequence[str], least_span: float = 0.05) -> str:
+def lines(
+    series: Mapping[str, Sequence[float | None]], labels: Sequence[str], least_span: float = 0.05
+) -> str:
     """Lines over equally spaced labels (days); a None leaves a gap."""
     known = [v for values in series.values() for v in values if v is not None]
     if not known:
@@ -28,10 +32,18 @@ def lines(series: Mapping[str, Sequence[float | None]], labels: Sequence[str], l
     low, high = middle - span / 2, middle + span / 2
     parts = [_horizontal(value, low, high, 2) for value in ticks(low, high)]
     step = max(1, -(-len(labels) // 8))
-    parts += [_text(_x(i, len(labels)), HEIGHT - 6, text) for i, text in enumerate(labels) if i % step == 0]
+    parts += [
+        _text(_x(i, len(labels)), HEIGHT - 6, text)
+        for i, text in enumerate(labels)
+        if i % step == 0
+    ]
     for number_, values in enumerate(series.values(), 1):
         parts.append(f'<path class="line s{number_}" d="{_path(values, low, high)}"/>')
-        parts += [_dot(_x(i, len(values)), _y(v, low, high), number_, f"{labels[i]}: {v:.3f}") for i, v in enumerate(values) if v is not None]
+        parts += [
+            _dot(_x(i, len(values)), _y(v, low, high), number_, f"{labels[i]}: {v:.3f}")
+            for i, v in enumerate(values)
+            if v is not None
+        ]
     return _svg(parts)
 
 
@@ -43,7 +55,9 @@ def columns(labels: Sequence[str], counts: Sequence[float], unit: str) -> str:
     for i, (label, count) in enumerate(zip(labels, counts, strict=True)):
         x, y = LEFT + i * slot, _y(count, 0, top)
         title = f"<title>{escape(label)} {escape(unit)}: {number(count)}</title>"
-        parts.append(f'<rect class="s1" x="{x + 2:.1f}" y="{y:.1f}" width="{slot - 4:.1f}" height="{HEIGHT - BOTTOM - y:.1f}">{title}</rect>')
+        parts.append(
+            f'<rect class="s1" x="{x + 2:.1f}" y="{y:.1f}" width="{slot - 4:.1f}" height="{HEIGHT - BOTTOM - y:.1f}">{title}</rect>'
+        )
         parts.append(_text(x + slot / 2, HEIGHT - 6, label))
     return _svg(parts)
 
@@ -52,10 +66,14 @@ def calibration(points: Sequence[Point]) -> str:
     """Observed share over mean score, with the line on which both are equal."""
     parts = [_horizontal(v, 0, 1, 2) for v in (0, 0.25, 0.5, 0.75, 1)]
     parts += [_text(_share(v), HEIGHT - 6, f"{v:g}") for v in (0, 0.25, 0.5, 0.75, 1)]
-    parts.append(f'<path class="equal" d="M{_share(0):.1f},{_y(0, 0, 1):.1f}L{_share(1):.1f},{_y(1, 0, 1):.1f}"/>')
+    parts.append(
+        f'<path class="equal" d="M{_share(0):.1f},{_y(0, 0, 1):.1f}L{_share(1):.1f},{_y(1, 0, 1):.1f}"/>'
+    )
     path = "L".join(f"{_share(x):.1f},{_y(y, 0, 1):.1f}" for x, y in points)
     parts.append(f'<path class="line s2" d="M{path}"/>')
-    parts += [_dot(_share(x), _y(y, 0, 1), 2, f"score {x:.3f}, observed {y:.3f}") for x, y in points]
+    parts += [
+        _dot(_share(x), _y(y, 0, 1), 2, f"score {x:.3f}, observed {y:.3f}") for x, y in points
+    ]
     return _svg(parts)
 
 

@@ -15,8 +15,16 @@ import psutil
 from deploy.local.mesh import EmbeddedMesh
 from deploy.local.services import ALL
 from schemas.events import (
-    DataArrived, Event, FileAccepted, FileRef, ModelPromoted, ModelRejected, SealRequested, TrainingSetPublished, ViewPublished,
-)  # fmt: skip
+    DataArrived,
+    Event,
+    FileAccepted,
+    FileRef,
+    ModelPromoted,
+    ModelRejected,
+    SealRequested,
+    TrainingSetPublished,
+    ViewPublished,
+)
 from schemas.topics import topic_of
 from twinstream.audit.compare import Audit, audit
 from twinstream.errors import MeshError
@@ -55,33 +63,59 @@ class Mesh:
         """Puts files on S3, announces them, and waits until ingest accepted every one."""
         for source, paths in files.items():
             refs = [self._put(source, path) for path in paths]
-            self._publisher.publish(DataArrived(source=source, files=refs, format=FORMATS[paths[0].suffix], arrived_at_us=now_us()))
+            self._publisher.publish(
+                DataArrived(
+                    source=source,
+                    files=refs,
+                    format=FORMATS[paths[0].suffix],
+                    arrived_at_us=now_us(),
+                )
+            )
         wanted = sum(len(paths) for paths in files.values())
-        self._wait(FileAccepted, lambda seen: len(seen) >= wanted, FILES_S, f"{wanted} files accepted")
+        self._wait(
+            FileAccepted, lambda seen: len(seen) >= wanted, FILES_S, f"{wanted} files accepted"
+        )
 
     def _put(self, source: str, path: Path) -> FileRef:
         data, key = path.read_bytes(), f"{source}/{path.name}"
         version = self.store.put(self.settings.raw_bucket, key, data)
         return FileRef(
-            uri=f"s3://{self.settings.raw_bucket}/{key}", sha256=hashlib.sha256(data).hexdigest(), version_id=version or "",
+            uri=f"s3://{self.settings.raw_bucket}/{key}",
+            sha256=hashlib.sha256(data).hexdigest(),
+            version_id=version or "",
             size_bytes=len(data),
-        )  # fmt: skip
+        )
 
     def seal(self, *, wait: bool) -> None:
         """Asks for the end of the epoch; with `wait` returns when its training sets are published."""
         before = {event.epoch for event in self.events(TrainingSetPublished)}
         self._publisher.publish(SealRequested(reason="demo", requested_at_us=now_us()))
         if wait:
-            self._wait(TrainingSetPublished, lambda seen: {e.epoch for e in seen} > before, EPOCH_S, "epoch sealed and folded")
+            self._wait(
+                TrainingSetPublished,
+                lambda seen: {e.epoch for e in seen} > before,
+                EPOCH_S,
+                "epoch sealed and folded",
+            )
 
     def wait_for_epoch(self, epoch: int) -> None:
         """Until every view's base of `epoch` is published and the predictor answers at it."""
         views = {view.name for view in self.pipeline.views}
-        self._wait(ViewPublished, lambda seen: {e.view for e in seen if e.epoch >= epoch} >= views, EPOCH_S, f"epoch {epoch} published")
+        self._wait(
+            ViewPublished,
+            lambda seen: {e.view for e in seen if e.epoch >= epoch} >= views,
+            EPOCH_S,
+            f"epoch {epoch} published",
+        )
 
     def wait_for_model(self, model: str) -> ModelPromoted:
         """Until a model is promoted; raises MeshError when the one trained was not good enough."""
-        seen = self._wait((ModelPromoted, ModelRejected), lambda seen: any(e.model == model for e in seen), TRAINING_S, "a model promoted")
+        seen = self._wait(
+            (ModelPromoted, ModelRejected),
+            lambda seen: any(e.model == model for e in seen),
+            TRAINING_S,
+            "a model promoted",
+        )
         last = [e for e in seen if e.model == model][-1]
         if isinstance(last, ModelRejected):
             raise MeshError(f"the trained model of {model!r} was rejected: {last.reason}")
@@ -101,13 +135,21 @@ class Mesh:
         with EventReader(self.settings, sorted({topic_of(kind) for kind in kinds})) as reader:
             return [event for event, _ in reader.read_to_end() if isinstance(event, kinds)]
 
-    def _wait(self, kinds: type[Event] | tuple[type[Event], ...], reached: Callable[[list], bool], bound_s: float, what: str) -> list:
+    def _wait(
+        self,
+        kinds: type[Event] | tuple[type[Event], ...],
+        reached: Callable[[list], bool],
+        bound_s: float,
+        what: str,
+    ) -> list:
         kinds = kinds if isinstance(kinds, tuple) else (kinds,)
         give_up, seen = time.monotonic() + bound_s, []
         with EventReader(self.settings, sorted({topic_of(kind) for kind in kinds})) as reader:
             while not reached(seen):
                 if time.monotonic() > give_up:
-                    raise MeshError(f"not {what} within {bound_s:.0f} s: look into {self.settings.data}/logs")
+                    raise MeshError(
+                        f"not {what} within {bound_s:.0f} s: look into {self.settings.data}/logs"
+                    )
                 found = reader.poll(0.2)
                 if found is not None and isinstance(found[0], kinds):
                     seen.append(found[0])
@@ -137,15 +179,24 @@ class MemoryWatch:
 
     def _run(self) -> None:
         while not self._done.wait(2.0):
-            sizes = {name: _tree_bytes(child.pid) for name, child in self._embedded.supervisor.children.items()}
+            sizes = {
+                name: _tree_bytes(child.pid)
+                for name, child in self._embedded.supervisor.children.items()
+            }
             sizes["total"] = sum(sizes.values())
-            self._peaks = {name: max(size, self._peaks.get(name, 0)) for name, size in sizes.items()}
+            self._peaks = {
+                name: max(size, self._peaks.get(name, 0)) for name, size in sizes.items()
+            }
 
 
 def _tree_bytes(pid: int | None) -> int:
     """Proportional set size of a process and its descendants; one that ended meanwhile counts 0."""
     try:
-        tree = [] if pid is None else [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        tree = (
+            []
+            if pid is None
+            else [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        )
     except psutil.NoSuchProcess:
         return 0
     return sum(map(_bytes_of, tree))
@@ -165,7 +216,11 @@ def now_us() -> int:
 
 @contextmanager
 def running_mesh(
-    data: Path, pipeline: Path, phases: Callable[[str, str], AbstractContextManager[None]], *, keep_up: bool
+    data: Path,
+    pipeline: Path,
+    phases: Callable[[str, str], AbstractContextManager[None]],
+    *,
+    keep_up: bool,
 ) -> Iterator[Mesh]:
     """The embedded mesh with a replay clock, in a fresh folder; ended on the way out, or when Enter is pressed with `keep_up`."""
     embedded = EmbeddedMesh(data, pipeline, ALL, env=ENVIRONMENT)
@@ -178,7 +233,9 @@ def running_mesh(
         mesh = Mesh(embedded)
         yield mesh
         if keep_up:
-            input(f"The mesh is up: dashboard at {embedded.addresses['monitor']}. Press Enter to end it. ")
+            input(
+                f"The mesh is up: dashboard at {embedded.addresses['monitor']}. Press Enter to end it. "
+            )
     finally:
         if mesh is not None:
             mesh.close()

@@ -44,12 +44,32 @@ class FileArrivals(threading.Thread):
     """Commits an arrival once everything that follows from it is in Kafka. `failure` ends the process."""
 
     def __init__(
-        self, settings: MeshSettings, group: str, *, decoders: Mapping[str, FileDecoder], objects: Objects, allowed: Allowed,
-        dead_letters: DeadLetters, events: Events, meter: Meter, clock: Clock,
+        self,
+        settings: MeshSettings,
+        group: str,
+        *,
+        decoders: Mapping[str, FileDecoder],
+        objects: Objects,
+        allowed: Allowed,
+        dead_letters: DeadLetters,
+        events: Events,
+        meter: Meter,
+        clock: Clock,
     ) -> None:
         super().__init__(name="files", daemon=True)
-        self._settings, self._group, self._decoders, self._objects, self._allowed = settings, group, decoders, objects, allowed
-        self._dead_letters, self._events, self._meter, self._clock = dead_letters, events, meter, clock
+        self._settings, self._group, self._decoders, self._objects, self._allowed = (
+            settings,
+            group,
+            decoders,
+            objects,
+            allowed,
+        )
+        self._dead_letters, self._events, self._meter, self._clock = (
+            dead_letters,
+            events,
+            meter,
+            clock,
+        )
         self._quarantine = Quarantine(settings, "ingest-files", dead_letters, meter)
         self._known: set[Pin] = set()
         self._waiting: list[Waiting] = []
@@ -60,8 +80,14 @@ class FileArrivals(threading.Thread):
         """Until `stop`; what goes wrong for good lies in `failure`."""
         try:
             refused = self._quarantine.refuse
-            with EventReader(self._settings, [topic_of(DataArrived)], self._group, refused=refused) as reader, \
-                 EventReader(self._settings, [topic_of(FileAccepted)], refused=pass_over) as accepted:
+            with (
+                EventReader(
+                    self._settings, [topic_of(DataArrived)], self._group, refused=refused
+                ) as reader,
+                EventReader(
+                    self._settings, [topic_of(FileAccepted)], refused=pass_over
+                ) as accepted,
+            ):
                 while not self._stop.is_set():
                     self._once(reader, accepted)
         except Exception as error:  # noqa: BLE001  (handed to the process's own loop, which ends with it)
@@ -86,14 +112,35 @@ class FileArrivals(threading.Thread):
             self._quarantine.handle(arrival.message, lambda: self._handle(arrival, accepted))
         except TransientError as error:
             pause_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**arrival.attempts)
-            _log.warning("file_check_waits", source=arrival.event.source, attempt=arrival.attempts + 1, pause_s=pause_s, reason=str(error))
-            self._waiting.append(Waiting(arrival.message, arrival.event, arrival.attempts + 1, time.monotonic() + pause_s))
+            _log.warning(
+                "file_check_waits",
+                source=arrival.event.source,
+                attempt=arrival.attempts + 1,
+                pause_s=pause_s,
+                reason=str(error),
+            )
+            self._waiting.append(
+                Waiting(
+                    arrival.message, arrival.event, arrival.attempts + 1, time.monotonic() + pause_s
+                )
+            )
         self._meter.gauge("ingest_arrivals_waiting", len(self._waiting), "1")
 
     def _handle(self, arrival: Waiting, accepted: EventReader) -> None:
-        self._known |= {pin_of(event.source, event.file) for event, _ in accepted.read_to_end() if isinstance(event, FileAccepted)}
+        self._known |= {
+            pin_of(event.source, event.file)
+            for event, _ in accepted.read_to_end()
+            if isinstance(event, FileAccepted)
+        }
         now_us = self._clock.now_us()
-        arrived = handle_data_arrived(arrival.event, self._decoders, self._objects, allowed=self._allowed, known=self._known, now_us=now_us)
+        arrived = handle_data_arrived(
+            arrival.event,
+            self._decoders,
+            self._objects,
+            allowed=self._allowed,
+            known=self._known,
+            now_us=now_us,
+        )
         self._publish(arrival.message, arrival.event, arrived)
 
     def _commit(self, reader: EventReader, newest: Any) -> None:
@@ -110,5 +157,10 @@ class FileArrivals(threading.Thread):
         self._meter.count("ingest_files_refused_total", len(arrival.refused), source=event.source)
         self._meter.count("ingest_files_repeated_total", arrival.repeated, source=event.source)
         _log.info(
-            "data_arrival_handled", source=event.source, accepted=len(arrival.accepted), repeated=arrival.repeated,
-            refused=len(arrival.refused), reason=arrival.refused[0][1] if arrival.refused else "")
+            "data_arrival_handled",
+            source=event.source,
+            accepted=len(arrival.accepted),
+            repeated=arrival.repeated,
+            refused=len(arrival.refused),
+            reason=arrival.refused[0][1] if arrival.refused else "",
+        )

@@ -21,21 +21,38 @@ from twinstream.mesh.settings import MeshSettings
 class KafkaLog:
     """A message never times out here: one that did, while the next went through, would be a hole that covers records."""
 
-    def __init__(self, settings: MeshSettings, sources: Mapping[str, object], confirm_s: float) -> None:
+    def __init__(
+        self, settings: MeshSettings, sources: Mapping[str, object], confirm_s: float
+    ) -> None:
         self._topics = {name: records_accepted(name) for name in sources}
         self._confirm_s = confirm_s
         self._confirmed: list[Confirmed] = []
         self._failed: list[str] = []
-        self._producer = Producer({"log_level": CRITICAL, "error_cb": note, **settings.kafka_client(
-            acks="all", enable_idempotence=True, enable_gapless_guarantee=True, message_timeout_ms=0, linger_ms=1,
-            message_max_bytes=8_000_000, batch_size=8_000_000, compression_type="lz4", reconnect_backoff_max_ms=500,
-            queue_buffering_max_kbytes=262_144,
-        )})
+        self._producer = Producer(
+            {
+                "log_level": CRITICAL,
+                "error_cb": note,
+                **settings.kafka_client(
+                    acks="all",
+                    enable_idempotence=True,
+                    enable_gapless_guarantee=True,
+                    message_timeout_ms=0,
+                    linger_ms=1,
+                    message_max_bytes=8_000_000,
+                    batch_size=8_000_000,
+                    compression_type="lz4",
+                    reconnect_backoff_max_ms=500,
+                    queue_buffering_max_kbytes=262_144,
+                ),
+            }
+        )
 
     def send(self, place: Place, message: LogMessage) -> None:
         """Hand one message to librdkafka."""
         arguments: dict[str, Any] = {
-            "partition": place.partition, "value": message.data, "timestamp": max(0, message.header.known_max_us // 1000),
+            "partition": place.partition,
+            "value": message.data,
+            "timestamp": max(0, message.header.known_max_us // 1000),
             "on_delivery": partial(self._delivered, place, message.header),
         }
         while True:
@@ -50,7 +67,9 @@ class KafkaLog:
         """What was confirmed since the last call; raises PublishError for what was refused."""
         self._producer.poll(0)
         if self._failed:
-            raise PublishError(f"the log cannot be written: {'; '.join(self._failed[:3])}; nothing is lost, a restart goes on from the log")
+            raise PublishError(
+                f"the log cannot be written: {'; '.join(self._failed[:3])}; nothing is lost, a restart goes on from the log"
+            )
         confirmed, self._confirmed = self._confirmed, []
         return confirmed
 
@@ -62,11 +81,17 @@ class KafkaLog:
             if self._failed:
                 break
             if len(self._producer) and time.monotonic() > give_up:
-                raise PublishError(f"{len(self._producer)} log messages not confirmed within {self._confirm_s} s: is the broker up?")
+                raise PublishError(
+                    f"{len(self._producer)} log messages not confirmed within {self._confirm_s} s: is the broker up?"
+                )
         return self.confirmed()
 
-    def _delivered(self, place: Place, header: PackHeader, error: KafkaError | None, message: Any) -> None:
+    def _delivered(
+        self, place: Place, header: PackHeader, error: KafkaError | None, message: Any
+    ) -> None:
         if error is not None:
-            self._failed.append(f"{message.topic()}[{place.partition}] raw {header.raw_first}..{header.raw_last}: {error.str()}")
+            self._failed.append(
+                f"{message.topic()}[{place.partition}] raw {header.raw_first}..{header.raw_last}: {error.str()}"
+            )
         else:
             self._confirmed.append(Confirmed(place, header, message.offset()))

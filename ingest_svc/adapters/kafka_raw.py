@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import structlog
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from ingest_svc.log_writer import Raws
@@ -21,7 +28,12 @@ from twinstream.mesh.settings import MeshSettings
 
 _log = structlog.get_logger()
 # Told by messages; the client recovers by itself, or the next rebalance does.
-_PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._MAX_POLL_EXCEEDED, KafkaError._PARTITION_EOF}  # noqa: SLF001
+_PASSING = {
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001
+    KafkaError._PARTITION_EOF,  # noqa: SLF001
+}
 Lanes = Mapping[Place, Sequence[Any]]
 HALVINGS = 32  # about so many messages are asked for each change of time; beyond it all are
 
@@ -30,26 +42,57 @@ class KafkaRaw:
     """Raw records of the assigned partitions. `opened` says where to start, `closed` is told what was taken away."""
 
     def __init__(
-        self, settings: MeshSettings, knobs: IngestSettings, group: str, instance: str, sources: Iterable[str], *,
-        opened: Callable[[Place], int], closed: Callable[[list[Place]], None],
-    ) -> None:  # fmt: skip
+        self,
+        settings: MeshSettings,
+        knobs: IngestSettings,
+        group: str,
+        instance: str,
+        sources: Iterable[str],
+        *,
+        opened: Callable[[Place], int],
+        closed: Callable[[list[Place]], None],
+    ) -> None:
         self._places = {record_sent(source): source for source in sources}
-        self._names, self._numbers = list(self._places.values()), {topic: number for number, topic in enumerate(self._places)}
+        self._names, self._numbers = (
+            list(self._places.values()),
+            {topic: number for number, topic in enumerate(self._places)},
+        )
         self._opened, self._closed = opened, closed
-        self._rows, self._wait_s, self._gather_s = knobs.pack_rows, knobs.pack_ms / 1000, min(knobs.gather_ms, knobs.pack_ms) / 1000
+        self._rows, self._wait_s, self._gather_s = (
+            knobs.pack_rows,
+            knobs.pack_ms / 1000,
+            min(knobs.gather_ms, knobs.pack_ms) / 1000,
+        )
         self._took_at = 0.0
         self._replay = settings.clock == "replay"
         self._fresh: dict[Place, int] = {}
         self._opened_now: set[tuple[str, int]] = set()
         self.assigned = False
-        self._consumer = Consumer({"log_level": CRITICAL, "error_cb": note, **settings.kafka_client(
-            group_id=group, group_instance_id=instance, session_timeout_ms=knobs.session_ms,
-            heartbeat_interval_ms=max(500, knobs.session_ms // 3), partition_assignment_strategy="cooperative-sticky",
-            enable_auto_commit=False, enable_auto_offset_store=False, auto_offset_reset="error", fetch_wait_max_ms=100,
-            fetch_message_max_bytes=8_388_608, queued_max_messages_kbytes=131_072, reconnect_backoff_max_ms=500,
-            topic_metadata_refresh_interval_ms=10_000, isolation_level="read_committed",
-        )})
-        self._consumer.subscribe(list(self._places), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
+        self._consumer = Consumer(
+            {
+                "log_level": CRITICAL,
+                "error_cb": note,
+                **settings.kafka_client(
+                    group_id=group,
+                    group_instance_id=instance,
+                    session_timeout_ms=knobs.session_ms,
+                    heartbeat_interval_ms=max(500, knobs.session_ms // 3),
+                    partition_assignment_strategy="cooperative-sticky",
+                    enable_auto_commit=False,
+                    enable_auto_offset_store=False,
+                    auto_offset_reset="error",
+                    fetch_wait_max_ms=100,
+                    fetch_message_max_bytes=8_388_608,
+                    queued_max_messages_kbytes=131_072,
+                    reconnect_backoff_max_ms=500,
+                    topic_metadata_refresh_interval_ms=10_000,
+                    isolation_level="read_committed",
+                ),
+            }
+        )
+        self._consumer.subscribe(
+            list(self._places), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
+        )
 
     def poll(self) -> Iterator[tuple[Place, Raws]]:
         """What came within a pack's time, by partition. Everything of a call must be taken before the next one."""
@@ -72,8 +115,14 @@ class KafkaRaw:
         while len(messages) < self._rows and (left := until - time.monotonic()) > 0:
             self._opened_now.clear()
             more = self._consumer.consume(self._rows - len(messages), left)
-            if self._opened_now:  # what was taken before is of an earlier ownership, and comes again
-                messages = [message for message in messages if (message.topic(), message.partition()) not in self._opened_now]
+            if (
+                self._opened_now
+            ):  # what was taken before is of an earlier ownership, and comes again
+                messages = [
+                    message
+                    for message in messages
+                    if (message.topic(), message.partition()) not in self._opened_now
+                ]
             messages += more
         self._took_at = time.monotonic()
         return messages
@@ -86,7 +135,9 @@ class KafkaRaw:
 
     def lag(self, place: Place, offset: int) -> int:
         """Records from `offset` to the end that the client knows of."""
-        known = self._consumer.get_watermark_offsets(TopicPartition(record_sent(place.source), place.partition), cached=True)
+        known = self._consumer.get_watermark_offsets(
+            TopicPartition(record_sent(place.source), place.partition), cached=True
+        )
         return max(0, known[1] - offset) if known else 0
 
     def close(self) -> None:
@@ -116,14 +167,22 @@ class KafkaRaw:
         if errors.count(None) < len(errors):
             for error in filter(None, errors):
                 self._check(error)
-            messages = [message for message, error in zip(messages, errors, strict=True) if error is None]
+            messages = [
+                message for message, error in zip(messages, errors, strict=True) if error is None
+            ]
         n = len(messages)
         partitions = np.fromiter(map(Message.partition, messages), np.int64, n)
-        sources = np.fromiter(map(self._numbers.__getitem__, map(Message.topic, messages)), np.int64, n)
-        starts = np.flatnonzero((np.diff(partitions, prepend=-1) != 0) | (np.diff(sources, prepend=-1) != 0)).tolist()
+        sources = np.fromiter(
+            map(self._numbers.__getitem__, map(Message.topic, messages)), np.int64, n
+        )
+        starts = np.flatnonzero(
+            (np.diff(partitions, prepend=-1) != 0) | (np.diff(sources, prepend=-1) != 0)
+        ).tolist()
         groups: dict[Place, list[Any]] = {}
         for start, end in pairwise([*starts, n]):
-            groups.setdefault(Place(self._names[sources[start]], int(partitions[start])), []).extend(messages[start:end])
+            groups.setdefault(
+                Place(self._names[sources[start]], int(partitions[start])), []
+            ).extend(messages[start:end])
         return groups
 
     def _from_start(self, place: Place, group: list[Any]) -> list[Any]:
@@ -138,7 +197,11 @@ class KafkaRaw:
     def _raws(self, group: list[Any]) -> Raws:
         first, last, n = group[0].offset(), group[-1].offset(), len(group)
         whole = last - first == n - 1
-        offsets = np.arange(first, last + 1) if whole else np.fromiter(map(Message.offset, group), np.int64, n)
+        offsets = (
+            np.arange(first, last + 1)
+            if whole
+            else np.fromiter(map(Message.offset, group), np.int64, n)
+        )
         if self._replay:
             times = np.fromiter((m.timestamp()[1] for m in group), np.int64, n) * 1000
         else:

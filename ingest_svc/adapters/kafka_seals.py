@@ -16,7 +16,9 @@ class KafkaSeals:
 
     def __init__(self, settings: MeshSettings, refused: Refused) -> None:
         self._settings, self._order = settings, EpochOrder()
-        self._reader = EventReader(settings, [topic_of(EpochSealRequested)], refused=refused, check=self._unlikely)
+        self._reader = EventReader(
+            settings, [topic_of(EpochSealRequested)], refused=refused, check=self._unlikely
+        )
 
     def poll(self) -> list[Event]:
         """Requests that came since the last call."""
@@ -35,7 +37,11 @@ class KafkaSeals:
         for sealed, _ in self._sealed.read_to_end():
             if isinstance(sealed, EpochSealed):
                 self._order.refusal(sealed.epoch)
-        return "" if event.epoch <= self._order.newest + 1 else f"epoch {event.epoch} does not follow epoch {self._order.newest}, the last sealed"
+        return (
+            ""
+            if event.epoch <= self._order.newest + 1
+            else f"epoch {event.epoch} does not follow epoch {self._order.newest}, the last sealed"
+        )
 
     @cached_property
     def _sealed(self) -> EventReader:

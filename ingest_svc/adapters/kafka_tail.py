@@ -25,17 +25,31 @@ class KafkaTail:
     """Reads single partitions from an offset to their present end."""
 
     def __init__(self, settings: MeshSettings) -> None:
-        self._consumer = Consumer({"log_level": CRITICAL, "error_cb": note, **settings.kafka_client(
-            group_id="ingest-tail", enable_auto_commit=False, fetch_wait_max_ms=10, auto_offset_reset="earliest",
-            fetch_message_max_bytes=8_000_000, reconnect_backoff_max_ms=500,
-        )})
+        self._consumer = Consumer(
+            {
+                "log_level": CRITICAL,
+                "error_cb": note,
+                **settings.kafka_client(
+                    group_id="ingest-tail",
+                    enable_auto_commit=False,
+                    fetch_wait_max_ms=10,
+                    auto_offset_reset="earliest",
+                    fetch_message_max_bytes=8_000_000,
+                    reconnect_backoff_max_ms=500,
+                ),
+            }
+        )
 
     def ends(self, topic: str, partition: int) -> tuple[int, int]:
         """First offset and the one after the last."""
         try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=BOUND_S)
+            low, high = self._consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=BOUND_S
+            )
         except KafkaException as error:
-            raise NotRunningError(f"{topic}[{partition}]: Kafka does not say where it ends: {error.args[0].str()}") from error
+            raise NotRunningError(
+                f"{topic}[{partition}]: Kafka does not say where it ends: {error.args[0].str()}"
+            ) from error
         return low, high
 
     def offset_at(self, topic: str, partition: int, time_us: int) -> int:
@@ -57,7 +71,9 @@ class KafkaTail:
                 if message.offset() < end:
                     yield message
             if time.monotonic() > give_up:
-                raise NotRunningError(f"{topic}[{partition}] gave nothing for {BOUND_S} s at offset {start} of {end}")
+                raise NotRunningError(
+                    f"{topic}[{partition}] gave nothing for {BOUND_S} s at offset {start} of {end}"
+                )
         self._consumer.unassign()
 
     def close(self) -> None:
@@ -83,18 +99,23 @@ def log_tail(
 
     The Kafka timestamp of a log message is the known time of its newest row, so that the horizon is found without a search.
     """
+
     def between(start: int, end: int) -> Iterable[tuple[int, bytes | None]]:
         return ((m.offset(), m.value()) for m in tail.read(topic, partition, start, end))
 
     low, end = tail.ends(topic, partition)
-    newest = state_of((offset, log_header(value)) for offset, value in between(max(low, end - messages), end))
+    newest = state_of(
+        (offset, log_header(value)) for offset, value in between(max(low, end - messages), end)
+    )
     horizon = newest.known_max_us - source.dedupe_us
     found = tail.offset_at(topic, partition, horizon) if source.dedupe_us and end > low else end
     start = max(low, min(end - messages, end if found < 0 else found))
     return restored(between, Span(max(low, start - messages), start, end), source, horizon, ids)
 
 
-def restored(between: Messages, span: Span, source: Source, horizon_us: int, ids: int) -> tuple[LogState, RecentIds]:
+def restored(
+    between: Messages, span: Span, source: Source, horizon_us: int, ids: int
+) -> tuple[LogState, RecentIds]:
     """Where a log partition stands, and the ids of its rows within the span and the horizon that count.
 
     A row that lost to an earlier writer must not mark its id as seen, or a good record would be dropped long after the horizon.
@@ -103,14 +124,24 @@ def restored(between: Messages, span: Span, source: Source, horizon_us: int, ids
     for offset, value in between(span.first, span.end):
         header, covered = log_header(value), state.raw_high
         state = state.after(offset, header)
-        if value is not None and offset >= span.start and header.raw_last > covered and header.rows and header.known_max_us >= horizon_us:
+        if (
+            value is not None
+            and offset >= span.start
+            and header.raw_last > covered
+            and header.rows
+            and header.known_max_us >= horizon_us
+        ):
             rows = decode_rows(value, source.pack_schema)
             rows = rows.filter(pa.array(rows.column(RAW).to_numpy() > covered))
-            recent.restore(key_text(rows, source.id_fields), rows.column(KNOWN).to_numpy(), header.known_max_us)
+            recent.restore(
+                key_text(rows, source.id_fields), rows.column(KNOWN).to_numpy(), header.known_max_us
+            )
     return state, recent
 
 
-def dead_letter_offsets(tail: KafkaTail, topic: str, raw_topic: str, partition: int, state: LogState) -> set[int]:
+def dead_letter_offsets(
+    tail: KafkaTail, topic: str, raw_topic: str, partition: int, state: LogState
+) -> set[int]:
     """Raw offsets beyond the log that were dead-lettered already: their covering pack was lost with the process that wrote them."""
     low, end = tail.ends(topic, 0)
     start = tail.offset_at(topic, 0, state.written_us - 60_000_000) if state.written_us else low

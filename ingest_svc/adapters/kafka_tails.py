@@ -16,18 +16,27 @@ from twinstream.define.source import Source
 class KafkaTails:
     """Reads the ends of the topics of some sources."""
 
-    def __init__(self, tail: KafkaTail, sources: Mapping[str, Source], knobs: IngestSettings) -> None:
+    def __init__(
+        self, tail: KafkaTail, sources: Mapping[str, Source], knobs: IngestSettings
+    ) -> None:
         self._tail, self._sources, self._knobs = tail, sources, knobs
 
     def log(self, place: Place) -> tuple[LogState, RecentIds]:
         """Where the log stands, and the ids within the dedupe horizon."""
         return log_tail(
-            self._tail, records_accepted(place.source), place.partition, self._sources[place.source],
-            messages=self._knobs.tail_messages, ids=self._knobs.dedupe_ids)
+            self._tail,
+            records_accepted(place.source),
+            place.partition,
+            self._sources[place.source],
+            messages=self._knobs.tail_messages,
+            ids=self._knobs.dedupe_ids,
+        )
 
     def dead_letters(self, place: Place, state: LogState) -> set[int]:
         """Raw offsets beyond the log that are dead-lettered already."""
-        return dead_letter_offsets(self._tail, dead_letter("ingest"), record_sent(place.source), place.partition, state)
+        return dead_letter_offsets(
+            self._tail, dead_letter("ingest"), record_sent(place.source), place.partition, state
+        )
 
     def raw_range(self, place: Place) -> tuple[int, int]:
         """First raw offset and the one after the last."""

@@ -27,13 +27,17 @@ def same(held: Bytes, at: int, data: Bytes, start: int, length: int) -> bool:
 
 
 @compiled
-def slot_of(slots: Words, ends: Words, held: Bytes, data: Bytes, start: int, stop: int, hash_: int) -> int:
+def slot_of(
+    slots: Words, ends: Words, held: Bytes, data: Bytes, start: int, stop: int, hash_: int
+) -> int:
     """The slot of an id, or the empty one in which it belongs."""
     at = hash_ & (len(slots) - 1)
     while slots[at] != 0:
         if slots[at] >> 32 == hash_:
             k = (slots[at] & NUMBER) - 1
-            if ends[k + 1] - ends[k] == stop - start and same(held, ends[k], data, start, stop - start):
+            if ends[k + 1] - ends[k] == stop - start and same(
+                held, ends[k], data, start, stop - start
+            ):
                 return at
         at = (at + 1) & (len(slots) - 1)
     return at
@@ -41,7 +45,16 @@ def slot_of(slots: Words, ends: Words, held: Bytes, data: Bytes, start: int, sto
 
 @compiled
 def refuse_known(
-    slots: Words, ends: Words, held: Bytes, known: Words, data: Bytes, offsets: Words, hashes: Words, known_us: Words, horizon_us: int, new: Mask
+    slots: Words,
+    ends: Words,
+    held: Bytes,
+    known: Words,
+    data: Bytes,
+    offsets: Words,
+    hashes: Words,
+    known_us: Words,
+    horizon_us: int,
+    new: Mask,
 ) -> None:
     """Set new[i] to False where id i was logged at most `horizon_us` away from known_us[i]."""
     for i in range(len(hashes)):
@@ -52,7 +65,17 @@ def refuse_known(
 
 @compiled
 def add_new(
-    slots: Words, ends: Words, held: Bytes, known: Words, n: int, data: Bytes, offsets: Words, hashes: Words, known_us: Words, horizon_us: int, new: Mask
+    slots: Words,
+    ends: Words,
+    held: Bytes,
+    known: Words,
+    n: int,
+    data: Bytes,
+    offsets: Words,
+    hashes: Words,
+    known_us: Words,
+    horizon_us: int,
+    new: Mask,
 ) -> int:
     """`refuse_known`, id after id, and each one that is new takes its place, for which there is room; how many ids there are then."""
     for i in range(len(hashes)):

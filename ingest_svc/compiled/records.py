@@ -34,16 +34,37 @@ Mask = npt.NDArray[np.bool_]
 
 
 @compiled
-def scan_records(data: Bytes, starts: Words, names: Bytes, ends: Words, kinds: Words, cells: Words, valid: Mask, sure: Mask) -> None:
+def scan_records(
+    data: Bytes,
+    starts: Words,
+    names: Bytes,
+    ends: Words,
+    kinds: Words,
+    cells: Words,
+    valid: Mask,
+    sure: Mask,
+) -> None:
     """Record i is `data[starts[i]:starts[i + 1] - 1]`. Of field f `cells[f, i]` is where its text stands, or begins with its value."""
     for i in range(len(sure)):
-        sure[i] = scan_record(data, starts[i], starts[i + 1] - 1, names, ends, kinds, cells, valid, i)
+        sure[i] = scan_record(
+            data, starts[i], starts[i + 1] - 1, names, ends, kinds, cells, valid, i
+        )
         if not sure[i]:
             valid[:, i] = False
 
 
 @compiled
-def scan_record(data: Bytes, at: int, stop: int, names: Bytes, ends: Words, kinds: Words, cells: Words, valid: Mask, i: int) -> bool:
+def scan_record(
+    data: Bytes,
+    at: int,
+    stop: int,
+    names: Bytes,
+    ends: Words,
+    kinds: Words,
+    cells: Words,
+    valid: Mask,
+    i: int,
+) -> bool:
     """Scan one record into row i; whether it is sure of it."""
     at = past_blanks(data, at)
     if data[at] != OPEN:
@@ -54,7 +75,12 @@ def scan_record(data: Bytes, at: int, stop: int, names: Bytes, ends: Words, kind
     seen, likely = 0, 0
     while data[at] == QUOTE:
         key = at + 1
-        f = likely if likely < len(ends) - 1 and begins_with(data, key, names, ends[likely], ends[likely + 1]) else UNSURE
+        f = (
+            likely
+            if likely < len(ends) - 1
+            and begins_with(data, key, names, ends[likely], ends[likely + 1])
+            else UNSURE
+        )
         if f != UNSURE:
             at = key + ends[f + 1] - ends[f] - 1
         else:
@@ -87,7 +113,9 @@ def scan_record(data: Bytes, at: int, stop: int, names: Bytes, ends: Words, kind
 def field_named(data: Bytes, start: int, stop: int, names: Bytes, ends: Words) -> int:
     """The field whose name stands in `data[start:stop]`, before a quote; UNSURE when it is none."""
     for f in range(len(ends) - 1):
-        if ends[f + 1] - ends[f] - 1 == stop - start and begins_with(data, start, names, ends[f], ends[f + 1]):
+        if ends[f + 1] - ends[f] - 1 == stop - start and begins_with(
+            data, start, names, ends[f], ends[f + 1]
+        ):
             return f
     return UNSURE
 
@@ -102,7 +130,9 @@ def begins_with(data: Bytes, at: int, names: Bytes, start: int, stop: int) -> bo
 
 
 @compiled
-def scan_value(data: Bytes, at: int, f: int, kinds: Words, cells: Words, valid: Mask, i: int) -> int:
+def scan_value(
+    data: Bytes, at: int, f: int, kinds: Words, cells: Words, valid: Mask, i: int
+) -> int:
     """Scan the value of field f (of no field: UNSURE), a scalar, into row i; the place after it, or UNSURE."""
     first = data[at]
     kind = kinds[f, 0] if f != UNSURE else UNSURE
@@ -130,15 +160,25 @@ def scan_value(data: Bytes, at: int, f: int, kinds: Words, cells: Words, valid: 
 @compiled
 def scan_literal(data: Bytes, at: int, f: int, kind: int, cells: Words, valid: Mask, i: int) -> int:
     """Scan true, false or null; the place after it, or UNSURE."""
-    if data[at] == 110 and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108:  # null
+    if (
+        data[at] == 110 and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108
+    ):  # null
         return at + 4
     if kind not in {BOOL, UNSURE}:
         return UNSURE
-    if data[at] == 116 and data[at + 1] == 114 and data[at + 2] == 117 and data[at + 3] == 101:  # true
+    if (
+        data[at] == 116 and data[at + 1] == 114 and data[at + 2] == 117 and data[at + 3] == 101
+    ):  # true
         if kind == BOOL:
             cells[f, i, 0], valid[f, i] = 1, True
         return at + 4
-    if data[at] == 102 and data[at + 1] == 97 and data[at + 2] == 108 and data[at + 3] == 115 and data[at + 4] == 101:  # false
+    if (
+        data[at] == 102
+        and data[at + 1] == 97
+        and data[at + 2] == 108
+        and data[at + 3] == 115
+        and data[at + 4] == 101
+    ):  # false
         if kind == BOOL:
             cells[f, i, 0], valid[f, i] = 0, True
         return at + 5

@@ -19,7 +19,9 @@ def turned(x: np.uint64, by: int) -> np.uint64:
 
 
 @compiled
-def mixed(a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
+def mixed(
+    a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
     """One round of SipHash."""
     a += b
     b = turned(b, 13) ^ a

@@ -15,8 +15,12 @@ STRING, BOOL, INT, DECIMAL, TIMESTAMP = range(len(KINDS))
 MOST_DIGITS = 18
 UNSURE = -1
 OUTSIDE = -(1 << 63) + 1  # not the value of any field
-QUOTE, BACKSLASH, COMMA, COLON, MINUS, POINT, OPEN, CLOSE, ZERO, NINE = (ord(c) for c in '"\\,:-.{}09')
-PLAIN = np.array([byte >= 0x20 and chr(byte) not in '"\\' for byte in range(256)])  # may stand in a text as they are
+QUOTE, BACKSLASH, COMMA, COLON, MINUS, POINT, OPEN, CLOSE, ZERO, NINE = (
+    ord(c) for c in '"\\,:-.{}09'
+)
+PLAIN = np.array(
+    [byte >= 0x20 and chr(byte) not in '"\\' for byte in range(256)]
+)  # may stand in a text as they are
 
 
 @compiled
@@ -105,11 +109,29 @@ def moment(data: Bytes, at: int, stop: int) -> int:
     """Microseconds of `2013-10-01T12:00:00.123456Z`, of which the fraction may be shorter or missing; OUTSIDE when it is not sure."""
     if stop - at < 20 or stop - at == 21 or stop - at > 27 or data[stop - 1] != 90:
         return OUTSIDE
-    if data[at + 4] != MINUS or data[at + 7] != MINUS or data[at + 10] != 84 or data[at + 13] != COLON or data[at + 16] != COLON:
+    if (
+        data[at + 4] != MINUS
+        or data[at + 7] != MINUS
+        or data[at + 10] != 84
+        or data[at + 13] != COLON
+        or data[at + 16] != COLON
+    ):
         return OUTSIDE
-    year, month, day = digits_at(data, at, 4), digits_at(data, at + 5, 2), digits_at(data, at + 8, 2)
-    hour, minute, second = digits_at(data, at + 11, 2), digits_at(data, at + 14, 2), digits_at(data, at + 17, 2)
-    if not (1900 <= year <= 2200 and 1 <= month <= 12 and 1 <= day <= 28 + (month != 2) * 2 + (month in {1, 3, 5, 7, 8, 10, 12})):
+    year, month, day = (
+        digits_at(data, at, 4),
+        digits_at(data, at + 5, 2),
+        digits_at(data, at + 8, 2),
+    )
+    hour, minute, second = (
+        digits_at(data, at + 11, 2),
+        digits_at(data, at + 14, 2),
+        digits_at(data, at + 17, 2),
+    )
+    if not (
+        1900 <= year <= 2200
+        and 1 <= month <= 12
+        and 1 <= day <= 28 + (month != 2) * 2 + (month in {1, 3, 5, 7, 8, 10, 12})
+    ):
         return OUTSIDE
     if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59):
         return OUTSIDE
@@ -123,4 +145,8 @@ def moment(data: Bytes, at: int, stop: int) -> int:
             return OUTSIDE
         for _ in range(6 - written):
             fraction *= 10
-    return ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60_000_000 + second * 1_000_000 + fraction
+    return (
+        ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60_000_000
+        + second * 1_000_000
+        + fraction
+    )

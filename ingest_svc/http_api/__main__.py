@@ -35,9 +35,18 @@ def main() -> int:
     beats.start()
     logger.info("started", address=f"{settings.http_host}:{settings.ingest_port}")
     Server(
-        "ingest_svc.http_api.wsgi:make", factory=True, address=settings.http_host, port=settings.ingest_port, interface=Interfaces.ASGINL,
-        workers=1, backlog=1024,
-        http=HTTPModes.http1, http1_settings=HTTP1Settings(header_read_timeout=5_000), log_enabled=False, websockets=False, workers_kill_timeout=3,
+        "ingest_svc.http_api.wsgi:make",
+        factory=True,
+        address=settings.http_host,
+        port=settings.ingest_port,
+        interface=Interfaces.ASGINL,
+        workers=1,
+        backlog=1024,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=5_000),
+        log_enabled=False,
+        websockets=False,
+        workers_kill_timeout=3,
     ).serve(target_loader=made)
     stopping.set()
     beats.join(2.0)

@@ -22,10 +22,16 @@ class TooManyError(BodyError):
 def records_in(body: bytes) -> list[bytes]:
     """Each record's bytes. JSON lines are told from one object by whether the whole body is one."""
     text = body.strip()
-    if text.count(b"\n") >= MOST_RECORDS or (text[:1] == b"[" and text.count(b",") >= 100 * MOST_RECORDS):
-        raise TooManyError(f"more than {MOST_RECORDS} records in one request: send them in parts; none was taken")
+    if text.count(b"\n") >= MOST_RECORDS or (
+        text[:1] == b"[" and text.count(b",") >= 100 * MOST_RECORDS
+    ):
+        raise TooManyError(
+            f"more than {MOST_RECORDS} records in one request: send them in parts; none was taken"
+        )
     if not text:
-        raise BodyError("the body is empty: send a JSON object, a list of objects, or one object a line")
+        raise BodyError(
+            "the body is empty: send a JSON object, a list of objects, or one object a line"
+        )
     if text[:1] == b"[":
         try:
             return _counted([bytes(item) for item in _list.decode(text)])
@@ -39,5 +45,7 @@ def records_in(body: bytes) -> list[bytes]:
 
 def _counted(records: list[bytes]) -> list[bytes]:
     if len(records) > MOST_RECORDS:
-        raise TooManyError(f"more than {MOST_RECORDS} records in one request: send them in parts; none was taken")
+        raise TooManyError(
+            f"more than {MOST_RECORDS} records in one request: send them in parts; none was taken"
+        )
     return records

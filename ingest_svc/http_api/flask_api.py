@@ -40,11 +40,17 @@ class Api(msgspec.Struct, frozen=True):
 def make_app(api: Api) -> Flask:
     """The WSGI application."""
     app = Flask("ingest")
-    app.add_url_rule("/v1/records/<source>", "records", lambda source: _records(api, source), methods=["POST"])
-    app.add_url_rule("/v1/data-arrived", "data_arrived", lambda: _data_arrived(api), methods=["POST"])
+    app.add_url_rule(
+        "/v1/records/<source>", "records", lambda source: _records(api, source), methods=["POST"]
+    )
+    app.add_url_rule(
+        "/v1/data-arrived", "data_arrived", lambda: _data_arrived(api), methods=["POST"]
+    )
     app.add_url_rule("/livez", "livez", lambda: _answer({"status": "ok"}))
     app.add_url_rule("/readyz", "readyz", lambda: _ready(api))
-    app.register_error_handler(HTTPException, lambda error: _error(error.description or error.name, error.code or 500))
+    app.register_error_handler(
+        HTTPException, lambda error: _error(error.description or error.name, error.code or 500)
+    )
     app.register_error_handler(PublishError, lambda error: _later(str(error)))
     app.register_error_handler(Exception, _failed)
     return app
@@ -53,7 +59,10 @@ def make_app(api: Api) -> Flask:
 def _records(api: Api, source: str) -> Response:
     """200 when all records were taken, 207 when some were, 400 when none was."""
     if source not in api.gates:
-        return _error(f"source {source!r} is not in the definition; it has {', '.join(sorted(api.gates))}", 404)
+        return _error(
+            f"source {source!r} is not in the definition; it has {', '.join(sorted(api.gates))}",
+            404,
+        )
     started = api.clock.now_us()
     try:
         values = records_in(request.get_data(cache=False))
@@ -62,7 +71,9 @@ def _records(api: Api, source: str) -> Response:
     receipt = send_records(api.gates, source, values, api.raw)
     api.meter.count("ingest_http_records_total", receipt.accepted, source=source)
     api.meter.count("ingest_http_rejected_total", receipt.rejections, source=source)
-    api.meter.observe("ingest_http_request_ms", (api.clock.now_us() - started) / 1000, "ms", source=source)
+    api.meter.observe(
+        "ingest_http_request_ms", (api.clock.now_us() - started) / 1000, "ms", source=source
+    )
     return _answer(receipt, 200 if not receipt.rejected else 207 if receipt.accepted else 400)
 
 
@@ -73,16 +84,27 @@ def _data_arrived(api: Api) -> Response:
     except (msgspec.DecodeError, RecursionError) as error:
         return _error(f"not a DataArrived event: {error}", 400)
     if event.source not in api.gates:
-        return _error(f"source {event.source!r} is not in the definition; it has {', '.join(sorted(api.gates))}", 404)
+        return _error(
+            f"source {event.source!r} is not in the definition; it has {', '.join(sorted(api.gates))}",
+            404,
+        )
     if not event.files:
         return _error("`files` is empty: name at least one", 400)
-    event = event if event.arrived_at_us else msgspec.structs.replace(event, arrived_at_us=api.clock.now_us())
+    event = (
+        event
+        if event.arrived_at_us
+        else msgspec.structs.replace(event, arrived_at_us=api.clock.now_us())
+    )
     api.events.publish(event, event.source)
     return _answer({"accepted": len(event.files)}, 202)
 
 
 def _ready(api: Api) -> Response:
-    return _answer({"status": "ready"}) if api.raw.reachable() else _error("Kafka does not answer", 503)
+    return (
+        _answer({"status": "ready"})
+        if api.raw.reachable()
+        else _error("Kafka does not answer", 503)
+    )
 
 
 def _failed(error: Exception) -> Response:

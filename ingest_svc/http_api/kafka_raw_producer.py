@@ -38,11 +38,23 @@ class KafkaRawProducer:
 
     def __init__(self, settings: MeshSettings, confirm_s: float) -> None:
         self._confirm_s = confirm_s
-        self._producer = Producer({"log_level": CRITICAL, "error_cb": note, **settings.kafka_client(
-            acks="all", enable_idempotence=True, linger_ms=2, compression_type="lz4", partitioner=PARTITIONER,
-            message_timeout_ms=int(confirm_s * 1000), message_max_bytes=8_000_000, reconnect_backoff_max_ms=500,
-            queue_buffering_max_messages=500_000,
-        )})
+        self._producer = Producer(
+            {
+                "log_level": CRITICAL,
+                "error_cb": note,
+                **settings.kafka_client(
+                    acks="all",
+                    enable_idempotence=True,
+                    linger_ms=2,
+                    compression_type="lz4",
+                    partitioner=PARTITIONER,
+                    message_timeout_ms=int(confirm_s * 1000),
+                    message_max_bytes=8_000_000,
+                    reconnect_backoff_max_ms=500,
+                    queue_buffering_max_messages=500_000,
+                ),
+            }
+        )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="delivery-reports", daemon=True)
         self._thread.start()
@@ -55,7 +67,9 @@ class KafkaRawProducer:
             self._enqueue(topic, key, value, batch, give_up)
         if not batch.done.wait(max(0.1, give_up + 1.0 - time.monotonic())) or batch.errors:
             why = batch.errors[0] if batch.errors else f"no answer within {self._confirm_s} s"
-            raise PublishError(f"Kafka has not taken all of the records: {why}. Some may be in: send them again, the id keeps them single")
+            raise PublishError(
+                f"Kafka has not taken all of the records: {why}. Some may be in: send them again, the id keeps them single"
+            )
         return batch.position
 
     def reachable(self, timeout_s: float = 2.0) -> bool:
@@ -72,13 +86,17 @@ class KafkaRawProducer:
         self._stop.set()
         self._thread.join(2.0)
 
-    def _enqueue(self, topic: str, key: bytes | None, value: bytes, batch: _Batch, give_up: float) -> None:
+    def _enqueue(
+        self, topic: str, key: bytes | None, value: bytes, batch: _Batch, give_up: float
+    ) -> None:
         while True:
             try:
                 self._producer.produce(topic, value=value, key=key, on_delivery=batch.delivered)
             except BufferError:
                 if time.monotonic() > give_up:
-                    raise PublishError(f"{topic}: the queue stayed full for {self._confirm_s} s: is the broker up?") from None
+                    raise PublishError(
+                        f"{topic}: the queue stayed full for {self._confirm_s} s: is the broker up?"
+                    ) from None
                 time.sleep(0.01)
             else:
                 return

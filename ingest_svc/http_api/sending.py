@@ -45,11 +45,19 @@ class Gate(msgspec.Struct, frozen=True):
     screen: Screen
 
 
-def send_records(gates: Mapping[str, Gate], source: str, values: Sequence[bytes], raw: Raw) -> Receipt:
+def send_records(
+    gates: Mapping[str, Gate], source: str, values: Sequence[bytes], raw: Raw
+) -> Receipt:
     """Send the good records; the others are told one by one. Raises KeyError for a source that is not defined."""
     gate = gates[source]
     screened = gate.screen.screen(values)
-    pairs = list(zip(key_of_each(gate.source, screened.batch), [values[i] for i in screened.index.tolist()], strict=True))
+    pairs = list(
+        zip(
+            key_of_each(gate.source, screened.batch),
+            [values[i] for i in screened.index.tolist()],
+            strict=True,
+        )
+    )
     position = {source: raw.send(source, pairs)} if pairs else {}
     named = [Rejected(i, reason) for i, reason in screened.rejected[:MOST_REASONS]]
     return Receipt(len(pairs), named, position, len(screened.rejected))

@@ -26,18 +26,33 @@ def make() -> Door:
     settings, knobs = MeshSettings.from_env(), IngestSettings.from_env()
     pipeline = pipeline_file.load(settings.pipeline)
     gates = {
-        source.name: Gate(source, Screen(Decoder(source, [v.by for v in pipeline.views_of(source.name)]), knobs.record_bytes))
+        source.name: Gate(
+            source,
+            Screen(
+                Decoder(source, [v.by for v in pipeline.views_of(source.name)]), knobs.record_bytes
+            ),
+        )
         for source in pipeline.sources
     }
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), name="parent-watch", daemon=True).start()
+    threading.Thread(
+        target=_end_with_parent, args=(os.getppid(),), name="parent-watch", daemon=True
+    ).start()
     metrics = Metrics(settings, "ingest")
-    app = make_app(Api(
-        gates=gates, raw=KafkaRawProducer(settings, knobs.http_confirm_s), events=EventPublisher(settings, "/ingest_svc/http_api"),
-        meter=metrics, clock=WallClock(),
-    ))
+    app = make_app(
+        Api(
+            gates=gates,
+            raw=KafkaRawProducer(settings, knobs.http_confirm_s),
+            events=EventPublisher(settings, "/ingest_svc/http_api"),
+            meter=metrics,
+            clock=WallClock(),
+        )
+    )
     door = DoorSettings(
-        hosts=hosts_of(settings.http_host, settings.http_hosts), body_bytes=knobs.http_body_bytes, body_s=knobs.http_body_s,
-        slots=knobs.http_threads)
+        hosts=hosts_of(settings.http_host, settings.http_hosts),
+        body_bytes=knobs.http_body_bytes,
+        body_s=knobs.http_body_s,
+        slots=knobs.http_threads,
+    )
     return Door(app, door, metrics.count)
 
 

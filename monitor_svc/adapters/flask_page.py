@@ -39,7 +39,11 @@ def make_app(board: Board, stopping: threading.Event) -> Flask:
     def stream() -> Response:
         if board.listen(+1) > MAX_LISTENERS:
             board.listen(-1)
-            return Response('{"error": "too many listeners: poll /v1/state instead"}', 503, mimetype="application/json")
+            return Response(
+                '{"error": "too many listeners: poll /v1/state instead"}',
+                503,
+                mimetype="application/json",
+            )
         response = Response(_ticks(board, stopping), mimetype="text/event-stream")
         response.call_on_close(lambda: board.listen(-1))
         return response
@@ -95,13 +99,23 @@ class _Quiet(WSGIRequestHandler):
 class PageServer:
     """Serves until `close`; `port` 0 takes a free one."""
 
-    def __init__(self, board: Board, host: str, port: int, *, hosts: str = "", count: Callable[..., None] = lambda *_, **__: None) -> None:
+    def __init__(
+        self,
+        board: Board,
+        host: str,
+        port: int,
+        *,
+        hosts: str = "",
+        count: Callable[..., None] = lambda *_, **__: None,
+    ) -> None:
         self._stopping = threading.Event()
         app = make_app(board, self._stopping)
         app.wsgi_app = guarded(app.wsgi_app, hosts_of(host, hosts), count)  # type: ignore[method-assign]
         self._server = make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
         self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), name="page", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.2,), name="page", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:

@@ -27,7 +27,16 @@ class HeartbeatFolder:
             except msgspec.DecodeError:
                 continue
             if beat is not None:
-                found.append({"name": beat.name, "pid": beat.pid, "ready": beat.ready, "lag": beat.lag, "at_us": beat.at_us, **_why(beat)})
+                found.append(
+                    {
+                        "name": beat.name,
+                        "pid": beat.pid,
+                        "ready": beat.ready,
+                        "lag": beat.lag,
+                        "at_us": beat.at_us,
+                        **_why(beat),
+                    }
+                )
         return found
 
 

@@ -28,13 +28,32 @@ def main() -> None:
     heartbeat = Heartbeat(settings, "predict")
     heartbeat.beat(ready=False)
     server = Server(
-        "predict_svc.api.process:create", factory=True, address=settings.http_host, port=settings.predict_port, interface=Interfaces.ASGINL,
-        http=HTTPModes.http1, workers=own.workers, http1_settings=HTTP1Settings(header_read_timeout=5_000), respawn_failed_workers=True, respawn_interval=0.2,
-        workers_kill_timeout=4, log_level=LogLevels.warning, websockets=False)
+        "predict_svc.api.process:create",
+        factory=True,
+        address=settings.http_host,
+        port=settings.predict_port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        workers=own.workers,
+        http1_settings=HTTP1Settings(header_read_timeout=5_000),
+        respawn_failed_workers=True,
+        respawn_interval=0.2,
+        workers_kill_timeout=4,
+        log_level=LogLevels.warning,
+        websockets=False,
+    )
     stop = threading.Event()
-    server.on_startup(lambda: threading.Thread(target=beat, args=(heartbeat, settings, stop), name="heartbeat", daemon=True).start())
+    server.on_startup(
+        lambda: threading.Thread(
+            target=beat, args=(heartbeat, settings, stop), name="heartbeat", daemon=True
+        ).start()
+    )
     server.on_shutdown(stop.set)
-    structlog.get_logger().info("listening", address=f"http://{settings.http_host}:{settings.predict_port}", workers=own.workers)
+    structlog.get_logger().info(
+        "listening",
+        address=f"http://{settings.http_host}:{settings.predict_port}",
+        workers=own.workers,
+    )
     server.serve(target_loader=made)
 
 

@@ -32,8 +32,15 @@ class Activation:
     """Decides what answers. `step` is called by one thread only; requests read `serving.now`."""
 
     def __init__(
-        self, serving: Serving, pipeline: Any, readers: Mapping[str, ViewReads], *, lifecycle: Reader, load: LoadNetwork, load_retry_s: float,
-    ) -> None:  # fmt: skip
+        self,
+        serving: Serving,
+        pipeline: Any,
+        readers: Mapping[str, ViewReads],
+        *,
+        lifecycle: Reader,
+        load: LoadNetwork,
+        load_retry_s: float,
+    ) -> None:
         self._serving, self._readers, self._reader, self._load = serving, readers, lifecycle, load
         self._definition = pipeline.digest
         self._forms = {model.name: QuestionForm(model) for model in pipeline.models}
@@ -80,12 +87,18 @@ class Activation:
         for name, form in self._forms.items():
             network = self._networks.get(name)
             views = {view.name: landed[view.name] for view in form.model.views}
-            decision = decide(self._definition, views, network.digest if network else None, self._refusal(name))
+            decision = decide(
+                self._definition, views, network.digest if network else None, self._refusal(name)
+            )
             if decision.release is None or network is None:
                 reasons[name] = decision.reason
             else:
                 old = before.active.get(name)
-                active[name] = old if old is not None and old.release == decision.release else Active(decision.release, form, network)
+                active[name] = (
+                    old
+                    if old is not None and old.release == decision.release
+                    else Active(decision.release, form, network)
+                )
                 if self._refusal(name):
                     reasons[name] = self._refusal(name)
         epochs = {name: common_epoch({name: bases}) for name, bases in landed.items()}
@@ -95,15 +108,32 @@ class Activation:
         """Loads each promoted model that is not loaded; after a failure again only after a pause."""
         for name, promoted in self._lifecycle.promoted.items():
             loaded, failed = self._networks.get(name), self._failed.get(name)
-            waiting = failed is not None and failed[0] == promoted.model_digest and time.monotonic() < failed[1]
-            if name not in self._forms or waiting or (loaded is not None and loaded.digest == promoted.model_digest):
+            waiting = (
+                failed is not None
+                and failed[0] == promoted.model_digest
+                and time.monotonic() < failed[1]
+            )
+            if (
+                name not in self._forms
+                or waiting
+                or (loaded is not None and loaded.digest == promoted.model_digest)
+            ):
                 continue
             try:
                 network = self._load(promoted)
                 network.warm_up()
             except Exception as error:  # noqa: BLE001  (whatever is wrong with a model, the one before it goes on)
-                self._failed[name] = (promoted.model_digest, time.monotonic() + self._load_retry_s, str(error))
-                log.warning("model_refused", model=name, digest=promoted.model_digest[:12], reason=str(error))
+                self._failed[name] = (
+                    promoted.model_digest,
+                    time.monotonic() + self._load_retry_s,
+                    str(error),
+                )
+                log.warning(
+                    "model_refused",
+                    model=name,
+                    digest=promoted.model_digest[:12],
+                    reason=str(error),
+                )
             else:
                 self._networks[name] = network
                 self._failed.pop(name, None)
@@ -117,7 +147,12 @@ class Activation:
         for name, active in after.active.items():
             old = before.active.get(name)
             if old is None or old.release != active.release:
-                log.info("release_swapped", model=name, before=str(old.release) if old else None, after=str(active.release))
+                log.info(
+                    "release_swapped",
+                    model=name,
+                    before=str(old.release) if old else None,
+                    after=str(active.release),
+                )
         for name, reason in after.reasons.items():
             if before.reasons.get(name) != reason:
                 log.info("release_withheld", model=name, reason=reason)

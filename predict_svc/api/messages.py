@@ -128,7 +128,9 @@ def positions(text: str) -> Positions:
     try:
         return _positions.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise RequestError(f'min_position is JSON like {{"orders": {{"0": 12}}}}: {error}') from error
+        raise RequestError(
+            f'min_position is JSON like {{"orders": {{"0": 12}}}}: {error}'
+        ) from error
 
 
 def moment(at: int | str | None, otherwise_us: int) -> int:
@@ -136,6 +138,8 @@ def moment(at: int | str | None, otherwise_us: int) -> int:
     if at is None:
         return otherwise_us
     try:
-        return int(stored(Timestamp(), int(at) if isinstance(at, str) and _WHOLE.fullmatch(at) else at))
+        return int(
+            stored(Timestamp(), int(at) if isinstance(at, str) and _WHOLE.fullmatch(at) else at)
+        )
     except RecordError as error:
         raise RequestError(f"at: {error}") from error

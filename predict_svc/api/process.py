@@ -56,27 +56,63 @@ def create() -> Door:
     metrics = Metrics(settings, "predict")
     publisher = EventPublisher(settings, "/predict_svc/api")
     predictions = EventPublisher(
-        settings, "/predict_svc/api", lost=lambda n: metrics.count("predict_events_lost_total", n), most_waiting=2 * own.unsent_events)
+        settings,
+        "/predict_svc/api",
+        lost=lambda n: metrics.count("predict_events_lost_total", n),
+        most_waiting=2 * own.unsent_events,
+    )
     serving, clock = Serving(), WallClock()
     ends = RawEnds(settings, sorted({view.source.name for view in pipeline.views}), own.ends_age_ms)
     activation = Activation(
-        serving, pipeline, readers, lifecycle=lifecycle(settings, publisher, metrics), load=network_loader(settings, pipeline), load_retry_s=own.load_retry_s)
+        serving,
+        pipeline,
+        readers,
+        lifecycle=lifecycle(settings, publisher, metrics),
+        load=network_loader(settings, pipeline),
+        load_retry_s=own.load_retry_s,
+    )
     sources = [source.name for source in pipeline.sources]
-    predictor = Predictor(readers, sources, ends, clock, wait_bound_s=own.wait_bound_s, max_rows=own.max_rows, waiters=own.waiters)
+    predictor = Predictor(
+        readers,
+        sources,
+        ends,
+        clock,
+        wait_bound_s=own.wait_bound_s,
+        max_rows=own.max_rows,
+        waiters=own.waiters,
+    )
 
     def publish(event: PredictionServed) -> None:
         predictions.publish(event, key=event.model, wait=False)
 
     stop = threading.Event()
-    for name, work in {"activation": lambda: activation.run(stop, own.refresh_s), "raw-ends": lambda: ends.keep_looking(stop, own.look_every_s)}.items():
+    for name, work in {
+        "activation": lambda: activation.run(stop, own.refresh_s),
+        "raw-ends": lambda: ends.keep_looking(stop, own.look_every_s),
+    }.items():
         threading.Thread(target=follow, args=(name, work), name=name, daemon=True).start()
     atexit.register(close, stop, predictions, metrics)
     collecting.rarely()
-    app = application(Api(
-        pipeline=pipeline, serving=serving, predictor=predictor, readers=readers, publish=publish, refresh=activation.refresh,
-        ready=lambda: readiness(activation, serving, readers), meter=metrics, clock=clock, room=lambda: len(predictions) < own.unsent_events))  # type: ignore[arg-type]
+    app = application(
+        Api(
+            pipeline=pipeline,
+            serving=serving,
+            predictor=predictor,
+            readers=readers,
+            publish=publish,
+            refresh=activation.refresh,
+            ready=lambda: readiness(activation, serving, readers),
+            meter=metrics,  # type: ignore[arg-type]
+            clock=clock,
+            room=lambda: len(predictions) < own.unsent_events,
+        )
+    )  # type: ignore[arg-type]
     door = DoorSettings(
-        hosts=hosts_of(settings.http_host, settings.http_hosts), body_bytes=own.body_bytes, body_s=own.body_s, slots=own.threads)
+        hosts=hosts_of(settings.http_host, settings.http_hosts),
+        body_bytes=own.body_bytes,
+        body_s=own.body_s,
+        slots=own.threads,
+    )
     return Door(app, door, metrics.count)
 
 
@@ -95,10 +131,15 @@ def network_loader(settings: MeshSettings, pipeline: Any) -> Any:
 
     def load_network(promoted: ModelPromoted) -> Network:
         model = pipeline.model(promoted.model)
-        files = {name: store.get_uri(f"{promoted.uri}/{name}", promoted.version_ids.get(name) or None) for name in DECIDING}
+        files = {
+            name: store.get_uri(f"{promoted.uri}/{name}", promoted.version_ids.get(name) or None)
+            for name in DECIDING
+        }
         loaded = from_files(files, promoted.model_digest, model.network)
         if loaded.config.definition_digest != pipeline.digest:
-            raise ModelCorruptError(f"model {promoted.model_digest[:12]} says that it was made for definition {loaded.config.definition_digest[:12]}")
+            raise ModelCorruptError(
+                f"model {promoted.model_digest[:12]} says that it was made for definition {loaded.config.definition_digest[:12]}"
+            )
         return Network(promoted.model_digest, loaded)
 
     return load_network
@@ -106,7 +147,9 @@ def network_loader(settings: MeshSettings, pipeline: Any) -> Any:
 
 def lifecycle(settings: MeshSettings, publisher: EventPublisher, metrics: Metrics) -> EventReader:
     """What happened to models, from the beginning; what is none of it, or names foreign objects, is a dead letter once."""
-    quarantine = Quarantine(settings, "predict", DeadLetters(settings, "predict", publisher), metrics)
+    quarantine = Quarantine(
+        settings, "predict", DeadLetters(settings, "predict", publisher), metrics
+    )
 
     def check(event: Event) -> str:
         return foreign(event, settings.bucket, settings.model_bucket)
@@ -114,7 +157,9 @@ def lifecycle(settings: MeshSettings, publisher: EventPublisher, metrics: Metric
     return EventReader(settings, [topic_of(CONSUMES[0])], refused=quarantine.refuse, check=check)
 
 
-def readiness(activation: Activation, serving: Serving, readers: dict[str, ViewReader]) -> tuple[bool, dict[str, object]]:
+def readiness(
+    activation: Activation, serving: Serving, readers: dict[str, ViewReader]
+) -> tuple[bool, dict[str, object]]:
     """Ready when the lifecycle topic was read to its end and every view can be read; a model is not needed for that."""
     now, waiting = serving.now, []
     for name, reader in readers.items():
@@ -123,7 +168,10 @@ def readiness(activation: Activation, serving: Serving, readers: dict[str, ViewR
         except ViewNotReadyError:
             waiting.append(name)
     detail: dict[str, object] = {
-        "views_not_ready": waiting, "releases": {name: str(active.release) for name, active in now.active.items()}, "reasons": now.reasons}
+        "views_not_ready": waiting,
+        "releases": {name: str(active.release) for name, active in now.active.items()},
+        "reasons": now.reasons,
+    }
     return activation.caught_up and not waiting, detail
 
 

@@ -37,7 +37,9 @@ class Looks:
 
     def note(self, look: Look) -> None:
         """Remember a look; of those between which nothing came the last suffices."""
-        before = self._looks[:-1] if self._looks and self._looks[-1].ends == look.ends else self._looks
+        before = (
+            self._looks[:-1] if self._looks and self._looks[-1].ends == look.ends else self._looks
+        )
         self._looks = (*before[-self._remembered + 1 :], look)
 
     def age_ms(self, now_s: float, source: str, raw: Mapping[int, int]) -> float | None:
@@ -64,13 +66,19 @@ class RawEnds:
 
     def __init__(self, settings: MeshSettings, sources: Sequence[str], max_age_ms: float) -> None:
         self._settings, self._admin = settings, AdminClient(settings.kafka_client())
-        self._places = {(record_sent(source), p): source for source in sources for p in range(settings.partitions)}
+        self._places = {
+            (record_sent(source), p): source
+            for source in sources
+            for p in range(settings.partitions)
+        }
         self._max_age_ms = max_age_ms
         self._lock = threading.Lock()
         self._known = Look(float("-inf"), {})
         self._looks = Looks()
 
-    def __call__(self, sources: Sequence[str], max_age_ms: float) -> Mapping[str, Mapping[int, int]]:
+    def __call__(
+        self, sources: Sequence[str], max_age_ms: float
+    ) -> Mapping[str, Mapping[int, int]]:
         """Ends as of a moment at most `max_age_ms` ago; raises NotReadyError when Kafka does not answer."""
         with self._lock:
             asked_at = time.monotonic()
@@ -97,8 +105,14 @@ class RawEnds:
         try:
             for place, future in self._admin.list_offsets(wanted, request_timeout=BOUND_S).items():
                 source = self._places[(place.topic, place.partition)]
-                ends.setdefault(source, {})[place.partition] = last_offset(future.result(BOUND_S).offset)
+                ends.setdefault(source, {})[place.partition] = last_offset(
+                    future.result(BOUND_S).offset
+                )
         except (KafkaException, TimeoutError, UnknownEndError) as error:
-            self._admin = AdminClient(self._settings.kafka_client())  # after a broker's restart an old one may answer FENCED_LEADER_EPOCH for ever
-            raise NotReadyError(f"Kafka does not say where the raw topics end, so no age can be promised: {error}") from error
+            self._admin = AdminClient(
+                self._settings.kafka_client()
+            )  # after a broker's restart an old one may answer FENCED_LEADER_EPOCH for ever
+            raise NotReadyError(
+                f"Kafka does not say where the raw topics end, so no age can be promised: {error}"
+            ) from error
         return ends

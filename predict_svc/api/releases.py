@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from schemas.events import Event, ModelPromoted, ModelRejected, ModelRolledBack, ModelTrained, Release
+from schemas.events import (
+    Event,
+    ModelPromoted,
+    ModelRejected,
+    ModelRolledBack,
+    ModelTrained,
+    Release,
+)
 
 
 class Lifecycle:
@@ -25,7 +32,9 @@ class Lifecycle:
         elif isinstance(event, ModelRolledBack):
             before = self.seen.get(event.model, {}).get(event.to_model_digest)
             if before is None:
-                self.refused[event.model] = f"rolled back to model {event.to_model_digest[:12]}, which was never promoted here"
+                self.refused[event.model] = (
+                    f"rolled back to model {event.to_model_digest[:12]}, which was never promoted here"
+                )
             else:
                 self._promote(before)
 
@@ -34,7 +43,8 @@ class Lifecycle:
         if event.definition_digest != self._definition:
             self.refused[event.model] = (
                 f"model {event.model_digest[:12]} was made for definition {event.definition_digest[:12]}, "
-                f"this process serves {self._definition[:12]}: restart it with that definition, or train again")
+                f"this process serves {self._definition[:12]}: restart it with that definition, or train again"
+            )
             return
         self.refused.pop(event.model, None)
         self.promoted[event.model] = event
@@ -57,13 +67,23 @@ def common_epoch(landed: Mapping[str, Iterable[int]]) -> int | None:
     return max(shared, default=None)
 
 
-def decide(definition: str, landed: Mapping[str, Iterable[int]], loaded_model: str | None, refused: str) -> Decision:
+def decide(
+    definition: str, landed: Mapping[str, Iterable[int]], loaded_model: str | None, refused: str
+) -> Decision:
     """The release of one model, from the epochs landed in its views and the digest of its loaded model."""
     epoch = common_epoch(landed)
     if epoch is None:
         missing = sorted(view for view, epochs in landed.items() if not set(epochs))
-        what = f"views {', '.join(missing)} are not whole yet" if missing else "the views have no epoch in common yet"
+        what = (
+            f"views {', '.join(missing)} are not whole yet"
+            if missing
+            else "the views have no epoch in common yet"
+        )
         return Decision(None, what)
     if loaded_model is None:
-        return Decision(None, refused or "no model was promoted yet: seal an epoch with enough labelled rows and wait for training")
+        return Decision(
+            None,
+            refused
+            or "no model was promoted yet: seal an epoch with enough labelled rows and wait for training",
+        )
     return Decision(Release(definition=definition, epoch=epoch, model=loaded_model))

@@ -67,7 +67,9 @@ def application(api: Api) -> Flask:
     app = Flask("predict")
     app.post("/v1/predict/<model>", endpoint="predict")(lambda model: predict(api, model))
     app.get("/v1/views/<view>", endpoint="view")(lambda view: read_view(api, view))
-    app.get("/v1/views/<view>/states/<int:partition>", endpoint="states")(lambda view, partition: states(api, view, partition))
+    app.get("/v1/views/<view>/states/<int:partition>", endpoint="states")(
+        lambda view, partition: states(api, view, partition)
+    )
     app.get("/v1/releases", endpoint="releases")(lambda: releases(api))
     app.get("/livez", endpoint="livez")(lambda: answer({"live": True}))
     app.get("/readyz", endpoint="readyz")(lambda: readiness(api))
@@ -79,7 +81,9 @@ def predict(api: Api, model: str) -> Response:
     """Answers the rows, publishes an event for each."""
     started = time.perf_counter()
     if not api.room():
-        raise NotReadyError("Kafka does not take prediction events, and too many wait for it: try again when it is back")
+        raise NotReadyError(
+            "Kafka does not take prediction events, and too many wait for it: try again when it is back"
+        )
     body = predict_body(request.get_data(cache=False))
     try:
         found, events = api.predictor.predict(active_of(api, model), body)
@@ -88,7 +92,12 @@ def predict(api: Api, model: str) -> Response:
         found, events = api.predictor.predict(active_of(api, model), body)
     for event in events:
         api.publish(event)
-    api.meter.observe("predict_answer_ms", (time.perf_counter() - started) * 1000 - found.timing.waited_ms, "ms", model=model)
+    api.meter.observe(
+        "predict_answer_ms",
+        (time.perf_counter() - started) * 1000 - found.timing.waited_ms,
+        "ms",
+        model=model,
+    )
     api.meter.observe("predict_waited_ms", found.timing.waited_ms, "ms", model=model)
     api.meter.count("predict_rows_total", len(events), model=model)
     return answer(found)
@@ -105,19 +114,38 @@ def read_view(api: Api, view: str) -> Response:
     epoch = epoch_of(api, view)
     api.predictor.wait(_wish(), [view], epoch)
     found, (position,) = read_keys(reader, [key], np.array([at_us]), epoch)
-    named = {name.removeprefix(f"{view}."): _plain(value[0]) for name, value in outputs(reader.plan.view, found).items()}
-    return answer(ViewAnswer(
-        view=view, key=parts[0] if len(parts) == 1 else parts, at=at_us, features=named, position=position,
-        age_ms=api.predictor.age_ms({view: position}), release=f"{api.pipeline.digest[:8]}-e{position.epoch}"))
+    named = {
+        name.removeprefix(f"{view}."): _plain(value[0])
+        for name, value in outputs(reader.plan.view, found).items()
+    }
+    return answer(
+        ViewAnswer(
+            view=view,
+            key=parts[0] if len(parts) == 1 else parts,
+            at=at_us,
+            features=named,
+            position=position,
+            age_ms=api.predictor.age_ms({view: position}),
+            release=f"{api.pipeline.digest[:8]}-e{position.epoch}",
+        )
+    )
 
 
 def states(api: Api, view: str, partition: int) -> Response:
     """All states of one partition, for audits: int64 length of the head, the head as JSON, the states as a partial carries them."""
     reader = reader_of(api, view)
     snapshot = reader.snapshot(partition, epoch_of(api, view))
-    head = {"epoch": snapshot.position.epoch, "log": snapshot.position.log, "raw": snapshot.position.raw, "complete_since": snapshot.complete_since}
+    head = {
+        "epoch": snapshot.position.epoch,
+        "log": snapshot.position.log,
+        "raw": snapshot.position.raw,
+        "complete_since": snapshot.complete_since,
+    }
     data = _encode(head)
-    return Response(struct.pack("<q", len(data)) + data + snapshot.states.to_bytes(), mimetype="application/octet-stream")
+    return Response(
+        struct.pack("<q", len(data)) + data + snapshot.states.to_bytes(),
+        mimetype="application/octet-stream",
+    )
 
 
 def releases(api: Api) -> Response:
@@ -148,8 +176,12 @@ def active_of(api: Api, model: str) -> Active:
     if model in now.active:
         return now.active[model]
     if model not in {m.name for m in api.pipeline.models}:
-        raise UnknownError(f"there is no model {model!r}; there are: {', '.join(m.name for m in api.pipeline.models)}")
-    raise NotReadyError(f"model {model} cannot answer: {now.reasons.get(model, 'this process has just started')}")
+        raise UnknownError(
+            f"there is no model {model!r}; there are: {', '.join(m.name for m in api.pipeline.models)}"
+        )
+    raise NotReadyError(
+        f"model {model} cannot answer: {now.reasons.get(model, 'this process has just started')}"
+    )
 
 
 def reader_of(api: Api, view: str) -> Any:
@@ -180,7 +212,9 @@ def failed(api: Api, error: Exception) -> Response:
         return answer({"error": error.description or error.name}, error.code or 500)
     api.meter.count("predict_refused_total", 1, status=500)
     log.error("request_failed", path=request.path, exc_info=error)
-    return answer({"error": "the request failed inside; the log of the predict service says why"}, 500)
+    return answer(
+        {"error": "the request failed inside; the log of the predict service says why"}, 500
+    )
 
 
 def answer(body: object, status: int = 200) -> Response:
@@ -191,8 +225,13 @@ def answer(body: object, status: int = 200) -> Response:
 def _wish() -> Wish:
     stale = request.args.get("max_staleness_ms")
     if stale and not _NUMBER.fullmatch(stale):
-        raise RequestError(f"max_staleness_ms is {stale[:40]!r}: give a number of milliseconds, 0 or more")
-    return Wish(min_position=positions(request.args.get("min_position") or "{}"), max_staleness_ms=float(stale) if stale else None)
+        raise RequestError(
+            f"max_staleness_ms is {stale[:40]!r}: give a number of milliseconds, 0 or more"
+        )
+    return Wish(
+        min_position=positions(request.args.get("min_position") or "{}"),
+        max_staleness_ms=float(stale) if stale else None,
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -23,13 +23,24 @@ class ViewReads(Protocol):
 
     plan: Any
 
-    def read(self, key: bytes, at_us: int, epoch: int | None = None) -> tuple[Numbers, ViewPosition]: ...
+    def read(
+        self, key: bytes, at_us: int, epoch: int | None = None
+    ) -> tuple[Numbers, ViewPosition]: ...
     def read_many(
-        self, wanted: Sequence[bytes], at_us: Sequence[int] | NDArray[np.int64], epoch: int | None = None
+        self,
+        wanted: Sequence[bytes],
+        at_us: Sequence[int] | NDArray[np.int64],
+        epoch: int | None = None,
     ) -> tuple[Numbers, list[ViewPosition]]: ...
     def bases(self) -> set[int]: ...
     def positions(self, epoch: int | None = None) -> dict[int, ViewPosition]: ...
-    def wait_for(self, raw: dict[int, int], timeout_s: float, key: bytes | None = None, epoch: int | None = None) -> None: ...
+    def wait_for(
+        self,
+        raw: dict[int, int],
+        timeout_s: float,
+        key: bytes | None = None,
+        epoch: int | None = None,
+    ) -> None: ...
 
 
 class Network:
@@ -46,7 +57,9 @@ class Network:
         shapes: list[int] = []
         for start in range(0, len(features), SHAPES[-1]):
             rows = slice(start, start + SHAPES[-1])
-            part, shape = self._scored(features.numeric[rows], categorical[rows], features.sequences[rows])
+            part, shape = self._scored(
+                features.numeric[rows], categorical[rows], features.sequences[rows]
+            )
             scores += part
             shapes += [shape] * len(part)
         return scores, shapes
@@ -59,10 +72,17 @@ class Network:
         for shape in SHAPES:
             self._scored(empty.repeat(shape, 0), none.repeat(shape, 0), steps.repeat(shape, 0))
 
-    def _scored(self, numeric: Numbers, categorical: NDArray[np.int64], sequences: Numbers) -> tuple[list[float], int]:
+    def _scored(
+        self, numeric: Numbers, categorical: NDArray[np.int64], sequences: Numbers
+    ) -> tuple[list[float], int]:
         n = len(numeric)
         shape = next(s for s in SHAPES if s >= n)
-        scores = score(self._loaded, _padded(numeric, shape), _padded(categorical, shape), _padded(sequences, shape))
+        scores = score(
+            self._loaded,
+            _padded(numeric, shape),
+            _padded(categorical, shape),
+            _padded(sequences, shape),
+        )
         return scores[:n].tolist(), shape
 
 

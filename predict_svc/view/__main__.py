@@ -41,16 +41,26 @@ def main() -> None:
         metrics = Metrics(settings, "view")
         publisher = EventPublisher(settings, "/predict_svc/view")
         name = "view" if knobs.instance in {"1", settings.instance} else f"view-{knobs.instance}"
-        quarantine = Quarantine(settings, name, DeadLetters(settings, "predict", publisher), metrics)
-        worker = ViewWorker(settings, knobs, pipeline, metrics, publisher, log_ends=LogEnds(settings))
+        quarantine = Quarantine(
+            settings, name, DeadLetters(settings, "predict", publisher), metrics
+        )
+        worker = ViewWorker(
+            settings, knobs, pipeline, metrics, publisher, log_ends=LogEnds(settings)
+        )
         heartbeat = Heartbeat(settings, name)
         heartbeat.beat(ready=False)
         for plan in worker.plans.values():
             kernel.warm_up(plan)
         worker.publications = Publications(
-            ObjectStore(settings), in_loop(loop, worker.land), in_loop(loop, worker.refuse), knobs.base_retry_s)
+            ObjectStore(settings),
+            in_loop(loop, worker.land),
+            in_loop(loop, worker.refuse),
+            knobs.base_retry_s,
+        )
         believed = Manifests(pipeline, settings.partitions, settings.bucket)
-        reader = EventReader(settings, [topic_of(ViewPublished)], refused=quarantine.refuse, check=believed.refusal)
+        reader = EventReader(
+            settings, [topic_of(ViewPublished)], refused=quarantine.refuse, check=believed.refusal
+        )
         follow(reader, worker.publications)
     except MeshError as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400  a user's mistake needs no trace
@@ -61,7 +71,9 @@ def main() -> None:
     def beat(lag: int | None) -> None:
         if lag is not None:
             metrics.gauge("view_lag_messages", lag)
-        heartbeat.beat(ready=worker.ready and (lag or 0) <= knobs.ready_lag, lag=lag, detail=worker.detail())
+        heartbeat.beat(
+            ready=worker.ready and (lag or 0) <= knobs.ready_lag, lag=lag, detail=worker.detail()
+        )
 
     faust_app.run(worker.app, beat, [worker.keep_flushing, worker.keep_telling], loop)
 

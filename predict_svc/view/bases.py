@@ -34,9 +34,13 @@ def fetch(objects: Objects, published: ViewPublished, partition: int, folder: Pa
     """Load the base into `folder`; raises BaseRefusedError when the file is missing in the manifest or not what it says."""
     ref = next((f for f in published.files if f.partition == partition), None)
     if ref is None:
-        raise BaseRefusedError(f"view {published.view}, epoch {published.epoch}: the manifest has no file of partition {partition}")
+        raise BaseRefusedError(
+            f"view {published.view}, epoch {published.epoch}: the manifest has no file of partition {partition}"
+        )
     name = file_name(published.epoch)
-    parquet, part = (folder / f"{name}.{os.getpid()}.{kind}part" for kind in ("parquet.", ""))  # another worker may be fetching the same
+    parquet, part = (
+        folder / f"{name}.{os.getpid()}.{kind}part" for kind in ("parquet.", "")
+    )  # another worker may be fetching the same
     try:
         objects.download(ref.uri, parquet, ref.version_id or None)
         check(parquet, ref)
@@ -54,7 +58,8 @@ def check(path: Path, ref: FileRef) -> None:
     if digest != ref.sha256:
         raise BaseRefusedError(
             f"{ref.uri} has {size} bytes with SHA-256 {digest[:16]}..., its manifest says {ref.size_bytes} and {ref.sha256[:16]}...; "
-            "the base before it stays in use. Put the original object back, or seal another epoch")
+            "the base before it stays in use. Put the original object back, or seal another epoch"
+        )
 
 
 def load(parquet: Path, path: Path) -> None:
@@ -70,11 +75,15 @@ def load(parquet: Path, path: Path) -> None:
 
 
 def _write(file: pq.ParquetFile, path: Path) -> None:
-    environment = lmdb.open(str(path), subdir=False, lock=False, sync=False, metasync=False, map_size=MAP_BYTES)
+    environment = lmdb.open(
+        str(path), subdir=False, lock=False, sync=False, metasync=False, map_size=MAP_BYTES
+    )
     held: list[tuple[bytes, bytes]] = []
     try:
         for batch in file.iter_batches(batch_size=20_000, columns=["key", "blob"]):
-            pairs = list(zip(batch.column("key").to_pylist(), batch.column("blob").to_pylist(), strict=True))
+            pairs = list(
+                zip(batch.column("key").to_pylist(), batch.column("blob").to_pylist(), strict=True)
+            )
             if pairs and pairs[0][0] == b"":
                 held.append((environments.EMPTY_KEY, pairs.pop(0)[1]))
             _append(environment, pairs, path)

@@ -11,7 +11,9 @@ EMPTY_KEY = b"\xff"
 """Stands in a base for the empty view key, which LMDB does not take. No view key holds this byte (keys are UTF-8), so it sorts last."""
 MAX_DBS = 64
 MAX_READERS = 512
-_written_here: dict[Path, lmdb.Environment] = {}  # LMDB must not be opened twice in one process: readers beside a writer share its environment
+_written_here: dict[
+    Path, lmdb.Environment
+] = {}  # LMDB must not be opened twice in one process: readers beside a writer share its environment
 
 
 def table(slot: int) -> bytes:
@@ -22,8 +24,18 @@ def table(slot: int) -> bytes:
 def open_store(folder: Path, *, map_gib: int) -> lmdb.Environment:
     """For the writer. It survives a killed process; after a power cut the store is built anew."""
     environment = lmdb.open(
-        str(folder / FILE), subdir=False, map_size=map_gib << 30, max_dbs=MAX_DBS, max_readers=MAX_READERS, lock=True,
-        sync=False, metasync=False, writemap=True, readahead=False, meminit=False)
+        str(folder / FILE),
+        subdir=False,
+        map_size=map_gib << 30,
+        max_dbs=MAX_DBS,
+        max_readers=MAX_READERS,
+        lock=True,
+        sync=False,
+        metasync=False,
+        writemap=True,
+        readahead=False,
+        meminit=False,
+    )
     _written_here[folder.resolve()] = environment
     return environment
 
@@ -42,7 +54,16 @@ def open_for_reading(folder: Path) -> lmdb.Environment:
     if not path.exists():
         raise lmdb.Error(f"{path} is not there")
     return lmdb.open(  # the writer's map is as large as its file
-        str(path), subdir=False, readonly=True, create=False, map_size=path.stat().st_size, max_dbs=MAX_DBS, max_readers=MAX_READERS, lock=True, readahead=False)
+        str(path),
+        subdir=False,
+        readonly=True,
+        create=False,
+        map_size=path.stat().st_size,
+        max_dbs=MAX_DBS,
+        max_readers=MAX_READERS,
+        lock=True,
+        readahead=False,
+    )
 
 
 def is_shared(environment: lmdb.Environment) -> bool:
@@ -52,4 +73,12 @@ def is_shared(environment: lmdb.Environment) -> bool:
 
 def open_base(path: Path) -> lmdb.Environment:
     """A landed base."""
-    return lmdb.open(str(path), subdir=False, readonly=True, create=False, lock=False, readahead=False, max_spare_txns=8)
+    return lmdb.open(
+        str(path),
+        subdir=False,
+        readonly=True,
+        create=False,
+        lock=False,
+        readahead=False,
+        max_spare_txns=8,
+    )

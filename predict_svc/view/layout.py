@@ -71,7 +71,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 
     def base(self, epoch: int | None) -> Base | None:
         """The base of this epoch, None when it is not here; the newest for None."""
-        return self.newest if epoch is None else next((b for b in self.bases if b.epoch == epoch), None)
+        return (
+            self.newest
+            if epoch is None
+            else next((b for b in self.bases if b.epoch == epoch), None)
+        )
 
 
 class Read(msgspec.Struct):
@@ -103,7 +107,9 @@ def judge(progress: Progress, header: PartialHeader) -> Verdict:
 
 def bridged(layout: Layout, header: PartialHeader) -> Layout | None:
     """The layout without the bases that lack what is missing before this partial; None when all lack it."""
-    able = tuple(base for base in layout.bases if base.covers(header.origin_partition) >= header.previous)
+    able = tuple(
+        base for base in layout.bases if base.covers(header.origin_partition) >= header.previous
+    )
     return _standing(layout, able) if able else None
 
 
@@ -122,8 +128,13 @@ def with_epoch(layout: Layout, epoch: int) -> Layout:
     if any(e % SLOTS == epoch % SLOTS for e in layout.epochs):
         raise EpochsFullError(
             f"speed states of epochs {layout.epochs[0]} to {epoch} would stand on the base of epoch {layout.floor}, {SLOTS} epochs are the most: "
-            "no more is taken until a newer base has landed")
-    return msgspec.structs.replace(layout, epochs=tuple(sorted((*layout.epochs, epoch))), chunks={**layout.chunks, epoch: frozenset()})
+            "no more is taken until a newer base has landed"
+        )
+    return msgspec.structs.replace(
+        layout,
+        epochs=tuple(sorted((*layout.epochs, epoch))),
+        chunks={**layout.chunks, epoch: frozenset()},
+    )
 
 
 def with_chunks(layout: Layout, epoch: int, chunks: frozenset[bytes]) -> Layout:
@@ -133,13 +144,20 @@ def with_chunks(layout: Layout, epoch: int, chunks: frozenset[bytes]) -> Layout:
         return layout
     others = {e: c for e, c in layout.chunks.items() if e != epoch}
     together = known | chunks
-    return msgspec.structs.replace(layout, chunks=others if len(together) > MOST_CHUNKS else {**others, epoch: together})
+    return msgspec.structs.replace(
+        layout, chunks=others if len(together) > MOST_CHUNKS else {**others, epoch: together}
+    )
 
 
 def _standing(layout: Layout, bases: tuple[Base, ...]) -> Layout:
     """The layout on these bases, without the epochs that none of them needs."""
     epochs = _above(layout.epochs, bases[0].epoch)
-    return msgspec.structs.replace(layout, bases=bases, epochs=epochs, chunks={e: c for e, c in layout.chunks.items() if e in epochs})
+    return msgspec.structs.replace(
+        layout,
+        bases=bases,
+        epochs=epochs,
+        chunks={e: c for e, c in layout.chunks.items() if e in epochs},
+    )
 
 
 def _above(epochs: tuple[int, ...], floor: int) -> tuple[int, ...]:
@@ -149,7 +167,12 @@ def _above(epochs: tuple[int, ...], floor: int) -> tuple[int, ...]:
 def base_of(published: ViewPublished, file: str) -> Base:
     """A manifest as a landed base."""
     return Base(
-        epoch=published.epoch, file=file, cut=published.cut, complete_since=published.complete_since, as_of_us=published.as_of_us)
+        epoch=published.epoch,
+        file=file,
+        cut=published.cut,
+        complete_since=published.complete_since,
+        as_of_us=published.as_of_us,
+    )
 
 
 def pack_progress(progress: Mapping[int, Progress]) -> bytes:
@@ -189,7 +212,9 @@ def position(base: Base, progress: Mapping[int, Progress]) -> ViewPosition:
     return ViewPosition(epoch=base.epoch, log=log, raw=raw)
 
 
-def lacking(layout: Layout, progress: Mapping[int, Progress], log_ends: Mapping[int, int]) -> dict[int, int]:
+def lacking(
+    layout: Layout, progress: Mapping[int, Progress], log_ends: Mapping[int, int]
+) -> dict[int, int]:
     """Per log partition the last offset contained, where that is before the log's last offset."""
     reached = position(layout.newest, progress).log
     return {p: reached.get(p, -1) for p, end in log_ends.items() if reached.get(p, -1) < end}

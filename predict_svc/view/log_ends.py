@@ -21,9 +21,17 @@ class LogEnds:
 
     def __call__(self, source: str) -> dict[int, int]:
         """Last offset of each log partition (-1: none); raises NotRunningError when Kafka does not say."""
-        wanted = {TopicPartition(records_accepted(source), p): OffsetSpec.latest() for p in range(self._partitions)}
+        wanted = {
+            TopicPartition(records_accepted(source), p): OffsetSpec.latest()
+            for p in range(self._partitions)
+        }
         try:
             found = self._admin.list_offsets(wanted, request_timeout=BOUND_S)
-            return {place.partition: future.result(BOUND_S).offset - 1 for place, future in found.items()}
+            return {
+                place.partition: future.result(BOUND_S).offset - 1
+                for place, future in found.items()
+            }
         except (KafkaException, TimeoutError) as error:
-            raise NotRunningError(f"{records_accepted(source)}: Kafka does not say where it ends: {error}") from error
+            raise NotRunningError(
+                f"{records_accepted(source)}: Kafka does not say where it ends: {error}"
+            ) from error

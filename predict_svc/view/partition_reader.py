@@ -73,12 +73,17 @@ class PartitionReader:
         """The layout; raises ViewNotReadyError while the store is not whole."""
         layout = lay.unpack_layout(txn.get(lay.LAYOUT, db=self._meta))
         if not layout.whole:
-            raise ViewNotReadyError(f"{self.folder}: the view is being built and is not whole yet; wait until its worker is ready")
+            raise ViewNotReadyError(
+                f"{self.folder}: the view is being built and is not whole yet; wait until its worker is ready"
+            )
         return layout
 
     def seen(self, txn: Any, epoch: int | None) -> Seen:
         """What this transaction shows at a base; raises ViewNotReadyError when that base is not here."""
-        raw_layout, raw_progress = txn.get(lay.LAYOUT, db=self._meta), txn.get(lay.PROGRESS, db=self._meta)
+        raw_layout, raw_progress = (
+            txn.get(lay.LAYOUT, db=self._meta),
+            txn.get(lay.PROGRESS, db=self._meta),
+        )
         last = self._last
         if last is not None and last[0] == raw_layout and last[1] == epoch:
             if last[2] == raw_progress:
@@ -99,18 +104,29 @@ class PartitionReader:
         if seen.tables:
             ends = chunks.needed_suffixes(self._plan, at_us)
             for table, there in seen.tables:
-                found += [blob for end in ends if there is None or end in there if (blob := txn.get(key + end, None, table)) is not None]
+                found += [
+                    blob
+                    for end in ends
+                    if there is None or end in there
+                    if (blob := txn.get(key + end, None, table)) is not None
+                ]
         return bytearray().join(found)
 
-    def many_blobs(self, txn: Any, seen: Seen, wanted: Sequence[bytes], at: Int64s) -> tuple[kernel.Pieces, Int64s]:
+    def many_blobs(
+        self, txn: Any, seen: Seen, wanted: Sequence[bytes], at: Int64s
+    ) -> tuple[kernel.Pieces, Int64s]:
         """The words of all keys, and which of them each question is about; a key may be wanted at several moments."""
         number = {key: i for i, key in enumerate(sorted(set(wanted)))}
         owners: list[Int64s] = []
         blobs: list[bytes | memoryview] = []
-        with ExitStack() as held:  # what a base gives is not copied before it is joined, and lies in the file for as long as its transaction
+        with (
+            ExitStack() as held
+        ):  # what a base gives is not copied before it is joined, and lies in the file for as long as its transaction
             if seen.base_env is not None:
                 base = held.enter_context(seen.base_env.begin(buffers=True))
-                blobs += map(base.get, (key or environments.EMPTY_KEY for key in number), repeat(b""))
+                blobs += map(
+                    base.get, (key or environments.EMPTY_KEY for key in number), repeat(b"")
+                )
                 owners.append(np.arange(len(number)))
             for table, there in seen.tables:
                 stored, owner = self._storage_keys(number, wanted, at, there)
@@ -120,7 +136,9 @@ class PartitionReader:
             sizes = np.fromiter(map(len, blobs), np.int64, len(blobs))
         offsets = np.concatenate([[0], np.cumsum(sizes // 8)])
         owner = np.concatenate(owners) if owners else np.zeros(0, np.int64)
-        return kernel.Pieces(words, offsets, owner), np.array([number[key] for key in wanted], np.int64)
+        return kernel.Pieces(words, offsets, owner), np.array(
+            [number[key] for key in wanted], np.int64
+        )
 
     def all_blobs(self, txn: Any, seen: Seen, key: bytes) -> list[bytes]:
         """Every blob of one key."""
@@ -162,30 +180,63 @@ class PartitionReader:
             self._env, self._bases, self._last = None, {}, None
 
     def _storage_keys(
-        self, number: Mapping[bytes, int], wanted: Sequence[bytes], at: Int64s, there: frozenset[bytes] | None
+        self,
+        number: Mapping[bytes, int],
+        wanted: Sequence[bytes],
+        at: Int64s,
+        there: frozenset[bytes] | None,
     ) -> tuple[list[bytes], Int64s]:
         """Under which keys the rows stand, and whose they are; mostly all moments lie in one tile and need the same chunks."""
         if int(at.min()) // windows.HOP_US[0] == int(at.max()) // windows.HOP_US[0]:
             ends = self._ends(int(at[0]), there)
-            return [key + end for key in number for end in ends], np.repeat(np.arange(len(number)), len(ends))
-        found = sorted({key + end for key, moment in zip(wanted, at.tolist(), strict=True) for end in self._ends(moment, there)})
+            return [key + end for key in number for end in ends], np.repeat(
+                np.arange(len(number)), len(ends)
+            )
+        found = sorted(
+            {
+                key + end
+                for key, moment in zip(wanted, at.tolist(), strict=True)
+                for end in self._ends(moment, there)
+            }
+        )
         return found, np.fromiter((number[chunks.view_key(k)] for k in found), np.int64, len(found))
 
     def _ends(self, at_us: int, there: frozenset[bytes] | None) -> list[bytes]:
-        return [end for end in chunks.needed_suffixes(self._plan, at_us) if there is None or end in there]
+        return [
+            end
+            for end in chunks.needed_suffixes(self._plan, at_us)
+            if there is None or end in there
+        ]
 
     def _found(self, txn: Any, epoch: int | None, raw_progress: bytes | None) -> Seen:
         layout = self.layout(txn)
         base = layout.base(epoch)
         if base is None:
-            raise ViewNotReadyError(f"{self.folder}: the base of epoch {epoch} is not here, those of {[b.epoch for b in layout.bases]} are")
-        tables = tuple((self._tables[e % lay.SLOTS], layout.chunks.get(e)) for e in layout.epochs if e > base.epoch)
-        return Seen(base, self._base(base), tables, lay.position(base, lay.unpack_progress(raw_progress)), self._kept_from_us(base))
+            raise ViewNotReadyError(
+                f"{self.folder}: the base of epoch {epoch} is not here, those of {[b.epoch for b in layout.bases]} are"
+            )
+        tables = tuple(
+            (self._tables[e % lay.SLOTS], layout.chunks.get(e))
+            for e in layout.epochs
+            if e > base.epoch
+        )
+        return Seen(
+            base,
+            self._base(base),
+            tables,
+            lay.position(base, lay.unpack_progress(raw_progress)),
+            self._kept_from_us(base),
+        )
 
     def _kept_from_us(self, base: Base) -> int:
         return max(
-            (base.complete_since[hop] * windows.HOP_US[hop] + windows.length_us(window)
-             for hop, window in self._longest if hop in base.complete_since and hop != windows.ALL), default=NEVER_US)
+            (
+                base.complete_since[hop] * windows.HOP_US[hop] + windows.length_us(window)
+                for hop, window in self._longest
+                if hop in base.complete_since and hop != windows.ALL
+            ),
+            default=NEVER_US,
+        )
 
     def _base(self, base: Base) -> Any:
         """The environment of a base, opened once."""
@@ -198,7 +249,9 @@ class PartitionReader:
                 try:
                     self._bases[base.file] = environments.open_base(self.folder / base.file)
                 except lmdb.Error as error:
-                    raise ViewNotReadyError(f"{self.folder / base.file} cannot be opened: {error}") from error
+                    raise ViewNotReadyError(
+                        f"{self.folder / base.file} cannot be opened: {error}"
+                    ) from error
             return self._bases[base.file]
 
     def _look(self, now: float) -> None:
@@ -209,7 +262,9 @@ class PartitionReader:
                 inode = self._path.stat().st_ino
             except OSError as error:
                 self.close()
-                raise ViewNotReadyError(f"{self.folder}: there is no view on this host yet; is its worker running?") from error
+                raise ViewNotReadyError(
+                    f"{self.folder}: there is no view on this host yet; is its worker running?"
+                ) from error
             if self._env is None or inode != self._inode:
                 self.close()
                 self._open(inode)
@@ -218,9 +273,13 @@ class PartitionReader:
         try:
             env = environments.open_for_reading(self.folder)
             self._meta = env.open_db(b"meta", create=False)
-            self._tables = [env.open_db(environments.table(slot), create=False) for slot in range(lay.SLOTS)]
+            self._tables = [
+                env.open_db(environments.table(slot), create=False) for slot in range(lay.SLOTS)
+            ]
         except lmdb.Error as error:
-            raise ViewNotReadyError(f"{self.folder}: the store cannot be opened yet: {error}") from error
+            raise ViewNotReadyError(
+                f"{self.folder}: the store cannot be opened yet: {error}"
+            ) from error
         self._env, self._inode = env, inode
 
 

@@ -25,8 +25,15 @@ Refused = Callable[[Place, int, str], None]
 class Publications:
     """Knows the newest publication of each view; brings its base to each held place, again and again until it is right."""
 
-    def __init__(self, objects: bases.Objects, landed: Landed, refused: Refused, retry_s: float) -> None:
-        self._objects, self._landed, self._refused, self._retry_s = objects, landed, refused, retry_s
+    def __init__(
+        self, objects: bases.Objects, landed: Landed, refused: Refused, retry_s: float
+    ) -> None:
+        self._objects, self._landed, self._refused, self._retry_s = (
+            objects,
+            landed,
+            refused,
+            retry_s,
+        )
         self._newest: dict[str, ViewPublished] = {}
         self._others: dict[str, list[ViewPublished]] = {}
         self._held: dict[Place, tuple[Path, int]] = {}
@@ -63,7 +70,9 @@ class Publications:
     def wait_landed_or_tried(self, places: set[Place], timeout_s: float) -> bool:
         """Wait until each place has its newest base or one attempt was made for it."""
         with self._changed:
-            return self._changed.wait_for(lambda: all(self._settled(place) for place in places), timeout_s)
+            return self._changed.wait_for(
+                lambda: all(self._settled(place) for place in places), timeout_s
+            )
 
     def run(self) -> None:
         """Fetch whenever a held place lacks the newest base of its view."""
@@ -83,7 +92,13 @@ class Publications:
         try:
             base: Any = bases.fetch(self._objects, event, place[1], folder)
         except (BaseRefusedError, MeshError, OSError) as error:
-            _log.error("base_refused", view=place[0], partition=place[1], epoch=event.epoch, reason=str(error))
+            _log.error(
+                "base_refused",
+                view=place[0],
+                partition=place[1],
+                epoch=event.epoch,
+                reason=str(error),
+            )
             self._refused(place, event.epoch, str(error))
             base = None
         else:
@@ -113,4 +128,8 @@ class Publications:
 
     def _settled(self, place: Place) -> bool:
         event = self._newest.get(place[0])
-        return event is None or self._held.get(place, (None, 0))[1] >= event.epoch or (place, event.epoch) in self._tried
+        return (
+            event is None
+            or self._held.get(place, (None, 0))[1] >= event.epoch
+            or (place, event.epoch) in self._tried
+        )

@@ -41,8 +41,12 @@ class ViewReader:
     def __init__(self, settings: MeshSettings, view: View) -> None:
         self.plan = ViewPlan(view)
         folder = f"{settings.data}/view/{view.name}"
-        self._parts = [PartitionReader(f"{folder}/{p}", self.plan) for p in range(settings.partitions)]
-        self._partition = lru_cache(maxsize=100_000)(lambda key: keys.partition_of(key, settings.partitions))
+        self._parts = [
+            PartitionReader(f"{folder}/{p}", self.plan) for p in range(settings.partitions)
+        ]
+        self._partition = lru_cache(maxsize=100_000)(
+            lambda key: keys.partition_of(key, settings.partitions)
+        )
 
     def read(self, key: bytes, at_us: int, epoch: int | None = None) -> tuple[Floats, ViewPosition]:
         """The answers float64[n_out] (NaN: null) of one key at a moment, and what they have seen.
@@ -58,7 +62,10 @@ class ViewReader:
         return kernel.read(self.plan, np.frombuffer(data, np.int64), at_us), seen.position
 
     def read_many(
-        self, wanted: Sequence[bytes], at_us: Sequence[int] | npt.NDArray[np.int64], epoch: int | None = None
+        self,
+        wanted: Sequence[bytes],
+        at_us: Sequence[int] | npt.NDArray[np.int64],
+        epoch: int | None = None,
     ) -> tuple[Floats, list[ViewPosition]]:
         """Answers [n, n_out] of key i at moment i, and the position of each; keys of one partition are read in one transaction."""
         at = np.ascontiguousarray(at_us, np.int64)
@@ -78,7 +85,9 @@ class ViewReader:
                 yield self._parts[0], list(range(len(wanted)))
             return
         ends = np.cumsum([0, *map(len, wanted)])
-        target = keys.partitions_of(np.frombuffer(bytearray().join(wanted), np.uint8), ends, len(self._parts))
+        target = keys.partitions_of(
+            np.frombuffer(bytearray().join(wanted), np.uint8), ends, len(self._parts)
+        )
         for partition, part in enumerate(self._parts):
             rows = np.flatnonzero(target == partition).tolist()
             if rows:
@@ -122,7 +131,13 @@ class ViewReader:
                 found[partition] = part.seen(txn, epoch).position
         return found
 
-    def wait_for(self, raw: Mapping[int, int], timeout_s: float, key: bytes | None = None, epoch: int | None = None) -> None:
+    def wait_for(
+        self,
+        raw: Mapping[int, int],
+        timeout_s: float,
+        key: bytes | None = None,
+        epoch: int | None = None,
+    ) -> None:
         """Wait until all raw offsets are contained, in the key's partition or in all; raises ViewBehindError after `timeout_s`."""
         parts = self._parts if key is None else [self._parts[self._partition(key)]]
         give_up = time.monotonic() + timeout_s
@@ -133,7 +148,8 @@ class ViewReader:
                     break
                 if time.monotonic() >= give_up:
                     raise ViewBehindError(
-                        f"view {self.plan.view.name}, {part.folder}: raw offsets {lacking} were asked for and are not reached within {timeout_s} s")
+                        f"view {self.plan.view.name}, {part.folder}: raw offsets {lacking} were asked for and are not reached within {timeout_s} s"
+                    )
                 time.sleep(POLL_S)
 
     def close(self) -> None:
@@ -141,7 +157,13 @@ class ViewReader:
         for part in self._parts:
             part.close()
 
-    def _read_part(self, part: PartitionReader, wanted: list[bytes], at: npt.NDArray[np.int64], epoch: int | None) -> tuple[Floats, Seen]:
+    def _read_part(
+        self,
+        part: PartitionReader,
+        wanted: list[bytes],
+        at: npt.NDArray[np.int64],
+        epoch: int | None,
+    ) -> tuple[Floats, Seen]:
         with part.begin() as txn:
             seen = part.seen(txn, epoch)
             if int(at.min()) < seen.kept_from_us:
@@ -152,7 +174,8 @@ class ViewReader:
     def _refuse(self, seen: Seen, at_us: int) -> NoReturn:
         raise WindowNotKept(
             f"view {self.plan.view.name}: at {at_us} us a window begins before what the base of epoch {seen.base.epoch} keeps; "
-            f"ask for {seen.kept_from_us} us or later")
+            f"ask for {seen.kept_from_us} us or later"
+        )
 
 
 _NOWHERE = ViewPosition(epoch=-1, log={}, raw={})

@@ -138,7 +138,9 @@ class Store:
         keys = new.keys
         found = cursor.getmulti(keys)
         if found:
-            new = kernel.merge(self._plan, [_stored(new, found), new])  # what is stored has no other keys
+            new = kernel.merge(
+                self._plan, [_stored(new, found), new]
+            )  # what is stored has no other keys
         cursor.putmulti(zip(keys, new.blobs(), strict=True))
 
     def _empty_unused(self, txn: Any, step: _Step) -> None:
@@ -153,7 +155,8 @@ class Store:
         if free < self._knobs.spare_bytes + 4 * incoming:
             raise StoreFullError(
                 f"view {self._plan.view.name}, {self.folder}: {free >> 20} MiB are left on the disk, too little to go on; "
-                "free some space, or move the data folder, and the view goes on where it stands")
+                "free some space, or move the data folder, and the view goes on where it stands"
+            )
 
     def _check_form(self) -> None:
         form = f"{lay.FORMAT} {self._plan.digest}".encode()
@@ -164,7 +167,8 @@ class Store:
         if found is not None and found != form:
             raise StoreFormError(
                 f"{self.folder} holds view {self._plan.view.name} under another definition; give the changed view another name, "
-                "or start with an empty data folder and new topics")
+                "or start with an empty data folder and new topics"
+            )
 
     def _remove_unused_bases(self) -> None:
         """Delete base files that the layout does not name; a reader that has one open keeps it.
@@ -223,12 +227,18 @@ class _Step:
             return Verdict.GAP
         cut = layout.bases[0].cut[header.origin_partition]
         self.layout = layout
-        self.states = defaultdict(list, {e: batches for e, batches in self.states.items() if e > layout.floor})
+        self.states = defaultdict(
+            list, {e: batches for e, batches in self.states.items() if e > layout.floor}
+        )
         mine.offset, mine.raw_high, mine.epoch = cut.offset, cut.raw_high, layout.floor + 1
         return lay.judge(mine, header)
 
     def _apply(self, mine: Progress, header: PartialHeader, value: bytes) -> None:
-        mine.offset, mine.raw_high, mine.written_us = header.origin_offset, header.raw_high, header.log_written_us
+        mine.offset, mine.raw_high, mine.written_us = (
+            header.origin_offset,
+            header.raw_high,
+            header.log_written_us,
+        )
         mine.epoch = header.epoch + 1 if header.barrier else header.epoch
         self.read.held.pop(header.origin_partition, None)
         self.done.applied += 1
@@ -246,7 +256,9 @@ def _stored(new: StateBatch, found: list[tuple[bytes, bytes]]) -> StateBatch:
         return StateBatch.of([key for key, _ in found], blobs)
     bounds = np.zeros(len(blobs) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, blobs), np.int64, len(blobs)) // 8, out=bounds[1:])
-    return StateBatch(new.key_data, new.key_offsets, bounds, np.frombuffer(bytearray().join(blobs), np.int64))
+    return StateBatch(
+        new.key_data, new.key_offsets, bounds, np.frombuffer(bytearray().join(blobs), np.int64)
+    )
 
 
 def _fresh_after_power_cut(folder: Path) -> None:

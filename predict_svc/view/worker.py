@@ -52,9 +52,15 @@ class ViewWorker:
     """Writes the partials of the partitions that Faust assigns into their stores, and lands bases in them."""
 
     def __init__(
-        self, settings: MeshSettings, knobs: ViewSettings, pipeline: Pipeline, metrics: Metrics, publisher: EventPublisher, *,
+        self,
+        settings: MeshSettings,
+        knobs: ViewSettings,
+        pipeline: Pipeline,
+        metrics: Metrics,
+        publisher: EventPublisher,
+        *,
         log_ends: Callable[[str], Mapping[int, int]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._settings, self._knobs = settings, knobs
         self._metrics, self._publisher, self._log_ends = metrics, publisher, log_ends
         self._begun: dict[TP, Begun] = {}
@@ -84,7 +90,13 @@ class ViewWorker:
         """What Faust needs to know."""
         k = self._knobs
         return WorkerOptions(
-            name="view", topics=tuple(self._view_of), instance=k.instance, fetch_wait_ms=k.fetch_wait_ms, stall_s=k.stall_s, buffered=2048)
+            name="view",
+            topics=tuple(self._view_of),
+            instance=k.instance,
+            fetch_wait_ms=k.fetch_wait_ms,
+            stall_s=k.stall_s,
+            buffered=2048,
+        )
 
     async def start_offsets(self, partitions: set[TP]) -> Mapping[TP, int]:
         """Go on where each store says; an empty store first gets its base, and waits for it when that is refused."""
@@ -98,16 +110,26 @@ class ViewWorker:
         self._gaps = {place: gap for place, gap in self._gaps.items() if place[0] in partitions}
         fresh = partitions - self._stores.keys()
         for tp in fresh:
-            self._stores[tp] = Store(folder_of(self._settings, *self._place(tp)), self.plans[self._view_of[tp.topic]], self._knobs)
+            self._stores[tp] = Store(
+                folder_of(self._settings, *self._place(tp)),
+                self.plans[self._view_of[tp.topic]],
+                self._knobs,
+            )
         self._hold()
         empty = {self._place(tp) for tp in fresh if not self._stores[tp].progress()}
         if empty:
-            await asyncio.to_thread(self.publications.wait_landed_or_tried, empty, self._knobs.first_base_s)
+            await asyncio.to_thread(
+                self.publications.wait_landed_or_tried, empty, self._knobs.first_base_s
+            )
             await asyncio.sleep(0)  # lets bases that were handed over land first
         if fresh:
             first = await self.app.consumer.earliest_offsets(*fresh)
-            self._next.update({tp: max(self._stores[tp].read_state().start, first[tp]) for tp in fresh})
-            self._waiting |= {tp for tp in fresh if self._place(tp) in empty and not self._landed(tp)}
+            self._next.update(
+                {tp: max(self._stores[tp].read_state().start, first[tp]) for tp in fresh}
+            )
+            self._waiting |= {
+                tp for tp in fresh if self._place(tp) in empty and not self._landed(tp)
+            }
         self.assigned = True
         return self.next_offsets()
 
@@ -164,12 +186,24 @@ class ViewWorker:
             asyncio.get_running_loop().call_later(1.0, self._hold)
             return
         except WAITS as error:
-            _log.error("base_not_landed", view=place[0], partition=place[1], epoch=base.epoch, reason=str(error))
+            _log.error(
+                "base_not_landed",
+                view=place[0],
+                partition=place[1],
+                epoch=base.epoch,
+                reason=str(error),
+            )
             self.refuse(place, base.epoch, str(error))
             asyncio.get_running_loop().call_later(LAND_AGAIN_S, self._hold)
             return
         self._refusals.pop(f"{place[0]}/{place[1]}", None)
-        _log.info("base_landed", view=place[0], partition=place[1], epoch=base.epoch, ms=round((time.perf_counter() - began) * 1e3, 1))
+        _log.info(
+            "base_landed",
+            view=place[0],
+            partition=place[1],
+            epoch=base.epoch,
+            ms=round((time.perf_counter() - began) * 1e3, 1),
+        )
         self._metrics.count("view_bases_landed_total", view=place[0])
         if tp in self._waiting:
             self._in_background(self._read_on(tp))
@@ -185,15 +219,24 @@ class ViewWorker:
     @property
     def ready(self) -> bool:
         """Whether all stores are whole, have the newest base and take partials."""
-        return self.assigned and not self._waiting and not self.blocks and all(self._landed(tp) and store.layout().whole for tp, store in self._stores.items())
+        return (
+            self.assigned
+            and not self._waiting
+            and not self.blocks
+            and all(self._landed(tp) and store.layout().whole for tp, store in self._stores.items())
+        )
 
     def detail(self) -> dict[str, object]:
         """For the heartbeat."""
         newest = {tp: store.layout().newest.epoch for tp, store in self._stores.items()}
         return {
-            "partitions": len(self._stores), "epoch": min(newest.values(), default=0), "refused": dict(self._refusals), "gaps": len(self._gaps),
-            "waiting": len(self._waiting), **self.blocks.detail(),
-        }  # fmt: skip
+            "partitions": len(self._stores),
+            "epoch": min(newest.values(), default=0),
+            "refused": dict(self._refusals),
+            "gaps": len(self._gaps),
+            "waiting": len(self._waiting),
+            **self.blocks.detail(),
+        }
 
     def _flush(self) -> None:
         """Write all that was collected, one transaction a store."""
@@ -205,7 +248,12 @@ class ViewWorker:
             try:
                 done = self._stores[tp].apply(partials)
             except EpochsFullError as error:
-                _log.error("base_awaited", view=self._view_of[tp.topic], partition=tp.partition, reason=str(error))
+                _log.error(
+                    "base_awaited",
+                    view=self._view_of[tp.topic],
+                    partition=tp.partition,
+                    reason=str(error),
+                )
                 self._waiting.add(tp)
                 continue
             except Exception:  # noqa: BLE001  (one of them is the cause; the others, and other partitions, go on)
@@ -214,7 +262,9 @@ class ViewWorker:
             self._metrics.observe("view_apply_ms", (time.perf_counter() - began) * 1e3, "ms")
             self._note(tp, done)
         if pending:
-            self._pause_s = min(max(self._knobs.flush_s, 2 * (time.monotonic() - started)), self._knobs.flush_most_s)
+            self._pause_s = min(
+                max(self._knobs.flush_s, 2 * (time.monotonic() - started)), self._knobs.flush_most_s
+            )
 
     def _apply_singly(self, tp: TP, partials: list[tuple[int, bytes]]) -> None:
         """Take partials one by one, up to the one that fails.
@@ -294,17 +344,33 @@ class ViewWorker:
         for (tp, origin), (gap, told) in self._gaps.items():
             if self._landed(tp) and time.monotonic() - told > self._knobs.gap_report_s:
                 view = self._view_of[tp.topic]
-                _log.warning("gap_found", view=view, partition=tp.partition, origin=origin, expected_after=gap.expected_after)
-                self._publisher.publish(GapFound(
-                    view=view, partition=tp.partition, origin_partition=origin, expected_after=gap.expected_after,
-                    found_previous=gap.found_previous, found_at_us=time.time_ns() // 1000), wait=False)
+                _log.warning(
+                    "gap_found",
+                    view=view,
+                    partition=tp.partition,
+                    origin=origin,
+                    expected_after=gap.expected_after,
+                )
+                self._publisher.publish(
+                    GapFound(
+                        view=view,
+                        partition=tp.partition,
+                        origin_partition=origin,
+                        expected_after=gap.expected_after,
+                        found_previous=gap.found_previous,
+                        found_at_us=time.time_ns() // 1000,
+                    ),
+                    wait=False,
+                )
                 self._gaps[(tp, origin)] = (gap, time.monotonic())
 
     async def _complete(self, tp: TP) -> None:
         """A store is whole once it has the newest base and all that the log held when it was begun; what no partial brings is a break."""
         if tp not in self._begun:
             try:
-                ends = await asyncio.to_thread(self._log_ends, self.plans[self._view_of[tp.topic]].view.source.name)
+                ends = await asyncio.to_thread(
+                    self._log_ends, self.plans[self._view_of[tp.topic]].view.source.name
+                )
             except NotRunningError as error:
                 _log.warning("log_end_unknown", reason=str(error))
                 return
@@ -323,22 +389,35 @@ class ViewWorker:
             self._begun[tp] = begun._replace(partials_end=self.app.consumer.highwater(tp))
         elif self._next.get(tp, 0) >= begun.partials_end and tp not in self._pending:
             for origin, reached in lacking.items():
-                self._gaps.setdefault((tp, origin), (Gap(origin, reached, begun.log_ends[origin]), time.monotonic()))
+                self._gaps.setdefault(
+                    (tp, origin), (Gap(origin, reached, begun.log_ends[origin]), time.monotonic())
+                )
 
     def _forget_closed(self, tp: TP) -> None:
         """Breaks of a store that a partial, or a base, has closed."""
         store = self._stores[tp]
         reached = lay.position(store.layout().newest, store.progress()).log
-        self._gaps = {k: v for k, v in self._gaps.items() if k[0] != tp or reached.get(k[1], -1) < v[0].found_previous}
+        self._gaps = {
+            k: v
+            for k, v in self._gaps.items()
+            if k[0] != tp or reached.get(k[1], -1) < v[0].found_previous
+        }
 
     def _hold(self) -> None:
-        self.publications.hold({self._place(tp): (store.folder, store.layout().newest.epoch) for tp, store in self._stores.items()})
+        self.publications.hold(
+            {
+                self._place(tp): (store.folder, store.layout().newest.epoch)
+                for tp, store in self._stores.items()
+            }
+        )
 
     def _place(self, tp: TP) -> Place:
         return self._view_of[tp.topic], tp.partition
 
     def _landed(self, tp: TP) -> bool:
-        return self._stores[tp].layout().newest.epoch >= self.publications.newest(self._view_of[tp.topic])
+        return self._stores[tp].layout().newest.epoch >= self.publications.newest(
+            self._view_of[tp.topic]
+        )
 
 
 def _checked(task: asyncio.Future[None]) -> None:

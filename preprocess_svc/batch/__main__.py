@@ -32,10 +32,15 @@ END_BOUND_S = 3.0
 def plan_of(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline) -> Plan:
     """What the state machine needs to know."""
     return Plan(
-        sources=tuple(s.name for s in pipeline.sources), views=tuple(v.name for v in pipeline.views),
-        models=tuple(m.name for m in pipeline.models), digest=pipeline.digest, partitions=mesh.partitions,
-        seal_every_us=round(mesh.seal_every_s * 1e6), seal_after_files=mesh.seal_after_files, training_growth=knobs.training_growth,
-    )  # fmt: skip
+        sources=tuple(s.name for s in pipeline.sources),
+        views=tuple(v.name for v in pipeline.views),
+        models=tuple(m.name for m in pipeline.models),
+        digest=pipeline.digest,
+        partitions=mesh.partitions,
+        seal_every_us=round(mesh.seal_every_s * 1e6),
+        seal_after_files=mesh.seal_after_files,
+        training_growth=knobs.training_growth,
+    )
 
 
 class Pulse:
@@ -54,7 +59,13 @@ class Pulse:
                 return
 
 
-def run(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, stopping: threading.Event, logger: Any) -> None:
+def run(
+    mesh: MeshSettings,
+    knobs: BatchSettings,
+    pipeline: Pipeline,
+    stopping: threading.Event,
+    logger: Any,
+) -> None:
     """Everything real, wired; returns once `stopping` is set."""
     pulse, clock = Pulse(mesh, stopping), WallClock()
     os.nice(knobs.nice)  # before Spark starts: its JVM and its Python workers inherit it
@@ -68,7 +79,12 @@ def run(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline, stopping: 
     engine = Engine(Context(spark, mesh, knobs, pipeline), clock, metrics)
     warmup.run(spark, pipeline)
     batch = Batch(plan_of(mesh, knobs, pipeline), engine, clock, Attempts(engine.failures))
-    pulse.state = lambda: {"doing": batch.doing, "epoch": batch.seen.newest, "files": len(batch.seen.files), "blocked": batch.blocked}
+    pulse.state = lambda: {
+        "doing": batch.doing,
+        "epoch": batch.seen.newest,
+        "files": len(batch.seen.files),
+        "blocked": batch.blocked,
+    }
     pulse.ready = lambda: not batch.blocked
     logger.info("started", spark=spark.version, master=mesh.spark_master)
     try:
@@ -92,7 +108,9 @@ def main() -> int:
         return 1
     except Exception as error:
         if stopping.is_set():
-            logger.info("broken_off", reason=repr(error))  # Spark ends under a step that goes on; it is done again
+            logger.info(
+                "broken_off", reason=repr(error)
+            )  # Spark ends under a step that goes on; it is done again
             return 0
         logger.exception("failed")
         return 1

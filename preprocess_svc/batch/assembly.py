@@ -21,10 +21,18 @@ from twinstream.mesh.settings import MeshSettings
 from twinstream.protocol.training_columns import AT, ID, LABEL
 
 WRITTEN = "part int, uri string, sha256 string, size_bytes bigint, rows bigint, digest string, tally binary, columns array<string>"
-_SCHEMA = pa.schema([
-    ("part", pa.int32()), ("uri", pa.string()), ("sha256", pa.string()), ("size_bytes", pa.int64()), ("rows", pa.int64()),
-    ("digest", pa.string()), ("tally", pa.binary()), ("columns", pa.list_(pa.string())),
-])  # fmt: skip
+_SCHEMA = pa.schema(
+    [
+        ("part", pa.int32()),
+        ("uri", pa.string()),
+        ("sha256", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("rows", pa.int64()),
+        ("digest", pa.string()),
+        ("tally", pa.binary()),
+        ("columns", pa.list_(pa.string())),
+    ]
+)
 
 
 class Assemble:
@@ -33,7 +41,9 @@ class Assemble:
     def __init__(self, mesh: MeshSettings, model: Model, split: Split, prefix: str) -> None:
         self._mesh, self._model, self._split, self._prefix = mesh, model, split, prefix
 
-    def __call__(self, key: tuple[pa.Scalar, ...], questions: pa.Table, answers: pa.Table) -> pa.Table:
+    def __call__(
+        self, key: tuple[pa.Scalar, ...], questions: pa.Table, answers: pa.Table
+    ) -> pa.Table:
         part = key[0].as_py()
         table = self.table(questions, answers)
         uri = f"{self._prefix}/part-{part:05d}.parquet"
@@ -42,19 +52,37 @@ class Assemble:
             pa_parquet.write_table(table, path, compression="zstd")
             ObjectStore(self._mesh).upload(path, uri)
             counted = msgspec.msgpack.encode(self._tally(table))
-            row = (part, uri, sha256_of(path), path.stat().st_size, table.num_rows, digest_of(table), counted, table.column_names)
-        return pa.Table.from_arrays([pa.array([value], field.type) for value, field in zip(row, _SCHEMA, strict=True)], schema=_SCHEMA)
+            row = (
+                part,
+                uri,
+                sha256_of(path),
+                path.stat().st_size,
+                table.num_rows,
+                digest_of(table),
+                counted,
+                table.column_names,
+            )
+        return pa.Table.from_arrays(
+            [pa.array([value], field.type) for value, field in zip(row, _SCHEMA, strict=True)],
+            schema=_SCHEMA,
+        )
 
     def table(self, questions: pa.Table, answers: pa.Table) -> pa.Table:
         """The rows, ordered by (_at_us, _id, position); a row's features stand beside it."""
         model = self._model
-        questions = questions.combine_chunks().sort_by([(AT, "ascending"), (ID, "ascending"), (ROW, "ascending")])
-        columns: dict[str, pa.Array | pa.ChunkedArray] = {name: questions[name] for name in (ID, AT, *model.request, *model.derive)}
+        questions = questions.combine_chunks().sort_by(
+            [(AT, "ascending"), (ID, "ascending"), (ROW, "ascending")]
+        )
+        columns: dict[str, pa.Array | pa.ChunkedArray] = {
+            name: questions[name] for name in (ID, AT, *model.request, *model.derive)
+        }
         place = np.argsort(np.argsort(questions[ROW].to_numpy()))
         for number, view in enumerate(model.views):
             mine = answers.filter(pc.equal(answers[VIEW], number)).combine_chunks().sort_by(ROW)
             if mine.num_rows != questions.num_rows:
-                raise ValueError(f"view {view.name} answered {mine.num_rows} of {questions.num_rows} questions")
+                raise ValueError(
+                    f"view {view.name} answered {mine.num_rows} of {questions.num_rows} questions"
+                )
             columns |= outputs(view, mine[ANSWERS], place)
         return pa.table(columns | {LABEL: questions[LABEL]}).combine_chunks()
 
@@ -62,9 +90,14 @@ class Assemble:
         inputs = self._model.inputs
         table = table.filter(pc.less_equal(table[AT], self._split.train_until_us)).combine_chunks()
         return tally(
-            {name: floats(table[name]) for name in inputs.numeric}, {name: table[name] for name in inputs.categorical},
-            {name: floats(pc.list_flatten(table[name])).reshape(-1, width) for name, width in inputs.sequences}, floats(table[LABEL]),
-        )  # fmt: skip
+            {name: floats(table[name]) for name in inputs.numeric},
+            {name: table[name] for name in inputs.categorical},
+            {
+                name: floats(pc.list_flatten(table[name])).reshape(-1, width)
+                for name, width in inputs.sequences
+            },
+            floats(table[LABEL]),
+        )
 
 
 def outputs(view: View, answers: pa.ChunkedArray, place: np.ndarray) -> dict[str, pa.Array]:
@@ -76,7 +109,9 @@ def outputs(view: View, answers: pa.ChunkedArray, place: np.ndarray) -> dict[str
         part = values[:, at : at + output.width]
         flat = pa.array(np.ascontiguousarray(part).reshape(-1), from_pandas=True)
         offsets = pa.array(np.arange(len(part) + 1, dtype=np.int32) * output.width)
-        columns[f"{view.name}.{output.name}"] = flat if output.width == 1 else pa.ListArray.from_arrays(offsets, flat)
+        columns[f"{view.name}.{output.name}"] = (
+            flat if output.width == 1 else pa.ListArray.from_arrays(offsets, flat)
+        )
         at += output.width
     return columns
 
@@ -84,7 +119,9 @@ def outputs(view: View, answers: pa.ChunkedArray, place: np.ndarray) -> dict[str
 def floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """A column of numbers in stored form as float64, NaN for null."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return np.asarray(whole.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))  # beyond 2**53 the nearest float, as serving takes it
+    return np.asarray(
+        whole.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    )  # beyond 2**53 the nearest float, as serving takes it
 
 
 def digest_of(table: pa.Table) -> str:
@@ -108,4 +145,10 @@ def _digest_values(digest: hashlib._Hash, column: pa.Array) -> None:
         digest.update("".join(column.drop_null().to_pylist()).encode())
     else:
         kind = "<f8" if pa.types.is_floating(column.type) else "<i8"
-        digest.update(column.cast(pa.int8() if pa.types.is_boolean(column.type) else column.type).fill_null(0).to_numpy().astype(kind).tobytes())
+        digest.update(
+            column.cast(pa.int8() if pa.types.is_boolean(column.type) else column.type)
+            .fill_null(0)
+            .to_numpy()
+            .astype(kind)
+            .tobytes()
+        )

@@ -18,7 +18,9 @@ from twinstream.algebra.state import StateBatch
 from twinstream.errors import MeshError
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 
-SCHEMA = pa.schema([pa.field("key", pa.binary(), nullable=False), pa.field("blob", pa.binary(), nullable=False)])
+SCHEMA = pa.schema(
+    [pa.field("key", pa.binary(), nullable=False), pa.field("blob", pa.binary(), nullable=False)]
+)
 GROUP_ROWS = 20_000
 ARRAY_WORDS = 2**27
 """An Arrow array of binary has less than 2 GiB."""
@@ -32,7 +34,9 @@ class BaseWriter:
     """Writes states in the order of their keys; `rows` counts the keys."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = pa_parquet.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=False, write_statistics=["key"])
+        self._writer = pa_parquet.ParquetWriter(
+            path, SCHEMA, compression="zstd", use_dictionary=False, write_statistics=["key"]
+        )
         self._held: list[pa.Table] = []
         self._count = 0
         self.rows = 0
@@ -54,7 +58,12 @@ class BaseWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._flush()
         self._writer.close()
 
@@ -65,7 +74,8 @@ def read_base(store: ObjectStore, file: FileRef, path: Path) -> Iterator[StateBa
     found = sha256_of(path)
     if found != file.sha256:
         raise CorruptBaseError(
-            f"{file.uri} has SHA-256 {found}, but {file.sha256} was published: restore the object, or delete the epoch's events to fold again")
+            f"{file.uri} has SHA-256 {found}, but {file.sha256} was published: restore the object, or delete the epoch's events to fold again"
+        )
     with pa_parquet.ParquetFile(path) as parquet:
         for batch in parquet.iter_batches(GROUP_ROWS):
             if batch.num_rows:
@@ -82,8 +92,14 @@ def from_arrow(batch: pa.RecordBatch) -> StateBatch:
     """The states of a batch with columns `key` and `blob`."""
     key_data, key_offsets = text_buffers(batch["key"])
     blobs, offsets = text_buffers(batch["blob"])
-    return StateBatch(key_data, key_offsets, offsets // 8, blobs.view(np.int64)).slice(0, batch.num_rows)
+    return StateBatch(key_data, key_offsets, offsets // 8, blobs.view(np.int64)).slice(
+        0, batch.num_rows
+    )
 
 
 def _binary(data: np.ndarray, offsets: np.ndarray) -> pa.Array:
-    return pa.Array.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)])
+    return pa.Array.from_buffers(
+        pa.binary(),
+        len(offsets) - 1,
+        [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)],
+    )

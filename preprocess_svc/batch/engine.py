@@ -37,7 +37,9 @@ class Engine:
         self.failures = quarantine.failures
         self._mesh, self._sealed = context.mesh, EpochOrder()
         self._manifests = Manifests(context.pipeline, context.mesh.partitions, context.mesh.bucket)
-        self._reader = EventReader(context.mesh, TOPICS, refused=quarantine.refuse, check=self._unlikely)
+        self._reader = EventReader(
+            context.mesh, TOPICS, refused=quarantine.refuse, check=self._unlikely
+        )
         history = self._history = History(context)
         history.ensure_tables()
         self._landing = Landing(context, history, clock, self.observe)
@@ -53,7 +55,9 @@ class Engine:
         """Why an event does not fit this pipeline and what came before it; "" when it does."""
         if isinstance(event, EpochSealed):
             return self._sealed.refusal(event.epoch)
-        return self._manifests.refusal(event) or foreign(event, self._mesh.bucket, self._mesh.model_bucket)
+        return self._manifests.refusal(event) or foreign(
+            event, self._mesh.bucket, self._mesh.model_bucket
+        )
 
     def at_end(self) -> bool:
         return self._reader.at_end()
@@ -65,7 +69,9 @@ class Engine:
         return self._landing.land(step, seen)
 
     def questions_since(self, model: str, before: int, epoch: int) -> int:
-        return self._history.rows(self._pipeline.model(model).spine, epoch, since=before + 1).count()
+        return self._history.rows(
+            self._pipeline.model(model).spine, epoch, since=before + 1
+        ).count()
 
     def train(self, model: str, manifest: ViewPublished) -> TrainingSetPublished | None:
         return self._training.build(self._pipeline.model(model), manifest.epoch, manifest.as_of_us)
@@ -81,7 +87,14 @@ class Engine:
     def alert(self, reason: str) -> None:
         _log.error("alert", reason=reason)
         self._metrics.count("mesh_alerts_total", 1, process="batch")
-        self._letters.put(b"", reason, topic="preprocess.batch", partition=0, offset=time.time_ns() // 1000, kind="bug")
+        self._letters.put(
+            b"",
+            reason,
+            topic="preprocess.batch",
+            partition=0,
+            offset=time.time_ns() // 1000,
+            kind="bug",
+        )
 
     def close(self) -> None:
         self._reader.close()

@@ -125,7 +125,9 @@ class Seen:
                 self.training.append(event)
                 self.trained.add((event.model, event.epoch, event.definition_digest))
             case RetrainRequested():
-                self.retrain_us[event.model] = max(event.requested_at_us, self.retrain_us.get(event.model, 0))
+                self.retrain_us[event.model] = max(
+                    event.requested_at_us, self.retrain_us.get(event.model, 0)
+                )
             case _:
                 pass
 
@@ -144,10 +146,20 @@ class Seen:
 
     def training_set_before(self, model: str, digest: str) -> TrainingSetPublished | None:
         """The newest training set of this definition, unless retraining was asked for after its epoch's end was."""
-        sets = [event for event in self.training if (event.model, event.definition_digest) == (model, digest)]
+        sets = [
+            event
+            for event in self.training
+            if (event.model, event.definition_digest) == (model, digest)
+        ]
         newest = max(sets, key=lambda event: event.epoch, default=None)
-        asked = self.requested.get(newest.epoch) if newest is not None else None  # None: long ago, and deleted from its topic
-        return newest if (asked.requested_at_us if asked else 0) >= self.retrain_us.get(model, 0) else None
+        asked = (
+            self.requested.get(newest.epoch) if newest is not None else None
+        )  # None: long ago, and deleted from its topic
+        return (
+            newest
+            if (asked.requested_at_us if asked else 0) >= self.retrain_us.get(model, 0)
+            else None
+        )
 
     @property
     def newest(self) -> int:
@@ -180,7 +192,11 @@ def next_step(plan: Plan, seen: Seen, now_us: int) -> Step:
     missing = tuple(view for view in plan.views if newest and (view, newest) not in seen.published)
     if missing:
         return _land(plan, seen, newest, missing)
-    untrained = tuple(model for model in plan.models if newest and (model, newest, plan.digest) not in seen.trained)
+    untrained = tuple(
+        model
+        for model in plan.models
+        if newest and (model, newest, plan.digest) not in seen.trained
+    )
     if untrained:
         return Train(newest, untrained)
     return _open_epoch(plan, seen, newest + 1, now_us)
@@ -188,7 +204,9 @@ def next_step(plan: Plan, seen: Seen, now_us: int) -> Step:
 
 def _open_epoch(plan: Plan, seen: Seen, epoch: int, now_us: int) -> Step:
     """Of the epoch that is not landed: wait for its barriers, land it, or ask for its end when there is a reason."""
-    places = [(source, partition) for source in plan.sources for partition in range(plan.partitions)]
+    places = [
+        (source, partition) for source in plan.sources for partition in range(plan.partitions)
+    ]
     missing = tuple(place for place in places if (epoch, *place) not in seen.sealed)
     if not missing:
         return _land(plan, seen, epoch, plan.views)
@@ -209,7 +227,10 @@ def _reason(plan: Plan, seen: Seen, now_us: int) -> str:
         return "training asked for"
     if plan.seal_every_us and now_us - seen.last_sealed_us >= plan.seal_every_us:
         return "schedule"
-    if plan.seal_after_files and seen.files_end - _file_count(seen, seen.newest) >= plan.seal_after_files:
+    if (
+        plan.seal_after_files
+        and seen.files_end - _file_count(seen, seen.newest) >= plan.seal_after_files
+    ):
         return "files"
     return ""
 
@@ -218,12 +239,21 @@ def _land(plan: Plan, seen: Seen, epoch: int, views: tuple[str, ...]) -> Land:
     before, known = seen.manifest(epoch - 1), seen.manifest(epoch)
     ends = before.cuts if before else {}
     return Land(
-        epoch=epoch, views=views, cut={s: {p: _sealed(seen, epoch, s, p) for p in range(plan.partitions)} for s in plan.sources},
-        after={s: {p: ends.get(s, {}).get(p, START) for p in range(plan.partitions)} for s in plan.sources},
-        files_from=_file_count(seen, epoch - 1), files_to=known.file_count if known else None, as_of_us=before.as_of_us if before else EARLIEST_US,
+        epoch=epoch,
+        views=views,
+        cut={
+            s: {p: _sealed(seen, epoch, s, p) for p in range(plan.partitions)} for s in plan.sources
+        },
+        after={
+            s: {p: ends.get(s, {}).get(p, START) for p in range(plan.partitions)}
+            for s in plan.sources
+        },
+        files_from=_file_count(seen, epoch - 1),
+        files_to=known.file_count if known else None,
+        as_of_us=before.as_of_us if before else EARLIEST_US,
         landed_as_of_us=known.as_of_us if known else None,
         left_out=tuple(known.left_out) if known else None,
-    )  # fmt: skip
+    )
 
 
 def _sealed(seen: Seen, epoch: int, source: str, partition: int) -> Cut:

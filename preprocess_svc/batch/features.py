@@ -14,7 +14,9 @@ from twinstream.define.records import key_text
 from twinstream.protocol.training_columns import AT
 
 FEATURES = f"{PART} int, {ROW} bigint, {VIEW} int, {ANSWERS} binary"
-_SCHEMA = pa.schema([(PART, pa.int32()), (ROW, pa.int64()), (VIEW, pa.int32()), (ANSWERS, pa.binary())])
+_SCHEMA = pa.schema(
+    [(PART, pa.int32()), (ROW, pa.int64()), (VIEW, pa.int32()), (ANSWERS, pa.binary())]
+)
 ARRAY_BYTES = 2**30
 """An Arrow array of binary has less than 2 GiB: the answers of many questions make several."""
 
@@ -35,7 +37,12 @@ class ViewFeatures:
         key = key_text(one_batch(asked), view.by).cast(pa.binary())
         answers = point_in_time(ViewPlan(view), known, Spine(key, at))
         part = np.searchsorted(self._bounds, at, side="right").astype(np.int32)
-        columns = [pa.array(part), asked[ROW], pa.array(np.full(len(at), self._number, np.int32)), as_bytes(answers)]
+        columns = [
+            pa.array(part),
+            asked[ROW],
+            pa.array(np.full(len(at), self._number, np.int32)),
+            as_bytes(answers),
+        ]
         return pa.Table.from_arrays(columns, schema=_SCHEMA)
 
 
@@ -43,17 +50,23 @@ def as_bytes(answers: np.ndarray, most_bytes: int = ARRAY_BYTES) -> pa.ChunkedAr
     """Each row's numbers as one binary value, without copying."""
     data = np.ascontiguousarray(answers)
     at_once = max(1, most_bytes // (8 * max(1, data.shape[1])))
-    return pa.chunked_array([_one_array(data[i : i + at_once]) for i in range(0, len(data), at_once)], pa.binary())
+    return pa.chunked_array(
+        [_one_array(data[i : i + at_once]) for i in range(0, len(data), at_once)], pa.binary()
+    )
 
 
 def _one_array(data: np.ndarray) -> pa.Array:
     offsets = np.arange(len(data) + 1, dtype=np.int32) * np.int32(8 * data.shape[1])
-    return pa.Array.from_buffers(pa.binary(), len(data), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    return pa.Array.from_buffers(
+        pa.binary(), len(data), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    )
 
 
 def numbers(answers: pa.ChunkedArray, width: int) -> np.ndarray:
     """The inverse of `as_bytes`: float64 [rows, width]."""
-    return np.concatenate([np.zeros((0, width)), *(_numbers(chunk, width) for chunk in answers.chunks if len(chunk))])
+    return np.concatenate(
+        [np.zeros((0, width)), *(_numbers(chunk, width) for chunk in answers.chunks if len(chunk))]
+    )
 
 
 def _numbers(answers: pa.Array, width: int) -> np.ndarray:

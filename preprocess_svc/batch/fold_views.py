@@ -37,10 +37,19 @@ LIFT_WORDS = 12_000_000
 PART_KEYS, PART_WORDS = 2_000, 65_536
 """States are shuffled in parts of so many: as few rows for Spark as can be, small enough for many of them to be merged at a time."""
 STATES = "group int, first_key binary, part binary"
-STATES_SCHEMA = pa.schema([("group", pa.int32()), ("first_key", pa.binary()), ("part", pa.binary())])
+STATES_SCHEMA = pa.schema(
+    [("group", pa.int32()), ("first_key", pa.binary()), ("part", pa.binary())]
+)
 WRITTEN = "group int, uri string, sha256 string, size_bytes bigint, rows bigint"
-WRITTEN_SCHEMA = pa.schema([
-    ("group", pa.int32()), ("uri", pa.string()), ("sha256", pa.string()), ("size_bytes", pa.int64()), ("rows", pa.int64())])  # fmt: skip
+WRITTEN_SCHEMA = pa.schema(
+    [
+        ("group", pa.int32()),
+        ("uri", pa.string()),
+        ("sha256", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("rows", pa.int64()),
+    ]
+)
 
 
 class Fold(msgspec.Struct, frozen=True):
@@ -56,7 +65,9 @@ class Fold(msgspec.Struct, frozen=True):
     whole: bool = False
 
 
-def fold(context: Context, folds: list[Fold], rows: Mapping[str, list[tuple[list[str], list[int]]]]) -> dict[str, list[FileRef]]:
+def fold(
+    context: Context, folds: list[Fold], rows: Mapping[str, list[tuple[list[str], list[int]]]]
+) -> dict[str, list[FileRef]]:
     """The new base files of each view, by partition.
 
     `rows`: per source, URIs of files of the history with the numbers (in `folds`) of the views that take them.
@@ -64,13 +75,28 @@ def fold(context: Context, folds: list[Fold], rows: Mapping[str, list[tuple[list
     mesh = context.mesh
     groups = len(folds) * mesh.partitions
     lifted = [
-        map_files(context, files, to_lift([folds[n].view for n in numbers]), Lift(folds, numbers, mesh.partitions), STATES)
-        for parts in rows.values() for files, numbers in parts if files and numbers
-    ]  # fmt: skip
+        map_files(
+            context,
+            files,
+            to_lift([folds[n].view for n in numbers]),
+            Lift(folds, numbers, mesh.partitions),
+            STATES,
+        )
+        for parts in rows.values()
+        for files, numbers in parts
+        if files and numbers
+    ]
     every_group = context.spark.range(0, groups, 1, 1).selectExpr(
-        "cast(id as int) as group", "cast(null as binary) as first_key", "cast(null as binary) as part")
+        "cast(id as int) as group",
+        "cast(null as binary) as first_key",
+        "cast(null as binary) as part",
+    )
     states = reduce(DataFrame.unionByName, lifted, every_group)
-    written = states.repartitionById(groups, "group").sortWithinPartitions("group", "first_key").mapInArrow(MergeAndWrite(mesh, folds), WRITTEN)
+    written = (
+        states.repartitionById(groups, "group")
+        .sortWithinPartitions("group", "first_key")
+        .mapInArrow(MergeAndWrite(mesh, folds), WRITTEN)
+    )
     files: dict[str, list[FileRef]] = {f.view.name: [] for f in folds}
     for row in sorted(written.toArrow().to_pylist(), key=lambda row: row["group"]):
         number, partition = divmod(row.pop("group"), mesh.partitions)
@@ -88,9 +114,19 @@ def needed(views: Iterable[View]) -> list[str]:
     """The fields that these views of one source read."""
     names: set[str] = set()
     for view in views:
-        names |= {*view.by, view.source.event_time, *(view.where.fields() if view.where is not None else ())}
+        names |= {
+            *view.by,
+            view.source.event_time,
+            *(view.where.fields() if view.where is not None else ()),
+        }
         for column in ViewPlan(view).columns:
-            names |= {column.of} if isinstance(column.of, str) else column.of.fields() if column.of is not None else set()
+            names |= (
+                {column.of}
+                if isinstance(column.of, str)
+                else column.of.fields()
+                if column.of is not None
+                else set()
+            )
             names |= column.where.fields() if column.where is not None else set()
     return sorted(names)
 
@@ -104,10 +140,20 @@ class Lift:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         plans = {number: ViewPlan(self._folds[number].view) for number in self._numbers}
         for rows in larger(batches, lift_rows(plans.values())):
-            position = rows[POSITION].to_numpy() if POSITION in rows.schema.names else np.zeros(rows.num_rows, np.int64)
+            position = (
+                rows[POSITION].to_numpy()
+                if POSITION in rows.schema.names
+                else np.zeros(rows.num_rows, np.int64)
+            )
             shared = columns.Shared(rows)
             for number, plan in plans.items():
-                states = kernel.lift(plan, rows, position, since=first_tiles(self._folds[number].since), shared=shared)
+                states = kernel.lift(
+                    plan,
+                    rows,
+                    position,
+                    since=first_tiles(self._folds[number].since),
+                    shared=shared,
+                )
                 for partition, part in enumerate(kernel.by_partition(states, self._partitions)):
                     if len(part):
                         yield _states(number * self._partitions + partition, part)
@@ -115,7 +161,9 @@ class Lift:
 
 def lift_rows(plans: Iterable[ViewPlan]) -> int:
     """How many rows are lifted at a time: views with many aggregates take fewer."""
-    return LIFT_WORDS // max(sum(HEADER + hop.words + 2 * len(hop.sparse) for hop in plan.hops) for plan in plans)
+    return LIFT_WORDS // max(
+        sum(HEADER + hop.words + 2 * len(hop.sparse) for hop in plan.hops) for plan in plans
+    )
 
 
 def larger(batches: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
@@ -134,7 +182,11 @@ def larger(batches: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBa
 
 def _states(group: int, states: StateBatch) -> pa.RecordBatch:
     parts = list(in_parts(states, PART_KEYS, PART_WORDS))
-    found = [pa.array([group] * len(parts), pa.int32()), pa.array([p.key(0) for p in parts], pa.binary()), pa.array([p.to_bytes() for p in parts], pa.binary())]
+    found = [
+        pa.array([group] * len(parts), pa.int32()),
+        pa.array([p.key(0) for p in parts], pa.binary()),
+        pa.array([p.to_bytes() for p in parts], pa.binary()),
+    ]
     return pa.RecordBatch.from_arrays(found, schema=STATES_SCHEMA)
 
 
@@ -162,4 +214,10 @@ class MergeAndWrite:
             path = Path(folder) / "base"
             store.upload(path, uri)
             row = (group.number, uri, sha256_of(path), os.path.getsize(path), writer.rows)  # noqa: PTH202
-        return pa.RecordBatch.from_arrays([pa.array([value], field.type) for value, field in zip(row, WRITTEN_SCHEMA, strict=True)], schema=WRITTEN_SCHEMA)
+        return pa.RecordBatch.from_arrays(
+            [
+                pa.array([value], field.type)
+                for value, field in zip(row, WRITTEN_SCHEMA, strict=True)
+            ],
+            schema=WRITTEN_SCHEMA,
+        )

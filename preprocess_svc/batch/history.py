@@ -46,10 +46,13 @@ class History:
             if self._spark.catalog.tableExists(table):
                 continue
             database = table.split(".")[0]
-            self._spark.sql(f"CREATE DATABASE IF NOT EXISTS `{database}` LOCATION 's3a://{self._mesh.bucket}/{self._pipeline.name}'")
+            self._spark.sql(
+                f"CREATE DATABASE IF NOT EXISTS `{database}` LOCATION 's3a://{self._mesh.bucket}/{self._pipeline.name}'"
+            )
             self._spark.sql(
                 f"CREATE TABLE IF NOT EXISTS {_quoted(table)} ({spark_schema(source)}, `{EPOCH}` int) "
-                f"USING parquet PARTITIONED BY (`{EPOCH}`) LOCATION '{path}'")
+                f"USING parquet PARTITIONED BY (`{EPOCH}`) LOCATION '{path}'"
+            )
 
     def rows(self, source: Source, epoch: int, *, since: int = 1) -> DataFrame:
         """All rows of epochs `since..epoch`."""
@@ -62,10 +65,14 @@ class History:
         for uri in found:
             part = re.search(f"/{EPOCH}=([0-9]+)/", uri)
             if part is None or not since <= int(part[1]) <= epoch:
-                raise MeshError(f"Spark names {uri} for the epochs {since} to {epoch} of {source.name!r}: its partitions were not pruned")
+                raise MeshError(
+                    f"Spark names {uri} for the epochs {since} to {epoch} of {source.name!r}: its partitions were not pruned"
+                )
         return found
 
-    def append(self, source: Source, epoch: int, files: DataFrame | None, log: DataFrame | None) -> Landed:
+    def append(
+        self, source: Source, epoch: int, files: DataFrame | None, log: DataFrame | None
+    ) -> Landed:
         """Write the rows of an epoch, without those that came both in a file and live, and make them the table's partition."""
         path = f"{self._path(source)}/{EPOCH}={epoch}/{uuid.uuid4().hex}"
         new = self._once_within(source, files, log)
@@ -75,13 +82,21 @@ class History:
         if epoch > 1:
             new = new.persist()
         kept = new if epoch == 1 else self._not_before(source, epoch, new, live_only=files is None)
-        kept.observe(seen, F.count(F.lit(1)).alias("rows"), *_halves()).write.mode("errorifexists").parquet(path)
+        kept.observe(seen, F.count(F.lit(1)).alias("rows"), *_halves()).write.mode(
+            "errorifexists"
+        ).parquet(path)
         new.unpersist()
         rows = int(seen.get["rows"])
-        return self._point(source, epoch, Landed(rows, agreed([seen.get["even"], seen.get["odd"]]), path if rows else ""))
+        return self._point(
+            source,
+            epoch,
+            Landed(rows, agreed([seen.get["even"], seen.get["odd"]]), path if rows else ""),
+        )
 
     @staticmethod
-    def _once_within(source: Source, files: DataFrame | None, log: DataFrame | None) -> DataFrame | None:
+    def _once_within(
+        source: Source, files: DataFrame | None, log: DataFrame | None
+    ) -> DataFrame | None:
         """The rows of one epoch: of one id all live ones, or else the first of the files.
 
         Live rows of one id are ingest's business: it drops those within the source's horizon, and keeps the others.
@@ -91,9 +106,15 @@ class History:
         order = F.struct(F.col(POSITION) < 0, F.col(POSITION))
         first = F.min(order).over(Window.partitionBy(*source.id_fields))
         both = files if log is None else files.unionByName(log)
-        return both.withColumn("_first", first).where((F.col(POSITION) >= 0) | (F.col("_first") == order)).drop("_first")
+        return (
+            both.withColumn("_first", first)
+            .where((F.col(POSITION) >= 0) | (F.col("_first") == order))
+            .drop("_first")
+        )
 
-    def _not_before(self, source: Source, epoch: int, new: DataFrame, *, live_only: bool) -> DataFrame:
+    def _not_before(
+        self, source: Source, epoch: int, new: DataFrame, *, live_only: bool
+    ) -> DataFrame:
         """Without files' rows whose id came before, and without live rows whose id came in a file of an earlier epoch."""
         ids = list(source.id_fields)
         old = self.rows(source, epoch - 1).select(*ids, POSITION)
@@ -111,7 +132,9 @@ class History:
         if not landed.path:
             self._spark.sql(f"ALTER TABLE {table} DROP IF EXISTS {partition}")
         else:
-            self._spark.sql(f"ALTER TABLE {table} ADD IF NOT EXISTS {partition} LOCATION '{landed.path}'")
+            self._spark.sql(
+                f"ALTER TABLE {table} ADD IF NOT EXISTS {partition} LOCATION '{landed.path}'"
+            )
             self._spark.sql(f"ALTER TABLE {table} {partition} SET LOCATION '{landed.path}'")
         return landed
 
@@ -129,20 +152,28 @@ class History:
         present = self._spark.sql(f"SHOW PARTITIONS {table} PARTITION (`{EPOCH}`={epoch})").count()
         if not present:
             return None
-        rows = self._spark.sql(f"DESCRIBE FORMATTED {table} PARTITION (`{EPOCH}`={epoch})").collect()
+        rows = self._spark.sql(
+            f"DESCRIBE FORMATTED {table} PARTITION (`{EPOCH}`={epoch})"
+        ).collect()
         return next(str(row["data_type"]) for row in rows if row["col_name"] == "Location")
 
     def _table(self, source: Source) -> str:
         return history_table(self._pipeline.name, source.name)
 
     def _path(self, source: Source) -> str:
-        return history_path(self._mesh.bucket, self._pipeline.name, source.name).replace("s3://", "s3a://", 1)
+        return history_path(self._mesh.bucket, self._pipeline.name, source.name).replace(
+            "s3://", "s3a://", 1
+        )
 
 
 def _halves() -> list[Column]:
     """The newest known time among the rows of files with an even, and with an odd position."""
     return [
-        F.max(F.when((F.col(POSITION) < 0) & (F.col(POSITION).bitwiseAND(F.lit(1)) == half), F.col(KNOWN))).alias(name)
+        F.max(
+            F.when(
+                (F.col(POSITION) < 0) & (F.col(POSITION).bitwiseAND(F.lit(1)) == half), F.col(KNOWN)
+            )
+        ).alias(name)
         for half, name in enumerate(("even", "odd"))
     ]
 

@@ -24,11 +24,15 @@ TASKS_A_CORE = 4
 Function = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
-def map_files(context: Context, files: list[str], columns: list[str], function: Function, schema: str) -> DataFrame:
+def map_files(
+    context: Context, files: list[str], columns: list[str], function: Function, schema: str
+) -> DataFrame:
     """What a function of batches makes of these columns of one or more files; each task reads some of them."""
     tasks = min(len(files), TASKS_A_CORE * context.spark.sparkContext.defaultParallelism)
     read = Read(context.mesh, [files[number::tasks] for number in range(tasks)], columns)
-    return context.spark.range(0, tasks, 1, tasks).mapInArrow(lambda numbers: function(read(numbers)), schema)
+    return context.spark.range(0, tasks, 1, tasks).mapInArrow(
+        lambda numbers: function(read(numbers)), schema
+    )
 
 
 class Read:
@@ -47,7 +51,9 @@ class Read:
 
 def read(store: ObjectStore, uri: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Batches of these columns of one file, a bounded part at a time; raises KeyError for a column that it does not have."""
-    with pa_parquet.ParquetFile(RangedFile(store, uri, store.head_uri(uri).size_bytes), buffer_size=READ_BYTES) as file:
+    with pa_parquet.ParquetFile(
+        RangedFile(store, uri, store.head_uri(uri).size_bytes), buffer_size=READ_BYTES
+    ) as file:
         if missing := set(columns) - set(file.schema_arrow.names):
             raise KeyError(f"{uri} has no column {', '.join(sorted(missing))}")
         yield from file.iter_batches(BATCH_ROWS, columns=columns, use_threads=False)

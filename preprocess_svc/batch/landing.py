@@ -52,7 +52,13 @@ class Appended(msgspec.Struct, frozen=True):
 class Landing:
     """Does a `Land` step. `observe(phase, seconds)` is told how long each phase took."""
 
-    def __init__(self, context: Context, history: History, clock: Clock, observe: Callable[[str, float], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        history: History,
+        clock: Clock,
+        observe: Callable[[str, float], None],
+    ) -> None:
         self._context, self._mesh, self._pipeline = context, context.mesh, context.pipeline
         self._history, self._clock, self._observe = history, clock, observe
         self._store = ObjectStore(context.mesh)
@@ -68,13 +74,20 @@ class Landing:
         left_out = sorted({*withdrawn, *read_files.left_out(self._store, verdicts)})
         if step.left_out is not None and left_out != sorted(step.left_out):
             raise BlockedError(
-                f"epoch {step.epoch} has views without the files {list(step.left_out)}, and now {left_out} cannot be read: restore their objects on S3")
+                f"epoch {step.epoch} has views without the files {list(step.left_out)}, and now {left_out} cannot be read: restore their objects on S3"
+            )
         as_of = self._as_of(step, appended)
         started = time.monotonic()
         manifests = self._fold(step, seen, {name: a.landed for name, a in appended.items()}, as_of)
         self._observe("fold", time.monotonic() - started)
         cuts = {name: a.cut for name, a in appended.items()}
-        common = {"cuts": cuts, "as_of_us": as_of, "file_count": files_to, "epoch": step.epoch, "left_out": left_out}
+        common = {
+            "cuts": cuts,
+            "as_of_us": as_of,
+            "file_count": files_to,
+            "epoch": step.epoch,
+            "left_out": left_out,
+        }
         return [self._manifest(view, files, common) for view, files in manifests]
 
     def _verdicts(self, epoch: int) -> str:
@@ -83,7 +96,9 @@ class Landing:
 
     def sweep(self, step: Land) -> None:
         """Delete what crashed attempts at a published epoch wrote to the history, and what all of them said of files."""
-        for key in self._store.list(self._mesh.bucket, verdict_prefix(self._pipeline.name, step.epoch) + "/"):
+        for key in self._store.list(
+            self._mesh.bucket, verdict_prefix(self._pipeline.name, step.epoch) + "/"
+        ):
             self._store.delete(self._mesh.bucket, key)
         for source in self._pipeline.sources:
             self._history.sweep(source, step.epoch)
@@ -95,22 +110,44 @@ class Landing:
         claims = [us for part in appended.values() for us in (part.landed.files_us, part.lanes_us)]
         return time_of(step.as_of_us, claims, self._clock.now_us())
 
-    def _append_all(self, step: Land, seen: Seen, files_to: int, without: set[int], verdicts: str) -> dict[str, Appended]:
+    def _append_all(
+        self, step: Land, seen: Seen, files_to: int, without: set[int], verdicts: str
+    ) -> dict[str, Appended]:
         """All sources at the same time: their jobs are small, and most of a small job is waiting."""
         with ThreadPoolExecutor(SOURCES_AT_ONCE, thread_name_prefix="append") as pool:
             sources = self._pipeline.sources
             numbered: dict[str, list[read_files.NumberedFile]] = {s.name: [] for s in sources}
             for n in range(step.files_from, files_to):
                 if n in seen.files and n not in without and seen.files[n].source in numbered:
-                    numbered[seen.files[n].source].append(read_files.NumberedFile(n, seen.files[n], self._latest_us(step, seen.files[n])))
-            return dict(zip((s.name for s in sources), pool.map(lambda s: self._append(step, numbered[s.name], s, verdicts), sources), strict=True))
+                    numbered[seen.files[n].source].append(
+                        read_files.NumberedFile(
+                            n, seen.files[n], self._latest_us(step, seen.files[n])
+                        )
+                    )
+            return dict(
+                zip(
+                    (s.name for s in sources),
+                    pool.map(lambda s: self._append(step, numbered[s.name], s, verdicts), sources),
+                    strict=True,
+                )
+            )
 
-    def _append(self, step: Land, numbered: list[read_files.NumberedFile], source: Source, verdicts: str) -> Appended:
+    def _append(
+        self, step: Land, numbered: list[read_files.NumberedFile], source: Source, verdicts: str
+    ) -> Appended:
         files = read_files.read(self._context, source, numbered, verdicts)
-        log, ends = read_log.read(self._context, source, step.after[source.name], step.cut[source.name])
+        log, ends = read_log.read(
+            self._context, source, step.after[source.name], step.cut[source.name]
+        )
         landed = self._history.append(source, step.epoch, files, log)
         cut, lanes_us = ends()
-        _log.info("history_appended", source=source.name, epoch=step.epoch, rows=landed.rows, files=len(numbered))
+        _log.info(
+            "history_appended",
+            source=source.name,
+            epoch=step.epoch,
+            rows=landed.rows,
+            files=len(numbered),
+        )
         return Appended(landed=landed, cut=cut, lanes_us=lanes_us)
 
     @staticmethod
@@ -118,31 +155,59 @@ class Landing:
         """A file of this epoch was accepted after the epoch before had landed, whatever the clock that accepted it says."""
         return max(accepted.accepted_at_us, step.as_of_us)
 
-    def _fold(self, step: Land, seen: Seen, landed: dict[str, Landed], as_of: int) -> list[tuple[View, list[FileRef]]]:
+    def _fold(
+        self, step: Land, seen: Seen, landed: dict[str, Landed], as_of: int
+    ) -> list[tuple[View, list[FileRef]]]:
         views = [self._pipeline.view(name) for name in step.views]
         folds = [self._one_fold(step, seen, view, as_of) for view in views]
-        rows = {source.name: self._new_rows(step, folds, source, landed[source.name]) for source in self._pipeline.sources}
+        rows = {
+            source.name: self._new_rows(step, folds, source, landed[source.name])
+            for source in self._pipeline.sources
+        }
         files = fold(self._context, folds, rows)
         return [(view, files[view.name]) for view in views]
 
     def _one_fold(self, step: Land, seen: Seen, view: View, as_of: int) -> Fold:
         """On the base before, if it was folded under this very definition and lacks nothing; else from the whole history."""
-        before, since = seen.published.get((view.name, step.epoch - 1)), complete_since(ViewPlan(view), as_of)
-        usable = before is not None and before.definition_digest == self._pipeline.digest and reaches(before.complete_since, since)
+        before, since = (
+            seen.published.get((view.name, step.epoch - 1)),
+            complete_since(ViewPlan(view), as_of),
+        )
+        usable = (
+            before is not None
+            and before.definition_digest == self._pipeline.digest
+            and reaches(before.complete_since, since)
+        )
         return Fold(
-            view=view, since=since, prefix=f"s3://{self._mesh.bucket}/{base_prefix(self._pipeline.name, view.name, step.epoch)}",
-            before={file.partition: file for file in before.files} if before is not None and usable else {}, whole=not usable,
-        )  # fmt: skip
+            view=view,
+            since=since,
+            prefix=f"s3://{self._mesh.bucket}/{base_prefix(self._pipeline.name, view.name, step.epoch)}",
+            before={file.partition: file for file in before.files}
+            if before is not None and usable
+            else {},
+            whole=not usable,
+        )
 
-    def _new_rows(self, step: Land, folds: list[Fold], source: Source, landed: Landed) -> list[tuple[list[str], list[int]]]:
+    def _new_rows(
+        self, step: Land, folds: list[Fold], source: Source, landed: Landed
+    ) -> list[tuple[list[str], list[int]]]:
         mine = [n for n, f in enumerate(folds) if f.view.source.name == source.name]
         whole, new = [n for n in mine if folds[n].whole], [n for n in mine if not folds[n].whole]
         parts = [(self._history.files(source, step.epoch), whole)] if whole else []
-        return parts + ([(self._history.files(source, step.epoch, since=step.epoch), new)] if new and landed.rows else [])
+        return parts + (
+            [(self._history.files(source, step.epoch, since=step.epoch), new)]
+            if new and landed.rows
+            else []
+        )
 
     def _manifest(self, view: View, files: list[FileRef], common: dict[str, Any]) -> ViewPublished:
         return ViewPublished(
-            view=view.name, source=view.source.name, cut=common["cuts"][view.source.name], files=files, **common,
-            definition_digest=self._pipeline.digest, complete_since=complete_since(ViewPlan(view), common["as_of_us"]),
+            view=view.name,
+            source=view.source.name,
+            cut=common["cuts"][view.source.name],
+            files=files,
+            **common,
+            definition_digest=self._pipeline.digest,
+            complete_since=complete_since(ViewPlan(view), common["as_of_us"]),
             published_at_us=self._clock.now_us(),
-        )  # fmt: skip
+        )

@@ -29,9 +29,16 @@ class Group:
 
 def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[Group]:
     """Groups of (group, first key, part's bytes) rows, sorted; rows without a key only make their group known."""
-    rows = (row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
+    rows = (
+        row
+        for batch in batches
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    )
     for number, of_group in groupby(rows, key=lambda row: row[0]):
-        yield Group(number, (StateBatch.from_bytes(part) for _, first, part in of_group if first is not None))
+        yield Group(
+            number,
+            (StateBatch.from_bytes(part) for _, first, part in of_group if first is not None),
+        )
 
 
 def merged(plan: ViewPlan, *streams: Iterator[StateBatch]) -> Iterator[StateBatch]:

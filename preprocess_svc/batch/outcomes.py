@@ -38,10 +38,16 @@ class Outcomes:
     def schema(self) -> pa.Schema:
         """Of a question with its outcome."""
         types = {field.name: field.type for field in self._model.spine.arrow_fields}
-        return pa.schema([
-            (ROW, pa.int64()), (AT, pa.int64()), (ID, pa.string()), *((name, types[name]) for name in self._kept),
-            *((name, pa.float64()) for name in self._model.derive), (LABEL, pa.float64()),
-        ])  # fmt: skip
+        return pa.schema(
+            [
+                (ROW, pa.int64()),
+                (AT, pa.int64()),
+                (ID, pa.string()),
+                *((name, types[name]) for name in self._kept),
+                *((name, pa.float64()) for name in self._model.derive),
+                (LABEL, pa.float64()),
+            ]
+        )
 
     def __call__(self, asked: pa.Table, outcomes: pa.Table) -> pa.Table:
         model = self._model
@@ -49,11 +55,17 @@ class Outcomes:
         at = asked[model.at].to_numpy()
         found = self._latest(asked, at, outcomes.combine_chunks())
         label = self._labels(outcomes, found)
-        keep = pa.array(((found >= 0) | (at + model.label.horizon_us <= self._as_of_us)) & ~np.isnan(label))
+        keep = pa.array(
+            ((found >= 0) | (at + model.label.horizon_us <= self._as_of_us)) & ~np.isnan(label)
+        )
         columns = [
-            asked[POSITION], asked[model.at], key_text(one_batch(asked), model.spine.id_fields), *(asked[name] for name in self._kept),
-            *(_floats(expression.floats(asked)) for expression in model.derive.values()), pa.array(label),
-        ]  # fmt: skip
+            asked[POSITION],
+            asked[model.at],
+            key_text(one_batch(asked), model.spine.id_fields),
+            *(asked[name] for name in self._kept),
+            *(_floats(expression.floats(asked)) for expression in model.derive.values()),
+            pa.array(label),
+        ]
         return pa.Table.from_arrays(columns, schema=self.schema).filter(keep)
 
     def _latest(self, asked: pa.Table, at: Longs, outcomes: pa.Table) -> Longs:
@@ -67,7 +79,14 @@ class Outcomes:
         moments = np.unique(time)
         span = len(moments) + 1
         ranks = theirs[order] * span + np.searchsorted(moments, time[order])
-        last = np.searchsorted(ranks, mine * span + np.searchsorted(moments, at + label.horizon_us, side="right"), side="left") - 1
+        last = (
+            np.searchsorted(
+                ranks,
+                mine * span + np.searchsorted(moments, at + label.horizon_us, side="right"),
+                side="left",
+            )
+            - 1
+        )
         row = order[np.maximum(last, 0)]
         fits = (last >= 0) & (mine >= 0) & (theirs[row] == mine) & (time[row] >= at)
         return np.where(fits, row, -1)

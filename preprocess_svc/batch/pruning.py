@@ -20,8 +20,13 @@ SLACK_US = (windows.DAY_US, 7 * windows.DAY_US, 30 * windows.DAY_US, 0)
 
 def complete_since(plan: ViewPlan, as_of_us: int) -> dict[int, int]:
     """The first tile of each hop in use that a base as of this moment holds."""
-    longest = {hop.hop: max(windows.length_us(window) for window in hop.windows) for hop in plan.hops}
-    return {hop: windows.tile_of(hop, as_of_us - length - SLACK_US[hop]) for hop, length in longest.items()}
+    longest = {
+        hop.hop: max(windows.length_us(window) for window in hop.windows) for hop in plan.hops
+    }
+    return {
+        hop: windows.tile_of(hop, as_of_us - length - SLACK_US[hop])
+        for hop, length in longest.items()
+    }
 
 
 def reaches(before: Mapping[int, int], since: Mapping[int, int]) -> bool:

@@ -56,20 +56,37 @@ class Chunk(NamedTuple):
     bad: list[BadRow]
 
 
-def read(context: Context, source: Source, files: list[NumberedFile], verdicts: str) -> DataFrame | None:
+def read(
+    context: Context, source: Source, files: list[NumberedFile], verdicts: str
+) -> DataFrame | None:
     """All good rows of these files, one task a file; None when there is no file. `verdicts`: S3 URI below which left-out files are named."""
     if not files:
         return None
     keys = [view.by for view in context.pipeline.views_of(source.name)]
     numbers = context.spark.range(0, len(files), 1, min(len(files), MOST_TASKS))
-    return numbers.mapInArrow(ReadFiles(context.mesh, source, keys, files, verdicts), spark_schema(source))
+    return numbers.mapInArrow(
+        ReadFiles(context.mesh, source, keys, files, verdicts), spark_schema(source)
+    )
 
 
 class ReadFiles:
     """Runs in Spark's Python workers: file indexes to rows."""
 
-    def __init__(self, mesh: MeshSettings, source: Source, keys: list[tuple[str, ...]], files: list[NumberedFile], verdicts: str) -> None:
-        self._mesh, self._source, self._keys, self._files, self._verdicts = mesh, source, keys, files, verdicts
+    def __init__(
+        self,
+        mesh: MeshSettings,
+        source: Source,
+        keys: list[tuple[str, ...]],
+        files: list[NumberedFile],
+        verdicts: str,
+    ) -> None:
+        self._mesh, self._source, self._keys, self._files, self._verdicts = (
+            mesh,
+            source,
+            keys,
+            files,
+            verdicts,
+        )
 
     def __call__(self, indexes: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Raises StorageUnavailableError when S3 stays away; whatever is wrong with a file costs that file alone."""
@@ -79,13 +96,18 @@ class ReadFiles:
                 with tempfile.TemporaryDirectory(prefix="twinstream-file-") as folder:
                     yield from self._one(store, decoder, self._files[index], Path(folder))
 
-    def _one(self, store: ObjectStore, decoder: Decoder, file: NumberedFile, folder: Path) -> Iterator[pa.RecordBatch]:
+    def _one(
+        self, store: ObjectStore, decoder: Decoder, file: NumberedFile, folder: Path
+    ) -> Iterator[pa.RecordBatch]:
         """All rows of a file once all of it could be read, else none."""
         bad: list[BadRow] = []
         spool = folder / "rows"
         try:
             _patiently(lambda: _fetch(store, file.accepted, folder / "file"))
-            with pa.OSFile(str(spool), "wb") as sink, pa.ipc.new_stream(sink, row_schema(self._source)) as writer:
+            with (
+                pa.OSFile(str(spool), "wb") as sink,
+                pa.ipc.new_stream(sink, row_schema(self._source)) as writer,
+            ):
                 for chunk in chunks(decoder, folder / "file", file.accepted.format):
                     bad += chunk.bad
                     writer.write_batch(rows(self._source, chunk, file))
@@ -95,17 +117,32 @@ class ReadFiles:
             self._leave_out(store, file, str(error))
             return
         except Exception as error:  # noqa: BLE001  (whatever one file brings about, it costs that file alone)
-            self._leave_out(store, file, f"{type(error).__name__}: {error}", trace="".join(traceback.format_exception(error)))
+            self._leave_out(
+                store,
+                file,
+                f"{type(error).__name__}: {error}",
+                trace="".join(traceback.format_exception(error)),
+            )
             return
         self._dead_letters(file, bad)
         with pa.memory_map(str(spool)) as mapped, pa.ipc.open_stream(mapped) as reader:
             yield from reader
 
-    def _leave_out(self, store: ObjectStore, file: NumberedFile, reason: str, trace: str = "") -> None:
+    def _leave_out(
+        self, store: ObjectStore, file: NumberedFile, reason: str, trace: str = ""
+    ) -> None:
         """A dead letter for the file as a whole, and a note for the driver, which says in the manifest what the epoch lacks."""
         DeadLetters(self._mesh, "preprocess").put(
-            b"", f"{file.accepted.file.uri}: {reason}", topic=file.accepted.file.uri, partition=file.number, offset=-1,
-            kind="bug" if trace else "permanent", trace=trace, source=self._source.name, uri=file.accepted.file.uri)
+            b"",
+            f"{file.accepted.file.uri}: {reason}",
+            topic=file.accepted.file.uri,
+            partition=file.number,
+            offset=-1,
+            kind="bug" if trace else "permanent",
+            trace=trace,
+            source=self._source.name,
+            uri=file.accepted.file.uri,
+        )
         store.put_uri(f"{self._verdicts}/{file.number}", reason.encode(errors="replace"))
 
     def _dead_letters(self, file: NumberedFile, bad: list[BadRow]) -> None:
@@ -114,8 +151,15 @@ class ReadFiles:
         letters = DeadLetters(self._mesh, "preprocess")
         for row in bad:
             letters.put(
-                row.original, row.reason, topic=file.accepted.file.uri, partition=file.number, offset=row.number, wait=False,
-                source=self._source.name, line=row.where)
+                row.original,
+                row.reason,
+                topic=file.accepted.file.uri,
+                partition=file.number,
+                offset=row.number,
+                wait=False,
+                source=self._source.name,
+                line=row.where,
+            )
         letters.flush()
 
 
@@ -139,7 +183,9 @@ def _fetch(store: ObjectStore, accepted: FileAccepted, path: Path) -> None:
     store.download(accepted.file.uri, path, accepted.file.version_id or None)
     found = sha256_of(path)
     if accepted.file.sha256 and found != accepted.file.sha256:
-        raise UnreadableFileError(f"it has SHA-256 {found}, but {accepted.file.sha256} was accepted: was the object replaced?")
+        raise UnreadableFileError(
+            f"it has SHA-256 {found}, but {accepted.file.sha256} was accepted: was the object replaced?"
+        )
 
 
 def rows(source: Source, chunk: Chunk, file: NumberedFile) -> pa.RecordBatch:
@@ -147,13 +193,23 @@ def rows(source: Source, chunk: Chunk, file: NumberedFile) -> pa.RecordBatch:
     batch = chunk.batch
     position = FILES_FROM + (file.number << FILE_SHIFT) + chunk.numbers
     claimed = pc.coalesce(batch[source.known_at or source.event_time], batch[source.event_time])
-    known = pc.min_element_wise(claimed, pa.scalar(file.latest_us, pa.int64()))  # as `known_time.known_in_file` has it
+    known = pc.min_element_wise(
+        claimed, pa.scalar(file.latest_us, pa.int64())
+    )  # as `known_time.known_in_file` has it
     schema = row_schema(source)
-    return pa.RecordBatch.from_arrays([pa.array(position.astype(np.int64)), known, *(batch[n] for n in schema.names[2:])], schema=schema)
+    return pa.RecordBatch.from_arrays(
+        [pa.array(position.astype(np.int64)), known, *(batch[n] for n in schema.names[2:])],
+        schema=schema,
+    )
 
 
 def chunks(
-    decoder: Decoder, path: Path, form: str, *, block_bytes: int = BLOCK_BYTES, batch_rows: int = BATCH_ROWS
+    decoder: Decoder,
+    path: Path,
+    form: str,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    batch_rows: int = BATCH_ROWS,
 ) -> Iterator[Chunk]:
     """A file in parts of bounded size, decoded; a row's number is its place among the file's rows, whatever the parts.
 
@@ -165,19 +221,34 @@ def chunks(
         yield _decoded(decoder, part, text=form == "csv")
 
 
-def _parts(path: Path, form: str, wanted: list[str], block_bytes: int, batch_rows: int) -> Iterator[Part]:
+def _parts(
+    path: Path, form: str, wanted: list[str], block_bytes: int, batch_rows: int
+) -> Iterator[Part]:
     """A file's rows as its form gives them."""
     if form == "parquet":
         yield from read_parquet(path, wanted, batch_rows)
         return
     with path.open("rb") as file:
-        yield from read_csv(file, wanted, block_bytes) if form == "csv" else read_json_lines(file, block_bytes)
+        yield from (
+            read_csv(file, wanted, block_bytes)
+            if form == "csv"
+            else read_json_lines(file, block_bytes)
+        )
 
 
 def _decoded(decoder: Decoder, part: Part, *, text: bool) -> Chunk:
     try:
-        found: Decoded = decoder.json(part.rows) if isinstance(part.rows, list) else decoder.table(part.rows, text=text)
+        found: Decoded = (
+            decoder.json(part.rows)
+            if isinstance(part.rows, list)
+            else decoder.table(part.rows, text=text)
+        )
     except (RecordError, pa.ArrowException, ValueError, OverflowError) as error:
         raise UnreadableFileError(f"its rows cannot be decoded: {error}") from error
-    bad = [BadRow(int(part.numbers[i]), f"row {part.numbers[i] + 1}", original_of(part.rows, i), reason) for i, reason in found.errors]
+    bad = [
+        BadRow(
+            int(part.numbers[i]), f"row {part.numbers[i] + 1}", original_of(part.rows, i), reason
+        )
+        for i, reason in found.errors
+    ]
     return Chunk(found.batch, part.numbers[found.index], sorted([*part.bad, *bad]))

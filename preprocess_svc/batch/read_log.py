@@ -44,11 +44,15 @@ def read(
     """
     spans = {p: (after[p].offset + 1, max(cut[p].offset, after[p].offset + 1)) for p in cut}
     if all(start == end for start, end in spans.values()):
-        return None, lambda: Ends({p: Cut(offset=cut[p].offset, raw_high=after[p].raw_high) for p in cut}, EARLIEST_US)
+        return None, lambda: Ends(
+            {p: Cut(offset=cut[p].offset, raw_high=after[p].raw_high) for p in cut}, EARLIEST_US
+        )
     seen = Observation()
     messages = _messages(context, source, spans)
     high = {p: c.raw_high for p, c in after.items()}
-    rows = messages.observe(seen, *_highest(cut)).mapInArrow(Unpack(source, high), spark_schema(source))
+    rows = messages.observe(seen, *_highest(cut)).mapInArrow(
+        Unpack(source, high), spark_schema(source)
+    )
 
     def ends() -> Ends:
         found = _observed(seen, messages, cut)
@@ -68,9 +72,15 @@ def _observed(seen: Observation, messages: DataFrame, cut: dict[int, Cut]) -> di
 def _messages(context: Context, source: Source, spans: dict[int, tuple[int, int]]) -> DataFrame:
     """One task a log partition, in the order of its offsets: Spark splits a range only when told to."""
     topic = records_accepted(source.name)
-    reader = context.spark.read.format("kafka").option("kafka.bootstrap.servers", context.mesh.kafka).option("assign", json.dumps({topic: list(spans)}))
+    reader = (
+        context.spark.read.format("kafka")
+        .option("kafka.bootstrap.servers", context.mesh.kafka)
+        .option("assign", json.dumps({topic: list(spans)}))
+    )
     for name, end in (("startingOffsets", 0), ("endingOffsets", 1)):
-        reader = reader.option(name, json.dumps({topic: {str(p): span[end] for p, span in spans.items()}}))
+        reader = reader.option(
+            name, json.dumps({topic: {str(p): span[end] for p, span in spans.items()}})
+        )
     java = kafka_security.for_java(context.mesh.kafka_security())
     for name, value in (java | pairs(context.knobs.kafka_options)).items():
         reader = reader.option(f"kafka.{name}", value)
@@ -83,7 +93,9 @@ def _or_earliest(us: int | None) -> int:
 
 def _highest(cut: dict[int, Cut]) -> list[Column]:
     high = F.greatest(_word(_RAW_LAST), _word(_RAW_HIGH))
-    ours = (F.length("value") >= packs.HEADER_BYTES) & (_word(_MAGIC) == packs.MAGIC)  # as `packs.log_header` has it
+    ours = (F.length("value") >= packs.HEADER_BYTES) & (
+        _word(_MAGIC) == packs.MAGIC
+    )  # as `packs.log_header` has it
     highs = [F.max(F.when((F.col("partition") == p) & ours, high)).alias(f"p{p}") for p in cut]
     return [*highs, F.max(F.when(ours, _word(_KNOWN_MAX))).alias(LANES)]
 
@@ -91,11 +103,21 @@ def _highest(cut: dict[int, Cut]) -> list[Column]:
 def _word(number: int) -> Column:
     """A little-endian int64 of the header, in Spark SQL."""
     digits = F.hex(F.substring("value", 8 * number + 1, 8))
-    return F.conv(F.concat(*(F.substring(digits, 2 * byte + 1, 2) for byte in range(7, -1, -1))), 16, -10).cast("bigint")
+    return F.conv(
+        F.concat(*(F.substring(digits, 2 * byte + 1, 2) for byte in range(7, -1, -1))), 16, -10
+    ).cast("bigint")
 
 
-def _highs(seen: dict[str, int | None], before: dict[int, int], cut: dict[int, Cut]) -> dict[int, Cut]:
-    return {p: Cut(offset=c.offset, raw_high=max(before[p], -1 if (high := seen[f"p{p}"]) is None else high)) for p, c in cut.items()}
+def _highs(
+    seen: dict[str, int | None], before: dict[int, int], cut: dict[int, Cut]
+) -> dict[int, Cut]:
+    return {
+        p: Cut(
+            offset=c.offset,
+            raw_high=max(before[p], -1 if (high := seen[f"p{p}"]) is None else high),
+        )
+        for p, c in cut.items()
+    }
 
 
 class Unpack:
@@ -110,15 +132,21 @@ class Unpack:
         found: list[pa.RecordBatch] = []
         count = 0
         for batch in messages:
-            for partition, value in zip(batch["partition"].to_pylist(), batch["value"], strict=True):
-                found.append(self._rows(partition, value.as_buffer() or pa.py_buffer(b""), high, schema))
+            for partition, value in zip(
+                batch["partition"].to_pylist(), batch["value"], strict=True
+            ):
+                found.append(
+                    self._rows(partition, value.as_buffer() or pa.py_buffer(b""), high, schema)
+                )
                 count += found[-1].num_rows
                 if count >= JOIN_ROWS:
                     yield joined(found, schema)
                     found, count = [], 0
         yield joined(found, schema)
 
-    def _rows(self, partition: int, value: pa.Buffer, high: dict[int, int], schema: pa.Schema) -> pa.RecordBatch:
+    def _rows(
+        self, partition: int, value: pa.Buffer, high: dict[int, int], schema: pa.Schema
+    ) -> pa.RecordBatch:
         header = packs.log_header(value.slice(0, min(96, value.size)).to_pybytes())
         before = high[partition]
         if header.kind == packs.BARRIER or header.rows == 0:
@@ -131,9 +159,13 @@ class Unpack:
         return positioned(rows, counts, (partition << POSITION_SHIFT) | raw, schema)
 
 
-def positioned(pack: pa.RecordBatch, counts: np.ndarray, position: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
+def positioned(
+    pack: pa.RecordBatch, counts: np.ndarray, position: np.ndarray, schema: pa.Schema
+) -> pa.RecordBatch:
     """The rows of a pack that count, with their positions."""
-    columns = {POSITION: pa.array(position), KNOWN: pack[packs.KNOWN]} | {n: pack[n] for n in schema.names if n not in {POSITION, KNOWN}}
+    columns = {POSITION: pa.array(position), KNOWN: pack[packs.KNOWN]} | {
+        n: pack[n] for n in schema.names if n not in {POSITION, KNOWN}
+    }
     batch = pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
     return batch if counts.all() else batch.filter(pa.array(counts))
 

@@ -16,13 +16,24 @@ class Retention:
 
     def __init__(self, context: Context) -> None:
         pipeline = context.pipeline
-        self._store, self._bucket, self._keep = ObjectStore(context.mesh), context.mesh.bucket, context.knobs.keep_epochs
+        self._store, self._bucket, self._keep = (
+            ObjectStore(context.mesh),
+            context.mesh.bucket,
+            context.knobs.keep_epochs,
+        )
         self._views = [_above(base_prefix(pipeline.name, view.name, 0)) for view in pipeline.views]
-        self._models = [_above(training_prefix(pipeline.name, model.name, 0)) for model in pipeline.models]
+        self._models = [
+            _above(training_prefix(pipeline.name, model.name, 0)) for model in pipeline.models
+        ]
 
     def sweep(self, newest: int) -> int:
         """Delete what is older; return how many objects."""
-        old = [key for folder in self._views for key in self._store.list(self._bucket, folder) if expired(key, newest, self._keep)]
+        old = [
+            key
+            for folder in self._views
+            for key in self._store.list(self._bucket, folder)
+            if expired(key, newest, self._keep)
+        ]
         for folder in self._models:
             old += surplus(list(self._store.list(self._bucket, folder)), self._keep)
         for key in old:

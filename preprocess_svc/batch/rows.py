@@ -7,7 +7,14 @@ import pyarrow as pa
 from twinstream.define import Source
 
 POSITION, KNOWN, EPOCH = "_position", "_known_us", "_epoch"
-_SPARK = {"string": "string", "int64": "bigint", "bool": "boolean", "double": "double", "binary": "binary", "int32": "int"}
+_SPARK = {
+    "string": "string",
+    "int64": "bigint",
+    "bool": "boolean",
+    "double": "double",
+    "binary": "binary",
+    "int32": "int",
+}
 
 
 def row_schema(source: Source) -> pa.Schema:

@@ -33,8 +33,21 @@ from twinstream.errors import TransientError
 from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import Clock
 
-TOPICS = sorted({topic_of(kind) for kind in (
-    FileAccepted, FileWithdrawn, SealRequested, EpochSealRequested, EpochSealed, ViewPublished, TrainingSetPublished, RetrainRequested)})  # fmt: skip
+TOPICS = sorted(
+    {
+        topic_of(kind)
+        for kind in (
+            FileAccepted,
+            FileWithdrawn,
+            SealRequested,
+            EpochSealRequested,
+            EpochSealed,
+            ViewPublished,
+            TrainingSetPublished,
+            RetrainRequested,
+        )
+    }
+)
 POLL_S = 0.2
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 _log = structlog.get_logger()
@@ -69,14 +82,25 @@ class Ports(Protocol):
 
 
 AWAY = (
-    "StorageUnavailableError", "NotRunningError", "PublishError", "Connection refused", "UnknownHostException", "SdkClientException",
-    "TTransportException", "org.apache.kafka.common.errors.TimeoutException", "NoBrokersAvailable", "SocketTimeoutException",
-)  # fmt: skip
+    "StorageUnavailableError",
+    "NotRunningError",
+    "PublishError",
+    "Connection refused",
+    "UnknownHostException",
+    "SdkClientException",
+    "TTransportException",
+    "org.apache.kafka.common.errors.TimeoutException",
+    "NoBrokersAvailable",
+    "SocketTimeoutException",
+)
 
 
 def is_away(error: Exception) -> bool:
     """Whether an engine does not answer: as our own kind, or as Spark tells it of a worker or of its own clients."""
-    return isinstance(error, TransientError) or (type(error).__module__.split(".")[0] in {"py4j", "pyspark"} and any(word in str(error) for word in AWAY))
+    return isinstance(error, TransientError) or (
+        type(error).__module__.split(".")[0] in {"py4j", "pyspark"}
+        and any(word in str(error) for word in AWAY)
+    )
 
 
 class Batch:
@@ -134,7 +158,10 @@ class Batch:
         """Never dated before a wish for training that is known: another host's clock may go ahead of this one's."""
         _log.info("seal_requested", epoch=step.epoch, reason=step.reason)
         now_us = max(self._clock.now_us(), *self.seen.retrain_us.values(), 0)
-        self._publish(EpochSealRequested(epoch=step.epoch, requested_at_us=now_us, wishes=step.wishes), str(step.epoch))
+        self._publish(
+            EpochSealRequested(epoch=step.epoch, requested_at_us=now_us, wishes=step.wishes),
+            str(step.epoch),
+        )
 
     def _land(self) -> None:
         """All files that are accepted by now belong to the epoch, so everything is read up to its end first."""
@@ -143,7 +170,12 @@ class Batch:
         if not isinstance(step, Land):
             return
         place = f"the landing of epoch {step.epoch}"
-        if self._tried(place, lambda: self._timed("land", lambda: self._publish_all(self._ports.land(step, self.seen)))):
+        if self._tried(
+            place,
+            lambda: self._timed(
+                "land", lambda: self._publish_all(self._ports.land(step, self.seen))
+            ),
+        ):
             _log.info("epoch_landed", epoch=step.epoch, views=len(step.views))
             self._sweep(step)
 
@@ -153,9 +185,13 @@ class Batch:
             self._ports.retire(step)
         except Exception as error:  # noqa: BLE001  (nothing waits for a sweep)
             _log.error("sweep_failed", epoch=step.epoch, exc_info=error)
-            self._ports.alert(f"old objects were not deleted after epoch {step.epoch}: {type(error).__name__}: {error}")
+            self._ports.alert(
+                f"old objects were not deleted after epoch {step.epoch}: {type(error).__name__}: {error}"
+            )
 
-    def _tried(self, place: str, work: Callable[[], object], give_up: Callable[[str], None] | None = None) -> bool:
+    def _tried(
+        self, place: str, work: Callable[[], object], give_up: Callable[[str], None] | None = None
+    ) -> bool:
         """Do a step; False when it failed and is tried again after a pause, or was given up.
 
         An engine that is away costs no attempt. A bug ends the process until its last attempt. Then what may be passed over is given up; what may
@@ -216,7 +252,14 @@ class Batch:
         new = self._ports.questions_since(model, before.epoch, epoch)
         if new >= before.rows * self._plan.training_growth:
             return True
-        _log.info("training_set_not_due", model=model, epoch=epoch, new=new, last=before.rows, growth=self._plan.training_growth)
+        _log.info(
+            "training_set_not_due",
+            model=model,
+            epoch=epoch,
+            new=new,
+            last=before.rows,
+            growth=self._plan.training_growth,
+        )
         return False
 
     def _train_one(self, model: str, manifest: ViewPublished) -> None:
@@ -226,7 +269,13 @@ class Batch:
             self.seen.decline(model, manifest.epoch, self._plan.digest)
             return
         self._publish(published, model)
-        _log.info("training_set_published", model=model, epoch=published.epoch, rows=published.rows, digest=published.digest[:12])
+        _log.info(
+            "training_set_published",
+            model=model,
+            epoch=published.epoch,
+            rows=published.rows,
+            digest=published.digest[:12],
+        )
 
     def _publish_all(self, manifests: list[ViewPublished]) -> None:
         for manifest in manifests:

@@ -45,7 +45,15 @@ def _start_jvm(mesh: MeshSettings, options: dict[str, str]) -> None:
 
 def spark_environment(shell: Mapping[str, str], mesh: MeshSettings) -> dict[str, str]:
     """The environment of our own Spark: another one's home, configuration, options and Python have no say."""
-    foreign = ("SPARK_", "PYSPARK_", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH", "AWS_")
+    foreign = (
+        "SPARK_",
+        "PYSPARK_",
+        "JAVA_TOOL_OPTIONS",
+        "_JAVA_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+        "CLASSPATH",
+        "AWS_",
+    )
     kept = {name: value for name, value in shell.items() if not name.startswith(foreign)}
     own = {
         "SPARK_HOME": str(Path(pyspark.__file__).parent),
@@ -62,7 +70,11 @@ def _aws(shell: Mapping[str, str], mesh: MeshSettings) -> dict[str, str]:
     """The keys of the settings alone; without any, the standard chain of AWS."""
     if not mesh.access_key:
         return {name: value for name, value in shell.items() if name.startswith("AWS_") and value}
-    keys = {"AWS_ACCESS_KEY_ID": mesh.access_key, "AWS_SECRET_ACCESS_KEY": mesh.secret_key, "AWS_SESSION_TOKEN": mesh.session_token}
+    keys = {
+        "AWS_ACCESS_KEY_ID": mesh.access_key,
+        "AWS_SECRET_ACCESS_KEY": mesh.secret_key,
+        "AWS_SESSION_TOKEN": mesh.session_token,
+    }
     return {name: value for name, value in keys.items() if value}
 
 
@@ -92,7 +104,9 @@ def _engine(mesh: MeshSettings, knobs: BatchSettings) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(ARROW_ROWS),
         "spark.sql.execution.arrow.maxBytesPerBatch": str(ARROW_BYTES),
-        "spark.executorEnv.PYTHONPATH": os.pathsep.join(p for p in (code, os.environ.get("PYTHONPATH", "")) if p),
+        "spark.executorEnv.PYTHONPATH": os.pathsep.join(
+            p for p in (code, os.environ.get("PYTHONPATH", "")) if p
+        ),
         "spark.python.worker.reuse": "true",
         "spark.sql.execution.pyspark.udf.faulthandler.enabled": "true",
         "spark.scheduler.mode": "FAIR",
@@ -102,7 +116,11 @@ def _engine(mesh: MeshSettings, knobs: BatchSettings) -> dict[str, str]:
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     if knobs.jars:
         jars = sorted(str(path) for path in Path(knobs.jars).glob("*.jar"))
-        options |= {"spark.driver.extraClassPath": os.pathsep.join(jars)} if local else {"spark.jars": ",".join(jars)}
+        options |= (
+            {"spark.driver.extraClassPath": os.pathsep.join(jars)}
+            if local
+            else {"spark.jars": ",".join(jars)}
+        )
     return options
 
 
@@ -117,9 +135,10 @@ def _s3(mesh: MeshSettings) -> dict[str, str]:
     }
     if mesh.s3_endpoint:
         s3a |= {
-            "endpoint": mesh.s3_endpoint, "path.style.access": "true",
+            "endpoint": mesh.s3_endpoint,
+            "path.style.access": "true",
             "connection.ssl.enabled": str(mesh.s3_endpoint.startswith("https")).lower(),
-        }  # fmt: skip
+        }
     if mesh.access_key:
         s3a |= {"access.key": mesh.access_key, "secret.key": mesh.secret_key}
     if mesh.session_token:

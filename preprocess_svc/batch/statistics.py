@@ -37,7 +37,14 @@ class Moments(msgspec.Struct, frozen=True):
             return cls(nulls=nulls)
         mean = math.fsum(good.tolist()) / len(good)
         squares = math.fsum(((good - mean) ** 2).tolist())
-        return cls(count=len(good), nulls=nulls, mean=mean, squares=squares, low=float(good.min()), high=float(good.max()))
+        return cls(
+            count=len(good),
+            nulls=nulls,
+            mean=mean,
+            squares=squares,
+            low=float(good.min()),
+            high=float(good.max()),
+        )
 
     def merged(self, other: Moments) -> Moments:
         """Of both (Chan, Golub, LeVeque 1979)."""
@@ -47,16 +54,26 @@ class Moments(msgspec.Struct, frozen=True):
             return msgspec.structs.replace(full, nulls=self.nulls + other.nulls)
         delta = other.mean - self.mean
         return Moments(
-            count=count, nulls=self.nulls + other.nulls, mean=self.mean + delta * other.count / count,
+            count=count,
+            nulls=self.nulls + other.nulls,
+            mean=self.mean + delta * other.count / count,
             squares=self.squares + other.squares + delta * delta * self.count * other.count / count,
-            low=min(self.low, other.low), high=max(self.high, other.high),
-        )  # fmt: skip
+            low=min(self.low, other.low),
+            high=max(self.high, other.high),
+        )
 
     def summary(self) -> dict[str, float | int]:
         """Population deviation; all zero without a value, which `count` tells."""
         deviation = math.sqrt(self.squares / self.count) if self.count else 0.0
         low, high = (self.low, self.high) if self.count else (0.0, 0.0)
-        return {"count": self.count, "nulls": self.nulls, "mean": self.mean, "std": deviation, "min": low, "max": high}
+        return {
+            "count": self.count,
+            "nulls": self.nulls,
+            "mean": self.mean,
+            "std": deviation,
+            "min": low,
+            "max": high,
+        }
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -78,13 +95,22 @@ class Tally(msgspec.Struct, frozen=True):
         }
 
 
-def tally(numeric: dict[str, np.ndarray], categorical: dict[str, pa.Array], sequences: dict[str, np.ndarray], label: np.ndarray) -> Tally:
+def tally(
+    numeric: dict[str, np.ndarray],
+    categorical: dict[str, pa.Array],
+    sequences: dict[str, np.ndarray],
+    label: np.ndarray,
+) -> Tally:
     """Of some rows: float64 columns with NaN for null, string columns, float64 [rows, k]."""
     return Tally(
         numeric={name: Moments.of(values) for name, values in numeric.items()},
-        categories={name: sorted(values.drop_null().unique().to_pylist()) for name, values in categorical.items()},
-        sequences={name: Moments.of(values.reshape(-1)) for name, values in sequences.items()}, label=Moments.of(label),
-    )  # fmt: skip
+        categories={
+            name: sorted(values.drop_null().unique().to_pylist())
+            for name, values in categorical.items()
+        },
+        sequences={name: Moments.of(values.reshape(-1)) for name, values in sequences.items()},
+        label=Moments.of(label),
+    )
 
 
 def merge_tallies(tallies: Iterable[Tally]) -> Tally:
@@ -95,6 +121,9 @@ def merge_tallies(tallies: Iterable[Tally]) -> Tally:
 def _both(a: Tally, b: Tally) -> Tally:
     return Tally(
         numeric={name: a.numeric[name].merged(b.numeric[name]) for name in a.numeric},
-        categories={name: sorted({*a.categories[name], *b.categories[name]}) for name in a.categories},
-        sequences={name: a.sequences[name].merged(b.sequences[name]) for name in a.sequences}, label=a.label.merged(b.label),
-    )  # fmt: skip
+        categories={
+            name: sorted({*a.categories[name], *b.categories[name]}) for name in a.categories
+        },
+        sequences={name: a.sequences[name].merged(b.sequences[name]) for name in a.sequences},
+        label=a.label.merged(b.label),
+    )

@@ -38,7 +38,12 @@ class TrainingSets:
     """Builds the training sets of a pipeline's models from its history."""
 
     def __init__(self, context: Context, history: History) -> None:
-        self._mesh, self._knobs, self._pipeline, self._history = context.mesh, context.knobs, context.pipeline, history
+        self._mesh, self._knobs, self._pipeline, self._history = (
+            context.mesh,
+            context.knobs,
+            context.pipeline,
+            history,
+        )
 
     def build(self, model: Model, epoch: int, as_of_us: int) -> TrainingSetPublished | None:
         """The training set as of an epoch's cut, on S3; None when no question has an outcome. The same history gives the same digest."""
@@ -48,7 +53,10 @@ class TrainingSets:
             if moments.num_rows == 0:
                 return None
             at, counts = moments[AT].to_numpy(), moments["count"].to_numpy()
-            bounds, split = file_bounds(at, counts, self._knobs.rows_per_file), time_split(at, counts)
+            bounds, split = (
+                file_bounds(at, counts, self._knobs.rows_per_file),
+                time_split(at, counts),
+            )
             written = self._written(model, epoch, questions, bounds, split)
             return self._published(model, epoch, written, split, at)
         finally:
@@ -61,42 +69,84 @@ class TrainingSets:
         asked = self._history.rows(model.spine, epoch).select(POSITION, *stage.spine_fields)
         outcomes = self._history.rows(label.source, epoch).select(POSITION, *stage.label_fields)
         return (
-            self._parted(asked, label.on).cogroup(self._parted(outcomes, label.on))
+            self._parted(asked, label.on)
+            .cogroup(self._parted(outcomes, label.on))
             .applyInArrow(_function(stage), ddl(stage.schema))
-        )  # fmt: skip
+        )
 
-    def _written(self, model: Model, epoch: int, questions: DataFrame, bounds: list[int], split: Split) -> list[dict[str, Any]]:
+    def _written(
+        self, model: Model, epoch: int, questions: DataFrame, bounds: list[int], split: Split
+    ) -> list[dict[str, Any]]:
         """Files of the set in the order of time."""
         prefix = f"s3://{self._mesh.bucket}/{training_prefix(self._pipeline.name, model.name, epoch)}/{uuid.uuid4().hex}"
-        features = reduce(DataFrame.unionByName, (self._features(model, number, epoch, questions, bounds) for number in range(len(model.views))))
+        features = reduce(
+            DataFrame.unionByName,
+            (
+                self._features(model, number, epoch, questions, bounds)
+                for number in range(len(model.views))
+            ),
+        )
         part = _part_of(bounds)
         rows = questions.withColumn(PART, part).groupBy(PART).cogroup(features.groupBy(PART))
-        written = rows.applyInArrow(_function_with_key(Assemble(self._mesh, model, split, prefix)), WRITTEN).toArrow()
+        written = rows.applyInArrow(
+            _function_with_key(Assemble(self._mesh, model, split, prefix)), WRITTEN
+        ).toArrow()
         return sorted(written.to_pylist(), key=lambda row: row["part"])
 
-    def _features(self, model: Model, number: int, epoch: int, questions: DataFrame, bounds: list[int]) -> DataFrame:
+    def _features(
+        self, model: Model, number: int, epoch: int, questions: DataFrame, bounds: list[int]
+    ) -> DataFrame:
         view: View = model.views[number]
         events = self._history.rows(view.source, epoch).select(KNOWN, POSITION, *needed([view]))
         asked = questions.select(ROW, AT, *view.by)
         stage = ViewFeatures(view, number, bounds)
-        return self._parted(asked, view.by).cogroup(self._parted(events, view.by)).applyInArrow(_function(stage), FEATURES)
+        return (
+            self._parted(asked, view.by)
+            .cogroup(self._parted(events, view.by))
+            .applyInArrow(_function(stage), FEATURES)
+        )
 
     def _parted(self, frame: DataFrame, by: tuple[str, ...]) -> Any:
         """Groups that hold whole keys."""
-        return frame.groupBy(F.pmod(F.hash(*by), F.lit(self._knobs.shuffle_partitions)).alias("_group"))
+        return frame.groupBy(
+            F.pmod(F.hash(*by), F.lit(self._knobs.shuffle_partitions)).alias("_group")
+        )
 
-    def _published(self, model: Model, epoch: int, written: list[dict[str, Any]], split: Split, at: np.ndarray) -> TrainingSetPublished:
-        files = [FileRef(uri=w["uri"], sha256=w["sha256"], size_bytes=w["size_bytes"], rows=w["rows"], partition=i) for i, w in enumerate(written)]
+    def _published(
+        self, model: Model, epoch: int, written: list[dict[str, Any]], split: Split, at: np.ndarray
+    ) -> TrainingSetPublished:
+        files = [
+            FileRef(
+                uri=w["uri"],
+                sha256=w["sha256"],
+                size_bytes=w["size_bytes"],
+                rows=w["rows"],
+                partition=i,
+            )
+            for i, w in enumerate(written)
+        ]
         tallies = merge_tallies(msgspec.msgpack.decode(w["tally"], type=Tally) for w in written)
         folder = files[0].uri.rsplit("/", 1)[0]
         uri = f"{folder}/statistics.json"
-        ObjectStore(self._mesh).put_uri(uri, msgspec.json.encode(tallies.statistics(split), order="sorted"))
+        ObjectStore(self._mesh).put_uri(
+            uri, msgspec.json.encode(tallies.statistics(split), order="sorted")
+        )
         columns = list(written[0]["columns"])
-        digest = hashlib.sha256(msgspec.json.encode([FORMAT, columns, [w["digest"] for w in written]])).hexdigest()
+        digest = hashlib.sha256(
+            msgspec.json.encode([FORMAT, columns, [w["digest"] for w in written]])
+        ).hexdigest()
         return TrainingSetPublished(
-            model=model.name, epoch=epoch, files=files, columns=columns, digest=digest, rows=sum(f.rows for f in files),
-            first_at_us=int(at[0]), last_at_us=int(at[-1]), statistics_uri=uri, definition_digest=self._pipeline.digest,
-        )  # fmt: skip
+            model=model.name,
+            epoch=epoch,
+            files=files,
+            columns=columns,
+            digest=digest,
+            rows=sum(f.rows for f in files),
+            first_at_us=int(at[0]),
+            last_at_us=int(at[-1]),
+            statistics_uri=uri,
+            definition_digest=self._pipeline.digest,
+        )
 
 
 def _function(stage: Any) -> Any:
@@ -127,7 +177,9 @@ def file_bounds(at: np.ndarray, counts: np.ndarray, rows: int) -> list[int]:
 def time_split(at: np.ndarray, counts: np.ndarray) -> Split:
     """The last moments of training and of validation: 70 % and 85 % of the rows lie up to them, as nearly as moments allow."""
     upto = np.cumsum(counts)
-    train, validation = (int(at[np.searchsorted(upto, part * upto[-1])]) for part in (TRAIN, VALIDATION))
+    train, validation = (
+        int(at[np.searchsorted(upto, part * upto[-1])]) for part in (TRAIN, VALIDATION)
+    )
     return Split(train_until_us=train, validation_until_us=validation)
 
 
@@ -135,5 +187,6 @@ def _part_of(bounds: list[int]) -> Column:
     """The number of the file that holds a moment."""
     if not bounds:
         return F.lit(0)
-    return F.expr(f"cast(size(filter(array({', '.join(f'{b}L' for b in bounds)}), b -> b <= {AT})) as int)")
-
+    return F.expr(
+        f"cast(size(filter(array({', '.join(f'{b}L' for b in bounds)}), b -> b <= {AT})) as int)"
+    )

@@ -29,4 +29,6 @@ def run(spark: SparkSession, pipeline: Pipeline) -> None:
     for view in pipeline.views:
         kernel.warm_up(ViewPlan(view))
     tasks = spark.sparkContext.defaultParallelism
-    spark.range(0, tasks, 1, tasks).mapInArrow(WarmUp(list(pipeline.views)), "id bigint").groupBy("id").count().toArrow()
+    spark.range(0, tasks, 1, tasks).mapInArrow(WarmUp(list(pipeline.views)), "id bigint").groupBy(
+        "id"
+    ).count().toArrow()

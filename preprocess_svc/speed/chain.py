@@ -22,7 +22,9 @@ BEGINNING = Link(-1, 1, -1)
 
 def after(header: PartialHeader) -> Link:
     """Where the log partition stands behind the message that a partial was made of; a barrier ends its epoch."""
-    return Link(header.origin_offset, header.epoch + 1 if header.barrier else header.epoch, header.raw_high)
+    return Link(
+        header.origin_offset, header.epoch + 1 if header.barrier else header.epoch, header.raw_high
+    )
 
 
 def advance(link: Link, header: PartialHeader) -> Link:

@@ -32,7 +32,14 @@ class Partial(NamedTuple):
 class Folder:
     """Folds one log partition of a source, from the message behind `start` on."""
 
-    def __init__(self, source: Source, plans: Sequence[ViewPlan], partition: int, targets: int, start: Link = BEGINNING) -> None:
+    def __init__(
+        self,
+        source: Source,
+        plans: Sequence[ViewPlan],
+        partition: int,
+        targets: int,
+        start: Link = BEGINNING,
+    ) -> None:
         self._schema = source.pack_schema
         self._plans = plans
         self._partition = partition
@@ -47,15 +54,25 @@ class Folder:
     def fold(self, value: bytes | None, offset: int, now_us: int) -> tuple[int, list[Partial]]:
         """(rows that count, partials) of the log message at `offset`, which is `next_offset`; raises ValueError for any other."""
         if offset != self.next_offset:
-            raise ValueError(f"log partition {self._partition}: offset {offset} given, {self.next_offset} is next")
+            raise ValueError(
+                f"log partition {self._partition}: offset {offset} given, {self.next_offset} is next"
+            )
         pack = packs.log_header(value)
         ends = pack.kind == packs.BARRIER and pack.epoch == self.at.epoch
         rows = self._rows(value, pack)
-        raw_high = self.at.raw_high if pack.kind == packs.BARRIER else max(self.at.raw_high, pack.raw_last)
+        raw_high = (
+            self.at.raw_high if pack.kind == packs.BARRIER else max(self.at.raw_high, pack.raw_last)
+        )
         header = PartialHeader(
-            origin_partition=self._partition, origin_offset=offset, previous=self.at.offset, epoch=self.at.epoch,
-            raw_high=raw_high, barrier=int(ends), written_us=now_us, log_written_us=pack.written_us,
-        )  # fmt: skip
+            origin_partition=self._partition,
+            origin_offset=offset,
+            previous=self.at.offset,
+            epoch=self.at.epoch,
+            raw_high=raw_high,
+            barrier=int(ends),
+            written_us=now_us,
+            log_written_us=pack.written_us,
+        )
         partials = self._markers(header) if rows is None else self._states(header, rows)
         self.at = Link(offset, self.at.epoch + int(ends), raw_high)
         return 0 if rows is None else rows.num_rows, partials
@@ -73,7 +90,11 @@ class Folder:
 
     def _markers(self, header: PartialHeader) -> list[Partial]:
         marker = encode_header(header)
-        return [Partial(plan.view.name, target, marker) for plan in self._plans for target in range(self._targets)]
+        return [
+            Partial(plan.view.name, target, marker)
+            for plan in self._plans
+            for target in range(self._targets)
+        ]
 
     def _states(self, header: PartialHeader, rows: pa.RecordBatch) -> list[Partial]:
         position = rows.column(packs.RAW).to_numpy() + (self._partition << 44)
@@ -82,7 +103,9 @@ class Folder:
             states = kernel.lift(plan, rows, position, chunked=True, shared=shared)
             out += [
                 Partial(plan.view.name, target, _partial(header, rows.num_rows, part))
-                for target, part in enumerate(kernel.by_partition(states, self._targets, chunked=True))
+                for target, part in enumerate(
+                    kernel.by_partition(states, self._targets, chunked=True)
+                )
             ]
         return out
 
@@ -100,8 +123,15 @@ def _partial(header: PartialHeader, rows: int, states: StateBatch) -> bytes:
     if not len(states):
         return encode_header(header)
     full = PartialHeader(
-        origin_partition=header.origin_partition, origin_offset=header.origin_offset, previous=header.previous, epoch=header.epoch,
-        raw_high=header.raw_high, barrier=header.barrier, rows=rows, keys=len(states), written_us=header.written_us,
+        origin_partition=header.origin_partition,
+        origin_offset=header.origin_offset,
+        previous=header.previous,
+        epoch=header.epoch,
+        raw_high=header.raw_high,
+        barrier=header.barrier,
+        rows=rows,
+        keys=len(states),
+        written_us=header.written_us,
         log_written_us=header.log_written_us,
-    )  # fmt: skip
+    )
     return states.to_bytes(encode_header(full))

@@ -40,8 +40,14 @@ class Resume:
         """The place behind which the log partition is to be folded; everything before is in every view's partials or base."""
         started = time.monotonic()
         published = self._published()
-        consumer = Consumer(self._settings.kafka_client(
-            group_id="twinstream-speed-resume", enable_auto_commit=False, enable_partition_eof=False, fetch_wait_max_ms=20))
+        consumer = Consumer(
+            self._settings.kafka_client(
+                group_id="twinstream-speed-resume",
+                enable_auto_commit=False,
+                enable_partition_eof=False,
+                fetch_wait_max_ms=20,
+            )
+        )
         try:
             found = {}
             for source in {source for source, _ in wanted}:
@@ -50,37 +56,66 @@ class Resume:
                 found.update(self._of_source(consumer, source, mine, cuts))
         finally:
             consumer.close()
-        _log.info("resume_found", partitions=len(found), seconds=round(time.monotonic() - started, 3))
+        _log.info(
+            "resume_found", partitions=len(found), seconds=round(time.monotonic() - started, 3)
+        )
         return found
 
     def _of_source(
-        self, consumer: Consumer, source: str, partitions: list[int], cuts: Mapping[str, Mapping[int, Link]]
+        self,
+        consumer: Consumer,
+        source: str,
+        partitions: list[int],
+        cuts: Mapping[str, Mapping[int, Link]],
     ) -> dict[LogPartition, Link]:
         """One source: replay the view's rule over the partials of each of its views, from a little before the earliest cut."""
         views = [view.name for view in self._pipeline.views_of(source)]
-        chains = {(v, q, p): cuts[v].get(p, BEGINNING) for v in views for q in range(self._settings.partitions) for p in partitions}
-        since_ms = self._written_ms(consumer, source, [cuts[v].get(p, BEGINNING) for v in views for p in partitions], partitions)
+        chains = {
+            (v, q, p): cuts[v].get(p, BEGINNING)
+            for v in views
+            for q in range(self._settings.partitions)
+            for p in partitions
+        }
+        since_ms = self._written_ms(
+            consumer,
+            source,
+            [cuts[v].get(p, BEGINNING) for v in views for p in partitions],
+            partitions,
+        )
         for view in views:
-            for target, value in _values(consumer, partials_folded(view), self._settings.partitions, since_ms):
+            for target, value in _values(
+                consumer, partials_folded(view), self._settings.partitions, since_ms
+            ):
                 header = header_of(value)
                 place = (view, target, -1 if header is None else header.origin_partition)
                 if header is not None and place in chains:
                     chains[place] = advance(chains[place], header)
-        return {(source, p): resume_at([link for (_, _, o), link in chains.items() if o == p], BEGINNING) for p in partitions}
+        return {
+            (source, p): resume_at(
+                [link for (_, _, o), link in chains.items() if o == p], BEGINNING
+            )
+            for p in partitions
+        }
 
     def _published(self) -> dict[str, list[ViewPublished]]:
         """Per view what can be believed of its manifests by themselves, in their order."""
         found: dict[str, list[ViewPublished]] = defaultdict(list)
         manifests = Manifests(self._pipeline, self._settings.partitions, self._settings.bucket)
         topics = [topic_of(ViewPublished)]
-        with EventReader(self._settings, topics, refused=self._refused, check=manifests.refusal) as reader:
+        with EventReader(
+            self._settings, topics, refused=self._refused, check=manifests.refusal
+        ) as reader:
             for event, _ in reader.read_to_end():
                 if isinstance(event, ViewPublished):
                     found[event.view].append(event)
         return found
 
     def _cuts(
-        self, consumer: Consumer, source: str, partitions: list[int], published: Mapping[str, list[ViewPublished]]
+        self,
+        consumer: Consumer,
+        source: str,
+        partitions: list[int],
+        published: Mapping[str, list[ViewPublished]],
     ) -> dict[str, dict[int, Link]]:
         """Per view of a source the end of its newest published epoch in each log partition, as the log has it too."""
         found: dict[str, dict[int, Link]] = defaultdict(dict)
@@ -95,10 +130,15 @@ class Resume:
         for view in self._pipeline.views_of(source):
             event = believed(newest_first(published.get(view.name, ())), partitions, ends)
             if event is not None:
-                found[view.name] = {p: Link(cut.offset, event.epoch + 1, cut.raw_high) for p, cut in event.cut.items()}
+                found[view.name] = {
+                    p: Link(cut.offset, event.epoch + 1, cut.raw_high)
+                    for p, cut in event.cut.items()
+                }
         return found
 
-    def _written_ms(self, consumer: Consumer, source: str, cuts: list[Link], partitions: list[int]) -> int:
+    def _written_ms(
+        self, consumer: Consumer, source: str, cuts: list[Link], partitions: list[int]
+    ) -> int:
         """A time before which no partial behind any of these cuts was written; 0 (the beginning) when one has no cut."""
         if min(link.offset for link in cuts) < 0:
             return 0
@@ -118,7 +158,12 @@ def _ends(consumer: Consumer, topic: str, partition: int, offset: int, epoch: in
     if offset < low:
         return True
     message = _message_at(consumer, topic, partition, offset)
-    return message is not None and message.error() is None and message.offset() == offset and is_barrier(message.value(), epoch)
+    return (
+        message is not None
+        and message.error() is None
+        and message.offset() == offset
+        and is_barrier(message.value(), epoch)
+    )
 
 
 def _message_at(consumer: Consumer, topic: str, partition: int, offset: int) -> Any | None:
@@ -130,23 +175,35 @@ def _message_at(consumer: Consumer, topic: str, partition: int, offset: int) -> 
     return consumer.poll(SILENCE_S)
 
 
-def _values(consumer: Consumer, topic: str, partitions: int, since_ms: int) -> Iterable[tuple[int, bytes]]:
+def _values(
+    consumer: Consumer, topic: str, partitions: int, since_ms: int
+) -> Iterable[tuple[int, bytes]]:
     """(partition, value) of all that a topic holds now, from the first message stamped `since_ms` or later on."""
     starts = dict.fromkeys(range(partitions), OFFSET_BEGINNING)
     if since_ms:
-        asked = consumer.offsets_for_times([TopicPartition(topic, p, since_ms) for p in range(partitions)], timeout=SILENCE_S)
+        asked = consumer.offsets_for_times(
+            [TopicPartition(topic, p, since_ms) for p in range(partitions)], timeout=SILENCE_S
+        )
         starts = {tp.partition: tp.offset for tp in asked}
     ends: dict[int, int] = {}
     for p in range(partitions):
         low, high = consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=SILENCE_S)
-        start = low if starts[p] == OFFSET_BEGINNING else high if starts[p] == OFFSET_END or starts[p] < 0 else max(low, starts[p])
+        start = (
+            low
+            if starts[p] == OFFSET_BEGINNING
+            else high
+            if starts[p] == OFFSET_END or starts[p] < 0
+            else max(low, starts[p])
+        )
         if start < high:
             starts[p], ends[p] = start, high
     consumer.assign([TopicPartition(topic, p, starts[p]) for p in ends])
     while ends:
         message = consumer.poll(SILENCE_S)
         if message is None:
-            raise NotRunningError(f"{topic}: nothing came for {SILENCE_S} s, with partitions {sorted(ends)} not read to their ends")
+            raise NotRunningError(
+                f"{topic}: nothing came for {SILENCE_S} s, with partitions {sorted(ends)} not read to their ends"
+            )
         if message.error() is not None:
             _checked(message)
             continue

@@ -42,10 +42,19 @@ class SpeedWorker:
         metrics: Metrics,
         refused: Refused,
     ) -> None:
-        self._settings, self._knobs, self._pipeline, self._refused = settings, knobs, pipeline, refused
+        self._settings, self._knobs, self._pipeline, self._refused = (
+            settings,
+            knobs,
+            pipeline,
+            refused,
+        )
         self._view_sources = {view.name: view.source.name for view in pipeline.views}
         self._resume, self._metrics = resume, metrics
-        self._plans = {s.name: [ViewPlan(v) for v in pipeline.views_of(s.name)] for s in pipeline.sources if pipeline.views_of(s.name)}
+        self._plans = {
+            s.name: [ViewPlan(v) for v in pipeline.views_of(s.name)]
+            for s in pipeline.sources
+            if pipeline.views_of(s.name)
+        }
         self._source_of = {records_accepted(name): name for name in self._plans}
         self._topic_of = {v.name: partials_folded(v.name) for v in pipeline.views}
         self._folders: dict[TP, Folder] = {}
@@ -61,8 +70,13 @@ class SpeedWorker:
         """What Faust needs to know."""
         k = self._knobs
         return WorkerOptions(
-            name="speed", topics=tuple(self._source_of), instance=k.instance, linger_s=k.linger_s, fetch_wait_ms=k.fetch_wait_ms,
-            stall_s=k.stall_s)
+            name="speed",
+            topics=tuple(self._source_of),
+            instance=k.instance,
+            linger_s=k.linger_s,
+            fetch_wait_ms=k.fetch_wait_ms,
+            stall_s=k.stall_s,
+        )
 
     @property
     def plans(self) -> list[ViewPlan]:
@@ -116,20 +130,34 @@ class SpeedWorker:
         self._metrics.observe("speed_fold_ms", (time.perf_counter() - began) * 1e3, "ms")
         self._metrics.count("speed_rows_total", rows)
         if not rows and packs.log_header(message.value) is packs.NOTHING:
-            _log.warning("foreign_message_passed_over", topic=message.topic, partition=message.partition, offset=message.offset)
+            _log.warning(
+                "foreign_message_passed_over",
+                topic=message.topic,
+                partition=message.partition,
+                offset=message.offset,
+            )
             self._metrics.count("speed_foreign_messages_total")
         self._metrics.count("speed_partials_total", len(partials))
         await self._send(partials)
 
     def next_offsets(self) -> Mapping[TP, int]:
         """The next log offset of each partition that goes on."""
-        return {tp: f.next_offset for tp, f in self._folders.items() if (tp.topic, tp.partition) not in self.blocks}
+        return {
+            tp: f.next_offset
+            for tp, f in self._folders.items()
+            if (tp.topic, tp.partition) not in self.blocks
+        }
 
     async def watch_gaps(self) -> None:
         """For each break that a view reports, look again where the log partition has to be folded on from."""
         reports: asyncio.Queue[GapFound] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        threading.Thread(target=_read_gaps, args=(self._settings, self._refused, loop, reports), name="gaps", daemon=True).start()
+        threading.Thread(
+            target=_read_gaps,
+            args=(self._settings, self._refused, loop, reports),
+            name="gaps",
+            daemon=True,
+        ).start()
         while True:
             gap = await reports.get()
             source = self._view_sources.get(gap.view)
@@ -138,14 +166,23 @@ class SpeedWorker:
 
     async def _repair(self, tp: TP) -> None:
         folder = self._folders.get(tp)
-        if folder is None or time.monotonic() - self._resumed_at.get(tp, 0.0) < self._knobs.resume_again_s:
+        if (
+            folder is None
+            or time.monotonic() - self._resumed_at.get(tp, 0.0) < self._knobs.resume_again_s
+        ):
             return
         place = self._place(tp)
         link = (await asyncio.to_thread(self._resume.links, [place]))[place]
         self._resumed_at[tp] = time.monotonic()
         folder = self._folders.get(tp)
         if folder is not None and link.offset < folder.at.offset:
-            _log.warning("chain_resumed", source=place[0], partition=place[1], behind=link.offset, stood_at=folder.at.offset)
+            _log.warning(
+                "chain_resumed",
+                source=place[0],
+                partition=place[1],
+                behind=link.offset,
+                stood_at=folder.at.offset,
+            )
             self._metrics.count("speed_breaks_total")
             folder.at = link
             await self.app.seek({tp: folder.next_offset})
@@ -160,8 +197,20 @@ class SpeedWorker:
 
     def _folder(self, tp: TP, link: Link) -> Folder:
         name = self._source_of[tp.topic]
-        _log.info("log_partition_taken", source=name, partition=tp.partition, behind=link.offset, epoch=link.epoch)
-        return Folder(self._pipeline.source(name), self._plans[name], tp.partition, self._settings.partitions, link)
+        _log.info(
+            "log_partition_taken",
+            source=name,
+            partition=tp.partition,
+            behind=link.offset,
+            epoch=link.epoch,
+        )
+        return Folder(
+            self._pipeline.source(name),
+            self._plans[name],
+            tp.partition,
+            self._settings.partitions,
+            link,
+        )
 
     def _place(self, tp: TP) -> LogPartition:
         return self._source_of[tp.topic], tp.partition
@@ -179,17 +228,25 @@ class SpeedWorker:
     def _confirmed(self, sent: asyncio.Future[Any]) -> None:
         self._unconfirmed -= 1
         if sent.cancelled() or sent.exception() is not None:
-            _log.error("partial_not_sent", reason="cancelled" if sent.cancelled() else repr(sent.exception()))
+            _log.error(
+                "partial_not_sent",
+                reason="cancelled" if sent.cancelled() else repr(sent.exception()),
+            )
             end(FAILED)
 
 
 def _read_gaps(
-    settings: MeshSettings, refused: Refused, loop: asyncio.AbstractEventLoop, reports: asyncio.Queue[GapFound]
+    settings: MeshSettings,
+    refused: Refused,
+    loop: asyncio.AbstractEventLoop,
+    reports: asyncio.Queue[GapFound],
 ) -> None:
     """Thread: hand over reports that come from now on; when it fails the process ends."""
     put: Callable[[GapFound], Any] = lambda gap: loop.call_soon_threadsafe(reports.put_nowait, gap)  # noqa: E731
     try:
-        for event, _ in patient(EventReader(settings, [topic_of(GapFound)], from_beginning=False, refused=refused)):
+        for event, _ in patient(
+            EventReader(settings, [topic_of(GapFound)], from_beginning=False, refused=refused)
+        ):
             if isinstance(event, GapFound):
                 put(event)
     except Exception:  # noqa: BLE001  a thread that reads no more must not go unnoticed

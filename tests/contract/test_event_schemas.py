@@ -36,5 +36,7 @@ def test_new_required_field_is_a_breaking_change_and_one_with_a_default_is_not()
 
 
 def test_event_survives_its_wire_form() -> None:
-    event = events.DataArrived(source="orders", files=[events.FileRef(uri="s3://raw/a.parquet", sha256="00")])
+    event = events.DataArrived(
+        source="orders", files=[events.FileRef(uri="s3://raw/a.parquet", sha256="00")]
+    )
     assert events.decode("DataArrived", events.encode(event)) == event

@@ -26,7 +26,9 @@ def test_partial_header_survives_its_bytes(values: tuple[int, ...]) -> None:
 
 def test_rows_survive_their_pack() -> None:
     schema = packs.pack_schema([pa.field("name", pa.string())])
-    batch = pa.RecordBatch.from_pydict({"_raw": [3, 4], "_known_us": [7, 7], "name": ["a", None]}, schema=schema)
+    batch = pa.RecordBatch.from_pydict(
+        {"_raw": [3, 4], "_known_us": [7, 7], "name": ["a", None]}, schema=schema
+    )
     header = packs.PackHeader(kind=packs.PACK, epoch=1, rows=2, raw_first=3, raw_last=4, raw_high=4)
     assert packs.decode_rows(packs.encode_pack(header, batch), schema).equals(batch)
 

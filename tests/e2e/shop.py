@@ -27,9 +27,13 @@ from twinstream.mesh.object_store import ObjectStore
 PIPELINE = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
 MODEL = "will-buy"
 ENV = {
-    "TWINSTREAM_VIEW_MAP_GIB": "1", "TWINSTREAM_BATCH_DRIVER_MEMORY": "900m", "TWINSTREAM_BATCH_SHUFFLE_PARTITIONS": "2",
-    "TWINSTREAM_TRAIN_TUNER": "in-process", "TWINSTREAM_TRAIN_CANDIDATES": "1", "TWINSTREAM_TRAIN_MAX_EPOCHS": "4",
-}  # fmt: skip
+    "TWINSTREAM_VIEW_MAP_GIB": "1",
+    "TWINSTREAM_BATCH_DRIVER_MEMORY": "900m",
+    "TWINSTREAM_BATCH_SHUFFLE_PARTITIONS": "2",
+    "TWINSTREAM_TRAIN_TUNER": "in-process",
+    "TWINSTREAM_TRAIN_CANDIDATES": "1",
+    "TWINSTREAM_TRAIN_MAX_EPOCHS": "4",
+}
 Record = dict[str, Any]
 
 
@@ -61,41 +65,69 @@ class Shop:
 
     def publish_files(self) -> None:
         """What is older than a day, as a file of each source."""
-        for name, records, field in (("visits", self.visits, "visited_at"), ("orders", self.orders, "ordered_at")):
-            self.publish_file(name, "month.jsonl", [record for record in records if record[field] < self._cut])
-        self.wait(lambda: self.count(FileAccepted) == len(pipeline.sources), "both files accepted", 60)
+        for name, records, field in (
+            ("visits", self.visits, "visited_at"),
+            ("orders", self.orders, "ordered_at"),
+        ):
+            self.publish_file(
+                name, "month.jsonl", [record for record in records if record[field] < self._cut]
+            )
+        self.wait(
+            lambda: self.count(FileAccepted) == len(pipeline.sources), "both files accepted", 60
+        )
 
     def publish_file(self, source: str, name: str, records: list[Record]) -> str:
         """A file of JSON lines on S3, announced; returns its URI."""
         uri = f"s3://{self.mesh.settings.raw_bucket}/{source}/{name}"
-        version = ObjectStore(self.mesh.settings).put_uri(uri, msgspec.json.Encoder().encode_lines(records))
-        event = DataArrived(source=source, files=[FileRef(uri=uri, sha256="", version_id=version or "")], format="jsonl")
+        version = ObjectStore(self.mesh.settings).put_uri(
+            uri, msgspec.json.Encoder().encode_lines(records)
+        )
+        event = DataArrived(
+            source=source,
+            files=[FileRef(uri=uri, sha256="", version_id=version or "")],
+            format="jsonl",
+        )
         EventPublisher(self.mesh.settings, "/tests").publish(event, source)
         return uri
 
     def send_live(self) -> Positions:
         """The last day's records; returns the position to ask for."""
         reached: Positions = {}
-        for source, records, field in (("visits", self.visits, "visited_at"), ("orders", self.orders, "ordered_at")):
-            reached |= self.send(source, [record for record in records if record[field] >= self._cut])
+        for source, records, field in (
+            ("visits", self.visits, "visited_at"),
+            ("orders", self.orders, "ordered_at"),
+        ):
+            reached |= self.send(
+                source, [record for record in records if record[field] >= self._cut]
+            )
         return reached
 
     def send(self, source: str, records: list[Record]) -> Positions:
-        return send_lines(self.mesh.settings, pipeline.source(source), [msgspec.json.encode(record) for record in records])[0]
+        return send_lines(
+            self.mesh.settings,
+            pipeline.source(source),
+            [msgspec.json.encode(record) for record in records],
+        )[0]
 
     def seal(self) -> None:
         EventPublisher(self.mesh.settings, "/tests").publish(SealRequested(reason="test"))
 
     def predict(self, extra_rows: int = 0, **more: Any) -> Answer:
         """A question about a visit that is being made now, and about some of other visitors."""
-        visits = [self.visits[-1 - n] | {"visit_id": f"asked-{time.time_ns()}", "visited_at": time.time_ns() // 1000} for n in range(1 + extra_rows)]
+        visits = [
+            self.visits[-1 - n]
+            | {"visit_id": f"asked-{time.time_ns()}", "visited_at": time.time_ns() // 1000}
+            for n in range(1 + extra_rows)
+        ]
         return self.ask("predict", f"/v1/predict/{MODEL}", {"rows": visits, **more})
 
     def ask(self, service: str, path: str, body: object = None) -> Answer:
         """GET, or POST when there is a body."""
         data = None if body is None else msgspec.json.encode(body)
         try:
-            with urllib.request.urlopen(urllib.request.Request(self.mesh.addresses[service] + path, data), timeout=30) as answer:
+            with urllib.request.urlopen(
+                urllib.request.Request(self.mesh.addresses[service] + path, data), timeout=30
+            ) as answer:
                 return Answer(answer.status, json.loads(answer.read()))
         except urllib.error.HTTPError as error:
             return Answer(error.code, json.loads(error.read()))
@@ -105,7 +137,9 @@ class Shop:
     def release(self) -> Record:
         """What answers now."""
         found = self.ask("predict", "/v1/releases")
-        return dict(found.body["models"][MODEL]) if found.status else {"release": None, "epoch": None}
+        return (
+            dict(found.body["models"][MODEL]) if found.status else {"release": None, "epoch": None}
+        )
 
     def promoted(self) -> set[str]:
         """Digests of all models that were promoted."""
@@ -123,7 +157,9 @@ class Shop:
     def wait(self, reached: Callable[[], object], what: str, bound_s: float = 240.0) -> None:
         give_up = time.monotonic() + bound_s
         while not reached():
-            assert time.monotonic() < give_up, f"not within {bound_s} s: {what}; now {self.release()}; batch: {self.mesh.log('batch')[-1500:]}"
+            assert time.monotonic() < give_up, (
+                f"not within {bound_s} s: {what}; now {self.release()}; batch: {self.mesh.log('batch')[-1500:]}"
+            )
             time.sleep(0.1)
 
 

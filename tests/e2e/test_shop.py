@@ -15,14 +15,18 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 def test_an_answer_contains_what_was_sent_before(shop: Shop) -> None:
     order = shop.orders[-1] | {"order_id": "mine", "amount": 12.5}
-    before = shop.ask("predict", f"/v1/views/spending?key={order['shopper']}").body["features"]["orders_all"]
+    before = shop.ask("predict", f"/v1/views/spending?key={order['shopper']}").body["features"][
+        "orders_all"
+    ]
     reached = shop.send("orders", [order])
-    after = shop.ask("predict", f"/v1/views/spending?key={order['shopper']}&min_position={query(reached)}")
+    after = shop.ask(
+        "predict", f"/v1/views/spending?key={order['shopper']}&min_position={query(reached)}"
+    )
     assert after.status == 200, after.body
     assert after.body["features"]["orders_all"] == before + 1
     predicted = shop.predict(min_position=reached)
     assert predicted.status == 200, predicted.body
-    (partition, offset), = reached["orders"].items()
+    ((partition, offset),) = reached["orders"].items()
     assert predicted.body["position"]["spending"]["raw"][str(partition)] >= offset
     assert 0.0 <= predicted.body["predictions"][0] <= 1.0
 
@@ -36,7 +40,9 @@ def test_predictions_go_on_while_services_are_killed(shop: Shop) -> None:
             shop.mesh.wait_replaced(name, pid, 400)
     answers = client.end()
     assert len(answers) > 10
-    assert {answer.status for answer in answers} == {200}, [a.body for a in answers if a.status != 200][:3]
+    assert {answer.status for answer in answers} == {200}, [
+        a.body for a in answers if a.status != 200
+    ][:3]
     pid = shop.mesh.kill("predict")
     shop.mesh.wait_replaced("predict", pid, 400)
     shop.wait(lambda: shop.predict().status == 200, "predictions after the predictor was killed")
@@ -46,15 +52,21 @@ def test_a_release_is_swapped_whole_under_traffic(shop: Shop) -> None:
     epoch = shop.release()["epoch"]
     client = Client(shop)
     client.start()
-    shop.send("visits", [visit | {"visit_id": f"again-{n}"} for n, visit in enumerate(shop.visits[-300:])])
+    shop.send(
+        "visits", [visit | {"visit_id": f"again-{n}"} for n, visit in enumerate(shop.visits[-300:])]
+    )
     shop.seal()
     shop.wait(lambda: shop.release()["epoch"] == epoch + 1, "the second epoch answers", 400)
     answered = len(client.answers)
     shop.wait(lambda: len(client.answers) > answered + 3, "answers of the new release")
     answers = client.end()
-    assert {answer.status for answer in answers} == {200}, [a.body for a in answers if a.status != 200][:3]
+    assert {answer.status for answer in answers} == {200}, [
+        a.body for a in answers if a.status != 200
+    ][:3]
     releases = [answer.body["release"] for answer in answers]
-    assert [int(r.split("-e")[1].split("-")[0]) for r in releases] == sorted(int(r.split("-e")[1].split("-")[0]) for r in releases)
+    assert [int(r.split("-e")[1].split("-")[0]) for r in releases] == sorted(
+        int(r.split("-e")[1].split("-")[0]) for r in releases
+    )
     assert {r.rsplit("-", 1)[1] for r in releases} <= {digest[:8] for digest in shop.promoted()}
     for answer in answers:
         named = int(answer.body["release"].split("-e")[1].split("-")[0])
@@ -65,7 +77,11 @@ def test_predictions_of_all_releases_are_rebuilt_to_the_byte(shop: Shop) -> None
     answer = shop.predict(extra_rows=2)
     assert answer.status == 200, answer.body
     last = f"{answer.body['id']}-2"
-    shop.wait(lambda: any(event.id == last for event in shop.events(PredictionServed)), "the prediction's event", 30)
+    shop.wait(
+        lambda: any(event.id == last for event in shop.events(PredictionServed)),
+        "the prediction's event",
+        30,
+    )
     served = shop.events(PredictionServed)
     one_of_each = {str(event.release): event.id for event in reversed(served)}
     assert len({release.split("-e")[1] for release in one_of_each}) > 1
@@ -92,4 +108,3 @@ def test_every_key_equals_the_fold_of_everything(shop: Shop) -> None:
     assert found.different == 0, found.examples
     assert found.plain_compared > 1000
     assert found.plain_different == 0, found.plain_examples
-

@@ -27,9 +27,12 @@ PIPELINE = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
 ALWAYS = ("ingest", "ingest-http", "speed", "view", "batch", "predict")
 SECOND = ("ingest@2", "speed@2", "view@2")
 ENV = {
-    "TWINSTREAM_VIEW_MAP_GIB": "1", "TWINSTREAM_VIEW_BASE_RETRY_S": "0.5", "TWINSTREAM_VIEW_FIRST_BASE_S": "20",
-    "TWINSTREAM_BATCH_DRIVER_MEMORY": "900m", "TWINSTREAM_BATCH_SHUFFLE_PARTITIONS": "2",
-}  # fmt: skip
+    "TWINSTREAM_VIEW_MAP_GIB": "1",
+    "TWINSTREAM_VIEW_BASE_RETRY_S": "0.5",
+    "TWINSTREAM_VIEW_FIRST_BASE_S": "20",
+    "TWINSTREAM_BATCH_DRIVER_MEMORY": "900m",
+    "TWINSTREAM_BATCH_SHUFFLE_PARTITIONS": "2",
+}
 SLOW = ("batch", "hive")
 """They take long to start, and no reader needs them."""
 READY_S = 900.0
@@ -38,12 +41,23 @@ READY_S = 900.0
 class Arena:
     """Mesh, feeder, and the count of kills by target. A context manager."""
 
-    def __init__(self, folder: Path, seed: int, *, rate_per_s: float, limit: int, small_disk: bool = False, second: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        rate_per_s: float,
+        limit: int,
+        small_disk: bool = False,
+        second: bool = True,
+    ) -> None:
         self.mesh = EmbeddedMesh(folder, PIPELINE, (*ALWAYS, *(SECOND if second else ())), env=ENV)
         for name in SECOND if second else ():
             self.mesh.child(name).wanted = False
         self.pipeline = load(PIPELINE)
-        self.feeder = Feeder(self.mesh.settings, seed, rate_per_s, limit, self.mesh.addresses["ingest"])
+        self.feeder = Feeder(
+            self.mesh.settings, seed, rate_per_s, limit, self.mesh.addresses["ingest"]
+        )
         self.kills: Counter[str] = Counter()
         self.views = [view.name for view in self.pipeline.views]
         self.disk = Path(self.mesh.settings.data) / "view"
@@ -58,7 +72,10 @@ class Arena:
         except BaseException:
             self.__exit__()
             raise
-        self.store, self.events = ObjectStore(self.mesh.settings), EventPublisher(self.mesh.settings, "/tests")
+        self.store, self.events = (
+            ObjectStore(self.mesh.settings),
+            EventPublisher(self.mesh.settings, "/tests"),
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,7 +112,11 @@ class Arena:
             self.hurry()
             if not without:
                 return self.mesh.supervisor.ready
-            return all(child.ready for name, child in self.mesh.supervisor.children.items() if child.wanted and name not in without)
+            return all(
+                child.ready
+                for name, child in self.mesh.supervisor.children.items()
+                if child.wanted and name not in without
+            )
 
         self.wait(reached, "the mesh ready", bound_s)
         return time.monotonic() - started
@@ -103,7 +124,10 @@ class Arena:
     def engines_ready(self) -> None:
         """Wait until Kafka and the object store answer again."""
         self.hurry()
-        self.wait(lambda: all(self.mesh.child(name).ready for name in ("kafka", "s3")), "Kafka and S3 ready")
+        self.wait(
+            lambda: all(self.mesh.child(name).ready for name in ("kafka", "s3")),
+            "Kafka and S3 ready",
+        )
 
     def beat(self, name: str) -> Beat | None:
         """What a service last said of itself."""
@@ -114,7 +138,10 @@ class Arena:
         give_up = time.monotonic() + bound_s
         while not reached():
             if time.monotonic() > give_up:
-                states = {name: (c.state, c.ready, c.restarts) for name, c in self.mesh.supervisor.children.items()}
+                states = {
+                    name: (c.state, c.ready, c.restarts)
+                    for name, c in self.mesh.supervisor.children.items()
+                }
                 raise WaitTimeoutError(f"not within {bound_s} s: {what}; {states}")
             time.sleep(0.05)
 
@@ -122,7 +149,9 @@ class Arena:
 
     def seal(self) -> None:
         """Wish for the end of the epoch."""
-        self.events.publish(SealRequested(reason="fault run", requested_at_us=time.time_ns() // 1000))
+        self.events.publish(
+            SealRequested(reason="fault run", requested_at_us=time.time_ns() // 1000)
+        )
 
     def published(self, view: str) -> list[ViewPublished]:
         """All publications of a view, oldest first."""
@@ -130,7 +159,9 @@ class Arena:
 
     def landed(self) -> int:
         """The newest epoch that every view has published."""
-        return min(max((event.epoch for event in self.published(view)), default=0) for view in self.views)
+        return min(
+            max((event.epoch for event in self.published(view)), default=0) for view in self.views
+        )
 
     # -- the comparison ------------------------------------------------------------------------------------------------------------
 
@@ -139,10 +170,14 @@ class Arena:
         give_up = time.monotonic() + bound_s
         while True:
             try:
-                return audit(self.mesh.settings, self.mesh.addresses["predict"], plain_one_in=plain_one_in)
+                return audit(
+                    self.mesh.settings, self.mesh.addresses["predict"], plain_one_in=plain_one_in
+                )
             except (NotRunningError, OSError) as error:  # not ready in this moment
                 if time.monotonic() > give_up:
-                    raise WaitTimeoutError(f"the views could not be read within {bound_s} s: {error}") from error
+                    raise WaitTimeoutError(
+                        f"the views could not be read within {bound_s} s: {error}"
+                    ) from error
                 self.ready(without=SLOW)
                 time.sleep(0.5)
 
@@ -151,9 +186,23 @@ class Arena:
         self.feeder.pause()
         self.ready()
         names = [source.name for source in self.pipeline.sources]
-        self.wait(lambda: all(covered(self.mesh.settings, s) == raw_ends(self.mesh.settings, s) for s in names), "all raw records in the log", bound_s)
-        self.wait(lambda: all(self._at_end(view) for view in self.views), "the views at the end of the log", bound_s)
-        self.wait(lambda: accepted_files(self.mesh.settings).keys() >= set(self.feeder.files), "all files accepted", bound_s)
+        self.wait(
+            lambda: all(
+                covered(self.mesh.settings, s) == raw_ends(self.mesh.settings, s) for s in names
+            ),
+            "all raw records in the log",
+            bound_s,
+        )
+        self.wait(
+            lambda: all(self._at_end(view) for view in self.views),
+            "the views at the end of the log",
+            bound_s,
+        )
+        self.wait(
+            lambda: accepted_files(self.mesh.settings).keys() >= set(self.feeder.files),
+            "all files accepted",
+            bound_s,
+        )
 
     def examine(self) -> Ledger:
         """What became of every raw record."""
@@ -161,17 +210,27 @@ class Arena:
 
     def _at_end(self, view: str) -> bool:
         settings = self.mesh.settings
-        wanted = {p: end - 1 for p, end in ends(settings, records_accepted(self.pipeline.view(view).source.name)).items() if end}
+        wanted = {
+            p: end - 1
+            for p, end in ends(
+                settings, records_accepted(self.pipeline.view(view).source.name)
+            ).items()
+            if end
+        }
         try:
             return all(
-                (served := fetch(self.mesh.addresses["predict"], view, q).log) and all(served.get(p, -1) >= end for p, end in wanted.items())
-                for q in range(settings.partitions))
+                (served := fetch(self.mesh.addresses["predict"], view, q).log)
+                and all(served.get(p, -1) >= end for p, end in wanted.items())
+                for q in range(settings.partitions)
+            )
         except (urllib.error.URLError, OSError):
             return False
 
     def partials(self) -> int:
         """How many partials there are, of all views."""
-        return sum(sum(ends(self.mesh.settings, partials_folded(view)).values()) for view in self.views)
+        return sum(
+            sum(ends(self.mesh.settings, partials_folded(view)).values()) for view in self.views
+        )
 
 
 def _mount(folder: Path) -> bool:
@@ -179,5 +238,9 @@ def _mount(folder: Path) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() != 0:
         return False
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(folder)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
     return done.returncode == 0

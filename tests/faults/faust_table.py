@@ -54,7 +54,10 @@ class Restarted:
 def run_table(seed: int, kills: int, records: int) -> FaustTable:
     """Sends `records` while the counter is killed `kills` times, waits until all is counted, and compares."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="twinstream-faust-") as folder, EmbeddedMesh(folder, engines=["kafka"]) as mesh:
+    with (
+        tempfile.TemporaryDirectory(prefix="twinstream-faust-") as folder,
+        EmbeddedMesh(folder, engines=["kafka"]) as mesh,
+    ):
         _topics(mesh.settings)
         counter = Restarted(mesh.settings.kafka, Path(folder))
         try:
@@ -65,20 +68,33 @@ def run_table(seed: int, kills: int, records: int) -> FaustTable:
         truth, counted = _truth(mesh.settings), _counted(mesh.settings)
     wrong = {key for key in truth.keys() | counted.keys() if truth[key] != counted[key]}
     return FaustTable(
-        records=sum(truth.values()), kills=kills, keys=len(truth), wrong=len(wrong), too_high=sum(counted[k] > truth[k] for k in wrong),
-        too_low=sum(counted[k] < truth[k] for k in wrong), counted=sum(counted.values()), seconds=round(time.monotonic() - began, 1))
+        records=sum(truth.values()),
+        kills=kills,
+        keys=len(truth),
+        wrong=len(wrong),
+        too_high=sum(counted[k] > truth[k] for k in wrong),
+        too_low=sum(counted[k] < truth[k] for k in wrong),
+        counted=sum(counted.values()),
+        seconds=round(time.monotonic() - began, 1),
+    )
 
 
 def _topics(settings: MeshSettings) -> None:
     admin = AdminClient(settings.kafka_client())
-    asked = admin.create_topics([
-        NewTopic(EVENTS, PARTITIONS, 1), NewTopic(CHANGELOG, PARTITIONS, 1, config={"cleanup.policy": "compact"}),
-        NewTopic(f"{APP}-__assignor-__leader", 1, 1)])
+    asked = admin.create_topics(
+        [
+            NewTopic(EVENTS, PARTITIONS, 1),
+            NewTopic(CHANGELOG, PARTITIONS, 1, config={"cleanup.policy": "compact"}),
+            NewTopic(f"{APP}-__assignor-__leader", 1, 1),
+        ]
+    )
     for created in asked.values():
         created.result(30)
 
 
-def _feed(settings: MeshSettings, counter: Restarted, dice: Random, seed: int, kills: int, records: int) -> None:
+def _feed(
+    settings: MeshSettings, counter: Restarted, dice: Random, seed: int, kills: int, records: int
+) -> None:
     """Bursts of records; between two of them a kill, some seconds after the counter began to count again."""
     producer = Producer(settings.kafka_client(enable_idempotence=True, acks="all", linger_ms=5))
     load = Load(seed, time.time_ns() // 1000, poison=0.0)
@@ -100,10 +116,16 @@ def _feed(settings: MeshSettings, counter: Restarted, dice: Random, seed: int, k
 def _until_counted(settings: MeshSettings, counter: Restarted) -> None:
     """Everything is committed, and the changelog stands still."""
     consumer = Consumer(settings.kafka_client(group_id=APP))
-    ends = {p: consumer.get_watermark_offsets(TopicPartition(EVENTS, p), timeout=10)[1] for p in range(PARTITIONS)}
+    ends = {
+        p: consumer.get_watermark_offsets(TopicPartition(EVENTS, p), timeout=10)[1]
+        for p in range(PARTITIONS)
+    }
 
     def committed() -> bool:
-        return all(tp.offset >= ends[tp.partition] for tp in consumer.committed([TopicPartition(EVENTS, p) for p in ends], timeout=10))
+        return all(
+            tp.offset >= ends[tp.partition]
+            for tp in consumer.committed([TopicPartition(EVENTS, p) for p in ends], timeout=10)
+        )
 
     _wait(committed, counter, "all events to be committed")
     before, since = _changes(settings), time.monotonic()
@@ -127,7 +149,10 @@ def _changes(settings: MeshSettings) -> int:
     """How many entries the changelog has."""
     consumer = Consumer(settings.kafka_client(group_id="twinstream-fault-ends"))
     try:
-        return sum(consumer.get_watermark_offsets(TopicPartition(CHANGELOG, p), timeout=10)[1] for p in range(PARTITIONS))
+        return sum(
+            consumer.get_watermark_offsets(TopicPartition(CHANGELOG, p), timeout=10)[1]
+            for p in range(PARTITIONS)
+        )
     finally:
         consumer.close()
 
@@ -139,7 +164,13 @@ def _truth(settings: MeshSettings) -> Counter[str]:
 
 def _counted(settings: MeshSettings) -> Counter[str]:
     """The newest entry of each key of the changelog."""
-    return _messages(settings, CHANGELOG, lambda counts, key, value: counts.update({key: int(msgspec.json.decode(value)) - counts[key]}))
+    return _messages(
+        settings,
+        CHANGELOG,
+        lambda counts, key, value: counts.update(
+            {key: int(msgspec.json.decode(value)) - counts[key]}
+        ),
+    )
 
 
 def _messages(settings: MeshSettings, topic: str, take: object) -> Counter[str]:
@@ -151,7 +182,9 @@ def _messages(settings: MeshSettings, topic: str, take: object) -> Counter[str]:
 
 def keyed_messages(settings: MeshSettings, topic: str) -> list[tuple[str, bytes]]:
     """(key, value) of all messages of a topic; a key that is JSON text is unquoted."""
-    consumer = Consumer(settings.kafka_client(group_id="twinstream-fault-read", enable_auto_commit=False))
+    consumer = Consumer(
+        settings.kafka_client(group_id="twinstream-fault-read", enable_auto_commit=False)
+    )
     found: list[tuple[str, bytes]] = []
     ends: dict[int, int] = {}
     for p in range(PARTITIONS):

@@ -29,7 +29,9 @@ FILE_ROWS = 150
 class Feeder:
     """A thread of its own; `pause` and `resume` it from another."""
 
-    def __init__(self, settings: MeshSettings, seed: int, rate_per_s: float, limit: int, http: str = "") -> None:
+    def __init__(
+        self, settings: MeshSettings, seed: int, rate_per_s: float, limit: int, http: str = ""
+    ) -> None:
         self._settings, self._http, self._rate, self._limit = settings, http, rate_per_s, limit
         now_us = time.time_ns() // 1000
         self._load, self._web, self._filed = (Load(seed * 10 + n, now_us) for n in range(3))
@@ -75,15 +77,29 @@ class Feeder:
 
     def publish_file(self, store: ObjectStore, events: EventPublisher) -> str:
         """A file of visits on S3, announced; some of its records were sent live before, a few are broken. Returns its URI."""
-        rows = [sent for _ in range(FILE_ROWS) if (sent := self._filed.next()).source == "visits" and _is_line(sent)]
+        rows = [
+            sent
+            for _ in range(FILE_ROWS)
+            if (sent := self._filed.next()).source == "visits" and _is_line(sent)
+        ]
         with self._lock:
             rows += self._dice.sample(self._recent, min(20, len(self._recent)))
         self._dice.shuffle(rows)
         data = b"\n".join(sent.value or b"" for sent in rows) + b"\n"
         uri = f"s3://{self._settings.raw_bucket}/visits/file-{len(self.files):05d}.jsonl"
         version = store.put_uri(uri, data)
-        ref = FileRef(uri=uri, sha256=hashlib.sha256(data).hexdigest(), version_id=version or "", size_bytes=len(data))
-        events.publish(DataArrived(source="visits", files=[ref], format="jsonl", arrived_at_us=time.time_ns() // 1000), "visits")
+        ref = FileRef(
+            uri=uri,
+            sha256=hashlib.sha256(data).hexdigest(),
+            version_id=version or "",
+            size_bytes=len(data),
+        )
+        events.publish(
+            DataArrived(
+                source="visits", files=[ref], format="jsonl", arrived_at_us=time.time_ns() // 1000
+            ),
+            "visits",
+        )
         self.files.append(uri)
         return uri
 
@@ -92,7 +108,10 @@ class Feeder:
         while not self._stopping.is_set():
             self._running.wait()
             if time.monotonic() > until:
-                factor, until = self._dice.choice(RATES), time.monotonic() + self._dice.uniform(0.5, 4.0)
+                factor, until = (
+                    self._dice.choice(RATES),
+                    time.monotonic() + self._dice.uniform(0.5, 4.0),
+                )
                 self._send_over_http()
             with self._lock:
                 for _ in range(self._due(factor)):
@@ -102,18 +121,29 @@ class Feeder:
 
     def _due(self, factor: float) -> int:
         wanted = self._rate * factor * TICK_S
-        return min(int(wanted + self._dice.random()), self._limit - self.sent) if self._running.is_set() else 0
+        return (
+            min(int(wanted + self._dice.random()), self._limit - self.sent)
+            if self._running.is_set()
+            else 0
+        )
 
     def _send(self, sent: Sent) -> None:
         try:
-            self._producer.produce(record_sent(sent.source), sent.value, sent.key, on_delivery=lambda error, m: self._answered(sent, error, m))
+            self._producer.produce(
+                record_sent(sent.source),
+                sent.value,
+                sent.key,
+                on_delivery=lambda error, m: self._answered(sent, error, m),
+            )
         except BufferError:
             self._producer.poll(TICK_S)
             return
         except KafkaException as error:
             if not error.args[0].fatal():
                 raise
-            self._producer = _producer(self._settings)  # its order can not be kept: what was not acknowledged may be there or not
+            self._producer = _producer(
+                self._settings
+            )  # its order can not be kept: what was not acknowledged may be there or not
             return
         self.sent += 1
         if sent.kind is Kind.GOOD and sent.source == "visits":
@@ -123,14 +153,24 @@ class Feeder:
         if error is not None:
             self.failed += 1
             return
-        self.acknowledged.setdefault((sent.source, message.partition()), {})[message.offset()] = sent.kind
+        self.acknowledged.setdefault((sent.source, message.partition()), {})[message.offset()] = (
+            sent.kind
+        )
 
     def _send_over_http(self) -> None:
         """A few good records; those of a request that failed may be in the log or not."""
         if not self._http or self.sent >= self._limit:
             return
-        rows = [sent for _ in range(HTTP_ROWS) if (sent := self._web.next()).kind is Kind.GOOD and sent.source == "visits"]
-        request = urllib.request.Request(f"{self._http}/v1/records/visits", b"\n".join(sent.value or b"" for sent in rows), method="POST")
+        rows = [
+            sent
+            for _ in range(HTTP_ROWS)
+            if (sent := self._web.next()).kind is Kind.GOOD and sent.source == "visits"
+        ]
+        request = urllib.request.Request(
+            f"{self._http}/v1/records/visits",
+            b"\n".join(sent.value or b"" for sent in rows),
+            method="POST",
+        )
         try:
             with urllib.request.urlopen(request, timeout=15) as answer:
                 if answer.status == 200:
@@ -140,9 +180,18 @@ class Feeder:
 
 
 def _producer(settings: MeshSettings) -> Producer:
-    return Producer(settings.kafka_client(
-        enable_idempotence=True, acks="all", linger_ms=5, partitioner="murmur2_random", compression_type="lz4",
-        message_max_bytes=8_000_000, message_timeout_ms=600_000, log_level=0))
+    return Producer(
+        settings.kafka_client(
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=5,
+            partitioner="murmur2_random",
+            compression_type="lz4",
+            message_max_bytes=8_000_000,
+            message_timeout_ms=600_000,
+            log_level=0,
+        )
+    )
 
 
 def _is_line(sent: Sent) -> bool:

@@ -14,7 +14,16 @@ from twinstream.errors import NotRunningError
 from twinstream.mesh.object_store import split_uri
 
 Fault = Callable[[Arena, Random], str]
-TARGETS = {"ingest": 24, "speed": 26, "view": 26, "predict": 8, "batch": 10, "ingest-http": 3, "s3": 2, "hive": 1}
+TARGETS = {
+    "ingest": 24,
+    "speed": 26,
+    "view": 26,
+    "predict": 8,
+    "batch": 10,
+    "ingest-http": 3,
+    "s3": 2,
+    "hive": 1,
+}
 CORRUPT = ("a bit flipped", "cut in half", "emptied")
 REFUSED_S = 60.0
 
@@ -29,7 +38,10 @@ def kill_one(arena: Arena, dice: Random) -> str:
 
 def kill_some(arena: Arena, dice: Random) -> str:
     """kill -9 of two or three at the same moment."""
-    hit = [arena.kill(name) for name in dice.sample(("ingest", "speed", "view", "predict"), dice.choice((2, 2, 3)))]
+    hit = [
+        arena.kill(name)
+        for name in dice.sample(("ingest", "speed", "view", "predict"), dice.choice((2, 2, 3)))
+    ]
     return ", ".join(name for name in hit if name)
 
 
@@ -40,13 +52,18 @@ def kill_all(arena: Arena, _: Random) -> str:
 
 def kill_broker(arena: Arena, dice: Random) -> str:
     """kill -9 of Kafka, sometimes with a service."""
-    hit = [arena.kill("kafka"), arena.kill(dice.choice(("ingest", "speed", "view"))) if dice.random() < 0.3 else ""]
+    hit = [
+        arena.kill("kafka"),
+        arena.kill(dice.choice(("ingest", "speed", "view"))) if dice.random() < 0.3 else "",
+    ]
     return ", ".join(name for name in hit if name)
 
 
 def stop_and_go(arena: Arena, dice: Random) -> str:
     """SIGSTOP, SIGCONT after some seconds; now and then after longer than a group's patience."""
-    name = dice.choice(("ingest", "speed", "view", "predict", "kafka", *(n for n in SECOND if _runs(arena, n))))
+    name = dice.choice(
+        ("ingest", "speed", "view", "predict", "kafka", *(n for n in SECOND if _runs(arena, n)))
+    )
     seconds = dice.choice((0.5, 2.0, 5.0, 9.0)) if name != "kafka" else dice.choice((0.5, 2.0))
     try:
         pid = arena.mesh.kill(name, signal.SIGSTOP)
@@ -92,7 +109,10 @@ def overlap(arena: Arena, dice: Random) -> str:
 
 def seal(arena: Arena, dice: Random) -> str:
     """The end of an epoch is asked for, often with files just announced."""
-    files = [arena.feeder.publish_file(arena.store, arena.events) for _ in range(dice.choice((0, 1, 1, 2)))]
+    files = [
+        arena.feeder.publish_file(arena.store, arena.events)
+        for _ in range(dice.choice((0, 1, 1, 2)))
+    ]
     arena.seal()
     return f"epoch after {arena.landed()}" + (f", {len(files)} files" if files else "")
 
@@ -162,7 +182,11 @@ def disk_full(arena: Arena, dice: Random) -> str:
     filler = arena.disk / "filler"
     free = os.statvfs(arena.disk)
     with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail * free.f_frsize - dice.choice((0, 1 << 20, 20 << 20))))
+        os.posix_fallocate(
+            file.fileno(),
+            0,
+            max(1, free.f_bavail * free.f_frsize - dice.choice((0, 1 << 20, 20 << 20))),
+        )
     before = arena.mesh.log("view").count("disk_full")
     arena.feeder.send(200)
     time.sleep(dice.uniform(1.0, 6.0))
@@ -176,13 +200,26 @@ def _runs(arena: Arena, name: str) -> bool:
 
 
 def _refusals(arena: Arena) -> bool:
-    return any((beat := arena.beat(name)) is not None and beat.pid == arena.mesh.child(name).pid and beat.detail.get("refused")
-               for name in ("view", "view@2") if name in arena.mesh.supervisor.children)
+    return any(
+        (beat := arena.beat(name)) is not None
+        and beat.pid == arena.mesh.child(name).pid
+        and beat.detail.get("refused")
+        for name in ("view", "view@2")
+        if name in arena.mesh.supervisor.children
+    )
 
 
 WEIGHTS: dict[Fault, float] = {
-    kill_one: 44, kill_some: 14, kill_all: 4, kill_broker: 3, kill_while_sealing: 7, stop_and_go: 8, second_worker: 7, overlap: 3,
-    seal: 8, delete_store: 3, corrupt_base: 5, disk_full: 3,
-}  # fmt: skip
-
-
+    kill_one: 44,
+    kill_some: 14,
+    kill_all: 4,
+    kill_broker: 3,
+    kill_while_sealing: 7,
+    stop_and_go: 8,
+    second_worker: 7,
+    overlap: 3,
+    seal: 8,
+    delete_store: 3,
+    corrupt_base: 5,
+    disk_full: 3,
+}

@@ -42,8 +42,13 @@ def examine(settings: MeshSettings, pipeline: Pipeline, feeder: Feeder) -> Ledge
     for source in pipeline.sources:
         logged, known = _one_source(settings, source, dead_letters, ledger)
         _acknowledged(source, feeder, logged, dead_letters, ledger)
-        missing = {record_id for name, record_id in feeder.over_http if name == source.name} - known.keys()
-        ledger.wrong += [f"{source.name} {record_id} was acknowledged over HTTP and is not in the log" for record_id in sorted(missing)[:10]]
+        missing = {
+            record_id for name, record_id in feeder.over_http if name == source.name
+        } - known.keys()
+        ledger.wrong += [
+            f"{source.name} {record_id} was acknowledged over HTTP and is not in the log"
+            for record_id in sorted(missing)[:10]
+        ]
     _files(settings, feeder, ledger)
     return ledger
 
@@ -66,7 +71,10 @@ def ends(settings: MeshSettings, topic: str) -> dict[int, int]:
     """The end of each partition."""
     consumer = Consumer(settings.kafka_client(group_id="twinstream-fault-ends", log_level=0))
     try:
-        return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[1] for p in range(settings.partitions)}
+        return {
+            p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[1]
+            for p in range(settings.partitions)
+        }
     finally:
         consumer.close()
 
@@ -93,7 +101,9 @@ def _one_source(
         logged[place] = str(k.record[source.id_fields[0]])
         known[logged[place]].append(k.known_us)
         lanes[f"{logged[place]} of partition {k.log_partition}"].append(k.known_us)
-    _once_each(source, lanes, ledger)  # ingest finds a repeat only where its first came: an id under two keys is two records
+    _once_each(
+        source, lanes, ledger
+    )  # ingest finds a repeat only where its first came: an id under two keys is two records
     end = covered(settings, source.name)
     for partition, offset, value in log_messages(settings, record_sent(source.name)):
         place = (source.name, partition, offset)
@@ -107,12 +117,20 @@ def _one_source(
 def _once_each(source: Source, known: dict[str, list[int]], ledger: Ledger) -> None:
     """No id stands twice in the log within the source's horizon."""
     for record_id, times in known.items():
-        if any(after - before <= source.dedupe_us for before, after in zip(sorted(times), sorted(times)[1:], strict=False)):
+        if any(
+            after - before <= source.dedupe_us
+            for before, after in zip(sorted(times), sorted(times)[1:], strict=False)
+        ):
             ledger.wrong.append(f"{source.name} {record_id} stands {len(times)} times in the log")
 
 
 def _account(
-    place: Place, record_id: str | None, logged: dict[Place, str], dead_letters: Counter[Place], known: dict[str, list[int]], ledger: Ledger
+    place: Place,
+    record_id: str | None,
+    logged: dict[Place, str],
+    dead_letters: Counter[Place],
+    known: dict[str, list[int]],
+    ledger: Ledger,
 ) -> None:
     """Exactly one thing became of a raw record."""
     in_log, is_dead = place in logged, place in dead_letters
@@ -127,7 +145,13 @@ def _account(
             ledger.wrong.append(f"{place} (id {record_id}) is neither in the log nor dead-lettered")
 
 
-def _acknowledged(source: Source, feeder: Feeder, logged: dict[Place, str], dead_letters: Counter[Place], ledger: Ledger) -> None:
+def _acknowledged(
+    source: Source,
+    feeder: Feeder,
+    logged: dict[Place, str],
+    dead_letters: Counter[Place],
+    ledger: Ledger,
+) -> None:
     for (name, partition), offsets in feeder.acknowledged.items():
         if name != source.name:
             continue
@@ -156,21 +180,34 @@ def _dead_letters(settings: MeshSettings) -> Counter[Place]:
             message = reader.poll_raw(0.5)
             if message is None:
                 continue
-            headers = {name: (value or b"").decode(errors="replace") for name, value in message.headers() or ()}
+            headers = {
+                name: (value or b"").decode(errors="replace")
+                for name, value in message.headers() or ()
+            }
             topic = headers.get("dead_letter_topic", "")
             if topic.startswith(prefix):
-                found[(topic.removeprefix(prefix).removesuffix(".v1"), int(headers["dead_letter_partition"]), int(headers["dead_letter_offset"]))] += 1
+                found[
+                    (
+                        topic.removeprefix(prefix).removesuffix(".v1"),
+                        int(headers["dead_letter_partition"]),
+                        int(headers["dead_letter_offset"]),
+                    )
+                ] += 1
     return found
 
 
 def accepted_files(settings: MeshSettings) -> Counter[str]:
     """How often each file was accepted."""
     with EventReader(settings, [topic_of(FileAccepted)]) as reader:
-        return Counter(event.file.uri for event, _ in reader.read_to_end() if isinstance(event, FileAccepted))
+        return Counter(
+            event.file.uri for event, _ in reader.read_to_end() if isinstance(event, FileAccepted)
+        )
 
 
 def _files(settings: MeshSettings, feeder: Feeder, ledger: Ledger) -> None:
     """Every announced file was accepted once."""
     accepted = accepted_files(settings)
     ledger.files = sum(accepted.values())
-    ledger.wrong += [f"{uri} was accepted {accepted[uri]} times" for uri in feeder.files if accepted[uri] != 1]
+    ledger.wrong += [
+        f"{uri} was accepted {accepted[uri]} times" for uri in feeder.files if accepted[uri] != 1
+    ]

@@ -34,9 +34,22 @@ class Sent(msgspec.Struct, frozen=True):
 class Load:
     """An endless, seeded stream of raw messages; visits outnumber orders by nine to one."""
 
-    def __init__(self, seed: int, now_us: int, *, shoppers: int = 500, poison: float = 0.01, repeated: float = 0.02) -> None:
+    def __init__(
+        self,
+        seed: int,
+        now_us: int,
+        *,
+        shoppers: int = 500,
+        poison: float = 0.01,
+        repeated: float = 0.02,
+    ) -> None:
         self._random = random.Random(seed)
-        self._now_us, self._shoppers, self._poison, self._repeated = now_us, shoppers, poison, repeated
+        self._now_us, self._shoppers, self._poison, self._repeated = (
+            now_us,
+            shoppers,
+            poison,
+            repeated,
+        )
         self._seed, self._number = seed, 0
         self._recent: list[Sent] = []
 
@@ -71,20 +84,29 @@ class Load:
     def _visit(self) -> Sent:
         shopper, visit = self._shopper(), self._id("visit")
         record = {
-            "visit_id": visit, "shopper": shopper, "country": self._random.choice(COUNTRIES), "page": self._random.choice(PAGES),
-            "visited_at": self._moment(), "seconds": self._random.choice((None, self._random.randrange(1, 5000))),
+            "visit_id": visit,
+            "shopper": shopper,
+            "country": self._random.choice(COUNTRIES),
+            "page": self._random.choice(PAGES),
+            "visited_at": self._moment(),
+            "seconds": self._random.choice((None, self._random.randrange(1, 5000))),
             "mobile": self._random.random() < 0.6,
-        }  # fmt: skip
+        }
         return Sent("visits", shopper.encode(), msgspec.json.encode(record), Kind.GOOD, visit)
 
     def _order(self) -> Sent:
         shopper, order = self._shopper(), self._id("order")
         record = {
-            "order_id": order, "visit_id": f"visit-{self._seed}-{self._random.randrange(self._number + 1)}", "shopper": shopper,
-            "country": self._random.choice(COUNTRIES), "ordered_at": self._moment(),
-            "amount": round(self._random.lognormvariate(3, 1.2) * self._random.choice((1, 1, 1, -1)), 2),
+            "order_id": order,
+            "visit_id": f"visit-{self._seed}-{self._random.randrange(self._number + 1)}",
+            "shopper": shopper,
+            "country": self._random.choice(COUNTRIES),
+            "ordered_at": self._moment(),
+            "amount": round(
+                self._random.lognormvariate(3, 1.2) * self._random.choice((1, 1, 1, -1)), 2
+            ),
             "items": self._random.randrange(1, 6),
-        }  # fmt: skip
+        }
         return Sent("orders", shopper.encode(), msgspec.json.encode(record), Kind.GOOD, order)
 
     def _poisoned(self) -> Sent:
@@ -96,9 +118,18 @@ class Load:
         if broken == 1:
             return Sent("visits", good.key, None, Kind.POISON)
         if broken == 2:
-            return Sent("visits", good.key, msgspec.json.encode(record | {"seconds": "many"}), Kind.POISON)
+            return Sent(
+                "visits", good.key, msgspec.json.encode(record | {"seconds": "many"}), Kind.POISON
+            )
         if broken == 3:
-            return Sent("visits", None, msgspec.json.encode(record | {"shopper": None}), Kind.POISON)
+            return Sent(
+                "visits", None, msgspec.json.encode(record | {"shopper": None}), Kind.POISON
+            )
         if broken == 4:
             return Sent("visits", good.key, b"[" + b" " * 2_000_000 + b"]", Kind.POISON)
-        return Sent("visits", good.key, msgspec.json.encode(record | {"visited_at": "1066-10-14T09:00:00Z"}), Kind.POISON)
+        return Sent(
+            "visits",
+            good.key,
+            msgspec.json.encode(record | {"visited_at": "1066-10-14T09:00:00Z"}),
+            Kind.POISON,
+        )

@@ -19,12 +19,19 @@ from twinstream.audit.compare import Difference
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 BEGIN, END = "<!-- begin: made by python -m tests.faults.report -->", "<!-- end -->"
 NAMES = {
-    "kill_one": "kill -9 of one process", "kill_some": "kill -9 of two or three at once", "kill_all": "kill -9 of every service at once",
-    "kill_broker": "kill -9 of Kafka", "kill_while_sealing": "kill -9 while an epoch ends", "stop_and_go": "stopped for seconds, then continued",
-    "second_worker": "a second worker joins or leaves", "overlap": "a stopped worker returns after another took over",
-    "seal": "an epoch ended under load", "delete_store": "a view's data deleted", "corrupt_base": "a base file on S3 corrupted",
+    "kill_one": "kill -9 of one process",
+    "kill_some": "kill -9 of two or three at once",
+    "kill_all": "kill -9 of every service at once",
+    "kill_broker": "kill -9 of Kafka",
+    "kill_while_sealing": "kill -9 while an epoch ends",
+    "stop_and_go": "stopped for seconds, then continued",
+    "second_worker": "a second worker joins or leaves",
+    "overlap": "a stopped worker returns after another took over",
+    "seal": "an epoch ended under load",
+    "delete_store": "a view's data deleted",
+    "corrupt_base": "a base file on S3 corrupted",
     "disk_full": "the view's disk full",
-}  # fmt: skip
+}
 
 
 class Compared(msgspec.Struct):
@@ -83,12 +90,21 @@ class Report(msgspec.Struct, kw_only=True):
     @property
     def ok(self) -> bool:
         """Whether the run came to its end and nothing differed."""
-        return not self.stopped_by and self.mismatches == 0 and self.ledger is not None and not self.ledger.wrong
+        return (
+            not self.stopped_by
+            and self.mismatches == 0
+            and self.ledger is not None
+            and not self.ledger.wrong
+        )
 
 
 def write(report: Report, path: Path) -> None:
     """As JSON, with the machine and the commit."""
-    report.machine, report.commit, report.at = machine(), commit(), datetime.now(UTC).isoformat(timespec="seconds")
+    report.machine, report.commit, report.at = (
+        machine(),
+        commit(),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
 
@@ -96,9 +112,14 @@ def write(report: Report, path: Path) -> None:
 def table(report: Report) -> str:
     """For a terminal and for Markdown alike."""
     lines = ["| fault | times |", "|---|---|"]
-    lines += [f"| {NAMES.get(kind, kind)} | {n} |" for kind, n in sorted(report.faults.items(), key=lambda item: -item[1])]
+    lines += [
+        f"| {NAMES.get(kind, kind)} | {n} |"
+        for kind, n in sorted(report.faults.items(), key=lambda item: -item[1])
+    ]
     lines += ["", "| killed | times |", "|---|---|"]
-    lines += [f"| {name} | {n} |" for name, n in sorted(report.kills.items(), key=lambda item: -item[1])]
+    lines += [
+        f"| {name} | {n} |" for name, n in sorted(report.kills.items(), key=lambda item: -item[1])
+    ]
     lines += [f"| all | {report.total_kills} |", "", "| result | |", "|---|---|", *_results(report)]
     if report.stopped_by:
         lines.append(f"| the run was cut short by | {report.stopped_by} |")
@@ -108,12 +129,22 @@ def table(report: Report) -> str:
 def _results(report: Report) -> list[str]:
     led = report.ledger or Ledger()
     rows = {
-        "records sent": f"{report.records:,}", "epochs landed": f"{report.epochs:,}", "comparisons with the oracle (runs)": f"{len(report.compared):,}",
-        "keys compared, byte for byte": f"{report.comparisons:,}", "keys that differed": f"{report.mismatches:,}",
-        "raw records": f"{led.raw:,}", "in the log, once": f"{led.in_log:,}", "dead_letters": f"{led.dead_letters:,}", "dead-lettered more than once (same place)": f"{led.dead_letters_again:,}",
-        "repeats dropped": f"{led.repeats_dropped:,}", "files accepted, once each": f"{led.files:,}", "lost or counted twice": f"{len(led.wrong):,}",
-    }  # fmt: skip
-    return [f"| {name} | {value} |" for name, value in rows.items()] + [f"| wrong | {line} |" for line in led.wrong[:10]]
+        "records sent": f"{report.records:,}",
+        "epochs landed": f"{report.epochs:,}",
+        "comparisons with the oracle (runs)": f"{len(report.compared):,}",
+        "keys compared, byte for byte": f"{report.comparisons:,}",
+        "keys that differed": f"{report.mismatches:,}",
+        "raw records": f"{led.raw:,}",
+        "in the log, once": f"{led.in_log:,}",
+        "dead_letters": f"{led.dead_letters:,}",
+        "dead-lettered more than once (same place)": f"{led.dead_letters_again:,}",
+        "repeats dropped": f"{led.repeats_dropped:,}",
+        "files accepted, once each": f"{led.files:,}",
+        "lost or counted twice": f"{len(led.wrong):,}",
+    }
+    return [f"| {name} | {value} |" for name, value in rows.items()] + [
+        f"| wrong | {line} |" for line in led.wrong[:10]
+    ]
 
 
 def beside(report: Report) -> str:
@@ -122,14 +153,19 @@ def beside(report: Report) -> str:
     if other is None:
         return ""
     last = report.compared[-1]
-    return "\n".join([
-        "| | Twinstream | Faust table (`table[key] += 1`, at least once) |", "|---|---|---|",
-        f"| records | {report.records:,} | {other.records:,} |",
-        f"| kill -9 | {report.total_kills:,} | {other.kills:,} |",
-        f"| keys at the end | {last.keys:,} | {other.keys:,} |",
-        f"| keys that are wrong | **{last.different:,}** | **{other.wrong:,}** |",
-        f"| counted too much / too little (keys) | 0 / 0 | {other.too_high:,} / {other.too_low:,} |" if not last.different else "",
-    ])
+    return "\n".join(
+        [
+            "| | Twinstream | Faust table (`table[key] += 1`, at least once) |",
+            "|---|---|---|",
+            f"| records | {report.records:,} | {other.records:,} |",
+            f"| kill -9 | {report.total_kills:,} | {other.kills:,} |",
+            f"| keys at the end | {last.keys:,} | {other.keys:,} |",
+            f"| keys that are wrong | **{last.different:,}** | **{other.wrong:,}** |",
+            f"| counted too much / too little (keys) | 0 / 0 | {other.too_high:,} / {other.too_low:,} |"
+            if not last.different
+            else "",
+        ]
+    )
 
 
 def page(report: Report) -> str:

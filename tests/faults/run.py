@@ -31,7 +31,9 @@ AUDIT_EVERY = 12
 class Run:
     """Rounds of a few faults each, until enough were killed or the time is over; prints a line for each."""
 
-    def __init__(self, arena: Arena, dice: Random, report: Report, *, kills: int, minutes: float) -> None:
+    def __init__(
+        self, arena: Arena, dice: Random, report: Report, *, kills: int, minutes: float
+    ) -> None:
         self._arena, self._dice, self._report = arena, dice, report
         self._kills, self._end = kills, time.monotonic() + minutes * 60
         self._begun = time.monotonic()
@@ -60,8 +62,13 @@ class Run:
         """Every key of every view."""
         waited = self._arena.ready(without=SLOW)
         found = self._arena.compare(plain_one_in)
-        self._report.compared.append(Compared(round(self._at(), 1), where, found.compared, found.different, found.examples))
-        self._say("compare", f"{where}: {found.compared} keys, {found.different} different (ready after {waited:.0f} s)")
+        self._report.compared.append(
+            Compared(round(self._at(), 1), where, found.compared, found.different, found.examples)
+        )
+        self._say(
+            "compare",
+            f"{where}: {found.compared} keys, {found.different} different (ready after {waited:.0f} s)",
+        )
 
     def _round(self) -> None:
         for _ in range(self._dice.choice((1, 1, 2, 3))):
@@ -86,7 +93,9 @@ class Run:
         return time.monotonic() - self._begun
 
     def _say(self, kind: str, what: str) -> None:
-        print(f"[{self._at():7.1f} s, {self._report.total_kills:3d} kills] {kind}: {what}", flush=True)
+        print(
+            f"[{self._at():7.1f} s, {self._report.total_kills:3d} kills] {kind}: {what}", flush=True
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,13 +103,19 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     folder = Path(tempfile.mkdtemp(prefix="twinstream-faults-"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that nothing stays behind
-    with (folder / "stderr.log").open("ab") as noise:  # what Kafka clients say of a broker that was killed
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM")
+    )  # so that nothing stays behind
+    with (folder / "stderr.log").open(
+        "ab"
+    ) as noise:  # what Kafka clients say of a broker that was killed
         os.dup2(noise.fileno(), 2)
     report = Report(seed=asked.seed, wanted_kills=asked.kills)
     began = time.monotonic()
     try:
-        with Arena(folder, asked.seed, rate_per_s=asked.rate, limit=asked.records, small_disk=True) as arena:
+        with Arena(
+            folder, asked.seed, rate_per_s=asked.rate, limit=asked.records, small_disk=True
+        ) as arena:
             run = Run(arena, Random(asked.seed), report, kills=asked.kills, minutes=asked.minutes)
             try:
                 run.faults()
@@ -126,12 +141,18 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=500, help="processes killed before the run ends")
+    parser.add_argument(
+        "--kills", type=int, default=500, help="processes killed before the run ends"
+    )
     parser.add_argument("--minutes", type=float, default=120.0, help="it ends then in any case")
     parser.add_argument("--rate", type=float, default=25.0, help="records a second, on average")
     parser.add_argument("--records", type=int, default=50_000, help="records at most")
     parser.add_argument("--report", default="faults.json", help="where the result is written")
-    parser.add_argument("--with-faust-table", action="store_true", help="the same load with kills through a plain Faust table beside")
+    parser.add_argument(
+        "--with-faust-table",
+        action="store_true",
+        help="the same load with kills through a plain Faust table beside",
+    )
     parser.add_argument("--faust-kills", type=int, default=20)
     parser.add_argument("--faust-records", type=int, default=30_000)
     return parser

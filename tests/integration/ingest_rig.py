@@ -38,7 +38,9 @@ pipeline = Pipeline("shop-{own}", models=[Model("will-pay", spine=orders, at="at
 '''
 
 
-def wait_for(reached: Callable[[], object], what: str, bound_s: float = 60.0, every_s: float = 0.05) -> None:
+def wait_for(
+    reached: Callable[[], object], what: str, bound_s: float = 60.0, every_s: float = 0.05
+) -> None:
     """Poll until it is so; fails with what was waited for."""
     give_up = time.monotonic() + bound_s
     while not reached():
@@ -47,10 +49,16 @@ def wait_for(reached: Callable[[], object], what: str, bound_s: float = 60.0, ev
 
 
 def order(number: int, name: str = "o") -> bytes:
-    return msgspec.json.encode({
-        "order": f"{name}{number}", "buyer": f"b{number % 97}", "at": 1_700_000_000_000_000 + number, "amount": number % 1000 / 100,
-        "items": number % 7, "unknown": "ignored",
-    })
+    return msgspec.json.encode(
+        {
+            "order": f"{name}{number}",
+            "buyer": f"b{number % 97}",
+            "at": 1_700_000_000_000_000 + number,
+            "amount": number % 1000 / 100,
+            "items": number % 7,
+            "unknown": "ignored",
+        }
+    )
 
 
 class Rig:
@@ -60,23 +68,41 @@ class Rig:
         own = uuid4().hex[:8]
         path = folder / f"pipeline_{own}.py"
         path.write_text(DEFINITION.format(own=own))
-        self.settings = msgspec.structs.replace(settings, pipeline=str(path), data=str(folder / f"data-{own}"))
+        self.settings = msgspec.structs.replace(
+            settings, pipeline=str(path), data=str(folder / f"data-{own}")
+        )
         self.env = {**env, **self.settings.to_env()}
         self.pipeline: Pipeline = pipeline_file.load(path)
         topics_admin.ensure(self.settings, self.pipeline)
         self.source = self.pipeline.sources[0]
         self.topic = record_sent(self.source.name)
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.producer = Producer({
-            "bootstrap.servers": settings.kafka, "enable.idempotence": True, "linger.ms": 5, "partitioner": "murmur2_random",
-            "message.max.bytes": 8_000_000})
+        self.producer = Producer(
+            {
+                "bootstrap.servers": settings.kafka,
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "partitioner": "murmur2_random",
+                "message.max.bytes": 8_000_000,
+            }
+        )
 
     # -- processes -----------------------------------------------------------------------------------------------------------------
 
-    def start(self, worker: str = "", module: str = "ingest_svc", **env: str) -> subprocess.Popen[bytes]:
-        given = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **self.env, **env, **({"TWINSTREAM_INSTANCE": worker} if worker else {})}
+    def start(
+        self, worker: str = "", module: str = "ingest_svc", **env: str
+    ) -> subprocess.Popen[bytes]:
+        given = {
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "",
+            **self.env,
+            **env,
+            **({"TWINSTREAM_INSTANCE": worker} if worker else {}),
+        }
         log = Path(self.settings.data).with_suffix(f".{module}{worker}.log").open("ab")
-        process = subprocess.Popen([sys.executable, "-m", module], env=given, stderr=log, stdout=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", module], env=given, stderr=log, stdout=log
+        )
         log.close()
         self.processes.append(process)
         return process
@@ -121,7 +147,10 @@ class Rig:
 
     def raw_ends(self) -> list[int]:
         consumer = Consumer({"bootstrap.servers": self.settings.kafka, "group.id": "ends"})
-        ends = [consumer.get_watermark_offsets(TopicPartition(self.topic, p), timeout=10)[1] for p in range(self.settings.partitions)]
+        ends = [
+            consumer.get_watermark_offsets(TopicPartition(self.topic, p), timeout=10)[1]
+            for p in range(self.settings.partitions)
+        ]
         consumer.close()
         return ends
 
@@ -133,7 +162,12 @@ class Rig:
         return [h + 1 for h in high]
 
     def wait_covered(self, bound_s: float = 60.0) -> None:
-        wait_for(lambda: self.covered() == self.raw_ends(), "the log covers all raw records", bound_s, 0.3)
+        wait_for(
+            lambda: self.covered() == self.raw_ends(),
+            "the log covers all raw records",
+            bound_s,
+            0.3,
+        )
 
     def counted(self) -> list[str]:
         """Order ids of all rows that count, partition by partition in log order."""
@@ -145,13 +179,22 @@ class Rig:
         for message in all_messages(self.settings.kafka, dead_letter("ingest")):
             headers = {name: value.decode() for name, value in message.headers()}
             if headers["dead_letter_topic"] == self.topic:
-                found.append((int(headers["dead_letter_partition"]), int(headers["dead_letter_offset"]), message.value() or b"", headers["dead_letter_reason"]))
+                found.append(
+                    (
+                        int(headers["dead_letter_partition"]),
+                        int(headers["dead_letter_offset"]),
+                        message.value() or b"",
+                        headers["dead_letter_reason"],
+                    )
+                )
         return found
 
 
 def all_messages(kafka: str, topic: str) -> list:
     """Every message that the first partition of a topic holds now."""
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "all", "fetch.message.max.bytes": 8_000_000})
+    consumer = Consumer(
+        {"bootstrap.servers": kafka, "group.id": "all", "fetch.message.max.bytes": 8_000_000}
+    )
     low, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)
     consumer.assign([TopicPartition(topic, 0, low)])
     found = []

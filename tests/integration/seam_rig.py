@@ -43,7 +43,9 @@ class SeamRig:
         """Bring the log to Kafka as far as it is written."""
         for partition, messages in enumerate(self.log.messages):
             for message in messages[self.sent[partition] :]:
-                self._producer.produce(records_accepted("orders"), message.value, partition=partition)
+                self._producer.produce(
+                    records_accepted("orders"), message.value, partition=partition
+                )
             self.sent[partition] = len(messages)
         assert self._producer.flush(30) == 0
 
@@ -53,8 +55,15 @@ class SeamRig:
         assert cut is not None
         states = fold(pipeline.view(view), self.log.counted({p: c.offset for p, c in cut.items()}))
         event = ViewPublished(
-            view=view, source="orders", epoch=epoch, cut=cut, files=[self._file(view, epoch, p, states, corrupt) for p in range(PARTITIONS)],
-            definition_digest=pipeline.digest, as_of_us=NOW_US, complete_since={})
+            view=view,
+            source="orders",
+            epoch=epoch,
+            cut=cut,
+            files=[self._file(view, epoch, p, states, corrupt) for p in range(PARTITIONS)],
+            definition_digest=pipeline.digest,
+            as_of_us=NOW_US,
+            complete_since={},
+        )
         self._events.publish(event, key=view)
         return event
 
@@ -66,7 +75,11 @@ class SeamRig:
     def expire_partials(self) -> None:
         """What the partials topics hold is gone, as after their retention."""
         admin = AdminClient(self.mesh.settings.kafka_client())
-        places = [TopicPartition(partials_folded(view), p, OFFSET_END) for view in VIEWS for p in range(PARTITIONS)]
+        places = [
+            TopicPartition(partials_folded(view), p, OFFSET_END)
+            for view in VIEWS
+            for p in range(PARTITIONS)
+        ]
         for done in admin.delete_records(places).values():
             done.result(30)
 
@@ -75,10 +88,16 @@ class SeamRig:
         compared = 0
         for name, reader in self.readers.items():
             self.wait(lambda reader=reader: self._at_end(reader), f"{name} at the end of the log")
-            states = fold(pipeline.view(name), self.log.counted({p: n - 1 for p, n in enumerate(self.sent)}))
+            states = fold(
+                pipeline.view(name), self.log.counted({p: n - 1 for p, n in enumerate(self.sent)})
+            )
             for partition in range(PARTITIONS):
                 served = reader.snapshot(partition).states
-                wanted = {key: blob for key, blob in states.items() if keys.partition_of(key, PARTITIONS) == partition}
+                wanted = {
+                    key: blob
+                    for key, blob in states.items()
+                    if keys.partition_of(key, PARTITIONS) == partition
+                }
                 assert dict(zip(served.keys, served.blobs(), strict=True)) == wanted
                 compared += len(wanted)
         return compared
@@ -86,7 +105,9 @@ class SeamRig:
     def wait(self, reached: object, what: str) -> None:
         give_up = time.monotonic() + BOUND_S
         while not reached():  # type: ignore[operator]
-            assert time.monotonic() < give_up, f"{what} not reached in {BOUND_S} s: {self.mesh.log('speed')[-2000:]} {self.mesh.log('view')[-2000:]}"
+            assert time.monotonic() < give_up, (
+                f"{what} not reached in {BOUND_S} s: {self.mesh.log('speed')[-2000:]} {self.mesh.log('view')[-2000:]}"
+            )
             time.sleep(0.01)
 
     def _at_end(self, reader: ViewReader) -> bool:
@@ -94,13 +115,32 @@ class SeamRig:
             positions = reader.positions()
         except ViewNotReadyError:
             return False
-        return all(at.log.get(p, -1) == n - 1 for at in positions.values() for p, n in enumerate(self.sent))
+        return all(
+            at.log.get(p, -1) == n - 1 for at in positions.values() for p, n in enumerate(self.sent)
+        )
 
-    def _file(self, view: str, epoch: int, partition: int, states: dict[bytes, bytes], corrupt: bool) -> FileRef:
-        mine = sorted((k, b) for k, b in states.items() if keys.partition_of(k, PARTITIONS) == partition)
+    def _file(
+        self, view: str, epoch: int, partition: int, states: dict[bytes, bytes], corrupt: bool
+    ) -> FileRef:
+        mine = sorted(
+            (k, b) for k, b in states.items() if keys.partition_of(k, PARTITIONS) == partition
+        )
         out = BytesIO()
-        pq.write_table(pa.table({"key": pa.array([k for k, _ in mine], pa.binary()), "blob": pa.array([b for _, b in mine], pa.binary())}), out)
+        pq.write_table(
+            pa.table(
+                {
+                    "key": pa.array([k for k, _ in mine], pa.binary()),
+                    "blob": pa.array([b for _, b in mine], pa.binary()),
+                }
+            ),
+            out,
+        )
         data = out.getvalue()
         uri = f"s3://{self.mesh.settings.bucket}/{base_prefix('shop', view, epoch)}/{partition}.parquet"
         self.store.put_uri(uri, data + b"!" if corrupt else data)
-        return FileRef(uri=uri, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), partition=partition)
+        return FileRef(
+            uri=uri,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size_bytes=len(data),
+            partition=partition,
+        )

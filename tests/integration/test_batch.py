@@ -25,7 +25,14 @@ from preprocess_svc.batch.history import History
 from preprocess_svc.batch.rows import spark_schema
 from preprocess_svc.batch.service import Batch
 from preprocess_svc.batch.settings import BatchSettings
-from schemas.events import Event, FileAccepted, FileRef, FileWithdrawn, TrainingSetPublished, ViewPublished
+from schemas.events import (
+    Event,
+    FileAccepted,
+    FileRef,
+    FileWithdrawn,
+    TrainingSetPublished,
+    ViewPublished,
+)
 from schemas.topics import dead_letter
 from tests.integration.batch_rig import HOUR, START, World
 from twinstream import Int, Source, String, Timestamp
@@ -33,7 +40,14 @@ from twinstream.algebra import kernel, windows
 from twinstream.algebra.fold import answers
 from twinstream.algebra.plan import ViewPlan
 from twinstream.audit.compare import Served, expected, keys_of
-from twinstream.audit.everything import Known, counts_of, file_records, log_messages, log_records, without_duplicates
+from twinstream.audit.everything import (
+    Known,
+    counts_of,
+    file_records,
+    log_messages,
+    log_records,
+    without_duplicates,
+)
 from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.events import EventReader
@@ -56,7 +70,9 @@ class Shop:
     def __init__(self, mesh: EmbeddedMesh) -> None:
         self.settings, self.pipeline = mesh.settings, load(SHOP)
         self.world = World(self.settings, self.pipeline)
-        knobs = self.knobs = BatchSettings.from_env(mesh.env | {"TWINSTREAM_BATCH_ROWS_PER_FILE": "100"})
+        knobs = self.knobs = BatchSettings.from_env(
+            mesh.env | {"TWINSTREAM_BATCH_ROWS_PER_FILE": "100"}
+        )
         self.spark = session.create(self.settings, knobs)
         self.context = Context(self.spark, self.settings, knobs, self.pipeline)
         self.metrics = Metrics(self.settings, "batch")
@@ -88,14 +104,21 @@ class Shop:
             publish(event, key)
 
         engine.publish = may_crash  # type: ignore[method-assign]
-        batch = Batch(plan_of(self.settings, self.knobs, self.pipeline), engine, WallClock(), Attempts(engine.failures))
+        batch = Batch(
+            plan_of(self.settings, self.knobs, self.pipeline),
+            engine,
+            WallClock(),
+            Attempts(engine.failures),
+        )
         batch.learn(to_end=True)
         return batch
 
     def finish(self, batch: Batch) -> Batch:
         """Steps until there is nothing left to do; the barriers stand as soon as they are asked for."""
         while True:
-            step = next_step(plan_of(self.settings, self.knobs, self.pipeline), batch.seen, WallClock().now_us())
+            step = next_step(
+                plan_of(self.settings, self.knobs, self.pipeline), batch.seen, WallClock().now_us()
+            )
             if isinstance(step, Rest):
                 return batch
             batch.once()
@@ -115,12 +138,19 @@ class Shop:
         lacking = {number for event in batch.seen.published.values() for number in event.left_out}
         files = {number: file for number, file in batch.seen.files.items() if number not in lacking}
         filed = file_records(self.world.store, named, keys_of(self.pipeline, named), files, counts)
-        return [k for k in without_duplicates([*log_records(self.settings, named), *filed], epoch) if k.epoch <= epoch]
+        return [
+            k
+            for k in without_duplicates([*log_records(self.settings, named), *filed], epoch)
+            if k.epoch <= epoch
+        ]
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with EmbeddedMesh(tmp_path_factory.mktemp("batch"), pipeline=SHOP) as mesh, pytest.MonkeyPatch.context() as patch:
+    with (
+        EmbeddedMesh(tmp_path_factory.mktemp("batch"), pipeline=SHOP) as mesh,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv("JAVA_HOME", mesh.env["JAVA_HOME"])
         running = Shop(mesh)
         yield running
@@ -163,7 +193,9 @@ def states_of(shop: Shop, files: list[FileRef], partition: int) -> dict[bytes, b
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_every_base_equals_the_fold_of_everything_up_to_its_cut(shop: Shop, landed: dict[int, Batch], epoch: int) -> None:
+def test_every_base_equals_the_fold_of_everything_up_to_its_cut(
+    shop: Shop, landed: dict[int, Batch], epoch: int
+) -> None:
     assert all(assert_equals_the_oracle(shop, landed[epoch], epoch))
 
 
@@ -182,14 +214,18 @@ def assert_equals_the_oracle(shop: Shop, batch: Batch, epoch: int) -> list[int]:
     return sizes
 
 
-def test_the_manifest_names_the_highest_raw_offset_of_every_log(shop: Shop, landed: dict[int, Batch]) -> None:
+def test_the_manifest_names_the_highest_raw_offset_of_every_log(
+    shop: Shop, landed: dict[int, Batch]
+) -> None:
     manifest = landed[3].seen.manifest(3)
     assert manifest is not None
     for (source, partition), high in shop.world.high.items():
         assert manifest.cuts[source][partition].raw_high == high
 
 
-def test_bad_rows_of_files_are_dead_lettered_with_their_place(shop: Shop, landed: dict[int, Batch]) -> None:
+def test_bad_rows_of_files_are_dead_lettered_with_their_place(
+    shop: Shop, landed: dict[int, Batch]
+) -> None:
     dead_letters = [value for _, _, value in log_messages(shop.settings, dead_letter("preprocess"))]
     assert sorted(set(dead_letters)) == [b"no json", b'{"visit_id": 5}']
 
@@ -209,7 +245,9 @@ def trained(batch: Batch, epoch: int) -> TrainingSetPublished:
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
-def test_every_training_row_holds_what_was_known_at_its_moment(shop: Shop, landed: dict[int, Batch], epoch: int) -> None:
+def test_every_training_row_holds_what_was_known_at_its_moment(
+    shop: Shop, landed: dict[int, Batch], epoch: int
+) -> None:
     batch, (model,) = landed[epoch], shop.pipeline.models
     rows = training_rows(shop, trained(batch, epoch))
     assert [(r["_at_us"], r["_id"]) for r in rows] == sorted((r["_at_us"], r["_id"]) for r in rows)
@@ -218,10 +256,16 @@ def test_every_training_row_holds_what_was_known_at_its_moment(shop: Shop, lande
         known = shop.known(batch, view.source.name, epoch)
         for row in rows[:: max(1, len(rows) // 25)]:
             key = asked[row["_id"]][view.by[0]]
-            before = [(k.record, k.position) for k in known if known_us(view.source, k) <= row["_at_us"]]
+            before = [
+                (k.record, k.position) for k in known if known_us(view.source, k) <= row["_at_us"]
+            ]
             want = answers(view, before, b"" if key is None else str(key).encode(), row["_at_us"])
             have = [row[f"{view.name}.{output.name}"] for output in view.outputs]
-            flat = [np.nan if v is None else v for value in have for v in (value if isinstance(value, list) else [value])]
+            flat = [
+                np.nan if v is None else v
+                for value in have
+                for v in (value if isinstance(value, list) else [value])
+            ]
             np.testing.assert_array_equal(flat, want)
 
 
@@ -229,7 +273,9 @@ def known_us(source: Any, known: Known) -> int:
     return known.known_us if known.file_seq < 0 else known.record[source.known_at]
 
 
-def test_every_question_whose_outcome_is_decided_is_in_the_training_set(shop: Shop, landed: dict[int, Batch]) -> None:
+def test_every_question_whose_outcome_is_decided_is_in_the_training_set(
+    shop: Shop, landed: dict[int, Batch]
+) -> None:
     batch = landed[3]
     manifest = batch.seen.manifest(3)
     assert manifest is not None
@@ -237,14 +283,21 @@ def test_every_question_whose_outcome_is_decided_is_in_the_training_set(shop: Sh
     orders = [k.record for k in shop.known(batch, "orders", 3)]
     for known in shop.known(batch, "visits", 3):
         visit = known.record
-        bought = [o for o in orders if o["visit_id"] == visit["visit_id"] and 0 <= o["ordered_at"] - visit["visited_at"] <= HOUR]
+        bought = [
+            o
+            for o in orders
+            if o["visit_id"] == visit["visit_id"]
+            and 0 <= o["ordered_at"] - visit["visited_at"] <= HOUR
+        ]
         decided = bool(bought) or visit["visited_at"] + HOUR <= manifest.as_of_us
         assert (visit["visit_id"] in rows) == decided
         if decided:
             assert rows[visit["visit_id"]]["_label"] == float(bool(bought))
 
 
-def test_a_training_set_built_again_at_its_cut_has_the_same_digest(shop: Shop, landed: dict[int, Batch]) -> None:
+def test_a_training_set_built_again_at_its_cut_has_the_same_digest(
+    shop: Shop, landed: dict[int, Batch]
+) -> None:
     batch = landed[3]
     manifest = batch.seen.manifest(2)
     assert manifest is not None
@@ -255,7 +308,9 @@ def test_a_training_set_built_again_at_its_cut_has_the_same_digest(shop: Shop, l
 
 
 def test_the_history_holds_each_record_once_in_hive(shop: Shop, landed: dict[int, Batch]) -> None:
-    found = shop.spark.sql("select visit_id, count(*) as n from shop.history_visits where _epoch <= 3 group by visit_id").toArrow()
+    found = shop.spark.sql(
+        "select visit_id, count(*) as n from shop.history_visits where _epoch <= 3 group by visit_id"
+    ).toArrow()
     once = {k.record["visit_id"] for k in shop.known(landed[3], "visits", 3)}
     live_twice = sum(n - 1 for n in found["n"].to_pylist())
     assert set(found["visit_id"].to_pylist()) == once
@@ -264,38 +319,71 @@ def test_the_history_holds_each_record_once_in_hive(shop: Shop, landed: dict[int
 
 def test_crashed_attempts_leave_nothing_on_s3(shop: Shop, landed: dict[int, Batch]) -> None:
     bucket, prefix = split_uri(f"s3://{shop.settings.bucket}/shop/history/visits/_epoch=3/")
-    assert len({key.removeprefix(prefix).split("/")[0] for key in shop.world.store.list(bucket, prefix)}) == 1
+    assert (
+        len(
+            {
+                key.removeprefix(prefix).split("/")[0]
+                for key in shop.world.store.list(bucket, prefix)
+            }
+        )
+        == 1
+    )
 
 
 def test_one_order_dated_ahead_moves_nobodys_time(shop: Shop, landed: dict[int, Batch]) -> None:
     """Its file has no other moment at which it became known; the windows of all keys would have been dropped."""
     now_us = WallClock().now_us()
-    orders = [shop.world.order((now_us - START) / HOUR - 0.1, number=9000 + i) | {"shopper": "today", "country": "DE"} for i in range(11)]
+    orders = [
+        shop.world.order((now_us - START) / HOUR - 0.1, number=9000 + i)
+        | {"shopper": "today", "country": "DE"}
+        for i in range(11)
+    ]
     orders[3]["ordered_at"] = 2_903_385_600_000_000  # 2062-01-01
     shop.world.file("orders", orders)
     batch = shop.epoch()
     manifest = batch.seen.published["spending", 4]
     assert now_us <= manifest.as_of_us + HOUR <= WallClock().now_us() + HOUR
     plan = ViewPlan(shop.pipeline.view("spending"))
-    states = {k: v for p in range(shop.settings.partitions) for k, v in states_of(shop, manifest.files, p).items()}
+    states = {
+        k: v
+        for p in range(shop.settings.partitions)
+        for k, v in states_of(shop, manifest.files, p).items()
+    }
     answered = kernel.read(plan, np.frombuffer(states[b"today"], np.int64), WallClock().now_us())
     counts = dict(zip([o.name for o in plan.view.outputs], answered.tolist(), strict=True))
     assert (counts["orders_24h"], counts["orders_30d"], counts["orders_all"]) == (10, 10, 11)
-    longest = {hop.hop: windows.length_us(hop.windows[-1]) for hop in plan.hops if hop.hop != windows.ALL}
-    assert all(first * windows.HOP_US[hop] + longest[hop] <= now_us for hop, first in manifest.complete_since.items() if hop in longest)
+    longest = {
+        hop.hop: windows.length_us(hop.windows[-1]) for hop in plan.hops if hop.hop != windows.ALL
+    }
+    assert all(
+        first * windows.HOP_US[hop] + longest[hop] <= now_us
+        for hop, first in manifest.complete_since.items()
+        if hop in longest
+    )
 
 
 def test_the_history_counts_by_the_rule_of_who_counts(shop: Shop) -> None:
     """Three thousand ids, each a world of its own: live in some epochs and partitions, and in some files."""
-    source = Source("things", id=("a", "b"), key="a", event_time="at", fields={"a": String(), "b": Int(), "at": Timestamp()})
+    source = Source(
+        "things",
+        id=("a", "b"),
+        key="a",
+        event_time="at",
+        fields={"a": String(), "b": Int(), "at": Timestamp()},
+    )
     only: Any = SimpleNamespace(name="worlds", sources=[source])
     history = History(shop.context._replace(pipeline=only))
     history.ensure_tables()
     rows = random_worlds(3000)
     for epoch in range(1, EPOCHS + 1):
-        frames = [frame(shop, source, [k for k in rows if k.epoch == epoch and (k.position < 0) == filed]) for filed in (True, False)]
+        frames = [
+            frame(shop, source, [k for k in rows if k.epoch == epoch and (k.position < 0) == filed])
+            for filed in (True, False)
+        ]
         history.append(source, epoch, *frames)
-        found = {row["_position"] for row in history.rows(source, epoch).select("_position").collect()}
+        found = {
+            row["_position"] for row in history.rows(source, epoch).select("_position").collect()
+        }
         assert found == {k.position for k in counting(rows, epoch)}
         assert found == {k.position for k in without_duplicates(rows, epoch) if k.epoch <= epoch}
 
@@ -313,18 +401,32 @@ def random_worlds(ids: int) -> list[Known]:
             epoch = chance.randint(1, EPOCHS)
             if chance.random() < 0.5:
                 seq = chance.choice(files[epoch])
-                rows.append(Known({}, -(1 << 62) + (seq << 32) + len(rows), name, epoch, 0, file_seq=seq))
+                rows.append(
+                    Known({}, -(1 << 62) + (seq << 32) + len(rows), name, epoch, 0, file_seq=seq)
+                )
             else:
                 partition = chance.randrange(3)
                 raws[partition] += 1
-                rows.append(Known({}, (partition << 44) | raws[partition], name, epoch, 0, log_partition=partition))
+                rows.append(
+                    Known(
+                        {},
+                        (partition << 44) | raws[partition],
+                        name,
+                        epoch,
+                        0,
+                        log_partition=partition,
+                    )
+                )
     return rows
 
 
 def frame(shop: Shop, source: Source, rows: list[Known]) -> DataFrame | None:
     if not rows:
         return None
-    values = [(k.position, 7, k.id.decode().split(",")[0], int(k.id.decode().split(",")[1]), 7) for k in rows]
+    values = [
+        (k.position, 7, k.id.decode().split(",")[0], int(k.id.decode().split(",")[1]), 7)
+        for k in rows
+    ]
     return shop.spark.createDataFrame(values, spark_schema(source))
 
 
@@ -343,15 +445,39 @@ def poisoned(shop: Shop, landed: dict[int, Batch]) -> Poisoned:
     world, before = shop.world, len(landed)
     good = [world.visit(510) for _ in range(6)]
     names = list(shop.pipeline.source("visits").fields)
-    lines = [",".join("" if visit[name] is None else str(visit[name]) for name in names) for visit in good[:4]]
-    ragged = "\n".join([",".join(names), lines[0], "a,b", lines[1], lines[2] + ",more", lines[3], '"never closed']) + "\n"
+    lines = [
+        ",".join("" if visit[name] is None else str(visit[name]) for name in names)
+        for visit in good[:4]
+    ]
+    ragged = (
+        "\n".join(
+            [
+                ",".join(names),
+                lines[0],
+                "a,b",
+                lines[1],
+                lines[2] + ",more",
+                lines[3],
+                '"never closed',
+            ]
+        )
+        + "\n"
+    )
     world.put("visits", ragged.encode(), "csv")
-    broken = bytearray(world.store.get_uri(world.file("visits", [good[4]] * 30, form="parquet").file.uri))
+    broken = bytearray(
+        world.store.get_uri(world.file("visits", [good[4]] * 30, form="parquet").file.uri)
+    )
     broken[20:60] = bytes(40)
-    left_out = [world.put("visits", bytes(broken), "parquet"), world.put("visits", b"PAR1 is no footer", "parquet"), world.put("orders", b"", "parquet")]
+    left_out = [
+        world.put("visits", bytes(broken), "parquet"),
+        world.put("visits", b"PAR1 is no footer", "parquet"),
+        world.put("orders", b"", "parquet"),
+    ]
     gone = world.file("visits", [world.visit(511)])
     world.store.delete(*split_uri(gone.file.uri))
-    gone = msgspec.structs.replace(gone, file=msgspec.structs.replace(gone.file, version_id="no-such-version"))
+    gone = msgspec.structs.replace(
+        gone, file=msgspec.structs.replace(gone.file, version_id="no-such-version")
+    )
     world.events.publish(gone)
     withdrawn = world.file("visits", [world.visit(512)])
     world.events.publish(FileWithdrawn(source="visits", uri=withdrawn.file.uri))
@@ -360,7 +486,13 @@ def poisoned(shop: Shop, landed: dict[int, Batch]) -> Poisoned:
     lies = world.lie()
     batch = shop.epoch()
     assert batch.seen.newest > before
-    return Poisoned(batch, [*left_out, gone, withdrawn], {visit["visit_id"] for n, visit in enumerate(good) if n != 2}, 3, lies)
+    return Poisoned(
+        batch,
+        [*left_out, gone, withdrawn],
+        {visit["visit_id"] for n, visit in enumerate(good) if n != 2},
+        3,
+        lies,
+    )
 
 
 def test_epoch_lands_without_files_that_cannot_be_read(shop: Shop, poisoned: Poisoned) -> None:
@@ -369,7 +501,10 @@ def test_epoch_lands_without_files_that_cannot_be_read(shop: Shop, poisoned: Poi
     assert manifest is not None
     lacking = [batch.seen.files[number].file for number in manifest.left_out]
     assert sorted(f.uri for f in lacking) == sorted(a.file.uri for a in poisoned.left_out)
-    counted = {row["visit_id"] for row in shop.spark.table("shop.history_visits").select("visit_id").toArrow().to_pylist()}
+    counted = {
+        row["visit_id"]
+        for row in shop.spark.table("shop.history_visits").select("visit_id").toArrow().to_pylist()
+    }
     assert poisoned.good <= counted
 
 
@@ -379,7 +514,13 @@ def test_every_bad_row_and_file_and_lie_is_one_dead_letter(shop: Shop, poisoned:
         while not reader.at_end():
             if (message := reader.poll_raw(1.0)) is not None:
                 headers = {name: value.decode() for name, value in message.headers()}
-                reasons.append((headers["dead_letter_topic"], headers["dead_letter_offset"], headers["dead_letter_reason"]))
+                reasons.append(
+                    (
+                        headers["dead_letter_topic"],
+                        headers["dead_letter_offset"],
+                        headers["dead_letter_reason"],
+                    )
+                )
     files = {topic for topic, offset, _ in reasons if offset == "-1"}
     assert files == {a.file.uri for a in poisoned.left_out[:-1]}
     rows = [(topic, offset) for topic, offset, _ in reasons if topic.endswith(".csv")]
@@ -394,7 +535,12 @@ def test_poisoned_epoch_equals_the_fold_of_all_that_counts(shop: Shop, poisoned:
 def crashed_everywhere(shop: Shop) -> Batch:
     """One epoch, in which the process dies after the folds, between two views, and before the training set."""
     shop.world.wish()
-    for kind, number in ((ViewPublished, 0), (ViewPublished, 1), (ViewPublished, 1), (TrainingSetPublished, 0)):
+    for kind, number in (
+        (ViewPublished, 0),
+        (ViewPublished, 1),
+        (ViewPublished, 1),
+        (TrainingSetPublished, 0),
+    ):
         shop.crash_before, shop.crash_at = kind, number
         with pytest.raises(CrashError):
             shop.finish(shop.start())

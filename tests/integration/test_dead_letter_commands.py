@@ -38,13 +38,26 @@ def listed(capfd: pytest.CaptureFixture[str], *options: str) -> list[dict[str, o
     return [msgspec.json.decode(line) for line in capfd.readouterr().out.splitlines()]
 
 
-def test_a_record_is_replayed_once_to_its_partition(shop: MeshSettings, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_record_is_replayed_once_to_its_partition(
+    shop: MeshSettings, capfd: pytest.CaptureFixture[str]
+) -> None:
     own, original = uuid4().hex, b'{"visit_id": "\xff'
     letters = DeadLetters(shop, "ingest")
     for _ in range(2):  # as two workers that overlap write it
-        letters.put(original, own, topic=RAW, partition=1, offset=10**9, carried=[("h", b"\x00")], key=b"k", source="visits")
+        letters.put(
+            original,
+            own,
+            topic=RAW,
+            partition=1,
+            offset=10**9,
+            carried=[("h", b"\x00")],
+            key=b"k",
+            source="visits",
+        )
     found = listed(capfd, "--reason", own)
-    assert [(line["origin"], line["bytes"], line["state"]) for line in found] == [(f"{RAW}[1]@{10**9}", len(original), "")]
+    assert [(line["origin"], line["bytes"], line["state"]) for line in found] == [
+        (f"{RAW}[1]@{10**9}", len(original), "")
+    ]
     where = str(found[0]["id"])
     assert run(["dead-letters", "replay", where]) == OK
     assert listed(capfd, "--reason", own) == []
@@ -56,19 +69,40 @@ def test_a_record_is_replayed_once_to_its_partition(shop: MeshSettings, capfd: p
     assert [(m.partition(), m.key(), m.headers()) for m in mine] == [(1, b"k", [("h", b"\x00")])]
 
 
-def test_a_corrected_record_is_sent_by_its_key(shop: MeshSettings, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_corrected_record_is_sent_by_its_key(
+    shop: MeshSettings, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     own = uuid4().hex
-    DeadLetters(shop, "ingest").put(b"{", own, topic=RAW, partition=0, offset=2 * 10**9, source="visits")
+    DeadLetters(shop, "ingest").put(
+        b"{", own, topic=RAW, partition=0, offset=2 * 10**9, source="visits"
+    )
     better = tmp_path / "better.json"
     better.write_text(msgspec.json.encode({"shopper": own}).decode())
-    assert run(["dead-letters", "replay", str(listed(capfd, "--reason", own)[0]["id"]), "--with", str(better)]) == OK
+    assert (
+        run(
+            [
+                "dead-letters",
+                "replay",
+                str(listed(capfd, "--reason", own)[0]["id"]),
+                "--with",
+                str(better),
+            ]
+        )
+        == OK
+    )
     with EventReader(shop, [RAW]) as reader:
-        assert [m.key() for m in reader.messages_to_end() if m.value() == better.read_bytes()] == [own.encode()]
+        assert [m.key() for m in reader.messages_to_end() if m.value() == better.read_bytes()] == [
+            own.encode()
+        ]
 
 
-def test_an_original_on_s3_is_shown_to_the_byte(shop: MeshSettings, capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> None:
+def test_an_original_on_s3_is_shown_to_the_byte(
+    shop: MeshSettings, capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> None:
     own, original = uuid4().hex, b"\x00\xff" * MAX_ORIGINAL_BYTES
-    DeadLetters(shop, "predict").put(original, own, topic="t", partition=0, offset=0, kind="bug", trace="Traceback: here")
+    DeadLetters(shop, "predict").put(
+        original, own, topic="t", partition=0, offset=0, kind="bug", trace="Traceback: here"
+    )
     assert run(["dead-letters", "list", "--json", "--reason", own, "--kind", "bug"]) == OK
     where = msgspec.json.decode(capfdbinary.readouterr().out)["id"]
     assert run(["dead-letters", "show", where, "--raw"]) == OK
@@ -81,7 +115,9 @@ def test_an_original_on_s3_is_shown_to_the_byte(shop: MeshSettings, capfdbinary:
     assert run(["dead-letters", "replay", where]) == FAILED
 
 
-def test_what_is_dropped_is_listed_no_more_and_lost_never(shop: MeshSettings, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_is_dropped_is_listed_no_more_and_lost_never(
+    shop: MeshSettings, capfd: pytest.CaptureFixture[str]
+) -> None:
     own = uuid4().hex
     for offset in range(3):
         DeadLetters(shop, "train").put(b"", own, topic="t", partition=0, offset=offset)
@@ -92,21 +128,45 @@ def test_what_is_dropped_is_listed_no_more_and_lost_never(shop: MeshSettings, ca
     assert run(["dead-letters", "drop", "--why", "everything"]) != OK
 
 
-def test_an_arrival_is_announced_again_for_the_refused_file(shop: MeshSettings, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_arrival_is_announced_again_for_the_refused_file(
+    shop: MeshSettings, capfd: pytest.CaptureFixture[str]
+) -> None:
     own = uuid4().hex
-    event = DataArrived(source="visits", files=[FileRef(uri=f"s3://raw/{own}{n}", sha256="") for n in range(2)], format="csv")
+    event = DataArrived(
+        source="visits",
+        files=[FileRef(uri=f"s3://raw/{own}{n}", sha256="") for n in range(2)],
+        format="csv",
+    )
     DeadLetters(shop, "ingest").put(
-        msgspec.json.encode(event), own, topic=topic_of(DataArrived), partition=0, offset=5, carried=[("ce_type", b"DataArrived")],
-        source="visits", uri=f"s3://raw/{own}1")
+        msgspec.json.encode(event),
+        own,
+        topic=topic_of(DataArrived),
+        partition=0,
+        offset=5,
+        carried=[("ce_type", b"DataArrived")],
+        source="visits",
+        uri=f"s3://raw/{own}1",
+    )
     assert run(["dead-letters", "replay", "--reason", own]) == OK
     with EventReader(shop, [topic_of(DataArrived)]) as reader:
-        found = [e for e, _ in reader.read_to_end() if isinstance(e, DataArrived) and e.files[0].uri.startswith(f"s3://raw/{own}")]
+        found = [
+            e
+            for e, _ in reader.read_to_end()
+            if isinstance(e, DataArrived) and e.files[0].uri.startswith(f"s3://raw/{own}")
+        ]
     assert [file.uri for file in found[0].files] == [f"s3://raw/{own}1"]
 
 
-def test_bad_lines_are_sent_as_they_are_and_the_others_count(shop: MeshSettings, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bad_lines_are_sent_as_they_are_and_the_others_count(
+    shop: MeshSettings, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     own = uuid4().hex
-    lines = [b'\xef\xbb\xbf{"shopper": "%s"}' % own.encode(), b"{%s" % own.encode(), b"", b'{"shopper": "%s", "n": 2}' % own.encode()]
+    lines = [
+        b'\xef\xbb\xbf{"shopper": "%s"}' % own.encode(),
+        b"{%s" % own.encode(),
+        b"",
+        b'{"shopper": "%s", "n": 2}' % own.encode(),
+    ]
     file = tmp_path / "lines.jsonl"
     file.write_bytes(b"\r\n".join(lines) + b"\r\n" + b"x" * 7_000_001)
     assert run(["send", "visits", str(file)]) == FAILED
@@ -114,7 +174,11 @@ def test_bad_lines_are_sent_as_they_are_and_the_others_count(shop: MeshSettings,
     assert "sent 3 record(s); 1 of them bad" in said.err
     assert "1 line(s) were not sent" in said.err
     with EventReader(shop, [RAW]) as reader:
-        mine = {m.value(): m.key() for m in reader.messages_to_end() if own.encode() in (m.value() or b"")}
+        mine = {
+            m.value(): m.key()
+            for m in reader.messages_to_end()
+            if own.encode() in (m.value() or b"")
+        }
     assert mine == {lines[0][3:]: own.encode(), lines[1]: None, lines[3]: own.encode()}
     file.write_bytes(b"{}\n[]\n")
     assert run(["send", "visits", str(file)]) == OK

@@ -20,12 +20,18 @@ from twinstream.mesh.settings import MeshSettings
 pytestmark = pytest.mark.engine
 
 
-def test_large_original_lies_on_s3_and_its_dead_letter_names_it(mesh_settings: MeshSettings) -> None:
+def test_large_original_lies_on_s3_and_its_dead_letter_names_it(
+    mesh_settings: MeshSettings,
+) -> None:
     topics_admin.ensure(mesh_settings)
     original, own = bytes(MAX_ORIGINAL_BYTES + 1), uuid4().hex
     DeadLetters(mesh_settings, "ingest").put(original, own, topic="t", partition=0, offset=7)
     with EventReader(mesh_settings, [dead_letter("ingest")]) as reader:
-        message = next(m for m in iter(lambda: reader.poll_raw(10.0), None) if dict(m.headers())["dead_letter_reason"] == own.encode())
+        message = next(
+            m
+            for m in iter(lambda: reader.poll_raw(10.0), None)
+            if dict(m.headers())["dead_letter_reason"] == own.encode()
+        )
     headers = dict(message.headers())
     assert (message.value(), headers["dead_letter_bytes"]) == (b"", str(len(original)).encode())
     assert ObjectStore(mesh_settings).get_uri(headers["dead_letter_uri"].decode()) == original
@@ -44,7 +50,9 @@ POISON = (
 )
 
 
-def test_what_nobody_can_believe_is_a_dead_letter_once_and_the_next_event_is_read(mesh_settings: MeshSettings) -> None:
+def test_what_nobody_can_believe_is_a_dead_letter_once_and_the_next_event_is_read(
+    mesh_settings: MeshSettings,
+) -> None:
     topics_admin.ensure(mesh_settings)
     topic, own = topic_of(SealRequested), uuid4().hex
     producer = Producer(mesh_settings.kafka_client())
@@ -56,7 +64,10 @@ def test_what_nobody_can_believe_is_a_dead_letter_once_and_the_next_event_is_rea
     for _ in range(2):
         quarantine = Quarantine(mesh_settings, "test", sinks, sinks)
         with EventReader(mesh_settings, [topic], refused=quarantine.refuse) as reader:
-            assert any(isinstance(event, SealRequested) and event.reason == own for event, _ in reader.read_to_end())
+            assert any(
+                isinstance(event, SealRequested) and event.reason == own
+                for event, _ in reader.read_to_end()
+            )
     assert len(sinks.letters) >= len(POISON)
     assert len(sinks.letters) == len({reason for _, reason, _ in sinks.letters})
 
@@ -68,4 +79,7 @@ def test_every_event_that_we_publish_is_believed_by_its_reader(mesh_settings: Me
     place = EventPublisher(mesh_settings, "/test").publish(event)
     with EventReader(mesh_settings, [topic_of(event)]) as reader:
         assert place is not None
-        assert any(message.offset() == place.offset and found == event for found, message in reader.read_to_end())
+        assert any(
+            message.offset() == place.offset and found == event
+            for found, message in reader.read_to_end()
+        )

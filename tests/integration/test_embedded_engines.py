@@ -12,7 +12,14 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from deploy.local.hive import answers_thrift
 from deploy.local.mesh import EmbeddedMesh
 from schemas.events import DataArrived, FileRef
-from schemas.topics import CONTROL_TOPICS, all_topics, dead_letter, partials_folded, records_accepted, topic_of
+from schemas.topics import (
+    CONTROL_TOPICS,
+    all_topics,
+    dead_letter,
+    partials_folded,
+    records_accepted,
+    topic_of,
+)
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.settings import MeshSettings
@@ -48,7 +55,10 @@ def test_every_topic_keeps_what_is_stated(kafka_settings: MeshSettings) -> None:
     ensure_topics(kafka_settings, all_topics(["orders"], ["spending"]))
     admin = AdminClient(kafka_settings.kafka_client())
     asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in stated])
-    assert {resource.name: int(found.result(30)["retention.ms"].value) for resource, found in asked.items()} == stated
+    assert {
+        resource.name: int(found.result(30)["retention.ms"].value)
+        for resource, found in asked.items()
+    } == stated
     assert stated[records_accepted("orders")] == -1
     assert 0 < stated[partials_folded("spending")] <= stated[dead_letter("ingest")]
 

@@ -35,8 +35,13 @@ class Commands:
     def __call__(self, *words: str) -> Any:
         done = subprocess.run(
             [sys.executable, "-m", "deploy.entry", *words, "--data", str(self.data)],
-            env=self._env, cwd=self._folder, umask=0, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            env=self._env,
+            cwd=self._folder,
+            umask=0,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout else None
 
@@ -44,7 +49,11 @@ class Commands:
         """Everything that this mesh runs now."""
         supervisor = json.loads((self.data / "run" / "mesh.json").read_text())["supervisor"]["pid"]
         top = psutil.Process(supervisor)
-        return [process for process in (top, *top.children(recursive=True)) if process.status() != psutil.STATUS_ZOMBIE]
+        return [
+            process
+            for process in (top, *top.children(recursive=True))
+            if process.status() != psutil.STATUS_ZOMBIE
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -72,27 +81,46 @@ def test_every_socket_listens_on_loopback(commands: Commands) -> None:
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
-    assert len(listening) >= len(("kafka", "controller", "s3", "hive", "ingest", "predict", "monitor"))
-    assert [(name, where) for name, where in listening if where.ip not in {"127.0.0.1", "::1", "::ffff:127.0.0.1"}] == []
+    assert len(listening) >= len(
+        ("kafka", "controller", "s3", "hive", "ingest", "predict", "monitor")
+    )
+    assert [
+        (name, where)
+        for name, where in listening
+        if where.ip not in {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    ] == []
 
 
 def test_no_secret_is_on_a_command_line(commands: Commands) -> None:
     secret = s3.secret_of(commands.data / "s3")
-    assert [process.pid for process in commands.processes() if secret in " ".join(process.cmdline())] == []
+    assert [
+        process.pid for process in commands.processes() if secret in " ".join(process.cmdline())
+    ] == []
 
 
 def test_nobody_else_can_look_into_the_data_folder(commands: Commands) -> None:
     assert stat.S_IMODE(commands.data.stat().st_mode) == stat.S_IRWXU
     open_to_others = stat.S_IRWXG | stat.S_IRWXO
-    inside = [path for part in ("run", "logs", "s3", "hive") for path in (commands.data / part).rglob("*") if path.is_file()]
+    inside = [
+        path
+        for part in ("run", "logs", "s3", "hive")
+        for path in (commands.data / part).rglob("*")
+        if path.is_file()
+    ]
     assert [str(path) for path in inside if path.stat().st_mode & open_to_others] == []
 
 
 def test_nothing_of_the_shell_reaches_a_process(commands: Commands) -> None:
     harmless = {"HOME", "PATH", "LANG", "LC_ALL", "TZ"}
-    lies = {name: value for name, value in hostile_shell(commands.data.parent).items() if name not in harmless}
-    for process in commands.processes()[1:]:  # the first one fetches the engines, by the user's proxy if need be
+    lies = {
+        name: value
+        for name, value in hostile_shell(commands.data.parent).items()
+        if name not in harmless
+    }
+    for process in commands.processes()[
+        1:
+    ]:  # the first one fetches the engines, by the user's proxy if need be
         held = {name: value for name, value in process.environ().items() if name in lies}
-        assert {name: value for name, value in held.items() if value == lies[name]} == {}, process.cmdline()
-
-
+        assert {name: value for name, value in held.items() if value == lies[name]} == {}, (
+            process.cmdline()
+        )

@@ -44,7 +44,9 @@ class Toy:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request(method, path, body, headers)
@@ -71,7 +73,11 @@ def toy(tmp_path: Path) -> Iterator[Toy]:
     (tmp_path / "toy.py").write_text(PROGRAM)
     port = any_free(set())
     root = str(Path(__file__).parents[2])
-    process = subprocess.Popen([sys.executable, "toy.py", str(port)], cwd=tmp_path, env={"PYTHONPATH": f"{root}:{tmp_path}", "PATH": "/usr/bin:/bin"})
+    process = subprocess.Popen(
+        [sys.executable, "toy.py", str(port)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": f"{root}:{tmp_path}", "PATH": "/usr/bin:/bin"},
+    )
     made = Toy(port)
     try:
         _until(made.lives, 30)
@@ -106,9 +112,16 @@ def test_slow_headers_and_clients_that_leave_cost_nothing(toy: Toy) -> None:
 
 def test_a_chunked_body_beyond_the_limit_is_refused_whole(toy: Toy) -> None:
     chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
-    small = toy.open(b"POST /v1/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 3 + b"0\r\n\r\n")
+    small = toy.open(
+        b"POST /v1/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + chunk * 3
+        + b"0\r\n\r\n"
+    )
     assert small.recv(2000).split(b" ")[1] == b"200"
-    large = toy.open(b"POST /v1/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 7)
+    large = toy.open(
+        b"POST /v1/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + chunk * 7
+    )
     assert large.recv(2000).split(b" ")[1] == b"413"
     for connection in (small, large):
         connection.close()
@@ -116,7 +129,14 @@ def test_a_chunked_body_beyond_the_limit_is_refused_whole(toy: Toy) -> None:
 
 def test_many_at_a_time_are_answered_or_told_when_to_come_again(toy: Toy) -> None:
     statuses: list[int] = []
-    threads = [threading.Thread(target=lambda: statuses.extend(toy.ask("POST", "/v1/echo", b"x" * 1000)[0] for _ in range(20))) for _ in range(16)]
+    threads = [
+        threading.Thread(
+            target=lambda: statuses.extend(
+                toy.ask("POST", "/v1/echo", b"x" * 1000)[0] for _ in range(20)
+            )
+        )
+        for _ in range(16)
+    ]
     for thread in threads:
         thread.start()
     assert toy.lives()

@@ -21,10 +21,17 @@ def test_the_largest_partial_passes(kafka_settings: MeshSettings, tmp_path: obje
 
     async def there_and_back() -> bytes:
         producer = AIOKafkaProducer(
-            bootstrap_servers=kafka_settings.kafka, max_request_size=used["producer_max_request_size"], enable_idempotence=True, acks="all")
+            bootstrap_servers=kafka_settings.kafka,
+            max_request_size=used["producer_max_request_size"],
+            enable_idempotence=True,
+            acks="all",
+        )
         consumer = AIOKafkaConsumer(
-            partials_folded("largest"), bootstrap_servers=kafka_settings.kafka, auto_offset_reset="earliest",
-            max_partition_fetch_bytes=used["consumer_max_fetch_size"])
+            partials_folded("largest"),
+            bootstrap_servers=kafka_settings.kafka,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=used["consumer_max_fetch_size"],
+        )
         async with producer, consumer:
             await producer.send_and_wait(partials_folded("largest"), value, partition=0)
             return (await asyncio.wait_for(consumer.getone(), 60)).value

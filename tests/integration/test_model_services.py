@@ -35,16 +35,31 @@ from twinstream.mesh.settings import MeshSettings
 
 pytestmark = pytest.mark.engine
 SMALL = {
-    "TWINSTREAM_TRAIN_TUNER": "in-process", "TWINSTREAM_TRAIN_CANDIDATES": "2", "TWINSTREAM_TRAIN_MAX_EPOCHS": "4", "TWINSTREAM_TRAIN_TOLERANCE": "0.5",
-    "TWINSTREAM_TRAIN_BATCH_SIZE": "256", "TWINSTREAM_PREDICT_WAIT_BOUND_S": "0.3",
-}  # fmt: skip
-ROW = {"shopper": "s1", "page": "/", "country": "c1", "mobile": True, "visited_at": 1_700_000_000_000_000}
+    "TWINSTREAM_TRAIN_TUNER": "in-process",
+    "TWINSTREAM_TRAIN_CANDIDATES": "2",
+    "TWINSTREAM_TRAIN_MAX_EPOCHS": "4",
+    "TWINSTREAM_TRAIN_TOLERANCE": "0.5",
+    "TWINSTREAM_TRAIN_BATCH_SIZE": "256",
+    "TWINSTREAM_PREDICT_WAIT_BOUND_S": "0.3",
+}
+ROW = {
+    "shopper": "s1",
+    "page": "/",
+    "country": "c1",
+    "mobile": True,
+    "visited_at": 1_700_000_000_000_000,
+}
 
 
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMesh]:
     made = EmbeddedMesh(
-        tmp_path_factory.mktemp("models"), pipeline=SHOP, services=["view", "train", "predict"], engines=["kafka", "s3"], env=SMALL)
+        tmp_path_factory.mktemp("models"),
+        pipeline=SHOP,
+        services=["view", "train", "predict"],
+        engines=["kafka", "s3"],
+        env=SMALL,
+    )
     try:
         yield made.start().wait_ready(240)
     finally:
@@ -57,10 +72,21 @@ def publish_training_set(settings: MeshSettings, epoch: int, rows: int = 1500) -
     data = BytesIO()
     pq.write_table(table, data)
     store.put(settings.bucket, f"{prefix}/part.parquet", data.getvalue())
-    store.put(settings.bucket, f"{prefix}/statistics.json", msgspec.json.encode(statistics(pipeline, table)))
+    store.put(
+        settings.bucket,
+        f"{prefix}/statistics.json",
+        msgspec.json.encode(statistics(pipeline, table)),
+    )
     where = f"s3://{settings.bucket}/{prefix}"
     file = FileRef(uri=f"{where}/part.parquet", sha256=sha256(data.getvalue()).hexdigest())
-    event = published(pipeline, table, epoch=epoch, digest=f"set-{epoch}", files=(file,), uri=f"{where}/statistics.json")
+    event = published(
+        pipeline,
+        table,
+        epoch=epoch,
+        digest=f"set-{epoch}",
+        files=(file,),
+        uri=f"{where}/statistics.json",
+    )
     EventPublisher(settings, "/test").publish(event, key="will-buy")
 
 
@@ -78,8 +104,16 @@ def events(settings: MeshSettings, kind: type[Event]) -> list[Any]:
         return [event for event, _ in reader.read_to_end() if isinstance(event, kind)]
 
 
-def ask(settings: MeshSettings, method: str, path: str, body: object = None, connection: http.client.HTTPConnection | None = None) -> tuple[int, Any]:
-    own = connection or http.client.HTTPConnection(settings.http_host, settings.predict_port, timeout=10)
+def ask(
+    settings: MeshSettings,
+    method: str,
+    path: str,
+    body: object = None,
+    connection: http.client.HTTPConnection | None = None,
+) -> tuple[int, Any]:
+    own = connection or http.client.HTTPConnection(
+        settings.http_host, settings.predict_port, timeout=10
+    )
     try:
         own.request(method, path, None if body is None else json.dumps(body))
         response = own.getresponse()
@@ -106,9 +140,13 @@ def test_a_training_set_becomes_a_promoted_model_that_answers(mesh: EmbeddedMesh
     assert all(trained.version_ids.values())
     named = wait_for(lambda: release(settings))
     assert named.endswith(promoted.model_digest[:8])
-    status, answer = ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW, {**ROW, "country": None}]})
+    status, answer = ask(
+        settings, "POST", "/v1/predict/will-buy", {"rows": [ROW, {**ROW, "country": None}]}
+    )
     assert (status, answer["release"], len(answer["predictions"])) == (200, named, 2)
-    served = wait_for(lambda: [e for e in events(settings, PredictionServed) if e.id.startswith(answer["id"])])
+    served = wait_for(
+        lambda: [e for e in events(settings, PredictionServed) if e.id.startswith(answer["id"])]
+    )
     assert [e.output for e in served] == answer["predictions"]
     assert served[1].features["country"] is None
     assert served[0].features["by-shopper.visits_1h"] == 0.0
@@ -117,39 +155,79 @@ def test_a_training_set_becomes_a_promoted_model_that_answers(mesh: EmbeddedMesh
 
 def test_bad_requests_and_absent_positions_are_told(mesh: EmbeddedMesh) -> None:
     settings = mesh.settings
-    status, answer = ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW, {"shopper": "s"}]})
+    status, answer = ask(
+        settings, "POST", "/v1/predict/will-buy", {"rows": [ROW, {"shopper": "s"}]}
+    )
     assert (status, "row 1: page" in answer["error"]) == (400, True)
-    status, answer = ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW], "min_position": {"orders": {"0": 5}}})
+    status, answer = ask(
+        settings,
+        "POST",
+        "/v1/predict/will-buy",
+        {"rows": [ROW], "min_position": {"orders": {"0": 5}}},
+    )
     assert (status, "did not reach" in answer["error"]) == (504, True)
-    assert ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW], "max_staleness_ms": 1000})[0] == 200
+    assert (
+        ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW], "max_staleness_ms": 1000})[0]
+        == 200
+    )
     status, answer = ask(settings, "GET", "/v1/views/by-shopper?key=s1&at=2024-01-01T00:00:00Z")
-    assert (status, answer["features"]["visits_1h"], answer["features"]["seconds_24h"]) == (200, 0.0, None)
+    assert (status, answer["features"]["visits_1h"], answer["features"]["seconds_24h"]) == (
+        200,
+        0.0,
+        None,
+    )
 
 
-def test_no_request_fails_and_no_answer_is_mixed_while_models_are_swapped(mesh: EmbeddedMesh) -> None:
+def test_no_request_fails_and_no_answer_is_mixed_while_models_are_swapped(
+    mesh: EmbeddedMesh,
+) -> None:
     settings = mesh.settings
-    EventPublisher(settings, "/test").publish(RetrainRequested(model="will-buy", reason="test", requested_at_us=time.time_ns() // 1000), key="will-buy")
+    EventPublisher(settings, "/test").publish(
+        RetrainRequested(model="will-buy", reason="test", requested_at_us=time.time_ns() // 1000),
+        key="will-buy",
+    )
     publish_training_set(settings, epoch=2)
     wait_for(lambda: len(events(settings, ModelTrained)) > 1)
-    wait_for(lambda: len(events(settings, ModelPromoted)) + len(events(settings, ModelRejected)) > 1)
+    wait_for(
+        lambda: len(events(settings, ModelPromoted)) + len(events(settings, ModelRejected)) > 1
+    )
     both = [
         ModelPromoted(
-            model=t.model, model_digest=t.model_digest, uri=t.uri, version_ids=t.version_ids, definition_digest=t.definition_digest, metrics={})
+            model=t.model,
+            model_digest=t.model_digest,
+            uri=t.uri,
+            version_ids=t.version_ids,
+            definition_digest=t.definition_digest,
+            metrics={},
+        )
         for t in events(settings, ModelTrained)[:2]
     ]
     assert both[0].model_digest != both[1].model_digest
     publisher, expected = EventPublisher(settings, "/test"), {}
     for event in both:
         publisher.publish(event, key="will-buy")
-        named = wait_for(lambda e=event: (found := release(settings)) and found.endswith(e.model_digest[:8]) and found)
-        expected[named] = ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW]})[1]["predictions"][0]
+        named = wait_for(
+            lambda e=event: (
+                (found := release(settings)) and found.endswith(e.model_digest[:8]) and found
+            )
+        )
+        expected[named] = ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW]})[1][
+            "predictions"
+        ][0]
     stop, wrong, answered = threading.Event(), [], []
-    threads = [threading.Thread(target=load, args=(settings, stop, expected, wrong, answered)) for _ in range(4)]
+    threads = [
+        threading.Thread(target=load, args=(settings, stop, expected, wrong, answered))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for i in range(10):
         publisher.publish(both[i % 2], key="will-buy")
-        wait_for(lambda e=both[i % 2]: (found := release(settings)) and found.endswith(e.model_digest[:8]))
+        wait_for(
+            lambda e=both[i % 2]: (
+                (found := release(settings)) and found.endswith(e.model_digest[:8])
+            )
+        )
     stop.set()
     for thread in threads:
         thread.join(20)
@@ -157,7 +235,13 @@ def test_no_request_fails_and_no_answer_is_mixed_while_models_are_swapped(mesh: 
     assert set(answered) == set(expected)
 
 
-def load(settings: MeshSettings, stop: threading.Event, expected: dict[str, float], wrong: list[Any], answered: list[str]) -> None:
+def load(
+    settings: MeshSettings,
+    stop: threading.Event,
+    expected: dict[str, float],
+    wrong: list[Any],
+    answered: list[str],
+) -> None:
     connection = http.client.HTTPConnection(settings.http_host, settings.predict_port, timeout=10)
     while not stop.is_set():
         status, answer = ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW]}, connection)
@@ -168,7 +252,9 @@ def load(settings: MeshSettings, stop: threading.Event, expected: dict[str, floa
     connection.close()
 
 
-def test_a_killed_predictor_leaves_no_worker_and_answers_the_same_after_its_restart(mesh: EmbeddedMesh) -> None:
+def test_a_killed_predictor_leaves_no_worker_and_answers_the_same_after_its_restart(
+    mesh: EmbeddedMesh,
+) -> None:
     settings, before = mesh.settings, release(mesh.settings)
     prediction = ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW]})[1]["predictions"]
     workers = psutil.Process(mesh.pid("predict")).children(recursive=True)
@@ -176,7 +262,10 @@ def test_a_killed_predictor_leaves_no_worker_and_answers_the_same_after_its_rest
     wait_for(lambda: not any(runs(worker) for worker in workers))
     mesh.wait_replaced("predict", killed)
     assert wait_for(lambda: release(settings)) == before
-    assert ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW]})[1]["predictions"] == prediction
+    assert (
+        ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW]})[1]["predictions"]
+        == prediction
+    )
 
 
 def runs(process: psutil.Process) -> bool:
@@ -192,7 +281,9 @@ def test_a_killed_trainer_trains_what_is_left(mesh: EmbeddedMesh) -> None:
     mesh.stop_one("train")
     publish_training_set(settings, epoch=3)
     mesh.start_one("train")
-    found = wait_for(lambda: [e for e in events(settings, ModelTrained) if e.training_set_digest == "set-3"])
+    found = wait_for(
+        lambda: [e for e in events(settings, ModelTrained) if e.training_set_digest == "set-3"]
+    )
     assert len(found) == 1
 
 
@@ -201,7 +292,16 @@ def test_a_corrupt_training_set_is_rejected_and_named(mesh: EmbeddedMesh) -> Non
     pipeline, table = shop(), learnable(shop(), rows=100)
     ObjectStore(settings).put(settings.bucket, "torn.parquet", b"torn")
     file = FileRef(uri=f"s3://{settings.bucket}/torn.parquet", sha256="0" * 64)
-    event = published(pipeline, table, epoch=4, digest="set-4", files=(file,), uri=f"s3://{settings.bucket}/statistics.json")
+    event = published(
+        pipeline,
+        table,
+        epoch=4,
+        digest="set-4",
+        files=(file,),
+        uri=f"s3://{settings.bucket}/statistics.json",
+    )
     EventPublisher(settings, "/test").publish(event, key="will-buy")
-    rejected = wait_for(lambda: [e for e in events(settings, ModelRejected) if e.model_digest == "set:set-4"])
+    rejected = wait_for(
+        lambda: [e for e in events(settings, ModelRejected) if e.model_digest == "set:set-4"]
+    )
     assert "torn.parquet has sha256" in rejected[0].reason

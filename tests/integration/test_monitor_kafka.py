@@ -47,8 +47,11 @@ def renamed(model: str, source: str) -> Pipeline:
 
 
 @contextmanager
-def monitor(mesh: MeshSettings, definition: Pipeline, port_of: list[int], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def monitor(
+    mesh: MeshSettings, definition: Pipeline, port_of: list[int], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """Runs the service in a thread; gives the page's address."""
+
     class Noting(entry.PageServer):
         def __init__(self, *arguments: object, **more: object) -> None:
             super().__init__(*arguments, **more)  # type: ignore[arg-type]
@@ -88,21 +91,42 @@ def publish_world(mesh: MeshSettings, model: str, source: str) -> None:
     publisher, producer = EventPublisher(mesh, "/test"), Producer(mesh.kafka_client(linger_ms=5))
     for i, (score, label) in enumerate(zip(*scores_and_labels(N, 0.2), strict=True)):
         at = (i + 1) * 60_000_000
-        event = msgspec.structs.replace(prediction(f"f{i}", at, float(score), served_us=time.time_ns() // 1000), model=model)
+        event = msgspec.structs.replace(
+            prediction(f"f{i}", at, float(score), served_us=time.time_ns() // 1000), model=model
+        )
         publisher.publish(event, wait=False)
         if i % 50:  # every 50th never arrives
-            producer.produce(records_accepted(source), pack([(f"f{i}", at + HOUR, 30 if label else 0)], i), partition=i % 2)
+            producer.produce(
+                records_accepted(source),
+                pack([(f"f{i}", at + HOUR, 30 if label else 0)], i),
+                partition=i % 2,
+            )
         producer.poll(0)
     for partition in range(2):
-        producer.produce(records_accepted(source), pack([("end", N * 60_000_000 + 30 * HOUR, 0)], N + 1), partition=partition)
+        producer.produce(
+            records_accepted(source),
+            pack([("end", N * 60_000_000 + 30 * HOUR, 0)], N + 1),
+            partition=partition,
+        )
     producer.produce(records_accepted(source), b"nonsense", partition=0)
     producer.flush(20)
-    publisher.publish(ev.ModelPromoted(model=model, model_digest="m1", uri="", version_ids={}, definition_digest="d", metrics={"auc": 0.8}))
+    publisher.publish(
+        ev.ModelPromoted(
+            model=model,
+            model_digest="m1",
+            uri="",
+            version_ids={},
+            definition_digest="d",
+            metrics={"auc": 0.8},
+        )
+    )
     DeadLetters(mesh, "ingest", publisher).put(b"{", "no JSON", topic="raw", partition=0, offset=7)
     publisher.flush()
 
 
-def test_service_joins_measures_asks_and_survives_a_restart(mesh: MeshSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_joins_measures_asks_and_survives_a_restart(
+    mesh: MeshSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = uuid4().hex[:8]
     model, source, ports = f"late-{own}", f"arrivals-{own}", []
     monkeypatch.setattr(arrivals, "name", source)
@@ -118,7 +142,9 @@ def test_service_joins_measures_asks_and_survives_a_restart(mesh: MeshSettings, 
         assert shown["pending"] == 0
         assert any(line["reason"] == "no JSON" for line in state(address)["dead_letters"]["recent"])
         asked = [event for event, _ in requests.read_to_end() if event.model == model]
-        wait(lambda: asked.extend(e for e, _ in requests.read_to_end() if e.model == model) or asked)
+        wait(
+            lambda: asked.extend(e for e, _ in requests.read_to_end() if e.model == model) or asked
+        )
         assert asked[0].reason.startswith("quality: AUC 0.5")
         check_http(address)
         check_heartbeat(mesh)
@@ -126,7 +152,10 @@ def test_service_joins_measures_asks_and_survives_a_restart(mesh: MeshSettings, 
         wait(lambda: state(address)["caught_up"])
         wait(lambda: model_in(address, model)["labelled"] == N)
         again = model_in(address, model)
-        assert (again["labels"], again["now"]["auc_all"]) == (shown["labels"], shown["now"]["auc_all"])
+        assert (again["labels"], again["now"]["auc_all"]) == (
+            shown["labels"],
+            shown["now"]["auc_all"],
+        )
     assert [event for event, _ in requests.read_to_end() if event.model == model] == []
 
 
@@ -148,7 +177,9 @@ def check_heartbeat(mesh: MeshSettings) -> None:
     assert beat.lag is not None
 
 
-def test_a_reader_has_caught_up_before_it_stands_at_an_end_that_moves_on(mesh: MeshSettings) -> None:
+def test_a_reader_has_caught_up_before_it_stands_at_an_end_that_moves_on(
+    mesh: MeshSettings,
+) -> None:
     source, n = f"arrivals-{uuid4().hex[:8]}", 20
     ensure_topics(mesh, data_topics([source], []))
     producer = Producer(mesh.kafka_client(linger_ms=5))

@@ -24,8 +24,16 @@ SHOP = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeamRig]:
     env = {"TWINSTREAM_VIEW_MAP_GIB": "1", "TWINSTREAM_VIEW_BASE_RETRY_S": "0.5"}
-    kernel.warm_up(ViewPlan(pipeline.view("spending")))  # compiled once here rather than in both processes
-    mesh = EmbeddedMesh(tmp_path_factory.mktemp("seam"), SHOP, services=["speed", "view"], engines=["kafka", "s3"], env=env).start()
+    kernel.warm_up(
+        ViewPlan(pipeline.view("spending"))
+    )  # compiled once here rather than in both processes
+    mesh = EmbeddedMesh(
+        tmp_path_factory.mktemp("seam"),
+        SHOP,
+        services=["speed", "view"],
+        engines=["kafka", "s3"],
+        env=env,
+    ).start()
     try:
         yield SeamRig(mesh.wait_ready(240.0))
     finally:
@@ -76,21 +84,29 @@ def test_views_are_whole_again_when_their_folder_was_deleted(rig: SeamRig) -> No
     assert rig.readers["spending"].bases() == {1}
 
 
-def test_view_whose_partials_expired_is_not_ready_before_speed_folded_them_again(rig: SeamRig) -> None:
+def test_view_whose_partials_expired_is_not_ready_before_speed_folded_them_again(
+    rig: SeamRig,
+) -> None:
     write(rig, 2)
     rig.check()
     rig.mesh.stop_one("view")
     shutil.rmtree(Path(rig.mesh.settings.data) / "view")
     rig.expire_partials()
     rig.mesh.start_one("view")
-    assert all(at.log == {p: n - 1 for p, n in enumerate(rig.sent)} for at in rig.readers["by-country"].positions().values())
+    assert all(
+        at.log == {p: n - 1 for p, n in enumerate(rig.sent)}
+        for at in rig.readers["by-country"].positions().values()
+    )
     assert rig.check() > len(VIEWS)
 
 
 def test_read_waits_for_the_position_asked_for(rig: SeamRig) -> None:
     write(rig, 1)
     reader = rig.readers["spending"]
-    raw = {p: max(r for m in messages for r, _ in m.rows) for p, messages in enumerate(rig.log.messages)}
+    raw = {
+        p: max(r for m in messages for r, _ in m.rows)
+        for p, messages in enumerate(rig.log.messages)
+    }
     reader.wait_for(raw, 30.0)
     assert all(at.raw == raw for at in reader.positions().values())
 

@@ -19,7 +19,9 @@ def problem() -> Problem:
     pipeline, table = shop(), learnable(shop(), rows=1500)
     inputs, fitted = Inputs.of(pipeline.models[0].inputs), statistics(pipeline, table)
     config = TrainingConfig(max_epochs=2, batch_size=256, threads=1, arguments={"width": 16})
-    return Problem(split_of(table, inputs, fitted), inputs, fitted, config, pipeline.models[0].network)
+    return Problem(
+        split_of(table, inputs, fitted), inputs, fitted, config, pipeline.models[0].network
+    )
 
 
 @pytest.mark.engine
@@ -30,8 +32,14 @@ def test_ray_finds_what_the_search_in_process_finds(problem: Problem, tmp_path: 
     assert found.tuner == "ray"
     assert found.best == expected.best == {"learning_rate": 1e-2}
     assert [candidate for candidate, _, _ in found.tried] == candidates
-    assert min(loss for _, loss, _ in found.tried) == pytest.approx(min(loss for _, loss, _ in expected.tried), rel=1e-6)
-    assert [p.name() for p in psutil.Process().children(recursive=True) if "ray" in p.name() or "gcs" in p.name()] == []
+    assert min(loss for _, loss, _ in found.tried) == pytest.approx(
+        min(loss for _, loss, _ in expected.tried), rel=1e-6
+    )
+    assert [
+        p.name()
+        for p in psutil.Process().children(recursive=True)
+        if "ray" in p.name() or "gcs" in p.name()
+    ] == []
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -39,7 +47,11 @@ def test_ray_finds_what_the_search_in_process_finds(problem: Problem, tmp_path: 
 def test_a_ray_of_its_own_listens_on_loopback_alone(tmp_path: Path) -> None:
     with running_ray("", str(tmp_path), 1):
         here = psutil.Process()
-        connections = [found for process in (here, *here.children(recursive=True)) for found in process.net_connections("inet")]
+        connections = [
+            found
+            for process in (here, *here.children(recursive=True))
+            for found in process.net_connections("inet")
+        ]
         listening = {found.laddr.ip for found in connections if found.status == psutil.CONN_LISTEN}
     assert listening
     assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}

@@ -32,7 +32,7 @@ from twinstream import (
     std,
     sum_,
     variance,
-)  # fmt: skip
+)
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define.values import FIRST_US, LAST_US
 
@@ -55,12 +55,21 @@ AGGREGATES: dict[str, Any] = {
 WINDOWS = ("5m", "7m", "3h", "24h", "40h", "30d", "365d", "all")
 
 source = Source(
-    "sales", id="id", key="shop", event_time="sold_at",
+    "sales",
+    id="id",
+    key="shop",
+    event_time="sold_at",
     fields={
-        "id": String(), "shop": String(optional=True), "till": Int(optional=True), "sold_at": Timestamp(), "size": Int(optional=True),
-        "amount": Decimal(2, optional=True), "paid": Bool(optional=True), "place": String(optional=True),
+        "id": String(),
+        "shop": String(optional=True),
+        "till": Int(optional=True),
+        "sold_at": Timestamp(),
+        "size": Int(optional=True),
+        "amount": Decimal(2, optional=True),
+        "paid": Bool(optional=True),
+        "place": String(optional=True),
     },
-)  # fmt: skip
+)
 
 
 @cache
@@ -68,21 +77,50 @@ def plan_of(name: str) -> ViewPlan:
     """The plan of a view with one aggregate, or with all of them."""
     names = list(AGGREGATES) if name == "everything" else [name]
     features = {f"{n}_plain": AGGREGATES[n]().over(*WINDOWS) for n in names}
-    features |= {f"{n}_where": AGGREGATES[n](where=lambda r: r.paid).over("1h", "2d") for n in names}
-    return ViewPlan(View(name.replace("_", "-"), source, by=("shop", "till"), features=features, where=lambda r: ~(r.size == 13)))
+    features |= {
+        f"{n}_where": AGGREGATES[n](where=lambda r: r.paid).over("1h", "2d") for n in names
+    }
+    return ViewPlan(
+        View(
+            name.replace("_", "-"),
+            source,
+            by=("shop", "till"),
+            features=features,
+            where=lambda r: ~(r.size == 13),
+        )
+    )
 
 
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 _SPOTS = [0, 15_000 * DAY, 15_000 * DAY + 11 * HOUR, -25_000 * DAY, 80_000 * DAY]
 _STEPS = [-1, 0, 1, 299_999_999, 300_000_000, HOUR - 1, HOUR, DAY, 31 * DAY, 364 * DAY]
 
-moments = st.builds(lambda spot, step, more: spot + step + more, st.sampled_from(_SPOTS[:3] * 3 + _SPOTS), st.sampled_from(_STEPS), st.integers(0, 3 * HOUR))
-numbers = st.none() | st.integers(-3, 20) | st.integers(-(10**6), 10**6) | st.integers(-(2**62), 2**62) | st.sampled_from([2**62, -(2**62)])
+moments = st.builds(
+    lambda spot, step, more: spot + step + more,
+    st.sampled_from(_SPOTS[:3] * 3 + _SPOTS),
+    st.sampled_from(_STEPS),
+    st.integers(0, 3 * HOUR),
+)
+numbers = (
+    st.none()
+    | st.integers(-3, 20)
+    | st.integers(-(10**6), 10**6)
+    | st.integers(-(2**62), 2**62)
+    | st.sampled_from([2**62, -(2**62)])
+)
 texts = st.none() | st.sampled_from(["", "a", "b", "é", "a\x00"]) | st.text(max_size=9)
-records = st.fixed_dictionaries({
-    "id": st.just("x"), "shop": st.sampled_from([None, "", "a", "a\x01", "ab"]), "till": st.sampled_from([None, -1, 7, 7, 10]), "sold_at": moments,
-    "size": st.integers(0, 13) | numbers, "amount": numbers, "paid": st.sampled_from([None, True, False]), "place": texts,
-})  # fmt: skip
+records = st.fixed_dictionaries(
+    {
+        "id": st.just("x"),
+        "shop": st.sampled_from([None, "", "a", "a\x01", "ab"]),
+        "till": st.sampled_from([None, -1, 7, 7, 10]),
+        "sold_at": moments,
+        "size": st.integers(0, 13) | numbers,
+        "amount": numbers,
+        "paid": st.sampled_from([None, True, False]),
+        "place": texts,
+    }
+)
 
 
 def batch_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
@@ -96,7 +134,9 @@ def placed(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
 
 def columns_of(found: list[tuple[dict[str, Any], int]]) -> tuple[pa.RecordBatch, np.ndarray]:
     """The same, as the kernel takes them."""
-    return batch_of([row for row, _ in found]), np.array([position for _, position in found], np.int64)
+    return batch_of([row for row, _ in found]), np.array(
+        [position for _, position in found], np.int64
+    )
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:
@@ -109,10 +149,22 @@ EDGES = [2**62, -(2**62), 2**62 - 1, 1 - 2**62, 2**53 + 1, 1, 0, -1]
 LAST_DAY = LAST_US - DAY
 edge_moments = moments | st.sampled_from([FIRST_US, FIRST_US + 1, LAST_US, LAST_DAY, -1, 0, 1])
 edge_numbers = st.sampled_from(EDGES) | numbers
-edge_texts = st.sampled_from(["", "a", "\x00", "a\x00", "\U0010ffff", "\x7f", "ÿ", "é", "e\u0301"]) | texts
-edge_records = st.fixed_dictionaries({
-    "id": st.just("x"), "shop": st.sampled_from(["", "\x00", "a", "a\x00", "\U0010ffff", None]), "till": st.sampled_from([0, -1, 2**62, -(2**62)]),
-    "sold_at": edge_moments, "size": edge_numbers, "amount": edge_numbers, "paid": st.sampled_from([None, True, False]), "place": edge_texts,
-})  # fmt: skip
+edge_texts = (
+    st.sampled_from(["", "a", "\x00", "a\x00", "\U0010ffff", "\x7f", "ÿ", "é", "e\u0301"]) | texts
+)
+edge_records = st.fixed_dictionaries(
+    {
+        "id": st.just("x"),
+        "shop": st.sampled_from(["", "\x00", "a", "a\x00", "\U0010ffff", None]),
+        "till": st.sampled_from([0, -1, 2**62, -(2**62)]),
+        "sold_at": edge_moments,
+        "size": edge_numbers,
+        "amount": edge_numbers,
+        "paid": st.sampled_from([None, True, False]),
+        "place": edge_texts,
+    }
+)
 """Records that the decoder accepts, at the ends of what it accepts."""
-questions = edge_moments | st.sampled_from([FIRST_US - 400 * DAY, LAST_US + 400 * DAY, 2**63 - 1, -(2**63), 2**62, -(2**62)])
+questions = edge_moments | st.sampled_from(
+    [FIRST_US - 400 * DAY, LAST_US + 400 * DAY, 2**63 - 1, -(2**63), 2**62, -(2**62)]
+)

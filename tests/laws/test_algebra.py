@@ -16,7 +16,11 @@ from twinstream.algebra.state import StateBatch
 
 ALL = [*AGGREGATES, "everything"]
 some = st.lists(records, max_size=25)
-laws = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+laws = settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 law = pytest.mark.parametrize("name", ALL)
 
 
@@ -63,7 +67,10 @@ def test_kernel_equals_fold(name, rows):
 def test_any_seam_gives_the_same_bytes(name, rows, seed):
     parts, chance = parts_of(placed(rows), seed)
     states = [lifted(name, part) for part in parts] + [StateBatch.empty()]
-    assert merged_anyhow(plan_of(name), states, chance).to_bytes() == folded(name, placed(rows)).to_bytes()
+    assert (
+        merged_anyhow(plan_of(name), states, chance).to_bytes()
+        == folded(name, placed(rows)).to_bytes()
+    )
 
 
 @law
@@ -72,14 +79,27 @@ def test_any_seam_gives_the_same_bytes(name, rows, seed):
 def test_merge_is_associative_and_commutative_with_empty_as_identity(name, a, b, c):
     plan = plan_of(name)
     found = placed(a + b + c)
-    x, y, z = lifted(name, found[: len(a)]), lifted(name, found[len(a) : len(a) + len(b)]), lifted(name, found[len(a) + len(b) :])
+    x, y, z = (
+        lifted(name, found[: len(a)]),
+        lifted(name, found[len(a) : len(a) + len(b)]),
+        lifted(name, found[len(a) + len(b) :]),
+    )
 
     def merge(*states):
         return kernel.merge(plan, states)
 
-    assert merge(merge(x, y), z).to_bytes() == merge(x, merge(y, z)).to_bytes() == merge(x, y, z).to_bytes()
+    assert (
+        merge(merge(x, y), z).to_bytes()
+        == merge(x, merge(y, z)).to_bytes()
+        == merge(x, y, z).to_bytes()
+    )
     assert merge(x, y).to_bytes() == merge(y, x).to_bytes()
-    assert merge(x, StateBatch.empty()).to_bytes() == merge(StateBatch.empty(), x).to_bytes() == merge(x).to_bytes() == x.to_bytes()
+    assert (
+        merge(x, StateBatch.empty()).to_bytes()
+        == merge(StateBatch.empty(), x).to_bytes()
+        == merge(x).to_bytes()
+        == x.to_bytes()
+    )
 
 
 @law
@@ -115,21 +135,32 @@ def test_chunks_hold_all_that_a_read_takes(name, rows, at):
 def test_read_equals_the_answers_of_the_fold_even_from_unmerged_blobs(name, rows, at, seed):
     plan = plan_of(name)
     parts, _ = parts_of(placed(rows), seed)
-    states = [dict(zip(s.keys, s.blobs(), strict=True)) for s in (lifted(name, part) for part in parts)]
+    states = [
+        dict(zip(s.keys, s.blobs(), strict=True)) for s in (lifted(name, part) for part in parts)
+    ]
     for key in {key for state in states for key in state}:
         words = np.frombuffer(b"".join(state.get(key, b"") for state in states), np.int64)
-        assert kernel.read(plan, words, at).tobytes() == np.array(fold.answers(plan.view, placed(rows), key, at)).tobytes()
+        assert (
+            kernel.read(plan, words, at).tobytes()
+            == np.array(fold.answers(plan.view, placed(rows), key, at)).tobytes()
+        )
 
 
 @law
 @laws
-@given(some, st.lists(st.tuples(moments, moments), min_size=25, max_size=25), st.lists(moments, max_size=6))
+@given(
+    some,
+    st.lists(st.tuples(moments, moments), min_size=25, max_size=25),
+    st.lists(moments, max_size=6),
+)
 def test_point_in_time_equals_fold_and_read(name, rows, known, ats):
     plan = plan_of(name)
     found = placed(rows)
     batch, position = columns_of(found)
     known_us = np.array([k for k, _ in known[: len(rows)]], np.int64)
-    keys = sorted({key for key in (fold.encode([r["shop"], r["till"]]) for r in rows) if key is not None})
+    keys = sorted(
+        {key for key in (fold.encode([r["shop"], r["till"]]) for r in rows) if key is not None}
+    )
     spine = [(key, at) for key in [*keys, b"nobody", None] for at in ats]
     asked = Spine([key for key, _ in spine], np.array([at for _, at in spine], np.int64))
     answers = point_in_time(plan, Events(batch, position, known_us), asked)
@@ -145,7 +176,10 @@ def test_read_many_equals_read(name, rows, at):
     plan, state = plan_of(name), lifted(name, placed(rows))
     many = kernel.read_many(plan, state.words, state.offsets, np.full(len(state), at, np.int64))
     for i in range(len(state)):
-        assert many[i].tobytes() == kernel.read(plan, np.frombuffer(state.blob(i), np.int64), at).tobytes()
+        assert (
+            many[i].tobytes()
+            == kernel.read(plan, np.frombuffer(state.blob(i), np.int64), at).tobytes()
+        )
 
 
 @law
@@ -157,12 +191,21 @@ def test_read_pieces_equals_read_wherever_the_pieces_of_a_key_stand(name, rows, 
     parts, chance = parts_of(placed(rows), seed)
     states = [lifted(name, part) for part in parts]
     number = {key: i for i, key in enumerate({key for state in states for key in state.keys})}
-    pieces = [(number[key], blob) for state in states for key, blob in zip(state.keys, state.blobs(), strict=True)]
+    pieces = [
+        (number[key], blob)
+        for state in states
+        for key, blob in zip(state.keys, state.blobs(), strict=True)
+    ]
     chance.shuffle(pieces)
     words = np.frombuffer(bytearray().join(blob for _, blob in pieces), np.int64)
     offsets = np.cumsum([0, *(len(blob) // 8 for _, blob in pieces)])
-    asked, at = np.array([k for k, _ in questions], np.int64), np.array([t for _, t in questions], np.int64)
-    found = kernel.read_pieces(plan, kernel.Pieces(words, offsets, np.array([k for k, _ in pieces], np.int64)), asked, at)
+    asked, at = (
+        np.array([k for k, _ in questions], np.int64),
+        np.array([t for _, t in questions], np.int64),
+    )
+    found = kernel.read_pieces(
+        plan, kernel.Pieces(words, offsets, np.array([k for k, _ in pieces], np.int64)), asked, at
+    )
     for (k, moment), answer in zip(questions, found, strict=True):
         its = np.frombuffer(b"".join(blob for owner, blob in pieces if owner == k), np.int64)
         assert answer.tobytes() == kernel.read(plan, its, moment).tobytes()

@@ -30,7 +30,9 @@ class Condition(NamedTuple):
 
 def of(field: str, written: Callable[[Any], Any], meant: Callable[[Any], bool | None]) -> Condition:
     """A condition on one field, which is null where the field is."""
-    return Condition(lambda r: written(r[field]), lambda row: None if row[field] is None else meant(row[field]))
+    return Condition(
+        lambda r: written(r[field]), lambda row: None if row[field] is None else meant(row[field])
+    )
 
 
 def bounded(value: int) -> int | None:
@@ -54,7 +56,10 @@ LEAVES = [
     of("place", lambda f: f.isin(["", "é"]), lambda v: v in ("", "é")),
     Condition(lambda r: r.place.is_null(), lambda row: row["place"] is None),
     Condition(lambda r: r.paid.is_null(), lambda row: row["paid"] is None),
-    Condition(lambda r: r.sold_at.hour < 6, lambda row: row["sold_at"] % 86_400_000_000 < 6 * 3_600_000_000),
+    Condition(
+        lambda r: r.sold_at.hour < 6,
+        lambda row: row["sold_at"] % 86_400_000_000 < 6 * 3_600_000_000,
+    ),
 ]
 
 
@@ -88,26 +93,51 @@ def either(one: Condition, other: Condition) -> Condition:
 
 def grown(smaller: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
     two = st.tuples(smaller, smaller)
-    return smaller.map(negated) | smaller.map(is_null) | two.map(lambda t: both(*t)) | two.map(lambda t: either(*t))
+    return (
+        smaller.map(negated)
+        | smaller.map(is_null)
+        | two.map(lambda t: both(*t))
+        | two.map(lambda t: either(*t))
+    )
 
 
 conditions = st.recursive(st.sampled_from(LEAVES), grown, max_leaves=6)
-rows = st.lists(st.fixed_dictionaries({
-    "id": st.just("x"), "shop": st.just("a"), "till": st.just(7), "sold_at": moments, "size": edge_numbers, "amount": edge_numbers,
-    "paid": st.sampled_from([None, True, False]), "place": edge_texts,
-}), min_size=1, max_size=12)  # fmt: skip
+rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.just("x"),
+            "shop": st.just("a"),
+            "till": st.just(7),
+            "sold_at": moments,
+            "size": edge_numbers,
+            "amount": edge_numbers,
+            "paid": st.sampled_from([None, True, False]),
+            "place": edge_texts,
+        }
+    ),
+    min_size=1,
+    max_size=12,
+)
 
 
 def answers_of(plan: ViewPlan, records: list[dict[str, Any]]) -> list[list[float]]:
     """By the kernel, the sweep and the fold."""
     batch, position = batch_of(records), np.arange(len(records))
     state = kernel.lift(plan, batch, position)
-    swept = point_in_time(plan, Events(batch, position, np.zeros(len(records), np.int64)), Spine([b"a"], np.zeros(1, np.int64)))
+    swept = point_in_time(
+        plan,
+        Events(batch, position, np.zeros(len(records), np.int64)),
+        Spine([b"a"], np.zeros(1, np.int64)),
+    )
     folded = fold.answers(plan.view, [(row, i) for i, row in enumerate(records)], b"a", 0)
     return [kernel.read(plan, state.words, 0).tolist(), swept[0].tolist(), folded]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(st.lists(conditions, min_size=1, max_size=5), rows)
 def test_conditions_of_one_view_mean_what_is_written(found, records):
     features = {f"n{i}": count(where=one.written).over("all") for i, one in enumerate(found)}
@@ -124,7 +154,9 @@ def test_conditions_of_one_view_mean_what_is_written(found, records):
 @settings(max_examples=50, deadline=None)
 @given(conditions, rows)
 def test_condition_of_a_view_keeps_the_records_for_which_it_is_true(one, records):
-    plan = ViewPlan(View("v", source, by="shop", features={"n": count().over("all")}, where=one.written))
+    plan = ViewPlan(
+        View("v", source, by="shop", features={"n": count().over("all")}, where=one.written)
+    )
     kept = sum(one.meant(row) is True for row in records)
     for answers in answers_of(plan, records):
         assert answers == [float(kept)]

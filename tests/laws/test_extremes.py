@@ -21,7 +21,11 @@ from twinstream.audit import plain
 from twinstream.define.records import Decoder
 
 some = st.lists(edge_records, max_size=14)
-laws = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+laws = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 law = pytest.mark.parametrize("name", [*AGGREGATES, "everything"])
 DECODER = Decoder(source, [("shop", "till")])
 
@@ -36,14 +40,21 @@ def decoded(rows) -> pa.RecordBatch:
 
 
 def named(plan: ViewPlan, numbers: np.ndarray) -> dict[str, list[float]]:
-    return {f"{o.feature}_{o.window}": numbers[o.at : o.at + o.width].tolist() for o in plan.outputs}
+    return {
+        f"{o.feature}_{o.window}": numbers[o.at : o.at + o.width].tolist() for o in plan.outputs
+    }
 
 
-def of_every_interpreter(plan: ViewPlan, batch: pa.RecordBatch, key: bytes, at_us: int) -> list[bytes]:
+def of_every_interpreter(
+    plan: ViewPlan, batch: pa.RecordBatch, key: bytes, at_us: int
+) -> list[bytes]:
     """The answers of one key at a moment: by the fold, of whole states, of chunks, of unmerged states, point in time."""
     position, half = np.arange(batch.num_rows), batch.num_rows // 2
     state = kernel.lift(plan, batch, position)
-    parts = [kernel.lift(plan, batch[:half], position[:half]), kernel.lift(plan, batch[half:], position[half:])]
+    parts = [
+        kernel.lift(plan, batch[:half], position[:half]),
+        kernel.lift(plan, batch[half:], position[half:]),
+    ]
     chunked = kernel.lift(plan, batch, position, chunked=True)
     assert kernel.merge(plan, parts).to_bytes() == state.to_bytes()
     assert kernel.split_chunks(plan, state).to_bytes() == chunked.to_bytes()
@@ -54,7 +65,9 @@ def of_every_interpreter(plan: ViewPlan, batch: pa.RecordBatch, key: bytes, at_u
     asked = [kernel.read(plan, np.frombuffer(b"".join(blobs), np.int64), at_us) for blobs in pieces]
     events = Events(batch, position, np.full(batch.num_rows, -(2**63)))
     swept = point_in_time(plan, events, Spine([key], np.array([at_us], np.int64)))[0]
-    return [a.tobytes() for a in (*asked, swept, np.array(fold.answers(plan.view, records, key, at_us)))]
+    return [
+        a.tobytes() for a in (*asked, swept, np.array(fold.answers(plan.view, records, key, at_us)))
+    ]
 
 
 def blobs_of(state: StateBatch, key: bytes) -> list[bytes]:
@@ -72,7 +85,9 @@ def test_every_interpreter_gives_the_documented_answer(name, rows, at_us):
         assert len(set(found)) == 1
         numbers = np.frombuffer(found[0])
         assert not np.isinf(numbers).any()
-        mine = [row for row in records if keys.encode([row.record["shop"], row.record["till"]]) == key]
+        mine = [
+            row for row in records if keys.encode([row.record["shop"], row.record["till"]]) == key
+        ]
         served, meant = named(plan, numbers), plain.answers(plan.view, mine, at_us)
         assert not {n: (a, served[n]) for n, a in meant.items() if not a.agrees(served[n])}
 
@@ -90,7 +105,9 @@ ZEROS = ["0", "-0", "-0.0", "0.00", "0.004", "-0.005", "1e-400", "-1e-7", "0e999
 def at_zero(amounts: list[str]) -> pa.RecordBatch:
     """Decoded records of one key with these amounts, written as numbers."""
     row = b'{"id":"x","shop":"a","till":7,"sold_at":%d,"size":1,"amount":%s}'
-    found = DECODER.json([row % (i // 2, amount.encode()) for i, amount in enumerate(amounts)]).batch
+    found = DECODER.json(
+        [row % (i // 2, amount.encode()) for i, amount in enumerate(amounts)]
+    ).batch
     assert found.num_rows == len(amounts)
     return found
 
@@ -100,7 +117,11 @@ def test_every_way_of_writing_nothing_is_zero_without_a_sign(name):
     plan = plan_of(name)
     found = of_every_interpreter(plan, at_zero([*ZEROS, *reversed(ZEROS)]), b"a\x1f7", 9)
     assert len(set(found)) == 1
-    numbers = [number for number, o in zip(np.frombuffer(found[0]), plan.names, strict=True) if "plain" in o]
+    numbers = [
+        number
+        for number, o in zip(np.frombuffer(found[0]), plan.names, strict=True)
+        if "plain" in o
+    ]
     assert set(numbers) <= {0.0}
     assert not any(np.signbit(numbers))
 
@@ -109,7 +130,11 @@ def test_every_way_of_writing_nothing_is_zero_without_a_sign(name):
 @pytest.mark.parametrize("n", [0, 1, 2, 63, 64, 65, 130])
 def test_latest_values_are_those_of_the_latest_places_where_times_tie(k, n):
     """Two records a time; and as many values as are asked for, fewer, more."""
-    plan = ViewPlan(View("v", source, by=("shop", "till"), features={"x": last_k("amount", k).over("1h", "all")}))
+    plan = ViewPlan(
+        View(
+            "v", source, by=("shop", "till"), features={"x": last_k("amount", k).over("1h", "all")}
+        )
+    )
     batch = at_zero([str(i % 7 - 3) for i in range(n)])
     found = of_every_interpreter(plan, batch, b"a\x1f7", HOUR)
     newest = [float(i % 7 - 3) for i in reversed(range(n))][:k]

@@ -19,12 +19,38 @@ from twinstream.audit import plain
 from twinstream.protocol.known_time import EARLIEST_US
 
 Placed = tuple[dict[str, Any], int]
-law = pytest.mark.parametrize("name", ["count", "std", "last_k", "quantile", "distinct", "everything"])
-laws = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+law = pytest.mark.parametrize(
+    "name", ["count", "std", "last_k", "quantile", "distinct", "everything"]
+)
+laws = settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 
 STARTS = [15_000 * DAY, -6_000 * DAY, 0]
-steps = st.sampled_from([0, 1, 5 * 60_000_000, HOUR, 3 * HOUR, DAY, 8 * DAY, 31 * DAY, 37 * DAY, 61 * DAY, 395 * DAY, 800 * DAY])
-spans = st.builds(lambda step, sign, more: sign * step + more, steps, st.sampled_from([-1, -1, 1]), st.integers(0, HOUR))
+steps = st.sampled_from(
+    [
+        0,
+        1,
+        5 * 60_000_000,
+        HOUR,
+        3 * HOUR,
+        DAY,
+        8 * DAY,
+        31 * DAY,
+        37 * DAY,
+        61 * DAY,
+        395 * DAY,
+        800 * DAY,
+    ]
+)
+spans = st.builds(
+    lambda step, sign, more: sign * step + more,
+    steps,
+    st.sampled_from([-1, -1, 1]),
+    st.integers(0, HOUR),
+)
 
 
 @st.composite
@@ -32,14 +58,28 @@ def worlds(draw) -> tuple[list[list[Placed]], list[int], list[int]]:
     """(records of each epoch, the time of each epoch, moments of questions), around one start."""
     start = draw(st.sampled_from(STARTS))
     moments = spans.map(lambda span: start + span)
-    record = st.fixed_dictionaries({
-        "id": st.just("x"), "shop": st.sampled_from(["a", "a\x01"]), "till": st.just(7), "sold_at": moments, "size": numbers, "amount": numbers,
-        "paid": st.sampled_from([None, True, False]), "place": texts,
-    })  # fmt: skip
+    record = st.fixed_dictionaries(
+        {
+            "id": st.just("x"),
+            "shop": st.sampled_from(["a", "a\x01"]),
+            "till": st.just(7),
+            "sold_at": moments,
+            "size": numbers,
+            "amount": numbers,
+            "paid": st.sampled_from([None, True, False]),
+            "place": texts,
+        }
+    )
     epochs = draw(st.lists(st.lists(record, max_size=6), min_size=1, max_size=5))
     place = iter(range(-10, 100))
-    as_of = draw(st.lists(st.just(EARLIEST_US) | moments, min_size=len(epochs), max_size=len(epochs)))
-    return [[(row, next(place)) for row in epoch] for epoch in epochs], as_of, draw(st.lists(moments, max_size=4))
+    as_of = draw(
+        st.lists(st.just(EARLIEST_US) | moments, min_size=len(epochs), max_size=len(epochs))
+    )
+    return (
+        [[(row, next(place)) for row in epoch] for epoch in epochs],
+        as_of,
+        draw(st.lists(moments, max_size=4)),
+    )
 
 
 @dataclass
@@ -61,7 +101,10 @@ class Base:
     def kept_from_us(self) -> int:
         """The first moment about which a reader of this base answers."""
         hops = [hop for hop in self.plan.hops if hop.hop != windows.ALL]
-        return max(self.since[hop.hop] * windows.HOP_US[hop.hop] + windows.length_us(hop.windows[-1]) for hop in hops)
+        return max(
+            self.since[hop.hop] * windows.HOP_US[hop.hop] + windows.length_us(hop.windows[-1])
+            for hop in hops
+        )
 
 
 def all_of(epochs: list[list[Placed]]) -> list[Placed]:
@@ -77,10 +120,15 @@ def bases(plan: ViewPlan, epochs: list[list[Placed]], as_of: list[int]) -> list[
     return found
 
 
-def served(plan: ViewPlan, base: Base, speed: list[StateBatch], key: bytes, at_us: int) -> np.ndarray:
+def served(
+    plan: ViewPlan, base: Base, speed: list[StateBatch], key: bytes, at_us: int
+) -> np.ndarray:
     """As the serving view reads: the base's states, and of each epoch's table the chunks that the question needs."""
     stored = [dict(zip(s.keys, s.blobs(), strict=True)) for s in [base.states, *speed]]
-    blobs = [stored[0].get(key, b""), *(table.get(k, b"") for table in stored[1:] for k in chunks.needed(plan, key, at_us))]
+    blobs = [
+        stored[0].get(key, b""),
+        *(table.get(k, b"") for table in stored[1:] for k in chunks.needed(plan, key, at_us)),
+    ]
     return kernel.read(plan, np.frombuffer(b"".join(blobs), np.int64), at_us)
 
 
@@ -112,12 +160,20 @@ def test_every_question_that_a_base_answers_has_the_documented_answer(name, worl
     plan, everything = plan_of(name), all_of(epochs)
     tables = [kernel.lift(plan, *columns_of(records), chunked=True) for records in epochs]
     for n, base in enumerate(bases(plan, epochs, as_of)):
-        moments = [*asked, base.kept_from_us, base.kept_from_us + 1, *(as_of[n - 1 : n] if n else [])]
+        moments = [
+            *asked,
+            base.kept_from_us,
+            base.kept_from_us + 1,
+            *(as_of[n - 1 : n] if n else []),
+        ]
         for key, shop in ((b"a\x1f7", "a"), (b"a\x01\x1f7", "a\x01")):
             mine = [plain.Row(row, place) for row, place in everything if row["shop"] == shop]
             for at_us in (at for at in moments if at >= base.kept_from_us):
                 answers = served(plan, base, tables[n:], key, at_us)
-                assert answers.tobytes() == np.array(fold.answers(plan.view, everything, key, at_us)).tobytes()
+                assert (
+                    answers.tobytes()
+                    == np.array(fold.answers(plan.view, everything, key, at_us)).tobytes()
+                )
                 meant, found = plain.answers(plan.view, mine, at_us), named(plan, answers)
                 assert not {o: (a, found[o]) for o, a in meant.items() if not a.agrees(found[o])}
 

@@ -36,7 +36,9 @@ def odd_files(source: Source, good: Callable[[], Record], seed: int) -> Iterator
         for make in KINDS:
             records = [good() for _ in range(dice.randrange(2, 9))]
             made = make(dice, source, records)
-            yield msgspec.structs.replace(made, name=f"{number:05d}-{make.__name__.strip('_')}.{made.name}")
+            yield msgspec.structs.replace(
+                made, name=f"{number:05d}-{make.__name__.strip('_')}.{made.name}"
+            )
             number += 1
 
 
@@ -50,7 +52,9 @@ def _csv_text(source: Source, records: list[Record], ending: str = "\n") -> list
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows([["" if record.get(name) is None else record[name] for name in names] for record in records])
+    writer.writerows(
+        [["" if record.get(name) is None else record[name] for name in names] for record in records]
+    )
     return [line + ending for line in out.getvalue().splitlines()]
 
 
@@ -76,12 +80,18 @@ def _unterminated(dice: random.Random, source: Source, records: list[Record]) ->
     lines = _csv_text(source, records)
     at = dice.randrange(2, len(lines))
     lines[at] = '"' + lines[at]
-    return OddFile(name="csv", data="".join(lines).encode(), must_count=_ids(source, records[: at - 1]))
+    return OddFile(
+        name="csv", data="".join(lines).encode(), must_count=_ids(source, records[: at - 1])
+    )
 
 
 def _excel(_: random.Random, source: Source, records: list[Record]) -> OddFile:
     """A byte order mark and CRLF."""
-    return OddFile(name="csv", data="\ufeff".encode() + "".join(_csv_text(source, records, "\r\n")).encode(), must_count=_ids(source, records))
+    return OddFile(
+        name="csv",
+        data="\ufeff".encode() + "".join(_csv_text(source, records, "\r\n")).encode(),
+        must_count=_ids(source, records),
+    )
 
 
 def _cut(dice: random.Random, source: Source, records: list[Record]) -> OddFile:
@@ -92,7 +102,9 @@ def _cut(dice: random.Random, source: Source, records: list[Record]) -> OddFile:
 
 
 def _header_only(dice: random.Random, source: Source, _: list[Record]) -> OddFile:
-    return OddFile(name="csv", data=",".join(source.fields).encode() + dice.choice((b"", b"\n", b"\r\n")))
+    return OddFile(
+        name="csv", data=",".join(source.fields).encode() + dice.choice((b"", b"\n", b"\r\n"))
+    )
 
 
 def _line_break_in_a_name(_: random.Random, source: Source, __: list[Record]) -> OddFile:
@@ -105,7 +117,12 @@ def _other_separator(_: random.Random, source: Source, records: list[Record]) ->
 
 def _wrong_words(_: random.Random, source: Source, records: list[Record]) -> OddFile:
     """Every value is a word."""
-    return OddFile(name="csv", data="".join([_csv_text(source, records)[0], ",".join(["NaN"] * len(source.fields)) + "\n"]).encode())
+    return OddFile(
+        name="csv",
+        data="".join(
+            [_csv_text(source, records)[0], ",".join(["NaN"] * len(source.fields)) + "\n"]
+        ).encode(),
+    )
 
 
 def _json_lines(dice: random.Random, source: Source, records: list[Record]) -> OddFile:
@@ -113,13 +130,23 @@ def _json_lines(dice: random.Random, source: Source, records: list[Record]) -> O
     lines = [json.dumps(record).encode() for record in records]
     junk = dice.choice((b"", b"no json", b"[1, 2]", b"\xff\xfe", b'{"a":' * 3_000, b'{"a": NaN}'))
     lines.insert(dice.randrange(1, len(lines)), junk)
-    return OddFile(name="jsonl", data=b"\xef\xbb\xbf" + dice.choice((b"\n", b"\r\n", b"\r")).join(lines), must_count=_ids(source, records))
+    return OddFile(
+        name="jsonl",
+        data=b"\xef\xbb\xbf" + dice.choice((b"\n", b"\r\n", b"\r")).join(lines),
+        must_count=_ids(source, records),
+    )
 
 
-def _parquet_bytes(source: Source, records: list[Record], extra: dict[str, pa.Array] | None = None) -> bytes:
-    table = pa.table({name: [record.get(name) for record in records] for name in source.fields} | (extra or {}))
+def _parquet_bytes(
+    source: Source, records: list[Record], extra: dict[str, pa.Array] | None = None
+) -> bytes:
+    table = pa.table(
+        {name: [record.get(name) for record in records] for name in source.fields} | (extra or {})
+    )
     sink = io.BytesIO()
-    pa_parquet.write_table(table, sink, compression="zstd", use_dictionary=False, write_statistics=False)
+    pa_parquet.write_table(
+        table, sink, compression="zstd", use_dictionary=False, write_statistics=False
+    )
     return sink.getvalue()
 
 
@@ -139,16 +166,37 @@ def _cut_parquet(dice: random.Random, source: Source, records: list[Record]) -> 
 def _odd_column(dice: random.Random, source: Source, records: list[Record]) -> OddFile:
     """Columns that nobody declared, with moments beyond what Python knows."""
     n = len(records)
-    kind = dice.choice((pa.timestamp("ms"), pa.timestamp("s", "Asia/Tokyo"), pa.timestamp("us", "UTC"), pa.list_(pa.int64())))
+    kind = dice.choice(
+        (
+            pa.timestamp("ms"),
+            pa.timestamp("s", "Asia/Tokyo"),
+            pa.timestamp("us", "UTC"),
+            pa.list_(pa.int64()),
+        )
+    )
     value: Any = [[1]] * n if pa.types.is_list(kind) else [10**15] * n
     odd = pa.array(value, kind if pa.types.is_list(kind) else pa.int64())
     extra = {"undeclared": odd if pa.types.is_list(kind) else odd.cast(kind, safe=False)}
-    return OddFile(name="parquet", data=_parquet_bytes(source, records, extra), must_count=_ids(source, records))
+    return OddFile(
+        name="parquet",
+        data=_parquet_bytes(source, records, extra),
+        must_count=_ids(source, records),
+    )
 
 
 def _not_that(dice: random.Random, source: Source, records: list[Record]) -> OddFile:
     """One form under another's name."""
-    data = dice.choice((_parquet_bytes(source, records), gzip.compress(b"a,b\n"), b"\x00" * 100, "id\n1".encode("utf-16"), b"<html/>", b"{}", b""))
+    data = dice.choice(
+        (
+            _parquet_bytes(source, records),
+            gzip.compress(b"a,b\n"),
+            b"\x00" * 100,
+            "id\n1".encode("utf-16"),
+            b"<html/>",
+            b"{}",
+            b"",
+        )
+    )
     return OddFile(name=dice.choice(("csv", "jsonl", "parquet")), data=data)
 
 
@@ -157,10 +205,27 @@ def _future(_: random.Random, source: Source, records: list[Record]) -> OddFile:
     odd = records[0] | {source.event_time: "2062-01-01T00:00:00Z"}
     if source.known_at:
         odd |= {source.known_at: "2062-01-01T00:00:00Z"}
-    return OddFile(name="jsonl", data=b"\n".join(json.dumps(r).encode() for r in [odd, *records[1:]]), must_count=_ids(source, records[1:]))
+    return OddFile(
+        name="jsonl",
+        data=b"\n".join(json.dumps(r).encode() for r in [odd, *records[1:]]),
+        must_count=_ids(source, records[1:]),
+    )
 
 
 KINDS: tuple[Callable[[random.Random, Source, list[Record]], OddFile], ...] = (
-    _ragged, _latin1, _unterminated, _excel, _cut, _header_only, _line_break_in_a_name, _other_separator, _wrong_words, _json_lines,
-    _broken_page, _cut_parquet, _odd_column, _not_that, _future,
-)  # fmt: skip
+    _ragged,
+    _latin1,
+    _unterminated,
+    _excel,
+    _cut,
+    _header_only,
+    _line_break_in_a_name,
+    _other_separator,
+    _wrong_words,
+    _json_lines,
+    _broken_page,
+    _cut_parquet,
+    _odd_column,
+    _not_that,
+    _future,
+)

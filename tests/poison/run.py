@@ -45,7 +45,10 @@ def write_page(verdict: Verdict, seed: int) -> None:
     when = f"{datetime.now(UTC):%Y-%m-%d}, seed {seed}, commit `{commit()}`, {verdict.seconds} s on {found['cpu']} ({found['cores']} cores)."
     text = PAGE.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN, 1)
-    PAGE.write_text(f"{head}{BEGIN}\n\nRun of {when}\n\n{table(verdict)}\n\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+    PAGE.write_text(
+        f"{head}{BEGIN}\n\nRun of {when}\n\n{table(verdict)}\n\n{END}{rest.split(END, 1)[1]}",
+        encoding="utf-8",
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

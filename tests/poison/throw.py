@@ -27,9 +27,23 @@ from twinstream.mesh.object_store import ObjectStore
 
 FILES_AT_ONCE = 10
 BAD_URIS = (
-    "", "s3://", "s3:///", "http://127.0.0.1:9/x.csv", "file:///etc/passwd", "s3://a b/x.csv", "s3://raw/../x.csv", "s3://nowhere-at-all/x.csv",
-    "S3://raw/x.csv", "s3a://", "\x00", "s3://raw/" + "k" * 2000 + ".csv", "s3://raw/missing.csv", "s3://RAW/x.csv", "ftp://x/y", "a" * 100_000,
-)  # fmt: skip
+    "",
+    "s3://",
+    "s3:///",
+    "http://127.0.0.1:9/x.csv",
+    "file:///etc/passwd",
+    "s3://a b/x.csv",
+    "s3://raw/../x.csv",
+    "s3://nowhere-at-all/x.csv",
+    "S3://raw/x.csv",
+    "s3a://",
+    "\x00",
+    "s3://raw/" + "k" * 2000 + ".csv",
+    "s3://raw/missing.csv",
+    "s3://RAW/x.csv",
+    "ftp://x/y",
+    "a" * 100_000,
+)
 Thrown = Counter[str]
 
 
@@ -48,7 +62,9 @@ class Throwing:
 
     def live(self, n: int) -> None:
         """Odd records of both sources, half each, into the raw topics."""
-        producer = Producer(self._shop.mesh.settings.kafka_client(linger_ms=5, message_max_bytes=8_000_000))
+        producer = Producer(
+            self._shop.mesh.settings.kafka_client(linger_ms=5, message_max_bytes=8_000_000)
+        )
         for number, source in enumerate(_sources(self._shop)):
             odd = records.poison(source, self._good(source), self._seed + number)
             for key, value in islice(odd, n // 2):
@@ -58,23 +74,39 @@ class Throwing:
 
     def odd_files(self, n: int) -> None:
         """Odd files of both sources, announced some at a time among URIs that are none."""
-        store, events = ObjectStore(self._shop.mesh.settings), EventPublisher(self._shop.mesh.settings, "/tests")
+        store, events = (
+            ObjectStore(self._shop.mesh.settings),
+            EventPublisher(self._shop.mesh.settings, "/tests"),
+        )
         for number, source in enumerate(_sources(self._shop)):
             made = files.odd_files(source, self._good(source), self._seed + number)
             for batch in _batches(islice(made, n // 2), FILES_AT_ONCE):
                 refs = [self._put(store, source, odd) for odd in batch]
                 bad = FileRef(uri=self._dice.choice(BAD_URIS), sha256="")
-                events.publish(DataArrived(source=source.name, files=[*refs, bad], arrived_at_us=time.time_ns() // 1000), source.name)
+                events.publish(
+                    DataArrived(
+                        source=source.name, files=[*refs, bad], arrived_at_us=time.time_ns() // 1000
+                    ),
+                    source.name,
+                )
                 self.thrown["files"] += len(batch)
                 self.thrown["URIs that name no file"] += 1
 
     def control(self, n: int) -> None:
         """Spoilt events on every control topic, the same number on each."""
-        producer = Producer(self._shop.mesh.settings.kafka_client(linger_ms=5, message_max_bytes=8_000_000))
+        producer = Producer(
+            self._shop.mesh.settings.kafka_client(linger_ms=5, message_max_bytes=8_000_000)
+        )
         topics = [topic for topic in CONTROL_TOPICS if "dead-letter" not in topic.name]
         for number, topic in enumerate(topics):
             for spoilt in islice(spoilt_events(topic.name, self._seed + number), n // len(topics)):
-                _produce(producer, topic.name, value=spoilt.value, headers=list(spoilt.headers), on_delivery=self._noted(spoilt))
+                _produce(
+                    producer,
+                    topic.name,
+                    value=spoilt.value,
+                    headers=list(spoilt.headers),
+                    on_delivery=self._noted(spoilt),
+                )
                 self.thrown["control events"] += 1
         producer.flush(60)
 

@@ -36,7 +36,10 @@ def unready() -> Iterator[str]:
 
 
 def test_a_refusal_is_told_with_its_reason_also_from_another_process(unready: str) -> None:
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool, pytest.raises(NotRunningError, match="being built"):
+    with (
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
+        pytest.raises(NotRunningError, match="being built"),
+    ):
         pool.submit(fetch, unready, "by-shopper", 0).result()
 
 

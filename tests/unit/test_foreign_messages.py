@@ -18,14 +18,24 @@ from schemas import packs, partials
 from tests.unit.view.world import PARTITIONS, Pack, World
 from twinstream.algebra.plan import ViewPlan
 
-FOREIGN = (None, b"", b"x", b"\x00" * 95, b"\x00" * 96, b"{" * 500, packs.MAGIC.to_bytes(8, "little"))
+FOREIGN = (
+    None,
+    b"",
+    b"x",
+    b"\x00" * 95,
+    b"\x00" * 96,
+    b"{" * 500,
+    packs.MAGIC.to_bytes(8, "little"),
+)
 
 
 @pytest.mark.parametrize("value", FOREIGN)
 def test_foreign_message_of_the_log_is_a_pack_that_covers_nothing(value: bytes | None) -> None:
     assert packs.log_header(value) is packs.NOTHING
     before = LogState(next_offset=7, raw_high=5, known_max_us=3)
-    assert before.after(7, packs.log_header(value)) == msgspec.structs.replace(before, next_offset=8)
+    assert before.after(7, packs.log_header(value)) == msgspec.structs.replace(
+        before, next_offset=8
+    )
 
 
 @given(st.binary(max_size=300))

@@ -14,17 +14,33 @@ from train_svc.settings import TrainSettings
 from twinstream.errors import SettingsError
 from twinstream.mesh.knobs import Knobs
 
-ALL: tuple[type[Knobs], ...] = (IngestSettings, SpeedSettings, BatchSettings, ViewSettings, PredictSettings, TrainSettings, MonitorSettings)
+ALL: tuple[type[Knobs], ...] = (
+    IngestSettings,
+    SpeedSettings,
+    BatchSettings,
+    ViewSettings,
+    PredictSettings,
+    TrainSettings,
+    MonitorSettings,
+)
 
 
 @pytest.mark.parametrize("knobs", ALL)
 def test_nothing_set_is_every_default_and_an_empty_variable_is_not_set(knobs: type[Knobs]) -> None:
-    assert knobs.from_env({}) == knobs() == knobs.from_env({knobs.PREFIX + name.upper(): "" for name in knobs.__struct_fields__})
+    assert (
+        knobs.from_env({})
+        == knobs()
+        == knobs.from_env({knobs.PREFIX + name.upper(): "" for name in knobs.__struct_fields__})
+    )
 
 
 @pytest.mark.parametrize("knobs", ALL)
 def test_the_variable_that_is_wrong_is_named(knobs: type[Knobs]) -> None:
-    number = next(field for field in knobs.__struct_fields__ if isinstance(getattr(knobs(), field), (int, float)))
+    number = next(
+        field
+        for field in knobs.__struct_fields__
+        if isinstance(getattr(knobs(), field), (int, float))
+    )
     name = knobs.PREFIX + number.upper()
     with pytest.raises(SettingsError, match=name):
         knobs.from_env({name: "many"})
@@ -32,7 +48,12 @@ def test_the_variable_that_is_wrong_is_named(knobs: type[Knobs]) -> None:
 
 def test_a_field_of_its_own_comes_before_the_one_of_the_mesh() -> None:
     assert ViewSettings.from_env({"TWINSTREAM_INSTANCE": "2"}).instance == "2"
-    assert ViewSettings.from_env({"TWINSTREAM_INSTANCE": "2", "TWINSTREAM_VIEW_INSTANCE": "3"}).instance == "3"
+    assert (
+        ViewSettings.from_env(
+            {"TWINSTREAM_INSTANCE": "2", "TWINSTREAM_VIEW_INSTANCE": "3"}
+        ).instance
+        == "3"
+    )
     assert BatchSettings.from_env({"TWINSTREAM_SPARK_JARS": "/jars"}).jars == "/jars"
 
 

@@ -42,7 +42,14 @@ def wait_for(reached: Callable[[], object], bound_s: float = 20.0) -> None:
 
 
 def plan_of(data: Path, specs: list[Spec], steps: list[Step] | None = None) -> Plan:
-    return Plan(data=data, settings=MeshSettings(pipeline="p", data=str(data)), env={}, specs=specs, steps=steps or [], addresses={})
+    return Plan(
+        data=data,
+        settings=MeshSettings(pipeline="p", data=str(data)),
+        env={},
+        specs=specs,
+        steps=steps or [],
+        addresses={},
+    )
 
 
 @pytest.fixture
@@ -67,13 +74,17 @@ def service(tmp_path: Path, name: str, **more: object) -> Spec:
     return Spec(name=name, argv=[sys.executable, "-c", BEAT, name], env=env, **more)  # type: ignore[arg-type]
 
 
-def test_a_service_is_ready_when_its_own_heartbeat_says_so(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
+def test_a_service_is_ready_when_its_own_heartbeat_says_so(
+    supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
     supervisor = supervise([service(tmp_path, "ingest")])
     wait_for(lambda: supervisor.ready)
     assert supervisor.children["ingest"].lag == 7
 
 
-def test_another_process_takes_over_when_one_is_killed(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
+def test_another_process_takes_over_when_one_is_killed(
+    supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
     supervisor = supervise([service(tmp_path, "ingest")])
     child = supervisor.children["ingest"]
     wait_for(lambda: child.ready)
@@ -84,7 +95,9 @@ def test_another_process_takes_over_when_one_is_killed(supervise: Callable[..., 
     assert child.restarts == 1
 
 
-def test_nothing_starts_before_what_it_waits_for(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
+def test_nothing_starts_before_what_it_waits_for(
+    supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
     gate, order = threading.Event(), list[str]()
 
     def prepare(_: threading.Event) -> None:
@@ -93,7 +106,9 @@ def test_nothing_starts_before_what_it_waits_for(supervise: Callable[..., Superv
 
     engine = Spec(name="kafka", argv=SLEEP, probe=lambda: True, service=False)
     supervisor = supervise(
-        [engine, service(tmp_path, "ingest", after=("topics",))], [Step(name="topics", after=("kafka",), run=prepare)])
+        [engine, service(tmp_path, "ingest", after=("topics",))],
+        [Step(name="topics", after=("kafka",), run=prepare)],
+    )
     wait_for(lambda: supervisor.children["kafka"].ready)
     assert supervisor.children["ingest"].state == "waiting"
     gate.set()
@@ -125,7 +140,11 @@ def test_a_wrong_definition_is_final(supervise: Callable[..., Supervisor], tmp_p
 
 def test_it_is_said_which_process_never_gets_ready(tmp_path: Path) -> None:
     now = [0.0]
-    child = Child(Spec(name="view", argv=[sys.executable, "-I", "-S", "-c", "raise SystemExit(3)"]), tmp_path, lambda: now[0])
+    child = Child(
+        Spec(name="view", argv=[sys.executable, "-I", "-S", "-c", "raise SystemExit(3)"]),
+        tmp_path,
+        lambda: now[0],
+    )
     supervisor = Supervisor(plan_of(tmp_path, []))
     supervisor.children["view"] = child
     pauses = [_run_until_end(child, now) for _ in range(GIVE_UP_AFTER + 2)]
@@ -135,7 +154,9 @@ def test_it_is_said_which_process_never_gets_ready(tmp_path: Path) -> None:
 
 def test_the_pause_is_short_again_when_it_ran_a_while(tmp_path: Path) -> None:
     now = [0.0]
-    child = Child(Spec(name="view", argv=[sys.executable, "-I", "-S", "-c", ""]), tmp_path, lambda: now[0])
+    child = Child(
+        Spec(name="view", argv=[sys.executable, "-I", "-S", "-c", ""]), tmp_path, lambda: now[0]
+    )
     assert [_run_until_end(child, now) for _ in range(3)] == list(PAUSES_S[:3])
     assert _run_until_end(child, now, ran_s=60.0) == PAUSES_S[0]
 
@@ -151,9 +172,13 @@ def _run_until_end(child: Child, now: list[float], ran_s: float = 0.0) -> float:
     return round(now[0] - ended, 6)
 
 
-def test_children_of_a_process_end_with_it(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
+def test_children_of_a_process_end_with_it(
+    supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
     parent = f"import subprocess, sys; p = subprocess.Popen({SLEEP!r}); open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid)); p.wait()"
-    supervisor = supervise([Spec(name="batch", argv=[sys.executable, "-c", parent], probe=(tmp_path / "pid").exists)])
+    supervisor = supervise(
+        [Spec(name="batch", argv=[sys.executable, "-c", parent], probe=(tmp_path / "pid").exists)]
+    )
     wait_for(lambda: supervisor.ready and (tmp_path / "pid").read_text())
     grandchild = ref(int((tmp_path / "pid").read_text()))
     assert grandchild is not None
@@ -162,10 +187,21 @@ def test_children_of_a_process_end_with_it(supervise: Callable[..., Supervisor],
     assert not alive(grandchild)
 
 
-def test_a_process_is_ended_when_it_ignores_sigterm(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
+def test_a_process_is_ended_when_it_ignores_sigterm(
+    supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open(0 or 'deaf', 'w').close(); time.sleep(600)"
     deaf = deaf.replace("0 or 'deaf'", repr(str(tmp_path / "deaf")))
-    supervisor = supervise([Spec(name="speed", argv=[sys.executable, "-c", deaf], probe=(tmp_path / "deaf").exists, stop_bound_s=0.5)])
+    supervisor = supervise(
+        [
+            Spec(
+                name="speed",
+                argv=[sys.executable, "-c", deaf],
+                probe=(tmp_path / "deaf").exists,
+                stop_bound_s=0.5,
+            )
+        ]
+    )
     wait_for(lambda: supervisor.ready)
     process = supervisor.children["speed"].ref
     assert process is not None
@@ -186,7 +222,8 @@ def test_processes_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from deploy.local.child import Spec; from deploy.local.plan import Plan; "
         "from deploy.local.supervisor import Supervisor; from twinstream.mesh.settings import MeshSettings; "
         f"Supervisor(Plan(data=Path({str(tmp_path)!r}), settings=MeshSettings(pipeline='p'), env={{}}, steps=[], addresses={{}}, "
-        f"specs=[Spec(name='kafka', argv={SLEEP!r}, probe=lambda: True, service=False)])).run()")
+        f"specs=[Spec(name='kafka', argv={SLEEP!r}, probe=lambda: True, service=False)])).run()"
+    )
     supervisor = subprocess.Popen([sys.executable, "-c", script])
     try:
         wait_for(lambda: (found := state.read(tmp_path)) is not None and found.ready)
@@ -200,7 +237,9 @@ def test_processes_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     wait_for(lambda: not alive(process))
 
 
-def test_what_a_killed_supervisor_left_is_ended_by_the_next(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
+def test_what_a_killed_supervisor_left_is_ended_by_the_next(
+    supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
     env = {**os.environ, MARK: f"{tmp_path}#kafka;"}
     left = subprocess.Popen(SLEEP, start_new_session=True, env=env)
     try:
@@ -213,7 +252,9 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next(supervise: Callable[
         left.wait()
 
 
-def test_a_process_of_a_like_name_lives_on_when_one_is_killed(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
+def test_a_process_of_a_like_name_lives_on_when_one_is_killed(
+    supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
     supervisor = supervise([service(tmp_path, "ingest"), service(tmp_path, "ingest-http")])
     wait_for(lambda: supervisor.ready)
     child, other = supervisor.children["ingest"], supervisor.children["ingest-http"]

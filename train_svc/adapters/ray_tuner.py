@@ -58,7 +58,9 @@ def tune(
     from ray import tune as ray_tune
     from ray.tune.schedulers import ASHAScheduler
 
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses the result files that nobody asked for
+    logging.getLogger("ray.tune").setLevel(
+        logging.ERROR
+    )  # it misses the result files that nobody asked for
     home = Path(data).absolute() / "tune"
     shutil.rmtree(home, ignore_errors=True)  # of a search that was killed
     folder = Path(tempfile.mkdtemp(dir=_made(home)))
@@ -67,9 +69,19 @@ def tune(
             ray_tune.with_resources(ray_tune.with_parameters(trial, problem=problem), {"cpu": 1}),
             param_space={"candidate": ray_tune.grid_search(candidates)},
             tune_config=ray_tune.TuneConfig(
-                metric="loss", mode="min", max_concurrent_trials=parallel, reuse_actors=True,
-                scheduler=ASHAScheduler(max_t=problem.config.max_epochs, grace_period=1, reduction_factor=2)),
-            run_config=ray_tune.RunConfig(storage_path=str(folder), verbose=0, failure_config=ray_tune.FailureConfig(max_failures=1)),
+                metric="loss",
+                mode="min",
+                max_concurrent_trials=parallel,
+                reuse_actors=True,
+                scheduler=ASHAScheduler(
+                    max_t=problem.config.max_epochs, grace_period=1, reduction_factor=2
+                ),
+            ),
+            run_config=ray_tune.RunConfig(
+                storage_path=str(folder),
+                verbose=0,
+                failure_config=ray_tune.FailureConfig(max_failures=1),
+            ),
         ).fit()
         done = [_outcome(result) for result in results]
         why = next((_last_line(result.error) for result in results if result.error), "")
@@ -91,8 +103,13 @@ def trial(config: dict[str, Any], problem: Problem) -> None:
         return False
 
     fit_split(
-        problem.split, problem.inputs, problem.statistics, problem.config.changed(config["candidate"]), network_class=problem.network,
-        on_epoch=report)
+        problem.split,
+        problem.inputs,
+        problem.statistics,
+        problem.config.changed(config["candidate"]),
+        network_class=problem.network,
+        on_epoch=report,
+    )
 
 
 @contextmanager
@@ -104,10 +121,19 @@ def running_ray(address: str, data: str, parallel: int) -> Iterator[None]:
     import ray
 
     folder = short_folder(data)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+    quiet: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": "ERROR",
+        "configure_logging": False,
+    }
     local: dict[str, Any] = {
-        "num_cpus": parallel, "num_gpus": 0, "include_dashboard": False, "object_store_memory": 150_000_000, "_temp_dir": str(folder),
-        "_node_ip_address": "127.0.0.1"}
+        "num_cpus": parallel,
+        "num_gpus": 0,
+        "include_dashboard": False,
+        "object_store_memory": 150_000_000,
+        "_temp_dir": str(folder),
+        "_node_ip_address": "127.0.0.1",
+    }
     try:
         _connect({"address": address, **quiet} if address else {**local, **quiet})
         yield
@@ -139,7 +165,11 @@ def short_folder(data: str) -> Path:
     """
     wanted = Path(data).absolute() / "ray"
     name = hashlib.sha256(str(wanted).encode()).hexdigest()[:8]
-    home = wanted if len(str(wanted)) + 10 <= LONGEST_FOLDER else Path(tempfile.gettempdir()) / f"ray-{name}"
+    home = (
+        wanted
+        if len(str(wanted)) + 10 <= LONGEST_FOLDER
+        else Path(tempfile.gettempdir()) / f"ray-{name}"
+    )
     shutil.rmtree(home, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix="r", dir=_made(home)))
 
@@ -163,7 +193,11 @@ def _outcome(result: Any) -> tuple[Candidate, float, int]:
     candidate = result.config["candidate"]
     if result.error is not None or not result.metrics:
         return candidate, float("nan"), 0
-    return candidate, float(result.metrics.get("loss", float("nan"))), int(result.metrics.get("epoch", 0))
+    return (
+        candidate,
+        float(result.metrics.get("loss", float("nan"))),
+        int(result.metrics.get("epoch", 0)),
+    )
 
 
 def _last_line(error: Exception) -> str:

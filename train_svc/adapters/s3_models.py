@@ -21,10 +21,18 @@ class S3Models:
     def save(self, model: str, digest: str, files: dict[str, bytes]) -> Stored:
         """Writes all files; saving the same model again makes new versions of equal bytes."""
         prefix = f"{model_prefix(self._pipeline, model)}/{digest}"
-        ids = {name: self._store.put(self._bucket, f"{prefix}/{name}", data) or "" for name, data in files.items()}
+        ids = {
+            name: self._store.put(self._bucket, f"{prefix}/{name}", data) or ""
+            for name, data in files.items()
+        }
         return Stored(f"s3://{self._bucket}/{prefix}", ids)
 
     def load(self, promoted: ModelPromoted, network_class: Any) -> Loaded:
         """Reads the deciding files in the versions that the event pins, and checks them against the digest."""
-        files = {name: self._store.get_uri(f"{promoted.uri}/{name}", promoted.version_ids.get(name) or None) for name in DECIDING}
+        files = {
+            name: self._store.get_uri(
+                f"{promoted.uri}/{name}", promoted.version_ids.get(name) or None
+            )
+            for name in DECIDING
+        }
         return from_files(files, promoted.model_digest, network_class)

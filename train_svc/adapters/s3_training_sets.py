@@ -37,7 +37,8 @@ class S3TrainingSets:
         if table.num_rows != event.rows or missing:
             lacks = f", without columns {', '.join(missing)}" if missing else ""
             raise TrainingSetCorruptError(
-                f"{name}: {table.num_rows} rows{lacks}, the event says {event.rows} rows: {AGAIN}")
+                f"{name}: {table.num_rows} rows{lacks}, the event says {event.rows} rows: {AGAIN}"
+            )
         return TrainingSet(table, self._statistics(event.statistics_uri))
 
     def _statistics(self, uri: str) -> dict[str, Any]:
@@ -54,5 +55,7 @@ class S3TrainingSets:
         data = self._store.get_uri(file.uri, file.version_id or None)
         found = hashlib.sha256(data).hexdigest()
         if found != file.sha256:
-            raise TrainingSetCorruptError(f"{file.uri} has sha256 {found[:12]}, its event says {file.sha256[:12]}: seal an epoch to build it again")
+            raise TrainingSetCorruptError(
+                f"{file.uri} has sha256 {found[:12]}, its event says {file.sha256[:12]}: seal an epoch to build it again"
+            )
         return pq.read_table(BytesIO(data))

@@ -11,14 +11,29 @@ import numpy.typing as npt
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.rows import sparse_at
 from twinstream.algebra.compiled.wide import exceeds, float128, spread
-from twinstream.algebra.layout import COUNT_BITS, COUNT_MASK, FULL, FULL_ENTRY, HIGHEST, LOWEST, REGISTERS, REST
+from twinstream.algebra.layout import (
+    COUNT_BITS,
+    COUNT_MASK,
+    FULL,
+    FULL_ENTRY,
+    HIGHEST,
+    LOWEST,
+    REGISTERS,
+    REST,
+)
 from twinstream.algebra.plan import Tables
 from twinstream.algebra.slots import Form
 
 Words = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-COUNT, SUM, MEAN, VARIANCE, DEVIATION = int(Form.COUNT), int(Form.SUM), int(Form.MEAN), int(Form.VARIANCE), int(Form.DEVIATION)
+COUNT, SUM, MEAN, VARIANCE, DEVIATION = (
+    int(Form.COUNT),
+    int(Form.SUM),
+    int(Form.MEAN),
+    int(Form.VARIANCE),
+    int(Form.DEVIATION),
+)
 VALUE, MOMENT, SHARE, COUNTS = int(Form.VALUE), int(Form.MOMENT), int(Form.SHARE), int(Form.COUNTS)
 QUANTILE, DISTINCT = int(Form.QUANTILE), int(Form.DISTINCT)
 
@@ -45,7 +60,14 @@ def answer(t: Tables, window: int, words: Words, row: int, out: Floats) -> None:
             else:
                 out[at] = quantile(entries, t.outputs[i, 6], t.outputs[i, 7], t.buckets) / divisor
         else:
-            out[at] = number(form, words, row + t.outputs[i, 1], row + t.outputs[i, 2], row + t.outputs[i, 3], divisor)
+            out[at] = number(
+                form,
+                words,
+                row + t.outputs[i, 1],
+                row + t.outputs[i, 2],
+                row + t.outputs[i, 3],
+                divisor,
+            )
 
 
 @compiled

@@ -50,7 +50,9 @@ def _suffixes(longest: tuple[str, ...], tile: int) -> tuple[bytes, ...]:
         hop, first, _ = windows.tiles(window, tile * windows.HOP_US[0])
         last = windows.tile_of(hop, tile * windows.HOP_US[0])
         size = windows.CHUNK_TILES[hop]
-        found += [suffix(hop, chunk) for chunk in range(_named(first // size), _named(last // size) + 1)]
+        found += [
+            suffix(hop, chunk) for chunk in range(_named(first // size), _named(last // size) + 1)
+        ]
     return tuple(found)
 
 

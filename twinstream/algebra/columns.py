@@ -30,7 +30,9 @@ class Shared:
         return self._found if batch is self._batch else {}
 
 
-def take(columns: Sequence[Column], batch: pa.RecordBatch, shared: Shared | None = None) -> tuple[Values, Valid]:
+def take(
+    columns: Sequence[Column], batch: pa.RecordBatch, shared: Shared | None = None
+) -> tuple[Values, Valid]:
     """(values, valid), both [columns, rows]; what stands at an invalid place has no meaning."""
     values = np.zeros((len(columns), batch.num_rows), np.int64)
     valid = np.ones((len(columns), batch.num_rows), np.bool_)
@@ -64,7 +66,9 @@ def _taken(column: Column, batch: pa.RecordBatch) -> tuple[Any, Any]:
     if column.take is Take.CATEGORY:
         return _category(array, column.categories)
     if column.take is Take.REGISTER and pa.types.is_string(array.type):
-        return registers.registers(array), True if array.null_count == 0 else array.is_valid().to_numpy(zero_copy_only=False)
+        return registers.registers(
+            array
+        ), True if array.null_count == 0 else array.is_valid().to_numpy(zero_copy_only=False)
     values, valid = field_column(array)
     return _number(column.take, values), valid
 
@@ -72,9 +76,15 @@ def _taken(column: Column, batch: pa.RecordBatch) -> tuple[Any, Any]:
 def _number(take: Take, values: npt.NDArray[Any]) -> Values:
     """The stored integers, or what a sketch keeps of them."""
     stored = values.astype(np.int64)
-    return {Take.BUCKET: buckets.buckets, Take.REGISTER: registers.registers}[take](stored) if take is not Take.VALUE else stored
+    return (
+        {Take.BUCKET: buckets.buckets, Take.REGISTER: registers.registers}[take](stored)
+        if take is not Take.VALUE
+        else stored
+    )
 
 
 def _category(array: pa.Array, categories: tuple[Any, ...]) -> tuple[Values, Any]:
     found = pc.index_in(array, value_set=pa.array(categories, array.type), skip_nulls=True)
-    return found.fill_null(0).to_numpy().astype(np.int64), found.is_valid().to_numpy(zero_copy_only=False)
+    return found.fill_null(0).to_numpy().astype(np.int64), found.is_valid().to_numpy(
+        zero_copy_only=False
+    )

@@ -36,7 +36,9 @@ from twinstream.algebra.plan import HopLayout, ViewPlan
 from twinstream.algebra.slots import Column, Slot, Take
 
 Moment = tuple[int, int, int]  # time, position, value
-Tiles = dict[int, list[list[Moment]]]  # rowkey -> per slot of its hop, every moment that the slot took
+Tiles = dict[
+    int, list[list[Moment]]
+]  # rowkey -> per slot of its hop, every moment that the slot took
 
 
 def fold(view: Any, records: Iterable[tuple[Mapping[str, Any], int]]) -> dict[bytes, bytes]:
@@ -45,7 +47,9 @@ def fold(view: Any, records: Iterable[tuple[Mapping[str, Any], int]]) -> dict[by
     return {key: blob(plan, tiles) for key, tiles in sorted(collect(plan, records).items())}
 
 
-def answers(view: Any, records: Iterable[tuple[Mapping[str, Any], int]], key: bytes, at_us: int) -> list[float]:
+def answers(
+    view: Any, records: Iterable[tuple[Mapping[str, Any], int]], key: bytes, at_us: int
+) -> list[float]:
     """The answers of one key at a moment: each window folds what its tiles took."""
     plan = ViewPlan(view)
     tiles = collect(plan, records).get(key, {})
@@ -54,8 +58,12 @@ def answers(view: Any, records: Iterable[tuple[Mapping[str, Any], int]], key: by
 
     for number, window in enumerate(plan.windows):
         hop, first, last = windows.tiles(window, at_us)
-        rows = [tiles[k] for k in tiles if layout.rowkey(hop, first) <= k <= layout.rowkey(hop, last)]
-        taken: list[list[Moment]] = [list(chain(*of_slot)) for of_slot in zip(*rows, strict=True)] or [[] for _ in slots(plan.layout(hop))]
+        rows = [
+            tiles[k] for k in tiles if layout.rowkey(hop, first) <= k <= layout.rowkey(hop, last)
+        ]
+        taken: list[list[Moment]] = [
+            list(chain(*of_slot)) for of_slot in zip(*rows, strict=True)
+        ] or [[] for _ in slots(plan.layout(hop))]
         answer(plan.tables, number, np.array(row(plan.layout(hop), 0, taken), np.int64), 0, out)
     return [float(value) for value in out]
 
@@ -88,7 +96,13 @@ def take(column: Column, record: Mapping[str, Any]) -> int | None:
     """What a column takes from a record; None when there is no value or the condition does not hold."""
     if column.where is not None and not column.where.holds(record):
         return None
-    value = 1 if column.of is None else record[column.of] if isinstance(column.of, str) else column.of.scalar(record)
+    value = (
+        1
+        if column.of is None
+        else record[column.of]
+        if isinstance(column.of, str)
+        else column.of.scalar(record)
+    )
     if value is None or column.take is Take.ONE:
         return None if value is None else 1
     if column.take is Take.CATEGORY:
@@ -100,13 +114,21 @@ def take(column: Column, record: Mapping[str, Any]) -> int | None:
 
 def blob(plan: ViewPlan, tiles: Tiles) -> bytes:
     """The canonical bytes of a key's tiles."""
-    words = [word for k in sorted(tiles) for word in row(plan.layout(layout.hop_and_tile(k)[0]), k, tiles[k])]
+    words = [
+        word
+        for k in sorted(tiles)
+        for word in row(plan.layout(layout.hop_and_tile(k)[0]), k, tiles[k])
+    ]
     return struct.pack(f"<{len(words)}q", *words)
 
 
 def row(hop: HopLayout, rowkey: int, taken: list[list[Moment]]) -> list[int]:
     """The words of one row."""
-    body = [word for slot, moments in zip(slots(hop), taken, strict=True) for word in state(slot, moments)]
+    body = [
+        word
+        for slot, moments in zip(slots(hop), taken, strict=True)
+        for word in state(slot, moments)
+    ]
     return [rowkey, 2 + len(body), *body]
 
 
@@ -118,7 +140,9 @@ def state(slot: Slot, moments: list[Moment]) -> list[int]:
     if op == ADD128:
         return list(struct.unpack("<2q", sum(values).to_bytes(16, "little", signed=True)))
     if op == SQUARE192:
-        return list(struct.unpack("<3q", sum(v * v for v in values).to_bytes(24, "little", signed=True)))
+        return list(
+            struct.unpack("<3q", sum(v * v for v in values).to_bytes(24, "little", signed=True))
+        )
     if op == TALLY:
         return [min(values.count(i), FULL) for i in range(slot.words)]
     if op in (MIN, MAX):
@@ -128,11 +152,15 @@ def state(slot: Slot, moments: list[Moment]) -> list[int]:
     if op in (LAST, LASTK):
         k = slot.words // 3
         newest = sorted(moments, reverse=True)[:k]
-        return [word for moment in newest + [(LOWEST, LOWEST, 0)] * (k - len(newest)) for word in moment]
+        return [
+            word for moment in newest + [(LOWEST, LOWEST, 0)] * (k - len(newest)) for word in moment
+        ]
     if op == ADDMAP:
         return entries({b: min(n, FULL_ENTRY) for b, n in Counter(values).items()})
     assert op == MAXMAP
-    return entries({v >> 48: max(w & layout.COUNT_MASK for w in values if w >> 48 == v >> 48) for v in values})
+    return entries(
+        {v >> 48: max(w & layout.COUNT_MASK for w in values if w >> 48 == v >> 48) for v in values}
+    )
 
 
 def entries(found: Mapping[int, int]) -> list[int]:

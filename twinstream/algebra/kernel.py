@@ -30,26 +30,51 @@ class Pieces(NamedTuple):
 
 
 def lift(
-    plan: ViewPlan, batch: pa.RecordBatch, position: Words, *, chunked: bool = False, since: Sequence[int] | Words = (EVERYTHING,) * 4,
+    plan: ViewPlan,
+    batch: pa.RecordBatch,
+    position: Words,
+    *,
+    chunked: bool = False,
+    since: Sequence[int] | Words = (EVERYTHING,) * 4,
     shared: columns.Shared | None = None,
-) -> StateBatch:  # fmt: skip
+) -> StateBatch:
     """The states of a batch of records, by view key, or by storage key when `chunked`; no tile of hop h before `since[h]`.
 
     `batch` holds the source's fields; `position` int64[rows] is each row's place in the order of ties. Rows that do not meet the
     view's condition, or have a null in the key, do not count. `shared`: what other views have taken of the batch.
     """
     batch, position = counting(plan, batch, position)
-    return StateBatch.empty() if batch.num_rows == 0 else _lifted(plan, batch, position, np.array(since, np.int64), shared, chunked=chunked)
+    return (
+        StateBatch.empty()
+        if batch.num_rows == 0
+        else _lifted(plan, batch, position, np.array(since, np.int64), shared, chunked=chunked)
+    )
 
 
-def _lifted(plan: ViewPlan, batch: pa.RecordBatch, position: Words, since: Words, shared: columns.Shared | None = None, *, chunked: bool) -> StateBatch:
+def _lifted(
+    plan: ViewPlan,
+    batch: pa.RecordBatch,
+    position: Words,
+    since: Words,
+    shared: columns.Shared | None = None,
+    *,
+    chunked: bool,
+) -> StateBatch:
     """`lift` of one or more rows that all count."""
     key = keys.encode_columns([batch.column(name) for name in plan.view.by])
     time = columns.integers(batch.column(plan.view.source.event_time))
     values, valid = columns.take(plan.columns, batch, shared)
     row = _by_key_and_time(plan, key.codes, time)
     words, entries = lifting.lift_rows(
-        plan.tables, since, key.codes[row], time[row], position[row], _side_by_side(values, row), _side_by_side(valid, row), chunked)
+        plan.tables,
+        since,
+        key.codes[row],
+        time[row],
+        position[row],
+        _side_by_side(values, row),
+        _side_by_side(valid, row),
+        chunked,
+    )
     data, offsets = lifting.entry_keys(key.data, key.offsets, entries, chunked)
     lifted = StateBatch(data, offsets, np.append(entries[:, 3], len(words)), words)
     return _sorted(lifted) if chunked else lifted
@@ -75,26 +100,37 @@ def split_chunks(plan: ViewPlan, batch: StateBatch) -> StateBatch:
     entries, fault = splitting.chunk_entries(plan.tables, batch.offsets, batch.words)
     check(plan, fault)
     data, offsets = lifting.entry_keys(batch.key_data, batch.key_offsets, entries, True)
-    return _sorted(StateBatch(data, offsets, np.append(entries[:, 3], len(batch.words)), batch.words))
+    return _sorted(
+        StateBatch(data, offsets, np.append(entries[:, 3], len(batch.words)), batch.words)
+    )
 
 
 def prune(plan: ViewPlan, batch: StateBatch, since: Sequence[int]) -> StateBatch:
     """The batch without the rows of hop h whose tile is before `since[h]`, and without keys that have no row left."""
-    words, offsets, kept, fault = splitting.newer_rows(plan.tables, batch.offsets, batch.words, np.array(since, np.int64))
+    words, offsets, kept, fault = splitting.newer_rows(
+        plan.tables, batch.offsets, batch.words, np.array(since, np.int64)
+    )
     check(plan, fault)
     return StateBatch(*batch.take_keys(kept), offsets, words)
 
 
 def by_partition(batch: StateBatch, partitions: int, *, chunked: bool = False) -> list[StateBatch]:
     """The batch cut by the partition of each view key; `chunked`: its keys are storage keys."""
-    target = hashing.partitions(batch.key_data, batch.key_offsets, partitions, chunks.SUFFIX if chunked else 0)
+    target = hashing.partitions(
+        batch.key_data, batch.key_offsets, partitions, chunks.SUFFIX if chunked else 0
+    )
     found = [np.flatnonzero(target == p) for p in range(partitions)]
     return [batch if len(rows) == len(batch) else batch.take(rows) for rows in found]
 
 
 def read(plan: ViewPlan, words: Words, at_us: int) -> Floats:
     """The answers [n_out] of one key at a moment from its (concatenated) blobs; NaN is null. Raises StateFormError."""
-    return read_pieces(plan, Pieces(words, np.array((0, len(words)), np.int64), _ONLY), _ONLY, np.array((at_us,), np.int64))[0]
+    return read_pieces(
+        plan,
+        Pieces(words, np.array((0, len(words)), np.int64), _ONLY),
+        _ONLY,
+        np.array((at_us,), np.int64),
+    )[0]
 
 
 def read_many(plan: ViewPlan, words: Words, offsets: Words, at_us: Words) -> Floats:
@@ -106,14 +142,27 @@ def read_many(plan: ViewPlan, words: Words, offsets: Words, at_us: Words) -> Flo
 def read_pieces(plan: ViewPlan, pieces: Pieces, asked: Words, at_us: Words) -> Floats:
     """The answers [n, n_out]: row i is what key `asked[i]` answers at `at_us[i]`."""
     out = np.empty((len(at_us), plan.n_out), np.float64)
-    check(plan, reading.read_each(plan.tables, own(pieces.words), own(pieces.offsets), own(pieces.owner), own(asked), own(at_us), out))
+    check(
+        plan,
+        reading.read_each(
+            plan.tables,
+            own(pieces.words),
+            own(pieces.offsets),
+            own(pieces.owner),
+            own(asked),
+            own(at_us),
+            out,
+        ),
+    )
     return out
 
 
 def warm_up(plan: ViewPlan) -> None:
     """Compile, or load from disk, everything that a service calls, so that no first request waits."""
     schema = plan.view.source.schema
-    batch = pa.RecordBatch.from_arrays([pa.array(["0"]).cast(field.type) for field in schema], schema=schema)
+    batch = pa.RecordBatch.from_arrays(
+        [pa.array(["0"]).cast(field.type) for field in schema], schema=schema
+    )
     state = _lifted(plan, batch, np.zeros(1, np.int64), np.full(4, EVERYTHING), chunked=True)
     merged = merge(plan, [state, split_chunks(plan, state)])
     chunks.suffixes_of(merged)
@@ -123,7 +172,11 @@ def warm_up(plan: ViewPlan) -> None:
 
 def counting(plan: ViewPlan, batch: pa.RecordBatch, *beside: Words) -> tuple[Any, ...]:
     """The rows that exist for the view, and what stands beside them."""
-    keep = np.ones(batch.num_rows, np.bool_) if plan.view.where is None else plan.view.where.condition(batch)
+    keep = (
+        np.ones(batch.num_rows, np.bool_)
+        if plan.view.where is None
+        else plan.view.where.condition(batch)
+    )
     for name in plan.view.by:
         if batch.column(name).null_count:
             keep &= batch.column(name).is_valid().to_numpy(zero_copy_only=False)
@@ -160,15 +213,19 @@ def _joined(batches: Sequence[StateBatch]) -> StateBatch:
     if not batches:
         return StateBatch.empty()
     return StateBatch(
-        np.concatenate([b.key_data for b in batches]), _end_to_end([b.key_offsets for b in batches]),
-        _end_to_end([b.offsets for b in batches]), np.concatenate([b.words for b in batches]),
-    )  # fmt: skip
+        np.concatenate([b.key_data for b in batches]),
+        _end_to_end([b.key_offsets for b in batches]),
+        _end_to_end([b.offsets for b in batches]),
+        np.concatenate([b.words for b in batches]),
+    )
 
 
 def _end_to_end(offsets: Sequence[Words]) -> Words:
     """Offsets of runs of parts that stand side by side."""
     starts = np.cumsum([0, *(int(o[-1]) for o in offsets)])
-    return np.concatenate([starts[:1], *(o[1:] + start for o, start in zip(offsets, starts, strict=False))])
+    return np.concatenate(
+        [starts[:1], *(o[1:] + start for o, start in zip(offsets, starts, strict=False))]
+    )
 
 
 def _parts(batch: StateBatch) -> tuple[npt.NDArray[np.uint8], Words, Words, Words]:
@@ -184,4 +241,6 @@ def own(array: Words) -> Words:
 def check(plan: ViewPlan, fault: int) -> None:
     """Raise what a compiled loop found wrong."""
     if fault == layout.MALFORMED:
-        raise StateFormError(f"words that are no state of view {plan.view.name!r}: was it written under another definition?")
+        raise StateFormError(
+            f"words that are no state of view {plan.view.name!r}: was it written under another definition?"
+        )

@@ -35,7 +35,9 @@ def partition_of(key: bytes, partitions: int) -> int:
     return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
-def partitions_of(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], partitions: int, suffix: int = 0) -> npt.NDArray[np.int64]:
+def partitions_of(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], partitions: int, suffix: int = 0
+) -> npt.NDArray[np.int64]:
     """The partition of each key `data[offsets[i]:offsets[i + 1] - suffix]`."""
     from twinstream.algebra.compiled import hashing
 
@@ -98,7 +100,9 @@ def text_buffers(array: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
     if len(array) == 0 or offsets is None:
         return np.zeros(0, np.uint8), np.zeros(1, np.int64)
     at = np.frombuffer(offsets, np.int32, len(array) + 1, 4 * array.offset).astype(np.int64)
-    return (np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)[: at[-1]]).copy(), at
+    return (
+        np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)[: at[-1]]
+    ).copy(), at
 
 
 def _dictionary(column: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
@@ -110,12 +114,17 @@ def _dictionary(column: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
 
 
 def _paired(
-    left: npt.NDArray[np.int64], left_text: pa.Array, right: npt.NDArray[np.int64], right_text: pa.Array
+    left: npt.NDArray[np.int64],
+    left_text: pa.Array,
+    right: npt.NDArray[np.int64],
+    right_text: pa.Array,
 ) -> tuple[npt.NDArray[np.int64], pa.Array]:
     """Codes into the distinct pairs, joined by the separator."""
     both = np.where((left < 0) | (right < 0), -1, left * max(len(right_text), 1) + right)
     distinct, codes = np.unique(both, return_inverse=True)
     nulls = int(len(distinct) > 0 and distinct[0] < 0)
     high, low = np.divmod(distinct[nulls:], max(len(right_text), 1))
-    text = pc.binary_join_element_wise(left_text.take(pa.array(high)), right_text.take(pa.array(low)), SEPARATOR)
+    text = pc.binary_join_element_wise(
+        left_text.take(pa.array(high)), right_text.take(pa.array(low)), SEPARATOR
+    )
     return codes.reshape(-1).astype(np.int64) - nulls, text

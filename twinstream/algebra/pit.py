@@ -50,16 +50,36 @@ def point_in_time(plan: ViewPlan, events: Events, spine: Spine) -> Floats:
     values, valid = columns.take(plan.columns, batch)
     out = np.empty((len(spine.at_us), plan.n_out), np.float64)
     sweep.sweep(
-        plan.tables, np.lexsort((known, key.codes)), key.codes, columns.integers(batch.column(plan.view.source.event_time)), position, known,
-        values, valid, np.lexsort((known_by, asked)), asked, own(spine.at_us), own(known_by), out,
-    )  # fmt: skip
+        plan.tables,
+        np.lexsort((known, key.codes)),
+        key.codes,
+        columns.integers(batch.column(plan.view.source.event_time)),
+        position,
+        known,
+        values,
+        valid,
+        np.lexsort((known_by, asked)),
+        asked,
+        own(spine.at_us),
+        own(known_by),
+        out,
+    )
     return out
 
 
 def _codes(asked: Sequence[bytes | None] | pa.Array, key: keys.KeyColumn) -> Words:
     """The number of each asked key among those of the events, -1 when no event has it."""
-    wanted = asked.cast(pa.binary()) if isinstance(asked, pa.Array) else pa.array(asked, pa.binary())
-    present = pa.Array.from_buffers(
-        pa.binary(), len(key.offsets) - 1, [None, pa.py_buffer(key.offsets.astype(np.int32)), pa.py_buffer(key.data)]
+    wanted = (
+        asked.cast(pa.binary()) if isinstance(asked, pa.Array) else pa.array(asked, pa.binary())
     )
-    return pc.index_in(wanted, value_set=present, skip_nulls=True).fill_null(-1).to_numpy().astype(np.int64)
+    present = pa.Array.from_buffers(
+        pa.binary(),
+        len(key.offsets) - 1,
+        [None, pa.py_buffer(key.offsets.astype(np.int32)), pa.py_buffer(key.data)],
+    )
+    return (
+        pc.index_in(wanted, value_set=present, skip_nulls=True)
+        .fill_null(-1)
+        .to_numpy()
+        .astype(np.int64)
+    )

@@ -60,7 +60,11 @@ class HopLayout:
 
     def place(self, slot: Slot) -> int:
         """Offset of a fixed slot in the row, or number of a sparse one."""
-        return self.sparse.index(slot) if slot.sparse else next(at for s, at in self.fixed if s == slot)
+        return (
+            self.sparse.index(slot)
+            if slot.sparse
+            else next(at for s, at in self.fixed if s == slot)
+        )
 
 
 class ViewPlan:
@@ -70,8 +74,14 @@ class ViewPlan:
         self.view = view
         self.outputs = _outputs(view)
         self.n_out = sum(output.width for output in self.outputs)
-        self.hops = tuple(_hop(hop, self.outputs) for hop in range(4) if any(windows.hop_of(o.window) == hop for o in self.outputs))
-        self.columns: tuple[Column, ...] = tuple(dict.fromkeys(slot.column for hop in self.hops for slot in _slots(hop)))
+        self.hops = tuple(
+            _hop(hop, self.outputs)
+            for hop in range(4)
+            if any(windows.hop_of(o.window) == hop for o in self.outputs)
+        )
+        self.columns: tuple[Column, ...] = tuple(
+            dict.fromkeys(slot.column for hop in self.hops for slot in _slots(hop))
+        )
         self.windows = tuple(window for hop in self.hops for window in hop.windows)
         self.tables = _tables(self)
         self.digest = hashlib.sha256(self._canonical().encode()).hexdigest()
@@ -79,7 +89,11 @@ class ViewPlan:
     @property
     def names(self) -> list[str]:
         """A name for each float of an answer; those of a wide output end in `[0]`, `[1]`, ..."""
-        return [name for o in self.outputs for name in ([o.name] if o.width == 1 else [f"{o.name}[{i}]" for i in range(o.width)])]
+        return [
+            name
+            for o in self.outputs
+            for name in ([o.name] if o.width == 1 else [f"{o.name}[{i}]" for i in range(o.width)])
+        ]
 
     @property
     def tells_ties(self) -> bool:
@@ -98,7 +112,10 @@ class ViewPlan:
     def _canonical(self) -> str:
         """Everything that decides bytes or answers."""
         rows = [f"{h.hop}: {'; '.join(slot.text for slot in _slots(h))}" for h in self.hops]
-        answers = [f"{o.name} {o.window} {o.declared.form} {o.declared.parameter} {o.divisor}" for o in self.outputs]
+        answers = [
+            f"{o.name} {o.window} {o.declared.form} {o.declared.parameter} {o.divisor}"
+            for o in self.outputs
+        ]
         return "\n".join([f"{self.view.by} where {self.view.where}", *rows, *answers])
 
 
@@ -115,13 +132,19 @@ def _outputs(view: Any) -> tuple[PlannedOutput, ...]:
         divisor = 10 ** (declared.power * _places(view, aggregate.field))
         for window in feature.windows:
             at = found[-1].at + found[-1].width if found else 0
-            found.append(PlannedOutput(f"{feature.name}_{window}", feature.name, window, declared, divisor, at))
+            found.append(
+                PlannedOutput(
+                    f"{feature.name}_{window}", feature.name, window, declared, divisor, at
+                )
+            )
     return tuple(found)
 
 
 def _places(view: Any, of: Any) -> int:
     """Decimal places of a field's stored integers."""
-    return int(view.source.fields[of].places) if isinstance(of, str) else int(getattr(of, "places", 0))
+    return (
+        int(view.source.fields[of].places) if isinstance(of, str) else int(getattr(of, "places", 0))
+    )
 
 
 def _hop(hop: int, outputs: tuple[PlannedOutput, ...]) -> HopLayout:
@@ -146,18 +169,33 @@ def _tables(plan: ViewPlan) -> Tables:
     divisors: list[float] = []
     for hop in plan.hops:
         first = len(fixed), len(sparse), len(spans)
-        fixed += [(slot.op, plan.columns.index(slot.column), at, slot.words) for slot, at in hop.fixed]
+        fixed += [
+            (slot.op, plan.columns.index(slot.column), at, slot.words) for slot, at in hop.fixed
+        ]
         sparse += [(slot.op, plan.columns.index(slot.column)) for slot in hop.sparse]
         for window in hop.windows:
             mine = [o for o in plan.outputs if o.window == window]
             spans.append((windows.length_us(window), len(outputs), len(outputs) + len(mine)))
             outputs += [_output_row(o, hop) for o in mine]
             divisors += [float(o.divisor) for o in mine]
-        hops[hop.hop] = (first[0], len(fixed), first[1], len(sparse), hop.words, first[2], len(spans))
+        hops[hop.hop] = (
+            first[0],
+            len(fixed),
+            first[1],
+            len(sparse),
+            hop.words,
+            first[2],
+            len(spans),
+        )
     return Tables(
-        hops, _table(fixed, 4), _table(sparse, 2), _table(spans, 3), _table(outputs, 8),
-        np.array(divisors, np.float64), np.append(buckets.values(), np.full(layout.IDS - buckets.size(), np.nan)),
-    )  # fmt: skip
+        hops,
+        _table(fixed, 4),
+        _table(sparse, 2),
+        _table(spans, 3),
+        _table(outputs, 8),
+        np.array(divisors, np.float64),
+        np.append(buckets.values(), np.full(layout.IDS - buckets.size(), np.nan)),
+    )
 
 
 def _output_row(output: PlannedOutput, hop: HopLayout) -> tuple[int, ...]:

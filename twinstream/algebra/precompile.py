@@ -16,8 +16,18 @@ from twinstream.define.view import View
 
 def precompile() -> None:
     """One compilation serves all plans, so any view will do."""
-    source = Source("anything", id="id", key="id", event_time="at", fields={"id": String(), "at": Timestamp(), "size": Int()})
-    features = {"mean": mean("size").over("1h"), "median": quantile("size", 0.5).over("1h"), "ids": distinct("id").over("1h")}
+    source = Source(
+        "anything",
+        id="id",
+        key="id",
+        event_time="at",
+        fields={"id": String(), "at": Timestamp(), "size": Int()},
+    )
+    features = {
+        "mean": mean("size").over("1h"),
+        "median": quantile("size", 0.5).over("1h"),
+        "ids": distinct("id").over("1h"),
+    }
     plan = ViewPlan(View("anything", source, by="id", features=features))
     kernel.warm_up(plan)
     nothing = np.zeros(0, np.int64)

@@ -21,7 +21,9 @@ _MASK: Final = 2**64 - 1
 
 def value_bytes(value: Any) -> bytes:
     """Text in UTF-8; a number as 8 little-endian bytes of its stored integer, true as 1."""
-    return value.encode() if isinstance(value, str) else int(value).to_bytes(8, "little", signed=True)
+    return (
+        value.encode() if isinstance(value, str) else int(value).to_bytes(8, "little", signed=True)
+    )
 
 
 def murmur64(data: bytes) -> int:

@@ -30,7 +30,9 @@ class StateBatch:
         data = np.frombuffer(bytearray(b"".join(keys)), np.uint8)
         words = np.frombuffer(bytearray(b"".join(blobs)), np.int64)
         sizes = np.fromiter(map(len, blobs), np.int64, len(blobs)) // 8
-        return cls(data, _offsets(np.fromiter(map(len, keys), np.int64, len(keys))), _offsets(sizes), words)
+        return cls(
+            data, _offsets(np.fromiter(map(len, keys), np.int64, len(keys))), _offsets(sizes), words
+        )
 
     @classmethod
     def empty(cls) -> StateBatch:
@@ -49,20 +51,44 @@ class StateBatch:
         keys = _offsets(np.frombuffer(body, np.uint16, n, 4).astype(np.int64))
         at = 4 + 2 * n + int(keys[-1])
         words_at = -(-(at + 4 * n) // 8) * 8
-        offsets = _offsets(np.frombuffer(body, np.uint32, n, at).astype(np.int64)) if len(body) >= words_at else np.zeros(1, np.int64)
+        offsets = (
+            _offsets(np.frombuffer(body, np.uint32, n, at).astype(np.int64))
+            if len(body) >= words_at
+            else np.zeros(1, np.int64)
+        )
         if len(body) != words_at + 8 * int(offsets[-1]):
-            raise StateFormError(f"a batch of {n} states should have {words_at + 8 * int(offsets[-1])} bytes, not {len(body)}")
+            raise StateFormError(
+                f"a batch of {n} states should have {words_at + 8 * int(offsets[-1])} bytes, not {len(body)}"
+            )
         key_data = np.frombuffer(body, np.uint8, int(keys[-1]), 4 + 2 * n).copy()
-        return cls(key_data, keys, offsets, np.frombuffer(body, np.int64, int(offsets[-1]), words_at).copy())
+        return cls(
+            key_data,
+            keys,
+            offsets,
+            np.frombuffer(body, np.int64, int(offsets[-1]), words_at).copy(),
+        )
 
     def to_bytes(self, before: bytes = b"") -> bytes:
         """uint32 n, uint16 key lengths, key bytes, uint32 word counts, zeros to a multiple of 8, int64 words; little-endian.
 
         They follow `before`, in one copy.
         """
-        lengths, counts = np.diff(self.key_offsets).astype(np.uint16), np.diff(self.offsets).astype(np.uint32)
+        lengths, counts = (
+            np.diff(self.key_offsets).astype(np.uint16),
+            np.diff(self.offsets).astype(np.uint32),
+        )
         padding = bytes(-(4 + lengths.nbytes + self.key_data.nbytes + counts.nbytes) % 8)
-        return b"".join((before, np.uint32(len(self)).tobytes(), lengths.data, self.key_data.data, counts.data, padding, self.words.data))
+        return b"".join(
+            (
+                before,
+                np.uint32(len(self)).tobytes(),
+                lengths.data,
+                self.key_data.data,
+                counts.data,
+                padding,
+                self.words.data,
+            )
+        )
 
     def __len__(self) -> int:
         return len(self.key_offsets) - 1
@@ -89,7 +115,12 @@ class StateBatch:
     def slice(self, start: int, stop: int) -> StateBatch:
         """The keys `start..stop`, on the same memory."""
         keys, offsets = self.key_offsets[start : stop + 1], self.offsets[start : stop + 1]
-        return StateBatch(self.key_data[keys[0] : keys[-1]], keys - keys[0], offsets - offsets[0], self.words[offsets[0] : offsets[-1]])
+        return StateBatch(
+            self.key_data[keys[0] : keys[-1]],
+            keys - keys[0],
+            offsets - offsets[0],
+            self.words[offsets[0] : offsets[-1]],
+        )
 
     def take(self, rows: Words) -> StateBatch:
         """The keys with these numbers, in their order."""

@@ -89,16 +89,22 @@ def fetch(address: str, view: str, partition: int) -> Served:
         with open_url(f"{address}/v1/views/{view}/states/{partition}", 60) as answer:
             data = answer.read()
     except urllib.error.HTTPError as error:
-        raise NotRunningError(f"view {view}, partition {partition}: {error.read().decode(errors='replace').strip() or error}") from None
+        raise NotRunningError(
+            f"view {view}, partition {partition}: {error.read().decode(errors='replace').strip() or error}"
+        ) from None
     except OSError as error:
         raise NotRunningError(f"the predictor at {address} does not answer: {error}") from None
     (length,) = _LENGTH.unpack_from(data)
     head = json.loads(data[8 : 8 + length])
     batch = StateBatch.from_bytes(data[8 + length :])
     return Served(
-        view, partition, head["epoch"], _int_keys(head["log"]), _int_keys(head["complete_since"]),
+        view,
+        partition,
+        head["epoch"],
+        _int_keys(head["log"]),
+        _int_keys(head["complete_since"]),
         dict(zip(batch.keys, batch.blobs(), strict=True)),
-    )  # fmt: skip
+    )
 
 
 def _int_keys(mapping: dict[str, int]) -> dict[int, int]:
@@ -118,12 +124,16 @@ def prune(blob: bytes, complete_since: dict[int, int]) -> bytes:
     return b"".join(row.tobytes() for row in kept)
 
 
-def expected(view: View, known: list[Known], served: Served, partitions: int, plain_one_in: int = 1) -> dict[bytes, bytes]:
+def expected(
+    view: View, known: list[Known], served: Served, partitions: int, plain_one_in: int = 1
+) -> dict[bytes, bytes]:
     """What one fold of all that `served` had seen gives for its partition, pruned alike; see `folded`."""
     return _pruned(folded(view, known, served, plain_one_in), served, partitions)
 
 
-def folded(view: View, known: list[Known], served: Served, plain_one_in: int = 1) -> dict[bytes, bytes]:
+def folded(
+    view: View, known: list[Known], served: Served, plain_one_in: int = 1
+) -> dict[bytes, bytes]:
     """The fold of all that `served` had seen, of every partition.
 
     Every key by the compiled kernel, in one pass; of the keys one in `plain_one_in` by the plain oracle instead (1: all by it).
@@ -133,7 +143,9 @@ def folded(view: View, known: list[Known], served: Served, plain_one_in: int = 1
 
 def _folded(view: View, seen: list[Known], plain_one_in: int) -> dict[bytes, bytes]:
     states = by_kernel(view, seen) if plain_one_in > 1 else {}
-    return states | fold(view, ((k.record, k.position) for k in seen if _sampled(view, k.record, plain_one_in)))
+    return states | fold(
+        view, ((k.record, k.position) for k in seen if _sampled(view, k.record, plain_one_in))
+    )
 
 
 def _pruned(states: dict[bytes, bytes], served: Served, partitions: int) -> dict[bytes, bytes]:
@@ -155,9 +167,15 @@ def _sampled(view: View, record: dict[str, object], one_in: int) -> bool:
 
 def compare(served: Served, wanted: dict[bytes, bytes]) -> list[Difference]:
     """The keys whose bytes differ."""
-    have = {key: blob for key, raw in served.states.items() if (blob := prune(raw, served.complete_since))}
+    have = {
+        key: blob
+        for key, raw in served.states.items()
+        if (blob := prune(raw, served.complete_since))
+    }
     return [
-        Difference(served.view, key.decode(errors="replace"), _hex(have.get(key)), _hex(wanted.get(key)))
+        Difference(
+            served.view, key.decode(errors="replace"), _hex(have.get(key)), _hex(wanted.get(key))
+        )
         for key in sorted(have.keys() | wanted.keys())
         if have.get(key) != wanted.get(key)
     ]
@@ -167,19 +185,28 @@ def _hex(blob: bytes | None) -> str | None:
     return None if blob is None else blob.hex()
 
 
-def _audit_source(settings: MeshSettings, address: str, source_name: str, plain_one_in: int) -> dict[str, ViewAudit]:
+def _audit_source(
+    settings: MeshSettings, address: str, source_name: str, plain_one_in: int
+) -> dict[str, ViewAudit]:
     """What was found of each view of a source."""
     pipeline = load(settings.pipeline)
     source = pipeline.source(source_name)
     views = [view for view in pipeline.views if view.source.name == source_name]
-    served = {view.name: [fetch(address, view.name, p) for p in range(settings.partitions)] for view in views}  # before the log is read
+    served = {
+        view.name: [fetch(address, view.name, p) for p in range(settings.partitions)]
+        for view in views
+    }  # before the log is read
     accepted, published = manifests(settings, views[0].name)
-    files = file_records(ObjectStore(settings), source, keys_of(pipeline, source), accepted, counts_of(published))
+    files = file_records(
+        ObjectStore(settings), source, keys_of(pipeline, source), accepted, counts_of(published)
+    )
     known = [*log_records(settings, source), *files]
     return {view.name: _audit_view(view, known, served[view.name], plain_one_in) for view in views}
 
 
-def _audit_view(view: View, known: list[Known], partitions: list[Served], plain_one_in: int) -> ViewAudit:
+def _audit_view(
+    view: View, known: list[Known], partitions: list[Served], plain_one_in: int
+) -> ViewAudit:
     compared, differences, plain, wrong = 0, [], 0, list[Odd]()
     folds: dict[object, tuple[list[Known], dict[bytes, bytes]]] = {}
     for served in partitions:
@@ -202,11 +229,15 @@ def keys_of(pipeline: Pipeline, source: Source) -> list[tuple[str, ...]]:
     return [view.by for view in pipeline.views if view.source.name == source.name]
 
 
-def manifests(settings: MeshSettings, view: str) -> tuple[dict[int, FileAccepted], list[ViewPublished]]:
+def manifests(
+    settings: MeshSettings, view: str
+) -> tuple[dict[int, FileAccepted], list[ViewPublished]]:
     """Accepted files by number, without those that an epoch left out, and the publications of a view."""
     accepted: dict[int, FileAccepted] = {}
     published: list[ViewPublished] = []
-    with EventReader(settings, [topic_of(FileAccepted), topic_of(ViewPublished)], refused=pass_over) as reader:
+    with EventReader(
+        settings, [topic_of(FileAccepted), topic_of(ViewPublished)], refused=pass_over
+    ) as reader:
         for event, message in reader.read_to_end():
             if isinstance(event, FileAccepted):
                 accepted[message.offset()] = event
@@ -216,7 +247,9 @@ def manifests(settings: MeshSettings, view: str) -> tuple[dict[int, FileAccepted
     return {number: file for number, file in accepted.items() if number not in lacking}, published
 
 
-def audit(settings: MeshSettings, address: str, *, processes: int = 2, plain_one_in: int = 1) -> Audit:
+def audit(
+    settings: MeshSettings, address: str, *, processes: int = 2, plain_one_in: int = 1
+) -> Audit:
     """Compares every key of every view; the log may still grow meanwhile: each partition is compared at its own position.
 
     The plain oracle folds one key in `plain_one_in`, the compiled kernel the others, each in one pass over everything.
@@ -225,13 +258,19 @@ def audit(settings: MeshSettings, address: str, *, processes: int = 2, plain_one
     n = len(names)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
-        by_source = list(pool.map(_audit_source, [settings] * n, [address] * n, names, [plain_one_in] * n))
+        by_source = list(
+            pool.map(_audit_source, [settings] * n, [address] * n, names, [plain_one_in] * n)
+        )
     results = {view: result for of_source in by_source for view, result in of_source.items()}
     differences = [difference for found in results.values() for difference in found.differences]
     wrong = [odd for found in results.values() for odd in found.plain.wrong]
     return Audit(
-        compared=sum(found.compared for found in results.values()), different=len(differences),
-        by_view={view: found.compared for view, found in results.items()}, examples=differences[:10],
+        compared=sum(found.compared for found in results.values()),
+        different=len(differences),
+        by_view={view: found.compared for view, found in results.items()},
+        examples=differences[:10],
         different_by_view={view: len(found.differences) for view, found in results.items()},
-        plain_compared=sum(found.plain.compared for found in results.values()), plain_different=len(wrong), plain_examples=wrong[:10],
-    )  # fmt: skip
+        plain_compared=sum(found.plain.compared for found in results.values()),
+        plain_different=len(wrong),
+        plain_examples=wrong[:10],
+    )

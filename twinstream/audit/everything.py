@@ -40,23 +40,34 @@ class Known(msgspec.Struct, frozen=True):
 
 def log_messages(settings: MeshSettings, topic: str) -> Iterator[tuple[int, int, bytes]]:
     """(partition, offset, value) of all messages that a topic holds now."""
-    consumer = Consumer(settings.kafka_client(group_id="twinstream-audit", enable_auto_commit=False))
+    consumer = Consumer(
+        settings.kafka_client(group_id="twinstream-audit", enable_auto_commit=False)
+    )
     try:
         partitions = consumer.list_topics(topic, timeout=POLL_SECONDS).topics[topic].partitions
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=POLL_SECONDS)[1] for p in partitions}
+        ends = {
+            p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=POLL_SECONDS)[1]
+            for p in partitions
+        }
         for partition, end in sorted(ends.items()):
             yield from _one_partition(consumer, topic, partition, end)
     finally:
         consumer.close()
 
 
-def _one_partition(consumer: Consumer, topic: str, partition: int, end: int) -> Iterator[tuple[int, int, bytes]]:
-    start = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=POLL_SECONDS)[0]
+def _one_partition(
+    consumer: Consumer, topic: str, partition: int, end: int
+) -> Iterator[tuple[int, int, bytes]]:
+    start = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=POLL_SECONDS)[
+        0
+    ]
     consumer.assign([TopicPartition(topic, partition, start)])
     while start < end:
         messages = consumer.consume(min(500, end - start), timeout=POLL_SECONDS)
         if not messages:
-            raise TimeoutError(f"{topic}[{partition}] gave nothing for {POLL_SECONDS} s at offset {start} of {end}")
+            raise TimeoutError(
+                f"{topic}[{partition}] gave nothing for {POLL_SECONDS} s at offset {start} of {end}"
+            )
         for message in messages:
             if message.error() is not None:
                 if message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  (librdkafka's public constant)
@@ -82,13 +93,25 @@ def log_records(settings: MeshSettings, source: Source) -> Iterator[Known]:
         for row in rows:
             raw, known = row.pop(packs.RAW), row.pop(packs.KNOWN)
             if raw > high[partition]:
-                yield Known(row, (partition << 44) | raw, _id(source, row), epoch[partition], known, partition, offset)
+                yield Known(
+                    row,
+                    (partition << 44) | raw,
+                    _id(source, row),
+                    epoch[partition],
+                    known,
+                    partition,
+                    offset,
+                )
                 high[partition] = raw
         high[partition] = max(high[partition], header.raw_last)
 
 
 def file_records(
-    store: ObjectStore, source: Source, keys: list[tuple[str, ...]], files: Mapping[int, FileAccepted], counts: dict[int, int]
+    store: ObjectStore,
+    source: Source,
+    keys: list[tuple[str, ...]],
+    files: Mapping[int, FileAccepted],
+    counts: dict[int, int],
 ) -> Iterator[Known]:
     """All good rows of these accepted files, by number.
 
@@ -137,9 +160,10 @@ def without_duplicates(known: list[Known], at_epoch: int) -> list[Known]:
 def seen_at(known: list[Known], epoch: int, log: dict[int, int]) -> list[Known]:
     """What a serving view at the base of `epoch` and at these log offsets has seen."""
     return [
-        k for k in without_duplicates(known, epoch)
+        k
+        for k in without_duplicates(known, epoch)
         if (k.epoch <= epoch if k.file_seq >= 0 else k.log_offset <= log.get(k.log_partition, -1))
-    ]  # fmt: skip
+    ]
 
 
 def counts_of(published: list[ViewPublished]) -> dict[int, int]:

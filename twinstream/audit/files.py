@@ -17,7 +17,9 @@ import pyarrow.parquet as pa_parquet
 from twinstream.define.records import Decoded, Decoder
 
 BOM = b"\xef\xbb\xbf"
-_CELL = re.compile(r"""(?:"([^"]*+(?:""[^"]*+)*+)"([^,\r\n]*)|(")|([^,\r\n]*))(,|\r\n|\r|\n|\Z|(?<="))""")
+_CELL = re.compile(
+    r"""(?:"([^"]*+(?:""[^"]*+)*+)"([^,\r\n]*)|(")|([^,\r\n]*))(,|\r\n|\r|\n|\Z|(?<="))"""
+)
 """A cell and what ends it: in quotes, with what strays behind them; or with a quote that is never closed; or plain."""
 
 
@@ -35,9 +37,17 @@ def _csv(decoder: Decoder, data: bytes) -> Decoded:
     """A ragged row, one that is not UTF-8, and what follows an unclosed quote do not count; only an empty cell is null."""
     rows = csv_rows(data)
     names = next(rows, None) or []
-    whole = [(number, row) for number, row in enumerate(rows) if row is not None and len(row) == len(names)]
-    columns = [pa.array([row[i] or None for _, row in whole], pa.string()) for i in range(len(names))]
-    return _renumbered(decoder, pa.Table.from_arrays(columns, names), [number for number, _ in whole], text=True)
+    whole = [
+        (number, row)
+        for number, row in enumerate(rows)
+        if row is not None and len(row) == len(names)
+    ]
+    columns = [
+        pa.array([row[i] or None for _, row in whole], pa.string()) for i in range(len(names))
+    ]
+    return _renumbered(
+        decoder, pa.Table.from_arrays(columns, names), [number for number, _ in whole], text=True
+    )
 
 
 def csv_rows(data: bytes) -> Iterator[list[str] | None]:
@@ -70,7 +80,9 @@ def _parquet(decoder: Decoder, data: bytes) -> Decoded:
     file = pa_parquet.ParquetFile(io.BytesIO(data))
     names = [name for name in file.schema_arrow.names if name in decoder.source.fields]
     table = file.read(columns=names)
-    good = [i for i in range(table.num_rows) if all(_readable(table.column(name), i) for name in names)]
+    good = [
+        i for i in range(table.num_rows) if all(_readable(table.column(name), i) for name in names)
+    ]
     return _renumbered(decoder, table.take(pa.array(good, pa.int64())), good)
 
 
@@ -86,7 +98,9 @@ def _readable(column: pa.ChunkedArray, row: int) -> bool:
     return True
 
 
-def _renumbered(decoder: Decoder, table: pa.Table, numbers: Sequence[int], *, text: bool = False) -> Decoded:
+def _renumbered(
+    decoder: Decoder, table: pa.Table, numbers: Sequence[int], *, text: bool = False
+) -> Decoded:
     """What the decoder makes of some rows of a file, under their numbers in the file."""
     decoded, numbered = decoder.table(table, text=text), np.array(numbers, np.int64)
     errors = [(int(numbered[row]), reason) for row, reason in decoded.errors]

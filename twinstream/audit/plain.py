@@ -56,7 +56,9 @@ def _answer(view: View, output: Output, rows: Sequence[Row], at_us: int) -> Answ
     inside = [row for row in rows if first is None or first <= row.record[time] < end]
     meant = [row for row in inside if holds(output.feature.aggregate.where, row.record)]
     meant.sort(key=lambda row: (row.record[time], row.position))
-    return _KINDS[output.feature.aggregate.kind](output.feature.aggregate, meant, view.source.fields)
+    return _KINDS[output.feature.aggregate.kind](
+        output.feature.aggregate, meant, view.source.fields
+    )
 
 
 def window(name: str, at_us: int) -> tuple[int | None, int]:
@@ -135,7 +137,14 @@ def _quantile(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
 
 
 def _distinct(of: Aggregate, rows: Sequence[Row], _: Any) -> Answer:
-    return _one(Fraction(len({row.record[str(of.field)] for row in rows if row.record[str(of.field)] is not None})), DISTINCT_ERROR)
+    return _one(
+        Fraction(
+            len(
+                {row.record[str(of.field)] for row in rows if row.record[str(of.field)] is not None}
+            )
+        ),
+        DISTINCT_ERROR,
+    )
 
 
 _KINDS: dict[str, Callable[[Aggregate, Sequence[Row], Any], Answer]] = {

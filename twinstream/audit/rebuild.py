@@ -44,7 +44,10 @@ class Rebuilt(msgspec.Struct, frozen=True):
     @property
     def same(self) -> bool:
         """Whether features and score are the same to the byte."""
-        return self.features_digest == self.served.features_digest and self.output == self.served.output
+        return (
+            self.features_digest == self.served.features_digest
+            and self.output == self.served.output
+        )
 
 
 def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
@@ -54,16 +57,27 @@ def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
     if served.release.definition != pipeline.digest:
         raise MeshError(
             f"prediction {prediction_id} was answered under definition {served.release.definition[:12]}, {settings.pipeline} is "
-            f"{pipeline.digest[:12]}: set TWINSTREAM_PIPELINE to the file of that time")
+            f"{pipeline.digest[:12]}: set TWINSTREAM_PIPELINE to the file of that time"
+        )
     form = QuestionForm(pipeline.model(served.model))
     question = form.decode([served.request], served.at_us)
-    given = {view.name: view_answers(settings, pipeline, view, question.keys[view.name][0], served) for view in form.model.views}
+    given = {
+        view.name: view_answers(settings, pipeline, view, question.keys[view.name][0], served)
+        for view in form.model.views
+    }
     features = form.features(question, given)
     values = record.values(features, 0, form.inputs)
     loaded = model_of(settings, served, form.model.network)
     return Rebuilt(
-        served=served, features_digest=record.digest(features, 0, form.inputs), output=scored(loaded, features, served),
-        differing={name: (served.features.get(name), value) for name, value in values.items() if served.features.get(name) != value})
+        served=served,
+        features_digest=record.digest(features, 0, form.inputs),
+        output=scored(loaded, features, served),
+        differing={
+            name: (served.features.get(name), value)
+            for name, value in values.items()
+            if served.features.get(name) != value
+        },
+    )
 
 
 def find(settings: MeshSettings, prediction_id: str) -> PredictionServed:
@@ -73,12 +87,24 @@ def find(settings: MeshSettings, prediction_id: str) -> PredictionServed:
         for event, _ in reader.read_to_end(120.0):
             if isinstance(event, PredictionServed) and event.id in wanted:
                 return event
-    raise MeshError(f"no prediction {prediction_id!r} in {topic_of(PredictionServed)}: is the id whole, and is it younger than the topic's retention?")
+    raise MeshError(
+        f"no prediction {prediction_id!r} in {topic_of(PredictionServed)}: is the id whole, and is it younger than the topic's retention?"
+    )
 
 
-def view_answers(settings: MeshSettings, pipeline: Pipeline, view: View, key: bytes | None, served: PredictionServed) -> np.ndarray[Any, Any]:
+def view_answers(
+    settings: MeshSettings,
+    pipeline: Pipeline,
+    view: View,
+    key: bytes | None,
+    served: PredictionServed,
+) -> np.ndarray[Any, Any]:
     """float64[1, n_out]: what one plain fold of all that the view had seen answers at the moment; a row without a key gets what no record gives."""
-    seen = [] if key is None else records_of(settings, pipeline, view, key, served.positions[view.name])
+    seen = (
+        []
+        if key is None
+        else records_of(settings, pipeline, view, key, served.positions[view.name])
+    )
     return np.array([answers(view, seen, key or b"", served.at_us)])
 
 
@@ -87,9 +113,19 @@ def records_of(
 ) -> list[tuple[dict[str, object], int]]:
     """(record, place in the order of ties) of a key's records at a position."""
     accepted, published = manifests(settings, view.name)
-    files = file_records(ObjectStore(settings), view.source, keys_of(pipeline, view.source), accepted, counts_of(published))
+    files = file_records(
+        ObjectStore(settings),
+        view.source,
+        keys_of(pipeline, view.source),
+        accepted,
+        counts_of(published),
+    )
     known: list[Known] = [*log_records(settings, view.source), *files]
-    return [(k.record, k.position) for k in seen_at(known, position.epoch, position.log) if encode([k.record[name] for name in view.by]) == key]
+    return [
+        (k.record, k.position)
+        for k in seen_at(known, position.epoch, position.log)
+        if encode([k.record[name] for name in view.by]) == key
+    ]
 
 
 def model_of(settings: MeshSettings, served: PredictionServed, network_class: Any) -> Loaded:
@@ -98,7 +134,10 @@ def model_of(settings: MeshSettings, served: PredictionServed, network_class: An
     with EventReader(settings, [topic_of(ModelPromoted)], refused=pass_over) as reader:
         for event, _ in reader.read_to_end():
             if isinstance(event, (ModelTrained, ModelPromoted)) and event.model_digest == digest:
-                files = {name: store.get_uri(f"{event.uri}/{name}", event.version_ids.get(name) or None) for name in DECIDING}
+                files = {
+                    name: store.get_uri(f"{event.uri}/{name}", event.version_ids.get(name) or None)
+                    for name in DECIDING
+                }
                 return from_files(files, digest, network_class)
     raise MeshError(f"no model {digest[:12]} in {topic_of(ModelPromoted)}")
 
@@ -115,4 +154,8 @@ def scored(loaded: Loaded, features: Features, served: PredictionServed) -> floa
 
     torch.set_num_threads(1)  # as the predictor does
     categorical = codes(features.texts, vocabularies(inputs, loaded.config.statistics), 1)
-    return float(score(loaded, placed(features.numeric), placed(categorical), placed(features.sequences))[place])
+    return float(
+        score(loaded, placed(features.numeric), placed(categorical), placed(features.sequences))[
+            place
+        ]
+    )

@@ -54,7 +54,9 @@ class Sampled(msgspec.Struct, frozen=True):
     wrong: list[Odd]
 
 
-def check(view: View, served: Partition, seen: Sequence[Known], partitions: int, now_us: int) -> Sampled:
+def check(
+    view: View, served: Partition, seen: Sequence[Known], partitions: int, now_us: int
+) -> Sampled:
     """The answers of one partition of a view; `seen` is all that it had seen, of every partition."""
     kept_us = kept_from_us(view, served.complete_since)
     if kept_us > now_us:
@@ -82,13 +84,19 @@ def kept_from_us(view: View, complete_since: Mapping[int, int]) -> int:
     return max(starts, default=NEVER_US)
 
 
-def _sampled(view: View, served: Partition, seen: Sequence[Known], partitions: int) -> dict[bytes, list[plain.Row]]:
+def _sampled(
+    view: View, served: Partition, seen: Sequence[Known], partitions: int
+) -> dict[bytes, list[plain.Row]]:
     """The records of some keys of the partition."""
     one_in = max(1, len(served.states) // KEYS)
     rows: dict[bytes, list[plain.Row]] = defaultdict(list)
     for k in seen:
         key = keys.encode([k.record[name] for name in view.by])
-        if key is not None and zlib.crc32(key) % one_in == 0 and keys.partition_of(key, partitions) == served.partition:
+        if (
+            key is not None
+            and zlib.crc32(key) % one_in == 0
+            and keys.partition_of(key, partitions) == served.partition
+        ):
             rows[key].append(plain.Row(k.record, k.position))
     return {key: found for key, found in rows.items() if len(found) <= ROWS}
 
@@ -96,10 +104,18 @@ def _sampled(view: View, served: Partition, seen: Sequence[Known], partitions: i
 def _moments(view: View, rows: Sequence[plain.Row], kept_us: int, now_us: int) -> list[int]:
     """Now, and about the key's newest records, as far as such a question is answered."""
     newest = max(row.record[view.source.event_time] for row in rows)
-    return sorted({at_us for at_us in (now_us, newest, newest - plain.HOUR_US, newest + plain.DAY_US) if at_us >= kept_us})
+    return sorted(
+        {
+            at_us
+            for at_us in (now_us, newest, newest - plain.HOUR_US, newest + plain.DAY_US)
+            if at_us >= kept_us
+        }
+    )
 
 
-def _compared(view: View, key: bytes, blob: bytes, rows: Sequence[plain.Row], at_us: int) -> Sampled:
+def _compared(
+    view: View, key: bytes, blob: bytes, rows: Sequence[plain.Row], at_us: int
+) -> Sampled:
     """One key at one moment, output by output."""
     given = kernel.read(ViewPlan(view), np.frombuffer(blob, np.int64), at_us).tolist()
     wanted, wrong, first = plain.answers(view, rows, at_us), [], 0
@@ -107,5 +123,7 @@ def _compared(view: View, key: bytes, blob: bytes, rows: Sequence[plain.Row], at
         numbers, first = given[first : first + output.width], first + output.width
         if not wanted[output.name].agrees(numbers):
             text = f"{output.name} at {at_us} us: {numbers}"
-            wrong.append(Odd(view.name, key.decode(errors="replace"), text, str(wanted[output.name].numbers)))
+            wrong.append(
+                Odd(view.name, key.decode(errors="replace"), text, str(wanted[output.name].numbers))
+            )
     return Sampled(len(view.outputs), wrong)

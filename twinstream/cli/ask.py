@@ -25,11 +25,23 @@ MICROSECONDS = re.compile(r"-?[0-9]{1,18}")
 
 def predict(
     model: Annotated[str, typer.Argument(help="A model of your definition.")],
-    rows: Annotated[str, typer.Argument(help="One JSON object of request fields, or a list of them; - is standard input.")] = "-",
+    rows: Annotated[
+        str,
+        typer.Argument(
+            help="One JSON object of request fields, or a list of them; - is standard input."
+        ),
+    ] = "-",
     at: Annotated[str, typer.Option(help="The moment to answer for; default: now.")] = "",
-    min_position: Annotated[str, typer.Option(help="Wait until this is applied: what `send` printed.")] = "",
-    max_staleness_ms: Annotated[float, typer.Option(
-        callback=finite, help="Wait until all that had come so long ago is applied; below 0: any age.")] = -1.0,
+    min_position: Annotated[
+        str, typer.Option(help="Wait until this is applied: what `send` printed.")
+    ] = "",
+    max_staleness_ms: Annotated[
+        float,
+        typer.Option(
+            callback=finite,
+            help="Wait until all that had come so long ago is applied; below 0: any age.",
+        ),
+    ] = -1.0,
     data: Data = DEFAULT_DATA,
     timeout: Timeout = 30.0,
 ) -> None:
@@ -57,12 +69,16 @@ def _json(text: str | bytes, what: str) -> msgspec.Raw:
         data.decode()
         return msgspec.json.decode(data, type=msgspec.Raw)
     except (ValueError, RecursionError) as error:
-        raise SettingsError(f'{what}: not JSON ({error}); write for example \'{{"origin": "JFK"}}\'') from error
+        raise SettingsError(
+            f'{what}: not JSON ({error}); write for example \'{{"origin": "JFK"}}\''
+        ) from error
 
 
 def post(url: str, body: object, timeout_s: float) -> Any:
     """The JSON answer to a JSON request; raises MeshError with the server's words."""
-    request = urllib.request.Request(url, msgspec.json.encode(body), {"content-type": "application/json"})  # noqa: S310
+    request = urllib.request.Request(  # noqa: S310
+        url, msgspec.json.encode(body), {"content-type": "application/json"}
+    )
     try:
         with open_url(request, timeout_s) as answer:
             text = answer.read()
@@ -71,11 +87,15 @@ def post(url: str, body: object, timeout_s: float) -> Any:
     except TimeoutError as error:
         raise WaitTimeoutError(f"no answer from {url} within {timeout_s:.0f} s") from error
     except (OSError, HTTPException) as error:
-        raise NotRunningError(f"nothing answers at {url}: {getattr(error, 'reason', error)}; see twinstream status") from error
+        raise NotRunningError(
+            f"nothing answers at {url}: {getattr(error, 'reason', error)}; see twinstream status"
+        ) from error
     try:
         return msgspec.json.decode(text)
     except ValueError as error:
-        raise MeshError(f"{url} did not answer with JSON: is it a predictor of this mesh? {text[:200]!r}") from error
+        raise MeshError(
+            f"{url} did not answer with JSON: is it a predictor of this mesh? {text[:200]!r}"
+        ) from error
 
 
 def _words(body: bytes) -> str:
@@ -88,11 +108,28 @@ def _words(body: bytes) -> str:
 
 
 def demo(
-    data: Annotated[Path, typer.Option("--data", help="Folder of the demo; what an earlier run left there is replaced.")] = Path(".twinstream/demo"),
-    days: Annotated[int, typer.Option(min=1, max=92, help="Live days, from 1 October 2013 on.")] = 14,
-    keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave the mesh running at the end, to look at its page.")] = False,  # noqa: FBT002
-    variants: Annotated[bool, typer.Option(help="Also train the two models that the live one is compared with.")] = True,  # noqa: FBT002
-    kill: Annotated[bool, typer.Option("--kill", help="End each service once with kill -9 while the days are played.")] = False,  # noqa: FBT002
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", help="Folder of the demo; what an earlier run left there is replaced."
+        ),
+    ] = Path(".twinstream/demo"),
+    days: Annotated[
+        int, typer.Option(min=1, max=92, help="Live days, from 1 October 2013 on.")
+    ] = 14,
+    keep_up: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--keep-up", help="Leave the mesh running at the end, to look at its page."),
+    ] = False,
+    variants: Annotated[  # noqa: FBT002
+        bool, typer.Option(help="Also train the two models that the live one is compared with.")
+    ] = True,
+    kill: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--kill", help="End each service once with kill -9 while the days are played."
+        ),
+    ] = False,
 ) -> None:
     """The whole loop on a year of real flights: files, epoch, training, two weeks live, and a report. About 8 minutes on two cores."""
     from examples.flights.demo import main

@@ -30,7 +30,10 @@ def status(env: Mapping[str, str], without: Collection[str] = ()) -> dict[str, d
         "predict": lambda: page_answers(where["predict"] + "/readyz"),
         "monitor": lambda: page_answers(where["monitor"] + "/readyz"),
     }
-    return {"services": {name: _shown(ask()) for name, ask in asked.items() if name not in without}, "addresses": where}
+    return {
+        "services": {name: _shown(ask()) for name, ask in asked.items() if name not in without},
+        "addresses": where,
+    }
 
 
 def _shown(answers: bool) -> dict[str, object]:  # noqa: FBT001
@@ -40,7 +43,9 @@ def _shown(answers: bool) -> dict[str, object]:  # noqa: FBT001
 def kafka_answers(settings: MeshSettings) -> bool:
     """Whether a broker gives its list of topics."""
     try:
-        return bool(AdminClient(settings.kafka_client(log_level=0)).list_topics(timeout=TIMEOUT_S).brokers)
+        return bool(
+            AdminClient(settings.kafka_client(log_level=0)).list_topics(timeout=TIMEOUT_S).brokers
+        )
     except KafkaException:
         return False
 

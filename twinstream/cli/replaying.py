@@ -27,7 +27,9 @@ class Sender:
         sources = {source.name for source in self._pipeline.sources}
         found = door(origin_of_letter(letter), original, sources, corrected=corrected)
         key = self._key(found) if found.source else found.key
-        place = self.events.publish_raw(found.topic, found.value, key, found.headers, partition=found.partition)
+        place = self.events.publish_raw(
+            found.topic, found.value, key, found.headers, partition=found.partition
+        )
         if place is None:
             raise RecordError(f"{letter.id}: Kafka did not say where it is")
         return place
@@ -45,7 +47,16 @@ class Sender:
 def origin_of_letter(letter: Letter) -> Origin:
     """What a letter says of its original."""
     partition = letter.fact("partition")
-    number = int(partition) if partition.isascii() and partition.isdigit() and len(partition) < 10 else -1
+    number = (
+        int(partition)
+        if partition.isascii() and partition.isdigit() and len(partition) < 10
+        else -1
+    )
     return Origin(
-        topic=letter.fact("topic"), partition=number, source=letter.fact("x_source"), uri=letter.fact("x_uri"), key=letter.key,
-        headers=letter.carried)  # fmt: skip
+        topic=letter.fact("topic"),
+        partition=number,
+        source=letter.fact("x_source"),
+        uri=letter.fact("x_uri"),
+        key=letter.key,
+        headers=letter.carried,
+    )

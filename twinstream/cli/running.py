@@ -44,12 +44,18 @@ def mesh(data: Path) -> Running:
 def services_here(data: Path) -> states.MeshState | None:
     """State of the services that `up` started in the folder beside engines that run elsewhere; None for none."""
     state = states.read(data.absolute())
-    return state if state is not None and state.running and MeshSettings.from_env(state.env).external else None
+    return (
+        state
+        if state is not None and state.running and MeshSettings.from_env(state.env).external
+        else None
+    )
 
 
 def embedded(data: Path) -> states.MeshState:
     """State of the embedded mesh that runs in the folder; raises NotRunningError."""
     state = states.read(data.absolute())
     if state is None or not state.running:
-        raise NotRunningError(f"no mesh is running in {data}: start one with twinstream up --pipeline FILE --data {data}")
+        raise NotRunningError(
+            f"no mesh is running in {data}: start one with twinstream up --pipeline FILE --data {data}"
+        )
     return state

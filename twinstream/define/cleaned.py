@@ -12,7 +12,11 @@ import pyarrow.compute as pc
 from twinstream.define.cleaning import Rule
 from twinstream.define.source import Source
 
-_CHANGE: dict[str, Callable[[pa.Array], pa.Array]] = {"lower": pc.utf8_lower, "upper": pc.utf8_upper, "strip": pc.utf8_trim_whitespace}
+_CHANGE: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "lower": pc.utf8_lower,
+    "upper": pc.utf8_upper,
+    "strip": pc.utf8_trim_whitespace,
+}
 
 
 def apply_rules(source: Source, batch: pa.RecordBatch, broken: dict[int, str]) -> pa.RecordBatch:
@@ -23,7 +27,10 @@ def apply_rules(source: Source, batch: pa.RecordBatch, broken: dict[int, str]) -
         for rule in rules:
             column = _changed(rule, column)
             for row in _refused(rule, column):
-                broken.setdefault(row, f"{name}: {_shown(column[row].as_py(), source.fields[name].places)} breaks the rule {rule.text}")
+                broken.setdefault(
+                    row,
+                    f"{name}: {_shown(column[row].as_py(), source.fields[name].places)} breaks the rule {rule.text}",
+                )
         batch = batch.set_column(at, batch.schema.field(at), column)
     return batch
 
@@ -42,7 +49,9 @@ def cleaned_value(source: Source, name: str, value: Any) -> Any:
 def _changed(rule: Rule, column: pa.Array) -> pa.Array:
     if rule.name == "clip" and rule.bounds is not None:
         low, high = (pa.scalar(bound, pa.int64()) for bound in rule.bounds)
-        return pc.min_element_wise(pc.max_element_wise(column, low, skip_nulls=False), high, skip_nulls=False)
+        return pc.min_element_wise(
+            pc.max_element_wise(column, low, skip_nulls=False), high, skip_nulls=False
+        )
     return _CHANGE[rule.name](column) if rule.name in _CHANGE else column
 
 
@@ -50,9 +59,14 @@ def _refused(rule: Rule, column: pa.Array) -> list[int]:
     if rule.name == "required":
         bad = column.is_null()
     elif rule.name == "between" and rule.bounds is not None:
-        bad = pc.or_(pc.less(column, rule.bounds[0]), pc.greater(column, rule.bounds[1])).fill_null(False)
+        bad = pc.or_(pc.less(column, rule.bounds[0]), pc.greater(column, rule.bounds[1])).fill_null(
+            False
+        )
     elif rule.name == "one_of":
-        bad = pc.and_(column.is_valid(), pc.invert(pc.is_in(column, value_set=pa.array(rule.values, column.type))))
+        bad = pc.and_(
+            column.is_valid(),
+            pc.invert(pc.is_in(column, value_set=pa.array(rule.values, column.type))),
+        )
     else:
         return []
     rows: list[int] = np.flatnonzero(bad.to_numpy(zero_copy_only=False)).tolist()

@@ -66,17 +66,33 @@ upper = Written("upper")
 strip = Written("strip")
 """Text without blanks at both ends."""
 
-_ARGUMENTS = {"clip": 2, "between": 2, "one_of": None, "required": 0, "lower": 0, "upper": 0, "strip": 0}
+_ARGUMENTS = {
+    "clip": 2,
+    "between": 2,
+    "one_of": None,
+    "required": 0,
+    "lower": 0,
+    "upper": 0,
+    "strip": 0,
+}
 
 
-def bind_rules(clean: Mapping[str, Any], fields: Mapping[str, FieldType], owner: str) -> dict[str, tuple[Rule, ...]]:
+def bind_rules(
+    clean: Mapping[str, Any], fields: Mapping[str, FieldType], owner: str
+) -> dict[str, tuple[Rule, ...]]:
     """Rules by field, each checked against the field's type; a rule is a string, an object, or a list of them."""
     bound = {}
     for name, rules in mapping(clean, f"clean= of {owner}").items():
         if name not in fields:
-            refuse(f"clean names field {shown(name)}, which is not in {owner}", did_you_mean(name, fields))
+            refuse(
+                f"clean names field {shown(name)}, which is not in {owner}",
+                did_you_mean(name, fields),
+            )
         written = listed(rules, f"the rules of {name!r}")
-        bound[name] = tuple(rule if isinstance(rule, Rule) else _bind(_parse(rule), name, fields[name]) for rule in written)
+        bound[name] = tuple(
+            rule if isinstance(rule, Rule) else _bind(_parse(rule), name, fields[name])
+            for rule in written
+        )
     return bound
 
 
@@ -101,20 +117,31 @@ def _bind(rule: Written, name: str, kind: FieldType) -> Rule:
         refuse(f"{rule} on field {name!r} is no cleaning rule", did_you_mean(rule.name, _ARGUMENTS))
     wanted = _ARGUMENTS[rule.name]
     if (wanted is None and not rule.args) or (wanted is not None and len(rule.args) != wanted):
-        refuse(f"{rule} on field {name!r} has {len(rule.args)} arguments", f"{rule.name} takes {'at least one' if wanted is None else wanted}")
+        refuse(
+            f"{rule} on field {name!r} has {len(rule.args)} arguments",
+            f"{rule.name} takes {'at least one' if wanted is None else wanted}",
+        )
     if rule.name in {"clip", "between"}:
         return Rule(rule.name, _bounds(rule, name, kind), (), str(rule))
     if rule.name in {"lower", "upper", "strip"} and kind.kind != "string":
-        refuse(f"{rule} is for text, but field {name!r} is a {type(kind).__name__}", "take the rule away")
+        refuse(
+            f"{rule} is for text, but field {name!r} is a {type(kind).__name__}",
+            "take the rule away",
+        )
     values = tuple(fitted(value, kind, f"{rule} on field {name!r}") for value in rule.args)
     return Rule(rule.name, None, values, str(rule))
 
 
 def _bounds(rule: Written, name: str, kind: FieldType) -> tuple[int, int]:
     if kind.kind not in {"int", "decimal"}:
-        refuse(f"{rule} is for numbers, but field {name!r} is a {type(kind).__name__}", "use one_of for text, or take the rule away")
+        refuse(
+            f"{rule} is for numbers, but field {name!r} is a {type(kind).__name__}",
+            "use one_of for text, or take the rule away",
+        )
     low, high = (fitted(value, kind, f"{rule} on field {name!r}") for value in rule.args)
     if low > high:
-        refuse(f"{rule} on field {name!r}: the lower bound is above the upper one", f"write {rule.name}({rule.args[1]}, {rule.args[0]})")
+        refuse(
+            f"{rule} on field {name!r}: the lower bound is above the upper one",
+            f"write {rule.name}({rule.args[1]}, {rule.args[0]})",
+        )
     return low, high
-

@@ -70,7 +70,13 @@ def _shortest(column: pa.Array) -> pa.Array:
     if pa.types.is_float64(column.type):
         return column
     small = column.to_numpy(zero_copy_only=False)
-    return pa.array([None if not ok else float(str(v)) for v, ok in zip(small, column.is_valid().to_pylist(), strict=True)], pa.float64())
+    return pa.array(
+        [
+            None if not ok else float(str(v))
+            for v, ok in zip(small, column.is_valid().to_pylist(), strict=True)
+        ],
+        pa.float64(),
+    )
 
 
 def _microseconds(column: pa.Array) -> pa.Array:
@@ -84,7 +90,11 @@ def _microseconds(column: pa.Array) -> pa.Array:
 
 
 def _string(kind: FieldType, column: pa.Array, text: bool) -> Stored:
-    return Stored(column, np.zeros(len(column), bool)) if pa.types.is_string(column.type) else _unsure(kind, column)
+    return (
+        Stored(column, np.zeros(len(column), bool))
+        if pa.types.is_string(column.type)
+        else _unsure(kind, column)
+    )
 
 
 def _bool(kind: FieldType, column: pa.Array, text: bool) -> Stored:
@@ -141,8 +151,12 @@ def _timestamp(kind: FieldType, column: pa.Array, text: bool) -> Stored:
 
 
 _STORE: dict[str, Callable[[FieldType, pa.Array, bool], Stored]] = {
-    "string": _string, "bool": _bool, "int": _int, "decimal": _decimal, "timestamp": _timestamp,
-}  # fmt: skip
+    "string": _string,
+    "bool": _bool,
+    "int": _int,
+    "decimal": _decimal,
+    "timestamp": _timestamp,
+}
 
 
 def _scaled(column: pa.Array, places: int, *, whole: bool = False) -> Stored:
@@ -153,7 +167,9 @@ def _scaled(column: pa.Array, places: int, *, whole: bool = False) -> Stored:
         scaled = values * float(10**places)
         rounded = np.rint(scaled)
         size = np.abs(scaled)
-        sure = (size < SURE) & (np.abs(scaled - rounded) <= (0.0 if whole else _TIE - _ERROR * size))
+        sure = (size < SURE) & (
+            np.abs(scaled - rounded) <= (0.0 if whole else _TIE - _ERROR * size)
+        )
     good = valid & sure
     return Stored(pa.array(np.where(good, rounded, 0).astype(np.int64), mask=~good), valid & ~sure)
 
@@ -166,13 +182,21 @@ def _fixed(kind: FieldType, column: pa.Array) -> Stored:
         column = column.cast(pa.decimal128(38, kind.places))
     except pa.ArrowInvalid:
         return _unsure(kind, column)
-    words = np.frombuffer(column.buffers()[1], np.int64)[2 * column.offset : 2 * (column.offset + len(column))] if len(column) else np.zeros(0, np.int64)
+    words = (
+        np.frombuffer(column.buffers()[1], np.int64)[
+            2 * column.offset : 2 * (column.offset + len(column))
+        ]
+        if len(column)
+        else np.zeros(0, np.int64)
+    )
     low, high = words[::2], words[1::2]
     valid = _numpy(column.is_valid())
     return _within(np.where(valid, low, 0), valid, valid & (high != low >> 63), -LIMIT, LIMIT)
 
 
-def _within(values: npt.NDArray[np.int64], valid: Bools, doubt: Bools, low: int, high: int) -> Stored:
+def _within(
+    values: npt.NDArray[np.int64], valid: Bools, doubt: Bools, low: int, high: int
+) -> Stored:
     doubt = doubt | (valid & ((values < low) | (values > high)))
     good = valid & ~doubt
     return Stored(pa.array(values, mask=~good) if not good.all() else pa.array(values), doubt)
@@ -202,4 +226,7 @@ def _ints(column: pa.Array) -> tuple[npt.NDArray[np.int64], Bools]:
 
 def _numpy(column: Any) -> Bools:
     """True where true; a copy."""
-    return np.array((column.fill_null(False) if column.null_count else column).to_numpy(zero_copy_only=False), bool)
+    return np.array(
+        (column.fill_null(False) if column.null_count else column).to_numpy(zero_copy_only=False),
+        bool,
+    )

@@ -39,12 +39,17 @@ class Expr:
 
     __slots__ = ("_steps", "args", "kind", "op", "places", "size", "value")
 
-    def __init__(self, op: str, args: tuple[Expr, ...], kind: str, places: int = 0, value: Any = None) -> None:
+    def __init__(
+        self, op: str, args: tuple[Expr, ...], kind: str, places: int = 0, value: Any = None
+    ) -> None:
         self.op, self.args, self.kind, self.places, self.value = op, args, kind, places, value
         self.size: int = 1 + sum(arg.size for arg in args)
         self._steps: tuple[Expr, ...] | None = None
         if self.size > MOST_NODES:
-            refuse(f"an expression has more than {MOST_NODES} parts", "split it over several features, or take .isin([...]) for many values")
+            refuse(
+                f"an expression has more than {MOST_NODES} parts",
+                "split it over several features, or take .isin([...]) for many values",
+            )
 
     @property
     def steps(self) -> tuple[Expr, ...]:
@@ -87,7 +92,9 @@ class Expr:
         if None in args:
             return None
         operation = OPERATIONS[self.op]
-        result = operation.scalar(*args) if self.value is None else operation.scalar(*args, self.value)
+        result = (
+            operation.scalar(*args) if self.value is None else operation.scalar(*args, self.value)
+        )
         return None if operation.bounded and abs(result) > LIMIT else result
 
     def condition(self, batch: pa.RecordBatch | pa.Table) -> npt.NDArray[np.bool_]:
@@ -119,7 +126,8 @@ class Expr:
             if node.op == "field":
                 stack.append(field_column(batch.column(node.value)))
             elif node.op == "literal":
-                stack.append((np.array(node.value, object if node.kind == _STRING else None), np.True_))  # type: ignore[arg-type]
+                cell = np.array(node.value, object if node.kind == _STRING else None)
+                stack.append((cell, np.True_))  # type: ignore[arg-type]
             elif len(node.args) == 2:
                 right = stack.pop()
                 stack[-1] = node._all((stack[-1], right))
@@ -133,8 +141,14 @@ class Expr:
         values = [values for values, _ in args]
         valid = np.logical_and.reduce(np.broadcast_arrays(*(v for _, v in args)))
         operation = OPERATIONS[self.op]
-        result = operation.columns(*values) if self.value is None else operation.columns(*values, self.value)
-        return result, valid & (result >= -LIMIT) & (result <= LIMIT) if operation.bounded else valid
+        result = (
+            operation.columns(*values)
+            if self.value is None
+            else operation.columns(*values, self.value)
+        )
+        return result, valid & (result >= -LIMIT) & (
+            result <= LIMIT
+        ) if operation.bounded else valid
 
     # -- recording -----------------------------------------------------------------------------------------------------------------
 
@@ -175,7 +189,10 @@ class Expr:
         self._must_be(_NUMBER, "*")
         right._must_be(_NUMBER, "*")
         if self.places + right.places > MAX_PLACES:
-            refuse(f"{self!r} * {right!r} has {self.places + right.places} decimal places", f"at most {MAX_PLACES} are kept")
+            refuse(
+                f"{self!r} * {right!r} has {self.places + right.places} decimal places",
+                f"at most {MAX_PLACES} are kept",
+            )
         return Expr("*", (self, right), _NUMBER, self.places + right.places)
 
     def __rmul__(self, other: object) -> Expr:
@@ -198,7 +215,10 @@ class Expr:
         return Expr("~", (self,), _BOOL)
 
     def __bool__(self) -> NoReturn:
-        refuse(f"{self!r} has no truth value while a definition is read", "use & | ~ instead of and, or, not; split a < b < c into two comparisons")
+        refuse(
+            f"{self!r} has no truth value while a definition is read",
+            "use & | ~ instead of and, or, not; split a < b < c into two comparisons",
+        )
 
     def __hash__(self) -> int:
         return hash(str(self))
@@ -214,13 +234,22 @@ class Expr:
         wanted = [self._alike(value) for value in values]
         places = max((w.places for w in wanted), default=0)
         places = max(places, self.places)
-        return Expr("isin", (_rescale(self, places),), _BOOL, 0, frozenset(_rescale(w, places).value for w in wanted))
+        return Expr(
+            "isin",
+            (_rescale(self, places),),
+            _BOOL,
+            0,
+            frozenset(_rescale(w, places).value for w in wanted),
+        )
 
     def _alike(self, value: object) -> Expr:
         """A literal of the kind of this expression."""
         found = literal(value, self)
         if found.op != "literal" or found.kind != self.kind:
-            refuse(f"isin of {self!r}, a {self.kind}, cannot hold {shown(value)}", f"give values of its own kind: each a {self.kind}")
+            refuse(
+                f"isin of {self!r}, a {self.kind}, cannot hold {shown(value)}",
+                f"give values of its own kind: each a {self.kind}",
+            )
         return found
 
     def __getattr__(self, name: str) -> Expr:
@@ -228,7 +257,10 @@ class Expr:
             raise AttributeError(name)
         parts = {_TIME: TIME_PARTS, _SPAN: SPAN_PARTS}.get(self.kind, ())
         if name not in parts:
-            refuse(f"{self.kind} {self!r} has no part {name!r}", did_you_mean(name, (*parts, "is_null", "isin")))
+            refuse(
+                f"{self.kind} {self!r} has no part {name!r}",
+                did_you_mean(name, (*parts, "is_null", "isin")),
+            )
         return Expr(name, (self,), _NUMBER)
 
     def __str__(self) -> str:
@@ -250,7 +282,9 @@ class Expr:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Flat, because pickle descends into what is nested."""
-        return _rebuilt, (tuple((n.op, len(n.args), n.kind, n.places, n.value) for n in self.steps),)
+        return _rebuilt, (
+            tuple((n.op, len(n.args), n.kind, n.places, n.value) for n in self.steps),
+        )
 
     def _pieces(self) -> list[Expr | str]:
         """Its text, with the texts of its arguments left to be written."""
@@ -260,7 +294,10 @@ class Expr:
             return [self._literal_text(self.value)]
         inner = self.args[0]
         if self.op == "isin":
-            return [inner, f".isin([{', '.join(inner._literal_text(v) for v in sorted(self.value))}])"]
+            return [
+                inner,
+                f".isin([{', '.join(inner._literal_text(v) for v in sorted(self.value))}])",
+            ]
         if len(self.args) == 2:
             return ["(", inner, f" {self.op} ", self.args[1], ")"]
         return ["(~", inner, ")"] if self.op == "~" else [inner, f".{self.op}"]
@@ -275,7 +312,10 @@ class Expr:
 
     def _must_be(self, kind: str, op: str) -> None:
         if self.kind != kind:
-            refuse(f"{op} takes {kind}s, but {self!r} is a {self.kind}", "compare it with a value of its own kind first" if op in "&|~" else "")
+            refuse(
+                f"{op} takes {kind}s, but {self!r} is a {self.kind}",
+                "compare it with a value of its own kind first" if op in "&|~" else "",
+            )
 
     def _compare(self, op: str, other: object) -> Expr:
         left, right = _aligned(self, literal(other, self), op)
@@ -328,7 +368,10 @@ def literal(value: object, beside: Expr) -> Expr:
         return Expr("literal", (), _STRING, 0, value)
     if isinstance(value, (str, datetime)) and beside.kind == _TIME:
         return Expr("literal", (), _TIME, 0, _moment(value))
-    return refuse(f"{shown(value)} cannot stand beside {beside!r}, a {beside.kind}", "use .is_null() to look for null" if value is None else "")
+    return refuse(
+        f"{shown(value)} cannot stand beside {beside!r}, a {beside.kind}",
+        "use .is_null() to look for null" if value is None else "",
+    )
 
 
 def field_column(column: pa.Array | pa.ChunkedArray) -> tuple[Column, npt.NDArray[np.bool_]]:
@@ -337,19 +380,28 @@ def field_column(column: pa.Array | pa.ChunkedArray) -> tuple[Column, npt.NDArra
     if array.null_count == 0:
         return array.to_numpy(zero_copy_only=False), np.True_  # type: ignore[return-value]
     valid = array.is_valid().to_numpy(zero_copy_only=False)
-    zero: object = "" if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) else 0
-    return pc.fill_null(array, pa.scalar(zero).cast(array.type)).to_numpy(zero_copy_only=False), valid
+    zero: object = (
+        "" if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) else 0
+    )
+    return pc.fill_null(array, pa.scalar(zero).cast(array.type)).to_numpy(
+        zero_copy_only=False
+    ), valid
 
 
 def _number(value: float | Exact, beside: Expr) -> Expr:
     """Numbers keep the decimal places that they are written with; beside a moment or a span they are microseconds."""
     if beside.kind in {_TIME, _SPAN} and isinstance(value, int):
         if abs(value) > LIMIT:
-            refuse(f"{shown(value)} is not a count of microseconds", "its magnitude is at most 2**62")
+            refuse(
+                f"{shown(value)} is not a count of microseconds", "its magnitude is at most 2**62"
+            )
         return Expr("literal", (), beside.kind, 0, value)
     whole, places = scaled(value)
     if not 0 <= places <= MAX_PLACES or abs(whole) > LIMIT:
-        refuse(f"{shown(value)} has more digits than are kept", f"at most {MAX_PLACES} decimal places and magnitude 2**62")
+        refuse(
+            f"{shown(value)} has more digits than are kept",
+            f"at most {MAX_PLACES} decimal places and magnitude 2**62",
+        )
     return Expr("literal", (), _NUMBER, places, whole)
 
 
@@ -368,7 +420,10 @@ def _moment(value: str | datetime) -> int:
 def _aligned(left: Expr, right: Expr, op: str) -> tuple[Expr, Expr]:
     """Both sides of the same kind and with the same decimal places."""
     if left.kind != right.kind:
-        refuse(f"{left!r} {op} {right!r}: a {left.kind} and a {right.kind}", "both sides must be of one kind")
+        refuse(
+            f"{left!r} {op} {right!r}: a {left.kind} and a {right.kind}",
+            "both sides must be of one kind",
+        )
     places = max(left.places, right.places)
     return _rescale(left, places), _rescale(right, places)
 
@@ -380,9 +435,14 @@ def _rescale(expr: Expr, places: int) -> Expr:
     factor = 10 ** (places - expr.places)
     if expr.op == "literal":
         if abs(expr.value * factor) > LIMIT:
-            refuse(f"{expr!r} is too large beside a number of {places} decimal places", "the magnitude of a number is at most 2**62 units of its last place")
+            refuse(
+                f"{expr!r} is too large beside a number of {places} decimal places",
+                "the magnitude of a number is at most 2**62 units of its last place",
+            )
         return Expr("literal", (), expr.kind, places, expr.value * factor)
-    return Expr("*", (expr, Expr("literal", (), _NUMBER, places - expr.places, factor)), expr.kind, places)
+    return Expr(
+        "*", (expr, Expr("literal", (), _NUMBER, places - expr.places, factor)), expr.kind, places
+    )
 
 
 def _rebuilt(steps: tuple[tuple[str, int, str, int, Any], ...]) -> Expr:

@@ -12,14 +12,23 @@ from twinstream.define.types import FieldType
 from twinstream.errors import RecordError
 
 _Is = Callable[[pa.DataType], bool]
-_text: _Is = lambda t: pa.types.is_string(t) or pa.types.is_large_string(t) or pa.types.is_string_view(t)  # noqa: E731
-_number: _Is = lambda t: pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal128(t)  # noqa: E731
+_text: _Is = lambda t: (  # noqa: E731
+    pa.types.is_string(t) or pa.types.is_large_string(t) or pa.types.is_string_view(t)
+)
+_number: _Is = lambda t: (  # noqa: E731
+    pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal128(t)
+)
 _FITS: dict[str, tuple[_Is, str]] = {
     "string": (_text, "string"),
     "bool": (pa.types.is_boolean, "bool"),
     "int": (_number, "an integer type"),
     "decimal": (lambda t: _number(t) or _text(t), "decimal, a float or an integer type"),
-    "timestamp": (lambda t: (pa.types.is_timestamp(t) and t.tz is not None) or pa.types.is_integer(t) or _text(t), "timestamp with a time zone"),
+    "timestamp": (
+        lambda t: (
+            (pa.types.is_timestamp(t) and t.tz is not None) or pa.types.is_integer(t) or _text(t)
+        ),
+        "timestamp with a time zone",
+    ),
 }
 
 
@@ -34,7 +43,9 @@ def check_schema(source: Source, schema: pa.Schema, *, text: bool = False) -> No
         elif len(schema.get_all_field_indices(name)) > 1:
             problems.append(f"column {name!r} is there twice")
         elif not text and not _fits(kind, schema.field(name).type):
-            problems.append(f"column {name!r} is {schema.field(name).type}, expected {_FITS[kind.kind][1]}")
+            problems.append(
+                f"column {name!r} is {schema.field(name).type}, expected {_FITS[kind.kind][1]}"
+            )
     if problems:
         raise RecordError(f"the file does not fit {source.owner}: {'; '.join(problems)}")
 

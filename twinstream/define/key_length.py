@@ -18,11 +18,17 @@ def widest(fields: Sequence[str], types: Mapping[str, FieldType]) -> int:
     return _separators(fields) + sum(_WIDEST[types[name].kind] for name in fields)
 
 
-def check_key(fields: Sequence[str], types: Mapping[str, FieldType], what: str, at: Location | None = None) -> None:
+def check_key(
+    fields: Sequence[str], types: Mapping[str, FieldType], what: str, at: Location | None = None
+) -> None:
     """Refuses a key that no values of its fields could fit in; that a record's values do not is seen when it comes."""
     least = _separators(fields) + sum(_LEAST[types[name].kind] for name in fields)
     if least > LONGEST_KEY:
-        refuse(f"{what} has {len(fields)} fields: no key of them fits in {LONGEST_KEY} bytes", "take fewer fields", at)
+        refuse(
+            f"{what} has {len(fields)} fields: no key of them fits in {LONGEST_KEY} bytes",
+            "take fewer fields",
+            at,
+        )
 
 
 def _separators(fields: Sequence[str]) -> int:

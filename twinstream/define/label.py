@@ -21,24 +21,43 @@ class Label:
     """
 
     def __init__(
-        self, name: str, source: Source, *, on: str | tuple[str, ...], horizon: str, value: Condition | str, missing: float | None = None
+        self,
+        name: str,
+        source: Source,
+        *,
+        on: str | tuple[str, ...],
+        horizon: str,
+        value: Condition | str,
+        missing: float | None = None,
     ) -> None:
         self.at = here()
         self.name = check_column(name, "label")
         if not isinstance(source, Source):
-            refuse(f"label {name!r} comes from {shown(source)}, not from a source", "give the Source whose records carry the outcome")
+            refuse(
+                f"label {name!r} comes from {shown(source)}, not from a source",
+                "give the Source whose records carry the outcome",
+            )
         self.source = source
         self.on: tuple[str, ...] = listed(on, f"on= of label {name!r}")
         if not self.on:
-            refuse(f"label {name!r} joins on nothing", "name the field, or fields, that a question and its outcome share")
+            refuse(
+                f"label {name!r} joins on nothing",
+                "name the field, or fields, that a question and its outcome share",
+            )
         for field in self.on:
             if not isinstance(field, str) or field not in source.fields:
-                refuse(f"label {name!r} joins on {shown(field)}, which is not in {source.owner}", did_you_mean(field, source.fields))
+                refuse(
+                    f"label {name!r} joins on {shown(field)}, which is not in {source.owner}",
+                    did_you_mean(field, source.fields),
+                )
         self.horizon = horizon
         self.horizon_us = microseconds(horizon, "horizon")
         self.value = record(value, source.fields, source.owner, f"value of label {name!r}", self.at)
         if self.value.kind not in {"bool", "number"}:
-            refuse(f"value of label {name!r} is {self.value!r}, a {self.value.kind}", "give a condition or a number")
+            refuse(
+                f"value of label {name!r} is {self.value!r}, a {self.value.kind}",
+                "give a condition or a number",
+            )
         self.missing: float | None = None if missing is None else self._checked_missing(missing)
 
     @property
@@ -51,14 +70,21 @@ class Label:
         truth = self.binary and isinstance(missing, (bool, np.bool_))
         found = float(missing) if truth else number(missing, what)
         if self.binary and found not in {0.0, 1.0}:
-            refuse(f"{what} is {shown(missing)}, but the label is a condition", "give True or False, or None to leave such rows out")
+            refuse(
+                f"{what} is {shown(missing)}, but the label is a condition",
+                "give True or False, or None to leave such rows out",
+            )
         return found
 
     def canonical(self) -> dict[str, Any]:
         return {
-            "name": self.name, "source": self.source.name, "on": list(self.on), "horizon_us": self.horizon_us, "value": str(self.value),
+            "name": self.name,
+            "source": self.source.name,
+            "on": list(self.on),
+            "horizon_us": self.horizon_us,
+            "value": str(self.value),
             "missing": self.missing,
-        }  # fmt: skip
+        }
 
     def __repr__(self) -> str:
         return f"Label({self.name!r})"

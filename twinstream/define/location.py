@@ -27,7 +27,11 @@ def here() -> Location:
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the way to a caller's line
     while frame is not None and _is_ours(frame.f_code.co_filename):
         frame = frame.f_back
-    return Location("<unknown>", 0) if frame is None else Location(frame.f_code.co_filename, frame.f_lineno)
+    return (
+        Location("<unknown>", 0)
+        if frame is None
+        else Location(frame.f_code.co_filename, frame.f_lineno)
+    )
 
 
 def refuse(message: str, remedy: str = "", at: Location | None = None) -> NoReturn:
@@ -66,4 +70,6 @@ def _ratio(word: str, name: str) -> float:
 
 
 def _is_ours(file: str) -> bool:
-    return file.startswith(_OURS) or file == "<string>"  # the latter: methods that dataclasses generate
+    return (
+        file.startswith(_OURS) or file == "<string>"
+    )  # the latter: methods that dataclasses generate

@@ -34,23 +34,40 @@ class Model:
     """
 
     def __init__(
-        self, name: str, *, spine: Source, at: str, views: Sequence[View], label: Label, request: Sequence[str] | None = None,
-        derive: Mapping[str, Condition] | None = None, network: Any = "twinstream.nn.tabular.TabularNetwork", loss: str = "binary_cross_entropy",
-        search: Mapping[str, Any] | None = None, good_enough: Mapping[str, float] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        *,
+        spine: Source,
+        at: str,
+        views: Sequence[View],
+        label: Label,
+        request: Sequence[str] | None = None,
+        derive: Mapping[str, Condition] | None = None,
+        network: Any = "twinstream.nn.tabular.TabularNetwork",
+        loss: str = "binary_cross_entropy",
+        search: Mapping[str, Any] | None = None,
+        good_enough: Mapping[str, float] | None = None,
+    ) -> None:
         self.location = here()
         self.name = check_thing(name, "model")
         if not isinstance(spine, Source) or not isinstance(label, Label):
-            refuse(f"model {name!r} needs spine= a Source and label= a Label", "give the source whose records are the questions, and the label they wait for")
+            refuse(
+                f"model {name!r} needs spine= a Source and label= a Label",
+                "give the source whose records are the questions, and the label they wait for",
+            )
         self.spine, self.label = spine, label
         self.at = self._checked_at(at)
         self.views = self._checked_views(views)
         self._check_label()
         self.request = self._checked_request(request)
-        self.derive: dict[str, Expr] = {n: self._derived(n, f) for n, f in self._named(derive, "derive").items()}
+        self.derive: dict[str, Expr] = {
+            n: self._derived(n, f) for n, f in self._named(derive, "derive").items()
+        }
         self.network = network_of(network)
         self.loss = self._checked_loss(loss)
-        self.search: dict[str, Choice | Range | Plain] = check_search(self._named(search, "search"), self.network)
+        self.search: dict[str, Choice | Range | Plain] = check_search(
+            self._named(search, "search"), self.network
+        )
         self.good_enough = check_good_enough(self._named(good_enough, "good_enough"))
         self._check_inputs()
 
@@ -59,17 +76,32 @@ class Model:
         """What the network is given."""
         categorical = [n for n in self.request if self.spine.fields[n].kind == "string"]
         numeric = [n for n in self.request if n not in categorical] + list(self.derive)
-        outputs = [(f"{view.name}.{output.name}", output.width) for view in self.views for output in view.outputs]
+        outputs = [
+            (f"{view.name}.{output.name}", output.width)
+            for view in self.views
+            for output in view.outputs
+        ]
         numeric += [n for n, width in outputs if width == 1]
         return Inputs(numeric, categorical, [(n, width) for n, width in outputs if width > 1])
 
     def canonical(self) -> dict[str, Any]:
         return {
-            "name": self.name, "spine": self.spine.name, "at": self.at, "views": [v.name for v in self.views], "label": self.label.canonical(),
-            "request": list(self.request), "derive": {n: str(e) for n, e in self.derive.items()}, "inputs": self.inputs, "network": self.network.path,
-            "loss": self.loss, "search": {n: s.canonical() if isinstance(s, (Choice, Range)) else s for n, s in self.search.items()},
+            "name": self.name,
+            "spine": self.spine.name,
+            "at": self.at,
+            "views": [v.name for v in self.views],
+            "label": self.label.canonical(),
+            "request": list(self.request),
+            "derive": {n: str(e) for n, e in self.derive.items()},
+            "inputs": self.inputs,
+            "network": self.network.path,
+            "loss": self.loss,
+            "search": {
+                n: s.canonical() if isinstance(s, (Choice, Range)) else s
+                for n, s in self.search.items()
+            },
             "good_enough": self.good_enough,
-        }  # fmt: skip
+        }
 
     def __repr__(self) -> str:
         return f"Model({self.name!r})"
@@ -79,13 +111,19 @@ class Model:
 
     def _check_inputs(self) -> None:
         if not any(self.inputs):
-            refuse(f"model {self.name!r} has no inputs", "give it views, request fields or derived inputs")
+            refuse(
+                f"model {self.name!r} has no inputs",
+                "give it views, request fields or derived inputs",
+            )
 
     def _checked_at(self, at: str) -> str:
         fields = self.spine.fields
         times = [n for n, t in fields.items() if t.kind == "timestamp" and not t.optional]
         if not isinstance(at, str) or at not in times:
-            refuse(f"at={shown(at)} of model {self.name!r} is no Timestamp of {self.spine.owner}", did_you_mean(at, times))
+            refuse(
+                f"at={shown(at)} of model {self.name!r} is no Timestamp of {self.spine.owner}",
+                did_you_mean(at, times),
+            )
         return at
 
     def _checked_views(self, views: Sequence[View]) -> tuple[View, ...]:
@@ -95,20 +133,35 @@ class Model:
                 refuse(f"views of model {self.name!r} hold {shown(view)}", "give a list of View")
             for key in view.by:
                 if key not in self.spine.fields:
-                    refuse(f"view {view.name!r} is kept by {key!r}, which is not in {self.spine.owner}", did_you_mean(key, self.spine.fields))
+                    refuse(
+                        f"view {view.name!r} is kept by {key!r}, which is not in {self.spine.owner}",
+                        did_you_mean(key, self.spine.fields),
+                    )
                 if not self.spine.fields[key].same_kind(view.source.fields[key]):
-                    refuse(f"{key!r} is not of the same type in {self.spine.owner} and {view.source.owner}", "give both the same type")
+                    refuse(
+                        f"{key!r} is not of the same type in {self.spine.owner} and {view.source.owner}",
+                        "give both the same type",
+                    )
         names = [view.name for view in views]
         if len(set(names)) < len(names):
-            refuse(f"model {self.name!r} has two views of one name: {', '.join(names)}", "give each its own name")
+            refuse(
+                f"model {self.name!r} has two views of one name: {', '.join(names)}",
+                "give each its own name",
+            )
         return views
 
     def _check_label(self) -> None:
         for field in self.label.on:
             if field not in self.spine.fields:
-                refuse(f"label {self.label.name!r} joins on {field!r}, which is not in {self.spine.owner}", did_you_mean(field, self.spine.fields))
+                refuse(
+                    f"label {self.label.name!r} joins on {field!r}, which is not in {self.spine.owner}",
+                    did_you_mean(field, self.spine.fields),
+                )
             if not self.spine.fields[field].same_kind(self.label.source.fields[field]):
-                refuse(f"{field!r} is not of the same type in {self.spine.owner} and {self.label.source.owner}", "give both the same type")
+                refuse(
+                    f"{field!r} is not of the same type in {self.spine.owner} and {self.label.source.owner}",
+                    "give both the same type",
+                )
 
     def _checked_request(self, request: Sequence[str] | None) -> tuple[str, ...]:
         possible = [n for n, t in self.spine.fields.items() if t.kind != "timestamp"]
@@ -117,26 +170,49 @@ class Model:
         names: tuple[str, ...] = listed(request, f"request= of model {self.name!r}")
         for name in names:
             if not isinstance(name, str) or name not in self.spine.fields:
-                refuse(f"request names {shown(name)}, which is not in {self.spine.owner}", did_you_mean(name, possible))
+                refuse(
+                    f"request names {shown(name)}, which is not in {self.spine.owner}",
+                    did_you_mean(name, possible),
+                )
             if name not in possible:
-                refuse(f"{name!r} is a Timestamp, which a network cannot use as it is", f'derive from it, as in derive={{"hour": lambda r: r.{name}.hour}}')
+                refuse(
+                    f"{name!r} is a Timestamp, which a network cannot use as it is",
+                    f'derive from it, as in derive={{"hour": lambda r: r.{name}.hour}}',
+                )
         if len(set(names)) < len(names):
-            refuse(f"request= of model {self.name!r} names a field twice: {', '.join(names)}", "name each once")
+            refuse(
+                f"request= of model {self.name!r} names a field twice: {', '.join(names)}",
+                "name each once",
+            )
         return names
 
     def _derived(self, name: str, function: Condition) -> Expr:
         check_column(name, "derived input")
         if name in self.spine.fields:
-            refuse(f"derived input {name!r} has the name of a field of {self.spine.owner}", "give it another name")
-        result = record(function, self.spine.fields, self.spine.owner, f"derived input {name!r}", here())
+            refuse(
+                f"derived input {name!r} has the name of a field of {self.spine.owner}",
+                "give it another name",
+            )
+        result = record(
+            function, self.spine.fields, self.spine.owner, f"derived input {name!r}", here()
+        )
         if result.kind not in {"number", "bool"}:
-            refuse(f"derived input {name!r} is {result!r}, a {result.kind}, not a number", "take a part of it, as in .hour or .minutes")
+            refuse(
+                f"derived input {name!r} is {result!r}, a {result.kind}, not a number",
+                "take a part of it, as in .hour or .minutes",
+            )
         return result
 
     def _checked_loss(self, loss: str) -> str:
         if not isinstance(loss, str) or loss not in LOSSES:
-            refuse(f"loss {shown(loss)} of model {self.name!r} is not known", did_you_mean(loss, LOSSES))
+            refuse(
+                f"loss {shown(loss)} of model {self.name!r} is not known",
+                did_you_mean(loss, LOSSES),
+            )
         if (loss == "binary_cross_entropy") != self.label.binary:
             what = "a condition" if self.label.binary else "a number"
-            refuse(f"loss {loss!r} does not fit label {self.label.name!r}, which is {what}", "a condition takes binary_cross_entropy, a number does not")
+            refuse(
+                f"loss {loss!r} does not fit label {self.label.name!r}, which is {what}",
+                "a condition takes binary_cross_entropy, a number does not",
+            )
         return loss

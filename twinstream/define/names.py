@@ -15,12 +15,19 @@ LONGEST = 64
 def check_thing(name: Any, what: str) -> str:
     """Name of a source, view, model or pipeline."""
     if not isinstance(name, str) or not _THING.fullmatch(name) or len(name) > LONGEST:
-        refuse(f"{shown(name)} cannot name a {what}", f"use lower-case letters, digits and hyphens, as in 'by-origin', at most {LONGEST}")
+        refuse(
+            f"{shown(name)} cannot name a {what}",
+            f"use lower-case letters, digits and hyphens, as in 'by-origin', at most {LONGEST}",
+        )
     return name
 
 
 def check_column(name: Any, what: str, at: Location | None = None) -> str:
     """Name of a field, a feature or a derived input."""
     if not isinstance(name, str) or not _COLUMN.fullmatch(name) or len(name) > LONGEST:
-        refuse(f"{shown(name)} cannot name a {what}", f"use lower-case letters, digits and underscores, as in 'delay_minutes', at most {LONGEST}", at)
+        refuse(
+            f"{shown(name)} cannot name a {what}",
+            f"use lower-case letters, digits and underscores, as in 'delay_minutes', at most {LONGEST}",
+            at,
+        )
     return name

@@ -48,8 +48,15 @@ def network_of(given: Any) -> Network:
     """A reference from a class, a dotted name, or a reference."""
     if isinstance(given, Network):
         return given
-    if isinstance(given, str) and "." in given and all(part.isidentifier() for part in given.split(".")):
+    if (
+        isinstance(given, str)
+        and "." in given
+        and all(part.isidentifier() for part in given.split("."))
+    ):
         return Network(given)
     if isinstance(given, type):
         return Network(f"{given.__module__}.{given.__qualname__}", given)
-    return refuse(f"network is {shown(given)}", "give a subclass of torch.nn.Module, or its dotted name as in 'twinstream.nn.TabularNetwork'")
+    return refuse(
+        f"network is {shown(given)}",
+        "give a subclass of torch.nn.Module, or its dotted name as in 'twinstream.nn.TabularNetwork'",
+    )

@@ -35,7 +35,9 @@ def _multiply(a: Column, b: Column) -> Column:
 
 def _add(a: Column, b: Column) -> Column:
     with np.errstate(over="ignore"):
-        return np.add(a, b)  # of two within LIMIT: at most 2**63, which wraps to -2**63 and is out of bounds as well
+        return np.add(
+            a, b
+        )  # of two within LIMIT: at most 2**63, which wraps to -2**63 and is out of bounds as well
 
 
 def _subtract(a: Column, b: Column) -> Column:
@@ -45,7 +47,9 @@ def _subtract(a: Column, b: Column) -> Column:
 
 def _isin(values: Column, wanted: frozenset[Any]) -> Column:
     if values.dtype == object:
-        return np.fromiter((v in wanted for v in values.tolist()), bool, values.size).reshape(values.shape)
+        return np.fromiter((v in wanted for v in values.tolist()), bool, values.size).reshape(
+            values.shape
+        )
     return np.isin(values, np.array(sorted(wanted), values.dtype))
 
 

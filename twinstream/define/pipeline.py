@@ -35,15 +35,24 @@ class Pipeline:
     def __init__(self, name: str, *, models: Sequence[Model], views: Sequence[View] = ()) -> None:
         self.at = here()
         self.name = check_thing(name, "pipeline")
-        models, views = listed(models, f"models= of pipeline {name!r}"), listed(views, f"views= of pipeline {name!r}")
+        models, views = (
+            listed(models, f"models= of pipeline {name!r}"),
+            listed(views, f"views= of pipeline {name!r}"),
+        )
         if not models or not all(isinstance(m, Model) for m in models):
-            refuse(f"pipeline {name!r} has models={shown(models)}", "give a list of one or more Model")
+            refuse(
+                f"pipeline {name!r} has models={shown(models)}", "give a list of one or more Model"
+            )
         if not all(isinstance(v, View) for v in views):
             refuse(f"pipeline {name!r} has views={shown(views)}", "give a list of View")
         self.models: tuple[Model, ...] = _distinct(models, "model")
-        self.views: tuple[View, ...] = _distinct([*(v for m in models for v in m.views), *views], "view")
+        self.views: tuple[View, ...] = _distinct(
+            [*(v for m in models for v in m.views), *views], "view"
+        )
         used = [s for m in models for s in (m.spine, m.label.source)]
-        self.sources: tuple[Source, ...] = _distinct([*used, *(v.source for v in self.views)], "source")
+        self.sources: tuple[Source, ...] = _distinct(
+            [*used, *(v.source for v in self.views)], "source"
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -51,7 +60,10 @@ class Pipeline:
         return hashlib.sha256(msgspec.json.encode(self.canonical(), order="sorted")).hexdigest()
 
     def canonical(self) -> dict[str, Any]:
-        parts = {kind: [x.canonical() for x in getattr(self, kind)] for kind in ("sources", "views", "models")}
+        parts = {
+            kind: [x.canonical() for x in getattr(self, kind)]
+            for kind in ("sources", "views", "models")
+        }
         return {"format": FORMAT, "name": self.name, **parts}
 
     def source(self, name: str) -> Source:
@@ -80,10 +92,15 @@ def _distinct(things: Iterable[T], what: str) -> tuple[T, ...]:
     for thing in things:
         other = found.setdefault(thing.name, thing)
         if other is not thing and other.canonical() != thing.canonical():
-            refuse(f"there are two different {what}s named {thing.name!r}", "give one of them another name")
+            refuse(
+                f"there are two different {what}s named {thing.name!r}",
+                "give one of them another name",
+            )
     return tuple(found.values())
 
 
 def _find(things: Sequence[T], name: str, what: str) -> T:
     found = next((thing for thing in things if thing.name == name), None)
-    return found or refuse(f"the pipeline has no {what} {name!r}", did_you_mean(name, [t.name for t in things]))
+    return found or refuse(
+        f"the pipeline has no {what} {name!r}", did_you_mean(name, [t.name for t in things])
+    )

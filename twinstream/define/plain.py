@@ -66,14 +66,30 @@ def fitted(value: Any, kind: FieldType, what: str, at: Location | None = None) -
     wanted = {"string": str, "bool": bool}.get(kind.kind)
     if wanted is not None:
         if type(value) is not wanted:
-            refuse(f"{shown(value)} in {what} is not a {wanted.__name__}", f"it meets a {type(kind).__name__}: give a {wanted.__name__}", at)
+            refuse(
+                f"{shown(value)} in {what} is not a {wanted.__name__}",
+                f"it meets a {type(kind).__name__}: give a {wanted.__name__}",
+                at,
+            )
         return value
-    if kind.kind == "timestamp" or isinstance(value, bool) or not isinstance(value, (int, float, Exact)):
-        refuse(f"{shown(value)} in {what} is not a number", f"it meets a field of type {type(kind).__name__}: give a number that it can hold", at)
+    if (
+        kind.kind == "timestamp"
+        or isinstance(value, bool)
+        or not isinstance(value, (int, float, Exact))
+    ):
+        refuse(
+            f"{shown(value)} in {what} is not a number",
+            f"it meets a field of type {type(kind).__name__}: give a number that it can hold",
+            at,
+        )
     whole, places = scaled(value)
     stored = whole * 10 ** (kind.places - places) if 0 <= places <= kind.places else LIMIT + 1
     if abs(stored) > LIMIT:
-        refuse(f"{shown(value)} in {what} does not fit", f"give a number of at most {kind.places} decimal places and 2**62 units of the last", at)
+        refuse(
+            f"{shown(value)} in {what} does not fit",
+            f"give a number of at most {kind.places} decimal places and 2**62 units of the last",
+            at,
+        )
     return stored
 
 
@@ -86,7 +102,9 @@ def listed(values: Iterable[T] | T, what: str, at: Location | None = None) -> tu
     try:
         return tuple(values)
     except Exception as error:  # noqa: BLE001 - whatever the user's generator raises
-        refuse(f"{what} cannot be listed: {type(error).__name__}: {shown(error)}", "give a list", at)
+        refuse(
+            f"{what} cannot be listed: {type(error).__name__}: {shown(error)}", "give a list", at
+        )
 
 
 def mapping(values: Any, what: str, at: Location | None = None) -> dict[Any, Any]:
@@ -100,16 +118,28 @@ def mapping(values: Any, what: str, at: Location | None = None) -> dict[Any, Any
 
 def _of_numpy(value: np.generic, what: str, at: Location | None) -> Any:
     if isinstance(value, (np.datetime64, np.timedelta64)):
-        refuse(f"{what} is {shown(value)}, a moment of NumPy", 'write RFC 3339 with a zone, as in "2013-10-01T00:00:00Z"', at)
+        refuse(
+            f"{what} is {shown(value)}, a moment of NumPy",
+            'write RFC 3339 with a zone, as in "2013-10-01T00:00:00Z"',
+            at,
+        )
     if isinstance(value, np.floating) and not isinstance(value, float):
-        return float(np.format_float_positional(value, unique=True)) if np.isfinite(value) else float("nan")
+        return (
+            float(np.format_float_positional(value, unique=True))
+            if np.isfinite(value)
+            else float("nan")
+        )
     return value.item()
 
 
 def _finite(value: Any, what: str, at: Location | None) -> Any:
     finite = value.is_finite() if isinstance(value, Exact) else math.isfinite(value)
     if not finite:
-        refuse(f"{what}: {shown(value)} is not a finite number", "give a finite number, or .is_null() to look for null", at)
+        refuse(
+            f"{what}: {shown(value)} is not a finite number",
+            "give a finite number, or .is_null() to look for null",
+            at,
+        )
     return Exact(value) if isinstance(value, Exact) else float(value)
 
 
@@ -118,7 +148,11 @@ def _text(value: str, what: str, at: Location | None) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        refuse(f"{what}: {shown(value)} is not Unicode text (it holds half of a surrogate pair)", "no record can hold it: write whole characters", at)
+        refuse(
+            f"{what}: {shown(value)} is not Unicode text (it holds half of a surrogate pair)",
+            "no record can hold it: write whole characters",
+            at,
+        )
     return text
 
 
@@ -127,4 +161,3 @@ def _exact(value: int | Exact) -> Exact:
     if isinstance(value, int):
         value = max(-(10**_MOST_DIGITS) * 10, min(value, 10**_MOST_DIGITS * 10))
     return Exact(value)
-

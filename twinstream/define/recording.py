@@ -15,14 +15,20 @@ Condition = Callable[[Any], Any]
 """A function of one record, such as `lambda r: r.delay_minutes >= 15`."""
 
 
-def record(function: Condition | str, fields: Mapping[str, FieldType], owner: str, what: str, at: Location) -> Expr:
+def record(
+    function: Condition | str, fields: Mapping[str, FieldType], owner: str, what: str, at: Location
+) -> Expr:
     """The expression that `function` computes; a plain string is the name of a field."""
     if isinstance(function, str):
         if function not in fields:
             _refuse_field(function, fields, owner, at)
         return field(function, fields, owner)
     if not callable(function):
-        refuse(f"{what} is {shown(function)}, not a function of a record", "write it as lambda r: r.delay_minutes >= 15", at)
+        refuse(
+            f"{what} is {shown(function)}, not a function of a record",
+            "write it as lambda r: r.delay_minutes >= 15",
+            at,
+        )
     try:
         result = function(Row(fields, owner))
     except DefinitionError:
@@ -32,20 +38,34 @@ def record(function: Condition | str, fields: Mapping[str, FieldType], owner: st
         place = Location(last.filename, last.lineno or 0) if last.filename == at.file else at
         raise DefinitionError(
             f"{what} cannot be recorded: {type(error).__name__}: {str(error)[:200]}",
-            "use fields, literals, comparisons, + - *, & | ~, .is_null() and .isin([...]) only", place.file, place.line,
+            "use fields, literals, comparisons, + - *, & | ~, .is_null() and .isin([...]) only",
+            place.file,
+            place.line,
         ) from error
     if not isinstance(result, Expr):
-        refuse(f"{what} gives {shown(result)}, not an expression over the fields of {owner}", "start from the record's fields, as in lambda r: r.delay_minutes >= 15", at)
+        refuse(
+            f"{what} gives {shown(result)}, not an expression over the fields of {owner}",
+            "start from the record's fields, as in lambda r: r.delay_minutes >= 15",
+            at,
+        )
     return result
 
 
-def record_condition(function: Condition | str | None, fields: Mapping[str, FieldType], owner: str, what: str, at: Location) -> Expr | None:
+def record_condition(
+    function: Condition | str | None,
+    fields: Mapping[str, FieldType],
+    owner: str,
+    what: str,
+    at: Location,
+) -> Expr | None:
     """As `record`, and it must be true or false."""
     if function is None:
         return None
     result = record(function, fields, owner, what, at)
     if result.kind != "bool":
-        refuse(f"{what} is {result!r}, a {result.kind}, not a condition", "compare it with a value", at)
+        refuse(
+            f"{what} is {result!r}, a {result.kind}, not a condition", "compare it with a value", at
+        )
     return result
 
 

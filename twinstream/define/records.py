@@ -24,10 +24,23 @@ from twinstream.define.values import stored
 from twinstream.errors import RecordError
 
 SEPARATOR = "\x1f"
-UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError, ArithmeticError, RecursionError)
+UNDECODABLE = (
+    msgspec.MsgspecError,
+    UnicodeDecodeError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)
 """What the JSON decoder raises on bytes that it cannot take: no JSON, no UTF-8, no bytes at all, nested too deep."""
 _LARGE = msgspec.Meta(ge=-LIMIT, le=LIMIT)
-_JSON: dict[str, Any] = {"string": str, "bool": bool, "int": Annotated[int, _LARGE], "decimal": float, "timestamp": Annotated[int, _LARGE] | str}
+_JSON: dict[str, Any] = {
+    "string": str,
+    "bool": bool,
+    "int": Annotated[int, _LARGE],
+    "decimal": float,
+    "timestamp": Annotated[int, _LARGE] | str,
+}
 Scan = Callable[[Sequence[bytes]], tuple[list[columns.Stored], npt.NDArray[np.bool_]]]
 """Of JSON records their columns in stored form, and bool[n]: of which rows it is sure."""
 _exact_json = msgspec.json.Decoder(float_hook=Exact)
@@ -36,7 +49,13 @@ _exact_json = msgspec.json.Decoder(float_hook=Exact)
 class Decoded:
     """What came of some records: `batch` holds those that fit, `index` says which input each row was, `errors` why the others do not."""
 
-    def __init__(self, batch: pa.RecordBatch, index: npt.NDArray[np.int64], errors: list[tuple[int, str]], id_fields: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        batch: pa.RecordBatch,
+        index: npt.NDArray[np.int64],
+        errors: list[tuple[int, str]],
+        id_fields: tuple[str, ...],
+    ) -> None:
         self.batch, self.index, self.errors, self._id_fields = batch, index, errors, id_fields
 
     @cached_property
@@ -51,11 +70,17 @@ class Decoder:
     Missing and null are the same; unknown fields are ignored.
     """
 
-    def __init__(self, source: Source, keys: Sequence[tuple[str, ...]] = (), scan: Scan | None = None) -> None:
+    def __init__(
+        self, source: Source, keys: Sequence[tuple[str, ...]] = (), scan: Scan | None = None
+    ) -> None:
         self.source, self._scan = source, scan
         self._out = source.schema
         self._schema = pa.schema([pa.field(f.name, f.type) for f in source.arrow_fields])
-        self._keys = [k for k in dict.fromkeys([source.id_fields, (source.key,), *keys]) if widest(k, source.fields) > LONGEST_KEY]
+        self._keys = [
+            k
+            for k in dict.fromkeys([source.id_fields, (source.key,), *keys])
+            if widest(k, source.fields) > LONGEST_KEY
+        ]
         must = {*source.id_fields, source.key, source.event_time}
         self._must = [n for n, t in source.fields.items() if n in must or not t.optional]
         self._attributes = [attrgetter(f"f{i}") for i in range(len(source.fields))]
@@ -65,7 +90,9 @@ class Decoder:
         """Records as JSON objects."""
         everything = np.arange(len(values))
         rest: list[int] = []
-        parts, sure = ([], np.zeros(len(values), bool)) if self._scan is None else self._scan(values)
+        parts, sure = (
+            ([], np.zeros(len(values), bool)) if self._scan is None else self._scan(values)
+        )
         kept = everything[sure]
         if not parts or not sure.all():
             read, others, rest = self._structs(values, everything[~sure])
@@ -76,18 +103,34 @@ class Decoder:
         """Rows of a file, in its own types; `text`: all columns are text, as CSV gives them. A missing column is null."""
         n = table.num_rows
         raw = {name: columns.plain(_array(table, name, n)) for name in self.source.fields}
-        parts = [columns.store(kind, raw[name], text=text and pa.types.is_string(raw[name].type)) for name, kind in self.source.fields.items()]
-        return self._finish(parts, np.arange(n), [], lambda i: {name: column[i].as_py() for name, column in raw.items()}, text=text)
+        parts = [
+            columns.store(kind, raw[name], text=text and pa.types.is_string(raw[name].type))
+            for name, kind in self.source.fields.items()
+        ]
+        return self._finish(
+            parts,
+            np.arange(n),
+            [],
+            lambda i: {name: column[i].as_py() for name, column in raw.items()},
+            text=text,
+        )
 
     def check_schema(self, schema: pa.Schema, *, text: bool = False) -> None:
         """Raises RecordError when a file of this schema cannot hold records of the source; `text`: a CSV file."""
         check_schema(self.source, schema, text=text)
 
-    def _structs(self, values: Sequence[bytes], rows: npt.NDArray[np.int64]) -> tuple[list[columns.Stored], npt.NDArray[np.int64], list[int]]:
+    def _structs(
+        self, values: Sequence[bytes], rows: npt.NDArray[np.int64]
+    ) -> tuple[list[columns.Stored], npt.NDArray[np.int64], list[int]]:
         """Columns of some of the values, the index of each of their rows, and the indexes of those that do not decode at once."""
-        structs, rest = self._fast_rows(values if len(rows) == len(values) else [values[i] for i in rows])
+        structs, rest = self._fast_rows(
+            values if len(rows) == len(values) else [values[i] for i in rows]
+        )
         raw = [list(map(attribute, structs)) for attribute in self._attributes]
-        parts = [_store_list(kind, column) for kind, column in zip(self.source.fields.values(), raw, strict=True)]
+        parts = [
+            _store_list(kind, column)
+            for kind, column in zip(self.source.fields.values(), raw, strict=True)
+        ]
         return parts, np.delete(rows, rest), rows[rest].tolist()
 
     def _fast_rows(self, values: Sequence[bytes]) -> tuple[list[Any], list[int]]:
@@ -106,9 +149,14 @@ class Decoder:
         return rows, rest
 
     def _finish(
-        self, parts: list[columns.Stored], index: npt.NDArray[np.int64], rest: list[int],
-        raw: Callable[[int], dict[str, Any]], *, text: bool,
-    ) -> Decoded:  # fmt: skip
+        self,
+        parts: list[columns.Stored],
+        index: npt.NDArray[np.int64],
+        rest: list[int],
+        raw: Callable[[int], dict[str, Any]],
+        *,
+        text: bool,
+    ) -> Decoded:
         """Joins what the fast way is sure of with what the slow way makes of the rest, in input order; then the rules."""
         doubtful = np.logical_or.reduce([part.doubtful for part in parts])
         batch = pa.RecordBatch.from_arrays([part.array for part in parts], schema=self._schema)
@@ -116,14 +164,21 @@ class Decoder:
         slow = sorted([*rest, *index[doubtful].tolist()])
         if slow:
             kept, extra = self._slow(slow, raw, errors, text=text)
-            batch = pa.Table.from_batches([batch.filter(pa.array(~doubtful)), extra]).combine_chunks()
+            batch = pa.Table.from_batches(
+                [batch.filter(pa.array(~doubtful)), extra]
+            ).combine_chunks()
             index = np.concatenate([index[~doubtful], np.array(kept, np.int64)])
             order = np.argsort(index)
             batch, index = _one_batch(batch.take(pa.array(order)), self._schema), index[order]
         return self._clean(batch, index, errors)
 
     def _slow(
-        self, rows: list[int], raw: Callable[[int], dict[str, Any]], errors: dict[int, str], *, text: bool
+        self,
+        rows: list[int],
+        raw: Callable[[int], dict[str, Any]],
+        errors: dict[int, str],
+        *,
+        text: bool,
     ) -> tuple[list[int], pa.RecordBatch]:
         kept, values = [], []
         for i in rows:
@@ -132,7 +187,10 @@ class Decoder:
                 kept.append(i)
             except RecordError as error:
                 errors[i] = str(error)
-        arrays = [pa.array([row[c] for row in values], kind.arrow) for c, kind in enumerate(self.source.fields.values())]
+        arrays = [
+            pa.array([row[c] for row in values], kind.arrow)
+            for c, kind in enumerate(self.source.fields.values())
+        ]
         return kept, pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _slow_row(self, record: dict[str, Any], *, text: bool) -> list[Any]:
@@ -144,14 +202,18 @@ class Decoder:
                 raise RecordError(f"{name}: {error}") from error
         return row
 
-    def _clean(self, batch: pa.RecordBatch, index: npt.NDArray[np.int64], errors: dict[int, str]) -> Decoded:
+    def _clean(
+        self, batch: pa.RecordBatch, index: npt.NDArray[np.int64], errors: dict[int, str]
+    ) -> Decoded:
         """Applies the rules and checks nulls and the lengths of keys; rows that fail leave the batch."""
         broken: dict[int, str] = {}
         if self.source.clean:
             batch = apply_rules(self.source, batch, broken)
         for name in self._must:
             if batch.column(name).null_count:
-                for row in np.flatnonzero(batch.column(name).is_null().to_numpy(zero_copy_only=False)).tolist():
+                for row in np.flatnonzero(
+                    batch.column(name).is_null().to_numpy(zero_copy_only=False)
+                ).tolist():
                     broken.setdefault(row, f"{name}: is null or missing")
         for fields in self._keys:
             _check_key(batch, fields, broken)
@@ -165,14 +227,20 @@ class Decoder:
 
 
 def _merged(
-    parts: list[columns.Stored], sure: npt.NDArray[np.bool_], read: list[columns.Stored], others: npt.NDArray[np.int64]
+    parts: list[columns.Stored],
+    sure: npt.NDArray[np.bool_],
+    read: list[columns.Stored],
+    others: npt.NDArray[np.int64],
 ) -> tuple[list[columns.Stored], npt.NDArray[np.int64]]:
     """The sure rows of `parts` and the rows of `read`, in input order, and the index of each."""
     index, mask = np.concatenate([np.flatnonzero(sure), others]), pa.array(sure)
     order = np.argsort(index)
     take = pa.array(order)
     together = [
-        columns.Stored(pa.concat_arrays([p.array.filter(mask), r.array]).take(take), np.concatenate([p.doubtful[sure], r.doubtful])[order])
+        columns.Stored(
+            pa.concat_arrays([p.array.filter(mask), r.array]).take(take),
+            np.concatenate([p.doubtful[sure], r.doubtful])[order],
+        )
         for p, r in zip(parts, read, strict=True)
     ]
     return together, index[order]
@@ -187,13 +255,28 @@ def key_text(batch: pa.RecordBatch, fields: Sequence[str]) -> pa.Array:
 def _check_key(batch: pa.RecordBatch, fields: tuple[str, ...], broken: dict[int, str]) -> None:
     """Keys must not be too long, and the parts of a joined one must not hold the separator."""
     if _bytes_at_most(batch, fields) > LONGEST_KEY:
-        for row in np.flatnonzero(pc.greater(pc.binary_length(key_text(batch, fields)), LONGEST_KEY).fill_null(False).to_numpy(zero_copy_only=False)).tolist():
-            broken.setdefault(row, f"{'+'.join(fields)}: the key is longer than {LONGEST_KEY} bytes")
+        for row in np.flatnonzero(
+            pc.greater(pc.binary_length(key_text(batch, fields)), LONGEST_KEY)
+            .fill_null(False)
+            .to_numpy(zero_copy_only=False)
+        ).tolist():
+            broken.setdefault(
+                row, f"{'+'.join(fields)}: the key is longer than {LONGEST_KEY} bytes"
+            )
     for name in fields if len(fields) > 1 else ():
         column = batch.column(name)
-        if pa.types.is_string(column.type) and pc.any(pc.match_substring(column, SEPARATOR)).as_py():
-            for row in np.flatnonzero(pc.match_substring(column, SEPARATOR).fill_null(False).to_numpy(zero_copy_only=False)).tolist():
-                broken.setdefault(row, f"{name}: holds the character U+001F, which separates the parts of a key")
+        if (
+            pa.types.is_string(column.type)
+            and pc.any(pc.match_substring(column, SEPARATOR)).as_py()
+        ):
+            for row in np.flatnonzero(
+                pc.match_substring(column, SEPARATOR)
+                .fill_null(False)
+                .to_numpy(zero_copy_only=False)
+            ).tolist():
+                broken.setdefault(
+                    row, f"{name}: holds the character U+001F, which separates the parts of a key"
+                )
 
 
 def _bytes_at_most(batch: pa.RecordBatch, fields: tuple[str, ...]) -> int:
@@ -220,12 +303,18 @@ def _struct(fields: dict[str, FieldType]) -> type[msgspec.Struct]:
 def _store_list(kind: FieldType, values: list[Any]) -> columns.Stored:
     """A column of decoded JSON values in stored form; of moments, text and integers may be mixed."""
     if kind.kind != "timestamp":
-        return columns.store(kind, pa.array(values, pa.float64() if kind.kind == "decimal" else kind.arrow))
+        return columns.store(
+            kind, pa.array(values, pa.float64() if kind.kind == "decimal" else kind.arrow)
+        )
     found = set(map(type, values))
     if str not in found or int not in found:
         return columns.store(kind, pa.array(values, pa.string() if str in found else pa.int64()))
-    text = columns.store(kind, pa.array([v if isinstance(v, str) else None for v in values], pa.string()))
-    whole = columns.store(kind, pa.array([v if isinstance(v, int) else None for v in values], pa.int64()))
+    text = columns.store(
+        kind, pa.array([v if isinstance(v, str) else None for v in values], pa.string())
+    )
+    whole = columns.store(
+        kind, pa.array([v if isinstance(v, int) else None for v in values], pa.int64())
+    )
     return columns.Stored(pc.coalesce(text.array, whole.array), text.doubtful | whole.doubtful)
 
 
@@ -244,7 +333,11 @@ def _array(table: pa.Table | pa.RecordBatch, name: str, n: int) -> pa.Array:
     if name not in table.schema.names:
         return pa.nulls(n)
     column = table.column(name)
-    return (column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)) if isinstance(column, pa.ChunkedArray) else column
+    return (
+        (column.combine_chunks() if column.num_chunks != 1 else column.chunk(0))
+        if isinstance(column, pa.ChunkedArray)
+        else column
+    )
 
 
 def _one_batch(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:

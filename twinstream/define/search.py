@@ -14,7 +14,14 @@ from twinstream.protocol.training_settings import TABULAR, TRAINING, Bound
 
 _TABULAR = {"twinstream.nn.tabular.TabularNetwork", "twinstream.nn.TabularNetwork"}
 _GREATEST = 2**62
-METRICS = {"auc": "max", "accuracy": "max", "log_loss": "min", "brier": "min", "rmse": "min", "mae": "min"}
+METRICS = {
+    "auc": "max",
+    "accuracy": "max",
+    "log_loss": "min",
+    "brier": "min",
+    "rmse": "min",
+    "mae": "min",
+}
 """What `good_enough` may bound, and whether more or less of it is better."""
 LOSSES = ("binary_cross_entropy", "mean_squared_error", "mean_absolute_error")
 
@@ -46,8 +53,14 @@ Space = Choice | Range
 
 def choice(*options: Plain) -> Choice:
     found = tuple(plain(option, "choice(...)") for option in options)
-    if not found or not all(isinstance(o, (bool, float, str)) or (isinstance(o, int) and abs(o) <= _GREATEST) for o in found):
-        refuse(f"choice{shown(options)} offers no plain values", "give numbers or strings, as in choice(64, 128, 256)")
+    if not found or not all(
+        isinstance(o, (bool, float, str)) or (isinstance(o, int) and abs(o) <= _GREATEST)
+        for o in found
+    ):
+        refuse(
+            f"choice{shown(options)} offers no plain values",
+            "give numbers or strings, as in choice(64, 128, 256)",
+        )
     return Choice(found)
 
 
@@ -81,24 +94,46 @@ def check_good_enough(bounds: Mapping[Any, Any]) -> dict[str, float]:
     """Bounds by metric."""
     for name in bounds:
         if not isinstance(name, str) or name not in METRICS:
-            refuse(f"good_enough bounds {shown(name)}, which is not measured", did_you_mean(name, METRICS))
+            refuse(
+                f"good_enough bounds {shown(name)}, which is not measured",
+                did_you_mean(name, METRICS),
+            )
     return {name: number(bound, f"good_enough[{name!r}]") for name, bound in bounds.items()}
 
 
 def _range(kind: str, low: Any, high: Any) -> Range:
     low, high = plain(low, f"{kind}(...)"), plain(high, f"{kind}(...)")
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= _GREATEST for v in (low, high)) or not low <= high:
-        refuse(f"{kind}({shown(low)}, {shown(high)}) is no range", "give two numbers, the smaller first")
+    if (
+        not all(
+            isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= _GREATEST
+            for v in (low, high)
+        )
+        or not low <= high
+    ):
+        refuse(
+            f"{kind}({shown(low)}, {shown(high)}) is no range",
+            "give two numbers, the smaller first",
+        )
     return Range(kind, low, high)
 
 
-def _checked_space(name: Any, space: Any, arguments: Mapping[str, Bound | None] | None) -> Space | Plain:
+def _checked_space(
+    name: Any, space: Any, arguments: Mapping[str, Bound | None] | None
+) -> Space | Plain:
     what = f"search[{shown(name)}]"
     space = plain(space, what)
     if not isinstance(space, (Choice, Range, bool, int, float, str)):
-        refuse(f"{what} is {shown(space)}", "take choice(...), uniform(low, high), log_uniform(low, high), int_uniform(low, high) or a value")
-    if not isinstance(name, str) or (arguments is not None and name not in {**TRAINING, **arguments}):
-        refuse(f"{what} is neither a setting of training nor an argument of the network", did_you_mean(name, {**TRAINING, **(arguments or {})}))
+        refuse(
+            f"{what} is {shown(space)}",
+            "take choice(...), uniform(low, high), log_uniform(low, high), int_uniform(low, high) or a value",
+        )
+    if not isinstance(name, str) or (
+        arguments is not None and name not in {**TRAINING, **arguments}
+    ):
+        refuse(
+            f"{what} is neither a setting of training nor an argument of the network",
+            did_you_mean(name, {**TRAINING, **(arguments or {})}),
+        )
     if name == "loss":
         refuse("search names the loss", "give it as loss= of the model")
     bound = TRAINING.get(name) or (arguments or {}).get(name)
@@ -107,7 +142,12 @@ def _checked_space(name: Any, space: Any, arguments: Mapping[str, Bound | None] 
             refuse(f"{what} may be {shown(value)}", f"it is {bound}")
         if isinstance(value, int) and abs(value) > _GREATEST:
             refuse(f"{what} is {shown(value)}", "its magnitude is at most 2**62")
-    if bound is not None and bound.whole and isinstance(space, Range) and space.kind != "int_uniform":
+    if (
+        bound is not None
+        and bound.whole
+        and isinstance(space, Range)
+        and space.kind != "int_uniform"
+    ):
         refuse(f"{what} is a range of fractions", f"it is {bound}: use int_uniform")
     return space
 

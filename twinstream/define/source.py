@@ -26,22 +26,35 @@ class Source:
     """
 
     def __init__(
-        self, name: str, *, fields: Mapping[str, FieldType], id: str | tuple[str, ...], key: str, event_time: str,  # noqa: A002
-        known_at: str | None = None, clean: Mapping[str, Any] | None = None, dedupe: str = "5m",
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        *,
+        fields: Mapping[str, FieldType],
+        id: str | tuple[str, ...],  # noqa: A002
+        key: str,
+        event_time: str,
+        known_at: str | None = None,
+        clean: Mapping[str, Any] | None = None,
+        dedupe: str = "5m",
+    ) -> None:
         self.at = here()
         self.name = check_thing(name, "source")
         self.fields: dict[str, FieldType] = self._checked_fields(fields)
         self.id_fields = tuple(self._field(f, "id") for f in listed(id, f"id of {self.owner}"))
         if not self.id_fields:
-            refuse(f"{self.owner} has no id", "name the field, or the fields, that name a record once and for all")
+            refuse(
+                f"{self.owner} has no id",
+                "name the field, or the fields, that name a record once and for all",
+            )
         if len(set(self.id_fields)) < len(self.id_fields):
             refuse(f"id of {self.owner} names a field twice: {self.id_fields}", "name each once")
         check_key(self.id_fields, self.fields, f"the id of {self.owner}")
         self.key = self._field(key, "key")
         self.event_time = self._time(event_time, "event_time")
         self.known_at = None if known_at is None else self._time(known_at, "known_at")
-        self.clean: dict[str, tuple[Rule, ...]] = bind_rules({} if clean is None else clean, self.fields, self.owner)
+        self.clean: dict[str, tuple[Rule, ...]] = bind_rules(
+            {} if clean is None else clean, self.fields, self.owner
+        )
         self.dedupe_us = microseconds(dedupe, "dedupe")
 
     @property
@@ -58,7 +71,10 @@ class Source:
     def arrow_fields(self) -> list[pa.Field]:
         """Fields in the types in which they travel and are stored."""
         must = {*self.id_fields, self.key, self.event_time}
-        return [pa.field(n, t.arrow, nullable=t.optional and n not in must) for n, t in self.fields.items()]
+        return [
+            pa.field(n, t.arrow, nullable=t.optional and n not in must)
+            for n, t in self.fields.items()
+        ]
 
     @property
     def schema(self) -> pa.Schema:
@@ -72,10 +88,15 @@ class Source:
 
     def canonical(self) -> dict[str, Any]:
         return {
-            "name": self.name, "fields": [[n, t.canonical()] for n, t in self.fields.items()], "id": list(self.id_fields), "key": self.key,
-            "event_time": self.event_time, "known_at": self.known_at, "dedupe_us": self.dedupe_us,
+            "name": self.name,
+            "fields": [[n, t.canonical()] for n, t in self.fields.items()],
+            "id": list(self.id_fields),
+            "key": self.key,
+            "event_time": self.event_time,
+            "known_at": self.known_at,
+            "dedupe_us": self.dedupe_us,
             "clean": {n: [r.canonical() for r in rules] for n, rules in sorted(self.clean.items())},
-        }  # fmt: skip
+        }
 
     def __repr__(self) -> str:
         return f"Source({self.name!r})"
@@ -86,18 +107,30 @@ class Source:
         for name, kind in fields.items():
             check_column(name, "field")
             if isinstance(kind, type) and issubclass(kind, FieldType):
-                refuse(f"field {name!r} of {self.owner} is the class {kind.__name__}", f"call it: {kind.__name__}()")
+                refuse(
+                    f"field {name!r} of {self.owner} is the class {kind.__name__}",
+                    f"call it: {kind.__name__}()",
+                )
             if not isinstance(kind, FieldType):
-                refuse(f"field {name!r} of {self.owner} is {shown(kind)}, no type", "take String(), Int(), Decimal(places), Bool() or Timestamp()")
+                refuse(
+                    f"field {name!r} of {self.owner} is {shown(kind)}, no type",
+                    "take String(), Int(), Decimal(places), Bool() or Timestamp()",
+                )
         return dict(fields)
 
     def _field(self, name: str, role: str) -> str:
         if not isinstance(name, str) or name not in self.fields:
-            refuse(f"{role} of {self.owner} is {shown(name)}, which is not one of its fields", did_you_mean(name, self.fields))
+            refuse(
+                f"{role} of {self.owner} is {shown(name)}, which is not one of its fields",
+                did_you_mean(name, self.fields),
+            )
         return name
 
     def _time(self, name: str, role: str) -> str:
         if self.fields[self._field(name, role)].kind != "timestamp":
             times = [n for n, t in self.fields.items() if t.kind == "timestamp"]
-            refuse(f"{role} of {self.owner} is {name!r}, a {type(self.fields[name]).__name__}", f"it must be a Timestamp; {did_you_mean(name, times)}")
+            refuse(
+                f"{role} of {self.owner} is {name!r}, a {type(self.fields[name]).__name__}",
+                f"it must be a Timestamp; {did_you_mean(name, times)}",
+            )
         return name

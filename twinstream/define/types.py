@@ -25,7 +25,10 @@ class FieldType:
 
     def __post_init__(self) -> None:
         if not isinstance(self.optional, bool):
-            refuse(f"optional of a {type(self).__name__} is {shown(self.optional)}", "give True or False")
+            refuse(
+                f"optional of a {type(self).__name__} is {shown(self.optional)}",
+                "give True or False",
+            )
 
     @property
     def places(self) -> int:
@@ -83,7 +86,10 @@ class Decimal(FieldType):
 
     def __init__(self, places: int, *, optional: bool = False) -> None:
         if not isinstance(places, int) or isinstance(places, bool) or not 0 <= places <= MAX_PLACES:
-            refuse(f"Decimal({shown(places)}) has no count of decimal places", f"give a whole number from 0 to {MAX_PLACES}, as in Decimal(2)")
+            refuse(
+                f"Decimal({shown(places)}) has no count of decimal places",
+                f"give a whole number from 0 to {MAX_PLACES}, as in Decimal(2)",
+            )
         object.__setattr__(self, "digits", places)
         object.__setattr__(self, "optional", optional)
         self.__post_init__()

@@ -34,7 +34,9 @@ def stored(kind: FieldType, value: Any, *, text: bool = False) -> Any:
     """
     if value is None or (text and value == ""):
         return None
-    return _STORED[kind.kind](kind, value.strip(_BLANKS) if text and kind.kind != "string" else value, text)
+    return _STORED[kind.kind](
+        kind, value.strip(_BLANKS) if text and kind.kind != "string" else value, text
+    )
 
 
 def _string(kind: FieldType, value: Any, text: bool) -> str:
@@ -78,8 +80,12 @@ def _timestamp(kind: FieldType, value: Any, text: bool) -> int:
 
 
 _STORED: dict[str, Callable[[FieldType, Any, bool], Any]] = {
-    "string": _string, "bool": _bool, "int": _int, "decimal": _decimal, "timestamp": _timestamp,
-}  # fmt: skip
+    "string": _string,
+    "bool": _bool,
+    "int": _int,
+    "decimal": _decimal,
+    "timestamp": _timestamp,
+}
 
 
 def _exact(what: str, value: Any, *, take_text: bool) -> Exact:
@@ -115,7 +121,11 @@ def _too_large(value: Any) -> RecordError:
 
 def _expected(what: str, value: Any) -> RecordError:
     try:
-        shown = msgspec.json.encode(value, enc_hook=str).decode() if not isinstance(value, Exact) else str(value)
+        shown = (
+            msgspec.json.encode(value, enc_hook=str).decode()
+            if not isinstance(value, Exact)
+            else str(value)
+        )
     except (TypeError, ValueError):
         shown = repr(value)
     return RecordError(f"expected {what}, got {shown if len(shown) <= 80 else shown[:77] + '...'}")

@@ -27,39 +27,66 @@ class View:
     """Declares a view. `by`: field or fields of the source that are its key; `where`: which records exist for it at all."""
 
     def __init__(
-        self, name: str, source: Source, *, by: str | tuple[str, ...], features: Mapping[str, Declared], where: Condition | str | None = None
+        self,
+        name: str,
+        source: Source,
+        *,
+        by: str | tuple[str, ...],
+        features: Mapping[str, Declared],
+        where: Condition | str | None = None,
     ) -> None:
         self.at = here()
         self.name = check_thing(name, "view")
         if not isinstance(source, Source):
-            refuse(f"view {name!r} stands on {shown(source)}, not on a source", "give the Source that it aggregates")
+            refuse(
+                f"view {name!r} stands on {shown(source)}, not on a source",
+                "give the Source that it aggregates",
+            )
         self.source = source
         self.by = self._checked_key(listed(by, f"by= of view {name!r}"))
         self.features = self._bound(features)
-        self.where = record_condition(where, source.fields, source.owner, f"where= of view {name!r}", self.at)
-        self.outputs = [Output(f"{f.name}_{w}", f, w, f.aggregate.width) for f in self.features for w in f.windows]
+        self.where = record_condition(
+            where, source.fields, source.owner, f"where= of view {name!r}", self.at
+        )
+        self.outputs = [
+            Output(f"{f.name}_{w}", f, w, f.aggregate.width)
+            for f in self.features
+            for w in f.windows
+        ]
         self._check_outputs()
 
     def output(self, name: str) -> Output:
         """The output of that name; refuses an unknown one."""
         found = next((o for o in self.outputs if o.name == name), None)
-        return found or refuse(f"view {self.name!r} has no output {name!r}", did_you_mean(name, [o.name for o in self.outputs]))
+        return found or refuse(
+            f"view {self.name!r} has no output {name!r}",
+            did_you_mean(name, [o.name for o in self.outputs]),
+        )
 
     def canonical(self) -> dict[str, Any]:
         return {
-            "name": self.name, "source": self.source.name, "by": list(self.by), "where": None if self.where is None else str(self.where),
+            "name": self.name,
+            "source": self.source.name,
+            "by": list(self.by),
+            "where": None if self.where is None else str(self.where),
             "features": [feature.canonical() for feature in self.features],
-        }  # fmt: skip
+        }
 
     def __repr__(self) -> str:
         return f"View({self.name!r})"
 
     def _checked_key(self, by: tuple[str, ...]) -> tuple[str, ...]:
         if not by:
-            refuse(f"view {self.name!r} has no key", f"name a field of {self.source.owner}: by={self.source.key!r}")
+            refuse(
+                f"view {self.name!r} has no key",
+                f"name a field of {self.source.owner}: by={self.source.key!r}",
+            )
         for name in by:
             if not isinstance(name, str) or name not in self.source.fields:
-                refuse(f"key {shown(name)} of view {self.name!r} is not in {self.source.owner}", did_you_mean(name, self.source.fields))
+                refuse(
+                    f"key {shown(name)} of view {self.name!r} is not in {self.source.owner}",
+                    did_you_mean(name, self.source.fields),
+                )
         if len(set(by)) < len(by):
             refuse(f"view {self.name!r} names a key field twice: {by}", "name each once")
         check_key(by, self.source.fields, f"the key of view {self.name!r}")
@@ -67,11 +94,17 @@ class View:
 
     def _bound(self, features: Mapping[str, Declared]) -> list[Feature]:
         if not isinstance(features, Mapping) or not features:
-            refuse(f"view {self.name!r} has no features", 'give features={"delay": mean("delay_minutes").over("1h")}')
+            refuse(
+                f"view {self.name!r} has no features",
+                'give features={"delay": mean("delay_minutes").over("1h")}',
+            )
         bound = []
         for name, declared in features.items():
             if not isinstance(declared, Declared):
-                refuse(f"feature {shown(name)} of view {self.name!r} is {shown(declared)}, no aggregate", 'write mean("delay_minutes").over("1h")')
+                refuse(
+                    f"feature {shown(name)} of view {self.name!r} is {shown(declared)}, no aggregate",
+                    'write mean("delay_minutes").over("1h")',
+                )
             check_column(name, "feature", declared.at)
             bound.append(declared.bind(name, self.source.fields, self.source.owner))
         return bound
@@ -80,4 +113,7 @@ class View:
         names = [output.name for output in self.outputs]
         for output in self.outputs:
             if names.count(output.name) > 1:
-                refuse(f"view {self.name!r} has two outputs {output.name!r}", "give one of the features another name")
+                refuse(
+                    f"view {self.name!r} has two outputs {output.name!r}",
+                    "give one of the features another name",
+                )

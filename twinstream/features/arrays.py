@@ -38,7 +38,12 @@ def from_table(table: pa.Table | pa.RecordBatch, inputs: Inputs) -> Features:
     columns = {name: _column(table, name) for name in inputs.names}
     numeric = {name: numbers(columns[name]) for name in inputs.numeric}
     sequences = {name: lists(columns[name], length) for name, length in inputs.sequences}
-    return assemble(table.num_rows, inputs, {**numeric, **sequences}, {name: columns[name].to_pylist() for name in inputs.categorical})
+    return assemble(
+        table.num_rows,
+        inputs,
+        {**numeric, **sequences},
+        {name: columns[name].to_pylist() for name in inputs.categorical},
+    )
 
 
 def assemble(
@@ -72,7 +77,9 @@ def lists(column: pa.Array | pa.ChunkedArray, length: int) -> Numbers:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     out = np.full((len(column), length), np.nan)
-    counts = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False), dtype=np.int64)
+    counts = np.asarray(
+        pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False), dtype=np.int64
+    )
     flat = numbers(pc.list_flatten(column))
     row = np.repeat(np.arange(len(column)), counts)
     place = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -81,7 +88,9 @@ def lists(column: pa.Array | pa.ChunkedArray, length: int) -> Numbers:
     return out
 
 
-def codes(texts: Sequence[Sequence[str | None]], places: Sequence[Mapping[str, int]], rows: int) -> Codes:
+def codes(
+    texts: Sequence[Sequence[str | None]], places: Sequence[Mapping[str, int]], rows: int
+) -> Codes:
     """int64[n, C]: a text's place in its vocabulary counted from 1, 0 for unknown or null."""
     out = np.zeros((rows, len(places)), dtype=np.int64)
     for i, (column, known) in enumerate(zip(texts, places, strict=True)):
@@ -91,10 +100,15 @@ def codes(texts: Sequence[Sequence[str | None]], places: Sequence[Mapping[str, i
 
 def vocabularies(inputs: Inputs, statistics: Mapping[str, Any]) -> list[dict[str, int]]:
     """Per categorical input: text -> code, as the training set's statistics list its categories."""
-    return [{text: i + 1 for i, text in enumerate(statistics["categories"].get(name, ()))} for name in inputs.categorical]
+    return [
+        {text: i + 1 for i, text in enumerate(statistics["categories"].get(name, ()))}
+        for name in inputs.categorical
+    ]
 
 
 def _column(table: pa.Table | pa.RecordBatch, name: str) -> pa.Array | pa.ChunkedArray:
     if name not in table.schema.names:
-        raise MissingColumnError(f"the table has no column {name!r}; it has {', '.join(table.schema.names[:40])}")
+        raise MissingColumnError(
+            f"the table has no column {name!r}; it has {', '.join(table.schema.names[:40])}"
+        )
     return table.column(name)

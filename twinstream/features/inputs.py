@@ -29,7 +29,11 @@ class Inputs(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, names: InputNames) -> Self:
         """The same names as a value that can be stored and compared."""
-        return cls(tuple(names.numeric), tuple(names.categorical), tuple((name, int(length)) for name, length in names.sequences))
+        return cls(
+            tuple(names.numeric),
+            tuple(names.categorical),
+            tuple((name, int(length)) for name, length in names.sequences),
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -44,7 +48,10 @@ class Inputs(msgspec.Struct, frozen=True):
     def only(self, keep: Callable[[str], bool]) -> Inputs:
         """The inputs whose name is kept, in the same order."""
         return Inputs(
-            tuple(filter(keep, self.numeric)), tuple(filter(keep, self.categorical)), tuple(s for s in self.sequences if keep(s[0])))
+            tuple(filter(keep, self.numeric)),
+            tuple(filter(keep, self.categorical)),
+            tuple(s for s in self.sequences if keep(s[0])),
+        )
 
     def request_only(self) -> Inputs:
         """The inputs that need no view: request fields and what is derived from them."""

@@ -18,8 +18,13 @@ _NULL = _LENGTH.pack(-1)
 
 def values(features: Features, row: int, inputs: Inputs) -> dict[str, Any]:
     """Input name -> number, text, list of numbers, or None where null."""
-    named: dict[str, Any] = {name: _plain(x) for name, x in zip(inputs.numeric, features.numeric[row].tolist(), strict=True)}
-    named.update((name, texts[row]) for name, texts in zip(inputs.categorical, features.texts, strict=True))
+    named: dict[str, Any] = {
+        name: _plain(x)
+        for name, x in zip(inputs.numeric, features.numeric[row].tolist(), strict=True)
+    }
+    named.update(
+        (name, texts[row]) for name, texts in zip(inputs.categorical, features.texts, strict=True)
+    )
     for i, (name, length) in enumerate(inputs.sequences):
         named[name] = [_plain(x) for x in features.sequences[row, i, :length].tolist()]
     return named
@@ -32,7 +37,10 @@ def digest(features: Features, row: int, inputs: Inputs) -> str:
     """
     parts = [_float_bytes(features.numeric[row])]
     parts += [_text_bytes(texts[row]) for texts in features.texts]
-    parts += [_float_bytes(features.sequences[row, i, :length]) for i, (_, length) in enumerate(inputs.sequences)]
+    parts += [
+        _float_bytes(features.sequences[row, i, :length])
+        for i, (_, length) in enumerate(inputs.sequences)
+    ]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 

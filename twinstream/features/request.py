@@ -56,9 +56,16 @@ class QuestionForm:
         self.inputs = Inputs.of(model.inputs)
         self._at = model.at
         derived = {name for expression in model.derive.values() for name in expression.fields()}
-        needed = {*model.request, *derived, *(name for view in model.views for name in view.by), model.at}
+        needed = {
+            *model.request,
+            *derived,
+            *(name for view in model.views for name in view.by),
+            model.at,
+        }
         self.needed = [name for name in model.spine.names if name in needed]
-        self._decoder = Decoder(_only(model.spine, self.needed, model.at), [view.by for view in model.views])
+        self._decoder = Decoder(
+            _only(model.spine, self.needed, model.at), [view.by for view in model.views]
+        )
 
     def decode(self, rows: Sequence[Mapping[str, Any]], at_us: int) -> Question:
         """Typed rows; a row without its own moment is asked at `at_us`. Raises RowError naming the first bad row and its field."""
@@ -72,8 +79,15 @@ class QuestionForm:
 
     def features(self, question: Question, answers: Mapping[str, Numbers]) -> Features:
         """The model's features from the rows and, per view, its answers float64[n, n_out] with NaN for null."""
-        values = {name: numbers(question.batch.column(name)) for name in self.model.request if name in self.inputs.numeric}
-        values.update((name, expression.floats(question.batch)) for name, expression in self.model.derive.items())
+        values = {
+            name: numbers(question.batch.column(name))
+            for name in self.model.request
+            if name in self.inputs.numeric
+        }
+        values.update(
+            (name, expression.floats(question.batch))
+            for name, expression in self.model.derive.items()
+        )
         for view in self.model.views:
             values.update(outputs(view, answers[view.name]))
         texts = {name: question.batch.column(name).to_pylist() for name in self.inputs.categorical}
@@ -104,12 +118,21 @@ def outputs(view: View, answers: Numbers) -> dict[str, Numbers]:
 def view_key(view: View, parts: Sequence[str]) -> bytes:
     """Key bytes from the texts of a view's key fields; raises RecordError when their number or a value does not fit."""
     if len(parts) != len(view.by):
-        raise RecordError(f"view {view.name} is kept by {', '.join(view.by)}: give key once for each, {len(view.by)} in all")
-    values = {name: _of_url(view.source.fields[name], text) for name, text in zip(view.by, parts, strict=True)}
-    batch = pa.RecordBatch.from_pydict({name: pa.array([value], view.source.fields[name].arrow) for name, value in values.items()})
+        raise RecordError(
+            f"view {view.name} is kept by {', '.join(view.by)}: give key once for each, {len(view.by)} in all"
+        )
+    values = {
+        name: _of_url(view.source.fields[name], text)
+        for name, text in zip(view.by, parts, strict=True)
+    }
+    batch = pa.RecordBatch.from_pydict(
+        {name: pa.array([value], view.source.fields[name].arrow) for name, value in values.items()}
+    )
     key = _keys(batch, view)[0]
     if key is None:
-        raise RecordError(f"a part of the key ({', '.join(view.by)}) is empty: a row without it counts in no key")
+        raise RecordError(
+            f"a part of the key ({', '.join(view.by)}) is empty: a row without it counts in no key"
+        )
     return key
 
 
@@ -128,4 +151,11 @@ def _keys(batch: pa.RecordBatch, view: View) -> list[bytes | None]:
 def _only(spine: Source, names: list[str], at: str) -> Source:
     """The spine with these fields alone and the same rules; `at` stands in for its id and key, which a question may lack."""
     clean = {name: rules for name, rules in spine.clean.items() if name in names}
-    return Source(spine.name, fields={name: spine.fields[name] for name in names}, id=at, key=at, event_time=at, clean=clean)
+    return Source(
+        spine.name,
+        fields={name: spine.fields[name] for name in names},
+        id=at,
+        key=at,
+        event_time=at,
+        clean=clean,
+    )

@@ -20,7 +20,9 @@ SKIPPED = b"-\n"
 Words = npt.NDArray[np.int64]
 
 
-def read_csv(file: BinaryIO, wanted: Sequence[str] = (), block_bytes: int = BLOCK_BYTES) -> Iterator[Part]:
+def read_csv(
+    file: BinaryIO, wanted: Sequence[str] = (), block_bytes: int = BLOCK_BYTES
+) -> Iterator[Part]:
     """All rows in bounded memory, as text, of the columns named in `wanted` (all when empty).
 
     Row 0 is the one behind the header. Raises UnreadableFileError for a file without a header that can be read.
@@ -84,12 +86,27 @@ def _records(file: BinaryIO, block_bytes: int) -> Iterator[tuple[bytes, Words, b
             return
 
 
-def _part(data: bytes, records: Words, number: int, names: list[str], wanted: Sequence[str], *, last_open: bool) -> Part:
-    flawed = (records[:, CELLS] != len(names)) | (records[:, FLAW] == STRAY) | (records[:, END] - records[:, START] > MOST_ROW_BYTES)
+def _part(
+    data: bytes,
+    records: Words,
+    number: int,
+    names: list[str],
+    wanted: Sequence[str],
+    *,
+    last_open: bool,
+) -> Part:
+    flawed = (
+        (records[:, CELLS] != len(names))
+        | (records[:, FLAW] == STRAY)
+        | (records[:, END] - records[:, START] > MOST_ROW_BYTES)
+    )
     if last_open and len(records):
         flawed[-1] = True
     flawed |= _not_utf8(data, records, flawed)
-    bad = [_bad(data, records[i], number + i, len(names), is_open=last_open and i == len(records) - 1) for i in np.flatnonzero(flawed).tolist()]
+    bad = [
+        _bad(data, records[i], number + i, len(names), is_open=last_open and i == len(records) - 1)
+        for i in np.flatnonzero(flawed).tolist()
+    ]
     good = np.flatnonzero(~flawed)
     return Part(_table(data, records[good], names, wanted), number + good, bad)
 
@@ -108,11 +125,23 @@ def _bad(data: bytes, record: Words, number: int, columns: int, *, is_open: bool
     original = data[start : min(end, start + MOST_ROW_BYTES)]
     where = f"line {line}"
     if is_open:
-        return BadRow(number, where, original, f"{where}: a quote is opened and never closed; all from there on is this one row")
+        return BadRow(
+            number,
+            where,
+            original,
+            f"{where}: a quote is opened and never closed; all from there on is this one row",
+        )
     if end - start > MOST_ROW_BYTES:
-        return BadRow(number, where, original, f"{where}: the row is longer than {MOST_ROW_BYTES} bytes")
+        return BadRow(
+            number, where, original, f"{where}: the row is longer than {MOST_ROW_BYTES} bytes"
+        )
     if flaw == STRAY:
-        return BadRow(number, where, original, f'{where}: a character follows a closing quote: write "" for a quote inside a cell')
+        return BadRow(
+            number,
+            where,
+            original,
+            f'{where}: a character follows a closing quote: write "" for a quote inside a cell',
+        )
     if cells != columns:
         return BadRow(number, where, original, f"{where}: {cells} cells, the header has {columns}")
     return BadRow(number, where, original, f"{where}: it is not UTF-8")
@@ -123,19 +152,32 @@ def _table(data: bytes, records: Words, names: list[str], wanted: Sequence[str])
     taken = [i for i, name in enumerate(names) if not wanted or name in wanted]
     fields = [pa.field(names[i], pa.string()) for i in taken]
     if not len(records) or not taken:
-        return pa.table({field.name: pa.nulls(len(records), pa.string()) for field in fields}) if fields else _empty(len(records))
+        return (
+            pa.table({field.name: pa.nulls(len(records), pa.string()) for field in fields})
+            if fields
+            else _empty(len(records))
+        )
     text = _joined(data, records)
     inner = [f"c{i}" for i in range(len(names))]
     found = pa_csv.read_csv(
         pa.BufferReader(text),
-        read_options=pa_csv.ReadOptions(column_names=inner, skip_rows=1, block_size=len(text) + 1, use_threads=False),
+        read_options=pa_csv.ReadOptions(
+            column_names=inner, skip_rows=1, block_size=len(text) + 1, use_threads=False
+        ),
         parse_options=pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(inner, pa.string()), include_columns=[inner[i] for i in taken], null_values=[""],
-            strings_can_be_null=True, quoted_strings_can_be_null=True, check_utf8=False),
+            column_types=dict.fromkeys(inner, pa.string()),
+            include_columns=[inner[i] for i in taken],
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+            check_utf8=False,
+        ),
     )
     if found.num_rows != len(records):
-        raise UnreadableFileError(f"the CSV library finds {found.num_rows} rows where there are {len(records)}: please report this file")
+        raise UnreadableFileError(
+            f"the CSV library finds {found.num_rows} rows where there are {len(records)}: please report this file"
+        )
     return pa.Table.from_arrays(found.columns, schema=pa.schema(fields))
 
 

@@ -21,7 +21,12 @@ START, END, CELLS, FLAW, LINE = range(5)
 
 
 @compiled
-def scan_records(data: Bytes, at_end: bool, first_line: int, out: Words) -> tuple[int, int, int, bool]:  # noqa: FBT001
+def scan_records(
+    data: Bytes,
+    at_end: bool,  # noqa: FBT001
+    first_line: int,
+    out: Words,
+) -> tuple[int, int, int, bool]:
     """Fill `out[n, 5]` with the records of a text; return (n, bytes used, lines used, whether a quote stayed open).
 
     Without `at_end` the last record, which more text may continue, is left for the next call. Blank lines are no records.
@@ -42,7 +47,13 @@ def scan_records(data: Bytes, at_end: bool, first_line: int, out: Words) -> tupl
             if byte == CR and i + 1 == len(data) and not at_end:
                 break  # it may be half of a CRLF
             if i > start:
-                out[n, START], out[n, END], out[n, CELLS], out[n, FLAW], out[n, LINE] = start, i, cells, flaw, start_line
+                out[n, START], out[n, END], out[n, CELLS], out[n, FLAW], out[n, LINE] = (
+                    start,
+                    i,
+                    cells,
+                    flaw,
+                    start_line,
+                )
                 n += 1
             if byte == CR and i + 1 < len(data) and data[i + 1] == LF:
                 i += 1
@@ -61,7 +72,13 @@ def scan_records(data: Bytes, at_end: bool, first_line: int, out: Words) -> tupl
             state = QUOTED if byte == QUOTE else BARE
         i += 1
     if at_end and start < len(data):
-        out[n, START], out[n, END], out[n, CELLS], out[n, FLAW], out[n, LINE] = start, len(data), cells, flaw, start_line
+        out[n, START], out[n, END], out[n, CELLS], out[n, FLAW], out[n, LINE] = (
+            start,
+            len(data),
+            cells,
+            flaw,
+            start_line,
+        )
         return n + 1, len(data), line - first_line, state == QUOTED
     return n, start, start_line - first_line, state == QUOTED
 

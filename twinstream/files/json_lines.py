@@ -22,9 +22,19 @@ def read_json_lines(file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[
         numbers = np.arange(number, number + len(kept))
         number += len(kept)
         long = {i for i, line in enumerate(kept) if len(line) > MOST_ROW_BYTES}
-        bad = [BadRow(int(numbers[i]), f"row {numbers[i] + 1}", kept[i][:MOST_ROW_BYTES], _too_long(kept[i])) for i in sorted(long)]
+        bad = [
+            BadRow(
+                int(numbers[i]),
+                f"row {numbers[i] + 1}",
+                kept[i][:MOST_ROW_BYTES],
+                _too_long(kept[i]),
+            )
+            for i in sorted(long)
+        ]
         good = [i for i in range(len(kept)) if i not in long]
-        yield Part([kept[i] for i in good] if long else kept, numbers[good] if long else numbers, bad)
+        yield Part(
+            [kept[i] for i in good] if long else kept, numbers[good] if long else numbers, bad
+        )
 
 
 def _too_long(line: bytes) -> str:
@@ -38,9 +48,15 @@ def _lines(file: BinaryIO, block_bytes: int) -> Iterator[list[bytes]]:
         block = without_mark(block) if first else block
         first = False
         data = rest + block
-        end = max(data.rfind(b"\n"), data.rfind(b"\r", 0, len(data) - 1))  # a CR at the very end may be half of a CRLF
+        end = max(
+            data.rfind(b"\n"), data.rfind(b"\r", 0, len(data) - 1)
+        )  # a CR at the very end may be half of a CRLF
         if end < 0:
-            rest, overlong = (data[: MOST_ROW_BYTES + 1], True) if len(data) > MOST_ROW_BYTES + 1 else (data, overlong)
+            rest, overlong = (
+                (data[: MOST_ROW_BYTES + 1], True)
+                if len(data) > MOST_ROW_BYTES + 1
+                else (data, overlong)
+            )
             continue
         whole, rest = data[: end + 1], data[end + 1 :]
         yield _END.split(whole) if b"\r" in whole else whole.split(b"\n")

@@ -28,10 +28,14 @@ def readable() -> Iterator[None]:
     except UnreadableFileError:
         raise
     except BROKEN as error:
-        raise UnreadableFileError(f"its pages or its footer cannot be read: {str(error)[:500]}") from error
+        raise UnreadableFileError(
+            f"its pages or its footer cannot be read: {str(error)[:500]}"
+        ) from error
 
 
-def read_parquet(source: Any, wanted: Sequence[str], batch_rows: int = BATCH_ROWS) -> Iterator[Part]:
+def read_parquet(
+    source: Any, wanted: Sequence[str], batch_rows: int = BATCH_ROWS
+) -> Iterator[Part]:
     """All rows, of those columns of `wanted` that are there. `source` is a path or a seekable file.
 
     Raises UnreadableFileError, perhaps after some parts: take none before the last came.
@@ -39,12 +43,16 @@ def read_parquet(source: Any, wanted: Sequence[str], batch_rows: int = BATCH_ROW
     with readable(), pa_parquet.ParquetFile(source) as file:
         names = set(file.schema_arrow.names)
         number = 0
-        for batch in file.iter_batches(batch_rows, columns=[name for name in wanted if name in names]):
+        for batch in file.iter_batches(
+            batch_rows, columns=[name for name in wanted if name in names]
+        ):
             table = pa.Table.from_batches([batch])
             yield _checked(table, number)
             number += batch.num_rows
         if number != file.metadata.num_rows:
-            raise UnreadableFileError(f"its footer says {file.metadata.num_rows} rows, its pages hold {number}")
+            raise UnreadableFileError(
+                f"its footer says {file.metadata.num_rows} rows, its pages hold {number}"
+            )
 
 
 def _checked(table: pa.Table, number: int) -> Part:
@@ -55,7 +63,15 @@ def _checked(table: pa.Table, number: int) -> Part:
         if _is_text(column.type) and not _is_valid(column):
             for row in _not_utf8(column):
                 broken.setdefault(row, f"{name}: its text is not UTF-8")
-    bad = [BadRow(number + row, f"row {number + row + 1}", original_of(table, row), f"row {number + row + 1}: {why}") for row, why in sorted(broken.items())]
+    bad = [
+        BadRow(
+            number + row,
+            f"row {number + row + 1}",
+            original_of(table, row),
+            f"row {number + row + 1}: {why}",
+        )
+        for row, why in sorted(broken.items())
+    ]
     if not bad:
         return Part(table, np.arange(number, number + table.num_rows), bad)
     good = np.ones(table.num_rows, bool)
@@ -66,7 +82,9 @@ def _checked(table: pa.Table, number: int) -> Part:
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def _is_valid(column: pa.Array) -> bool:

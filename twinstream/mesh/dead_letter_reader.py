@@ -34,9 +34,15 @@ class LetterId(msgspec.Struct, frozen=True, order=True):
     def parse(cls, text: str) -> Self:
         """Of `service/partition/offset`; raises SettingsError."""
         service, *numbers = text.split("/")
-        if service in SERVICES and len(numbers) == 2 and all(n.isascii() and n.isdigit() and len(n) <= 18 for n in numbers):
+        if (
+            service in SERVICES
+            and len(numbers) == 2
+            and all(n.isascii() and n.isdigit() and len(n) <= 18 for n in numbers)
+        ):
             return cls(service, int(numbers[0]), int(numbers[1]))
-        raise SettingsError(f"{text[:80]!r} does not name a dead letter: write SERVICE/PARTITION/OFFSET as twinstream dead-letters list does")
+        raise SettingsError(
+            f"{text[:80]!r} does not name a dead letter: write SERVICE/PARTITION/OFFSET as twinstream dead-letters list does"
+        )
 
     def __str__(self) -> str:
         return f"{self.service}/{self.partition}/{self.offset}"
@@ -65,12 +71,22 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     def size(self) -> int:
         """Bytes of its original."""
         large = self.fact("bytes")
-        return int(large) if large.isascii() and large.isdigit() and len(large) <= 18 else len(self.value)
+        return (
+            int(large)
+            if large.isascii() and large.isdigit() and len(large) <= 18
+            else len(self.value)
+        )
 
     @property
     def place(self) -> bytes:
         """The same for two letters of one input."""
-        of = (self.id.service, self.fact("topic"), self.fact("partition"), self.fact("offset"), self.fact("x_uri"))
+        of = (
+            self.id.service,
+            self.fact("topic"),
+            self.fact("partition"),
+            self.fact("offset"),
+            self.fact("x_uri"),
+        )
         own = str(self.id) if not self.fact("topic") else ""
         return hashlib.blake2b(msgspec.json.encode((*of, own)), digest_size=16).digest()
 
@@ -87,7 +103,9 @@ def letter_of(message: Any) -> Letter:
             facts[name.removeprefix("dead_letter_")] = value.decode(errors="backslashreplace")
     where = LetterId(_SERVICE_OF[message.topic()], message.partition(), message.offset())
     at_us = max(0, message.timestamp()[1]) * 1000
-    return Letter(id=where, at_us=at_us, facts=facts, carried=carried, key=key, value=message.value() or b"")
+    return Letter(
+        id=where, at_us=at_us, facts=facts, carried=carried, key=key, value=message.value() or b""
+    )
 
 
 def _headers(message: Any) -> list[tuple[str, bytes]]:
@@ -111,18 +129,28 @@ def letters(settings: MeshSettings, services: tuple[str, ...] = SERVICES) -> Ite
 
 def letter_at(settings: MeshSettings, where: LetterId) -> Letter:
     """One letter; raises ObjectMissingError when it is not there, or not any more."""
-    consumer = Consumer(settings.kafka_client(group_id="dead-letters", enable_auto_commit=False, fetch_message_max_bytes=8_000_000))
+    consumer = Consumer(
+        settings.kafka_client(
+            group_id="dead-letters", enable_auto_commit=False, fetch_message_max_bytes=8_000_000
+        )
+    )
     partition = TopicPartition(dead_letter(where.service), where.partition, where.offset)
     try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(partition.topic, partition.partition), timeout=WAIT_S)
+        low, high = consumer.get_watermark_offsets(
+            TopicPartition(partition.topic, partition.partition), timeout=WAIT_S
+        )
         if not low <= where.offset < high:
-            raise ObjectMissingError(f"there is no dead letter {where}: its topic holds {low} to {high - 1}; older ones are deleted after 30 days")
+            raise ObjectMissingError(
+                f"there is no dead letter {where}: its topic holds {low} to {high - 1}; older ones are deleted after 30 days"
+            )
         consumer.assign([partition])
         message = consumer.poll(WAIT_S)
     finally:
         consumer.close()
     if message is None or message.error() is not None:
-        raise ObjectMissingError(f"dead letter {where} was not read within {WAIT_S:.0f} s: see twinstream status")
+        raise ObjectMissingError(
+            f"dead letter {where} was not read within {WAIT_S:.0f} s: see twinstream status"
+        )
     return letter_of(message)
 
 

@@ -43,14 +43,27 @@ def origin_of(message: Any) -> Origin:
 class DeadLetters:
     """Writes the dead letters of one service."""
 
-    def __init__(self, settings: MeshSettings, service: str, publisher: EventPublisher | None = None) -> None:
+    def __init__(
+        self, settings: MeshSettings, service: str, publisher: EventPublisher | None = None
+    ) -> None:
         self._settings, self._service, self._topic = settings, service, dead_letter(service)
         self._source = f"/{service}"
         self._publisher = publisher or EventPublisher(settings, self._source)
 
     def put(
-        self, original: bytes, reason: str, *, topic: str, partition: int, offset: int, wait: bool = True, kind: Kind = "permanent",
-        trace: str = "", carried: Headers = (), key: bytes | None = None, **extra: object,
+        self,
+        original: bytes,
+        reason: str,
+        *,
+        topic: str,
+        partition: int,
+        offset: int,
+        wait: bool = True,
+        kind: Kind = "permanent",
+        trace: str = "",
+        carried: Headers = (),
+        key: bytes | None = None,
+        **extra: object,
     ) -> None:
         """Publish `original`; with `wait`, return when Kafka has it.
 
@@ -58,20 +71,47 @@ class DeadLetters:
         Raises PublishError, or StorageUnavailableError for a large original while S3 is away.
         """
         headers = cloud_headers("DeadLettered", self._source, "application/octet-stream")
-        facts = {"reason": reason[:MAX_REASON_CHARS], "topic": topic, "partition": partition, "offset": offset, "kind": kind}
+        facts = {
+            "reason": reason[:MAX_REASON_CHARS],
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "kind": kind,
+        }
         value, overflow = self._within(original)
-        headers += [(f"dead_letter_{name}", _text(value)) for name, value in (facts | overflow).items()]
+        headers += [
+            (f"dead_letter_{name}", _text(value)) for name, value in (facts | overflow).items()
+        ]
         headers += [("dead_letter_trace", _text(trace[-MAX_TRACE_CHARS:]))] if trace else []
         headers += [("dead_letter_key", key)] if key is not None else []
         headers += [(f"x_{name}", _text(value)) for name, value in extra.items()]
-        headers += [(f"original_{name}", (value or b"")[:MAX_HEADER_BYTES]) for name, value in carried]
+        headers += [
+            (f"original_{name}", (value or b"")[:MAX_HEADER_BYTES]) for name, value in carried
+        ]
         self._publisher.publish_raw(self._topic, value, f"{topic}/{partition}", headers, wait=wait)
 
-    def put_message(self, message: Any, reason: str, *, kind: Kind = "permanent", trace: str = "", **extra: object) -> None:
+    def put_message(
+        self,
+        message: Any,
+        reason: str,
+        *,
+        kind: Kind = "permanent",
+        trace: str = "",
+        **extra: object,
+    ) -> None:
         """Publish a message that confluent-kafka gave, with its key and headers, and wait until Kafka has it."""
         self.put(
-            message.value() or b"", reason, topic=message.topic(), partition=message.partition(), offset=message.offset(),
-            kind=kind, trace=trace, carried=headers_of(message), key=message.key(), **extra)  # type: ignore[arg-type]
+            message.value() or b"",
+            reason,
+            topic=message.topic(),
+            partition=message.partition(),
+            offset=message.offset(),
+            kind=kind,
+            trace=trace,
+            carried=headers_of(message),
+            key=message.key(),
+            **extra,  # type: ignore[arg-type]
+        )
 
     def flush(self) -> None:
         """Return when Kafka has every dead letter so far."""

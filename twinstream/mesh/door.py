@@ -77,7 +77,10 @@ class Door:
         except RefusedError as error:
             self._count("http_refused_total", 1, status=error.status)
             found = refusal(error)
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in found.headers]
+        headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in found.headers
+        ]
         await send({"type": "http.response.start", "status": found.status, "headers": headers})
         await send({"type": "http.response.body", "body": found.body})
 
@@ -103,18 +106,27 @@ class Door:
         if declared and not (declared.isascii() and declared.isdigit()):
             raise RefusedError(400, f"Content-Length {declared[:40]!r} is not a number")
         if declared and int(declared[:20]) > most:
-            raise RefusedError(413, f"the body has {declared[:20]} bytes, at most {most} are taken: send it in parts")
+            raise RefusedError(
+                413,
+                f"the body has {declared[:20]} bytes, at most {most} are taken: send it in parts",
+            )
         if self._at_work >= self._settings.slots or self._sending >= BODIES * self._settings.slots:
             raise RefusedError(503, "too many requests are at work: try again in a moment")
         self._sending += 1
         try:
             body = await asyncio.wait_for(_all_of(receive, most), self._settings.body_s)
         except TimeoutError:
-            raise RefusedError(408, f"the body did not come within {self._settings.body_s:g} s; nothing of it was taken") from None
+            raise RefusedError(
+                408,
+                f"the body did not come within {self._settings.body_s:g} s; nothing of it was taken",
+            ) from None
         finally:
             self._sending -= 1
         if declared and len(body) != int(declared):
-            raise RefusedError(400, f"the body broke off after {len(body)} of {declared} bytes; nothing of it was taken")
+            raise RefusedError(
+                400,
+                f"the body broke off after {len(body)} of {declared} bytes; nothing of it was taken",
+            )
         environ["CONTENT_LENGTH"] = str(len(body))
         return body
 
@@ -128,7 +140,10 @@ async def _all_of(receive: Receive, most: int) -> bytes:
         parts.append(event.get("body", b""))
         size += len(parts[-1])
         if size > most:
-            raise RefusedError(413, f"the body is larger than {most} bytes: send it in parts; nothing of it was taken")
+            raise RefusedError(
+                413,
+                f"the body is larger than {most} bytes: send it in parts; nothing of it was taken",
+            )
         if not event.get("more_body", False):
             return b"".join(parts)
 
@@ -137,10 +152,20 @@ def environ_of(scope: dict[str, Any]) -> Environ:
     """The WSGI environment of a request (PEP 3333), without its body."""
     server = scope.get("server") or ("", 0)
     environ: Environ = {
-        "REQUEST_METHOD": scope["method"], "SCRIPT_NAME": "", "PATH_INFO": scope["path"].encode("utf-8", "surrogateescape").decode("latin-1"),
-        "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"), "SERVER_NAME": str(server[0]), "SERVER_PORT": str(server[1]),
-        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}", "wsgi.version": (1, 0), "wsgi.url_scheme": scope.get("scheme", "http"),
-        "wsgi.input": BytesIO(), "wsgi.errors": None, "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope["path"].encode("utf-8", "surrogateescape").decode("latin-1"),
+        "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
+        "SERVER_NAME": str(server[0]),
+        "SERVER_PORT": str(server[1]),
+        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": BytesIO(),
+        "wsgi.errors": None,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
         "wsgi.input_terminated": True,
     }
     for name, value in scope.get("headers", ()):
@@ -168,7 +193,9 @@ def called(app: WsgiApp, environ: Environ) -> Answer:
                 parts.close()
     except Exception as error:  # noqa: BLE001  (the last catch-all of a request)
         _log.error("request_failed", path=environ["PATH_INFO"], exc_info=error)
-        return refusal(RefusedError(500, "the request failed inside; the log of the service says why"))
+        return refusal(
+            RefusedError(500, "the request failed inside; the log of the service says why")
+        )
     if environ["REQUEST_METHOD"] == "HEAD":
         found.body = b""
     return found
@@ -178,14 +205,21 @@ def check(environ: Environ, hosts: tuple[str, ...]) -> None:
     """No page of another site may make its visitor's browser ask, by any name of this address."""
     host = str(environ.get("HTTP_HOST", ""))
     if "*" not in hosts and host and _name_of(host) not in hosts:
-        raise RefusedError(403, f"this service is not {host[:100]!r}: ask it by its own address, or allow the name in TWINSTREAM_HTTP_HOSTS")
+        raise RefusedError(
+            403,
+            f"this service is not {host[:100]!r}: ask it by its own address, or allow the name in TWINSTREAM_HTTP_HOSTS",
+        )
     if environ.get("REQUEST_METHOD") in SAFE:
         return
     origin = environ.get("HTTP_ORIGIN")
     if origin is not None and origin.partition("://")[2] != host:
-        raise RefusedError(403, f"a page of {origin[:100]} may not ask this service to change anything")
+        raise RefusedError(
+            403, f"a page of {origin[:100]} may not ask this service to change anything"
+        )
     if environ.get("HTTP_SEC_FETCH_SITE", "none") not in {"none", "same-origin"}:
-        raise RefusedError(403, "a page of another site may not ask this service to change anything")
+        raise RefusedError(
+            403, "a page of another site may not ask this service to change anything"
+        )
 
 
 def hosts_of(bound: str, more: str) -> tuple[str, ...]:

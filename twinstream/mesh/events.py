@@ -12,7 +12,14 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 
 from schemas import events as ev
 from schemas.plausible import not_finite, refusal
@@ -36,7 +43,9 @@ PAUSE_S = 1.0
 _log = structlog.get_logger()
 
 
-def cloud_headers(type_name: str, source: str, content_type: str = "application/json") -> list[tuple[str, bytes]]:
+def cloud_headers(
+    type_name: str, source: str, content_type: str = "application/json"
+) -> list[tuple[str, bytes]]:
     """CloudEvents attributes of one event that happens now."""
     return [
         ("ce_specversion", b"1.0"),
@@ -60,7 +69,12 @@ class EventPublisher:
     """Publishes events to their topics, in order, each until every replica in sync has it. Safe for threads."""
 
     def __init__(
-        self, settings: MeshSettings, source: str, *, partitioner: str = "", lost: Callable[[int], None] | None = None,
+        self,
+        settings: MeshSettings,
+        source: str,
+        *,
+        partitioner: str = "",
+        lost: Callable[[int], None] | None = None,
         most_waiting: int = 100_000,
     ) -> None:
         """With `lost` a message that is not waited for waits for Kafka as long as it takes, in memory, at most so many of them.
@@ -69,23 +83,47 @@ class EventPublisher:
         """
         self._source, self._lost = source, lost
         self._failures: list[str] = []
-        self._producer = Producer(settings.kafka_client(
-            acks="all", enable_idempotence=True, linger_ms=1, message_max_bytes=8_000_000, queue_buffering_max_messages=most_waiting,
-            message_timeout_ms=int(DELIVERY_BOUND_S * 1000) if lost is None else 0, compression_type="lz4",
-            **({"partitioner": partitioner} if partitioner else {}),
-        ))
+        self._producer = Producer(
+            settings.kafka_client(
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=1,
+                message_max_bytes=8_000_000,
+                queue_buffering_max_messages=most_waiting,
+                message_timeout_ms=int(DELIVERY_BOUND_S * 1000) if lost is None else 0,
+                compression_type="lz4",
+                **({"partitioner": partitioner} if partitioner else {}),
+            )
+        )
 
-    def publish(self, event: ev.Event, key: str | bytes | None = None, *, wait: bool = True) -> Place | None:
+    def publish(
+        self, event: ev.Event, key: str | bytes | None = None, *, wait: bool = True
+    ) -> Place | None:
         """Send one event; with `wait`, return its place when Kafka has it, else fail on a later call or `flush`.
 
         Raises PublishError naming topic and cause, NotFiniteError for an event with a number that JSON cannot hold.
         """
         if found := not_finite(event):
-            raise NotFiniteError(f"a {type(event).__name__} was not published: {found} is not a finite number")
-        return self.publish_raw(topic_of(event), ev.encode(event), key, cloud_headers(type(event).__name__, self._source), wait=wait)
+            raise NotFiniteError(
+                f"a {type(event).__name__} was not published: {found} is not a finite number"
+            )
+        return self.publish_raw(
+            topic_of(event),
+            ev.encode(event),
+            key,
+            cloud_headers(type(event).__name__, self._source),
+            wait=wait,
+        )
 
     def publish_raw(
-        self, topic: str, value: bytes, key: str | bytes | None, headers: Headers, *, wait: bool = True, partition: int = -1,
+        self,
+        topic: str,
+        value: bytes,
+        key: str | bytes | None,
+        headers: Headers,
+        *,
+        wait: bool = True,
+        partition: int = -1,
     ) -> Place | None:
         """Send bytes with given headers, to `partition` unless that is -1; otherwise as `publish`."""
         self._raise_failures()
@@ -101,7 +139,9 @@ class EventPublisher:
                 places.append(Place(message.topic(), message.partition(), message.offset()))
             delivered.set()
 
-        self._enqueue(topic, value=value, key=key, headers=headers, on_delivery=done, partition=partition)
+        self._enqueue(
+            topic, value=value, key=key, headers=headers, on_delivery=done, partition=partition
+        )
         if wait:
             self._wait(delivered, topic)
         self._raise_failures()
@@ -131,7 +171,9 @@ class EventPublisher:
                     self._lost(1)
                     return
                 if time.monotonic() > give_up:
-                    raise PublishError(f"{topic}: the queue stayed full for {DELIVERY_BOUND_S} s: is the broker up?") from None
+                    raise PublishError(
+                        f"{topic}: the queue stayed full for {DELIVERY_BOUND_S} s: is the broker up?"
+                    ) from None
                 self._producer.poll(0.1)
             else:
                 self._producer.poll(0)
@@ -142,7 +184,9 @@ class EventPublisher:
         while not delivered.is_set():
             self._producer.poll(0.05)
             if time.monotonic() > give_up:
-                raise PublishError(f"{topic}: no answer within {DELIVERY_BOUND_S} s: is the broker up?")
+                raise PublishError(
+                    f"{topic}: no answer within {DELIVERY_BOUND_S} s: is the broker up?"
+                )
 
     def _raise_failures(self) -> None:
         if self._failures:
@@ -165,16 +209,31 @@ class EventReader:
     """
 
     def __init__(
-        self, settings: MeshSettings, topics: Sequence[str], group: str | None = None, *, from_beginning: bool = True,
-        refused: Refused | None = None, check: Check | None = None,
+        self,
+        settings: MeshSettings,
+        topics: Sequence[str],
+        group: str | None = None,
+        *,
+        from_beginning: bool = True,
+        refused: Refused | None = None,
+        check: Check | None = None,
     ) -> None:
         self._topics, self._refused, self._check = list(topics), refused, check
-        self._consumer = Consumer(settings.kafka_client(
-            group_id=group or f"reader-{uuid.uuid4().hex}", enable_auto_commit=False, enable_auto_offset_store=False,
-            auto_offset_reset="earliest" if from_beginning else "latest", fetch_wait_max_ms=500,
-            session_timeout_ms=SESSION_MS, max_poll_interval_ms=LONGEST_HANDLING_MS, heartbeat_interval_ms=SESSION_MS // 3,
-            fetch_message_max_bytes=8_000_000, enable_partition_eof=False, topic_metadata_refresh_interval_ms=5000,
-        ))
+        self._consumer = Consumer(
+            settings.kafka_client(
+                group_id=group or f"reader-{uuid.uuid4().hex}",
+                enable_auto_commit=False,
+                enable_auto_offset_store=False,
+                auto_offset_reset="earliest" if from_beginning else "latest",
+                fetch_wait_max_ms=500,
+                session_timeout_ms=SESSION_MS,
+                max_poll_interval_ms=LONGEST_HANDLING_MS,
+                heartbeat_interval_ms=SESSION_MS // 3,
+                fetch_message_max_bytes=8_000_000,
+                enable_partition_eof=False,
+                topic_metadata_refresh_interval_ms=5000,
+            )
+        )
         self._settings = settings
         self._positions: dict[tuple[str, int], int] = {}
         if group is None:
@@ -222,7 +281,10 @@ class EventReader:
             return None
         error = message.error()
         if error is not None:
-            if error.retriable() or error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}:  # noqa: SLF001
+            if error.retriable() or error.code() in {
+                KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+                KafkaError._TRANSPORT,  # noqa: SLF001
+            }:
                 return None
             raise TransientError(f"reading {', '.join(self._topics)}: {error.str()}")
         self._positions[(message.topic(), message.partition())] = message.offset() + 1
@@ -241,11 +303,15 @@ class EventReader:
         ends = {place: high for place, position, high in self._places() if position < high}
         while ends:
             found = self.poll(0.2)
-            ends = {place: high for place, high in ends.items() if self._positions.get(place, -1) < high}
+            ends = {
+                place: high for place, high in ends.items() if self._positions.get(place, -1) < high
+            }
             if found is not None:
                 yield found
             elif time.monotonic() > give_up:
-                raise NotRunningError(f"{', '.join(self._topics)} could not be read to the end in {bound_s} s: is the broker up?")
+                raise NotRunningError(
+                    f"{', '.join(self._topics)} could not be read to the end in {bound_s} s: is the broker up?"
+                )
 
     def messages_to_end(self, bound_s: float = 30.0) -> Iterator[Any]:
         """As `read_to_end`, but the messages themselves, whatever is in them; the bound is that of a pause between two."""
@@ -260,7 +326,9 @@ class EventReader:
                     ends.pop(place, None)
                 yield message
             elif time.monotonic() > give_up:
-                raise NotRunningError(f"{', '.join(self._topics)} could not be read to the end: is the broker up?")
+                raise NotRunningError(
+                    f"{', '.join(self._topics)} could not be read to the end: is the broker up?"
+                )
 
     def at_end(self) -> bool:
         """True when everything that Kafka has now was returned by `poll`."""
@@ -273,7 +341,11 @@ class EventReader:
     @cached_property
     def _ends(self) -> Consumer:
         """Asks where topics end, on a connection of its own: a broker answers one in order, and holds an idle reader's fetch for half a second."""
-        return Consumer(self._settings.kafka_client(group_id=f"ends-{uuid.uuid4().hex}", enable_auto_commit=False))
+        return Consumer(
+            self._settings.kafka_client(
+                group_id=f"ends-{uuid.uuid4().hex}", enable_auto_commit=False
+            )
+        )
 
     def _places(self) -> Iterator[tuple[tuple[str, int], int, int]]:
         """(topic and partition, position, end as of now) of all that is read."""
@@ -281,7 +353,9 @@ class EventReader:
             try:
                 low, high = self._ends.get_watermark_offsets(partition, timeout=10.0)
             except KafkaException as error:
-                raise NotRunningError(f"{partition.topic}: Kafka does not answer: {error.args[0].str()}") from error
+                raise NotRunningError(
+                    f"{partition.topic}: Kafka does not answer: {error.args[0].str()}"
+                ) from error
             place = (partition.topic, partition.partition)
             yield place, max(self._positions.get(place, self._start(partition, low)), low), high
 
@@ -312,7 +386,9 @@ class EventReader:
                 if from_beginning:
                     wanted.append(TopicPartition(topic, number, OFFSET_BEGINNING))
                 else:
-                    high = self._consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10.0)[1]
+                    high = self._consumer.get_watermark_offsets(
+                        TopicPartition(topic, number), timeout=10.0
+                    )[1]
                     self._positions[(topic, number)] = high
                     wanted.append(TopicPartition(topic, number, high))
         self._consumer.assign(wanted)

@@ -155,13 +155,17 @@ class CarrierApp(faust.App):
     def lag(self) -> int | None:
         """Messages in the assigned partitions that are not handled; None before the first fetch."""
         following = self.carried.next_offsets()
-        ends = {tp: self.consumer.highwater(tp) for tp in self.consumer.assignment() if tp in following}
+        ends = {
+            tp: self.consumer.highwater(tp) for tp in self.consumer.assignment() if tp in following
+        }
         if not following or any(end is None for end in ends.values()):
             return None
         return sum(max(0, end - following[tp]) for tp, end in ends.items())
 
     def _read_all(self) -> None:
-        topic = self.topic(*self.options.topics, key_serializer="raw", value_serializer="raw", acks=False)
+        topic = self.topic(
+            *self.options.topics, key_serializer="raw", value_serializer="raw", acks=False
+        )
 
         @self.agent(topic, concurrency=1)
         async def carry(stream: Any) -> None:
@@ -170,7 +174,9 @@ class CarrierApp(faust.App):
                     await self.carried.handle(event.message)
                 except Exception:  # noqa: BLE001  the worker's one catch-all: what is not handled ends it
                     m = event.message
-                    _log.exception("handling_failed", topic=m.topic, partition=m.partition, offset=m.offset)
+                    _log.exception(
+                        "handling_failed", topic=m.topic, partition=m.partition, offset=m.offset
+                    )
                     end(FAILED)
 
 
@@ -200,7 +206,9 @@ def configuration(settings: MeshSettings, options: WorkerOptions, folder: Path) 
 
 
 def run(
-    app: CarrierApp, beat: Callable[[int | None], None], tasks: Iterable[Callable[[], Awaitable[None]]] = (),
+    app: CarrierApp,
+    beat: Callable[[int | None], None],
+    tasks: Iterable[Callable[[], Awaitable[None]]] = (),
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> NoReturn:
     """Run a worker until SIGTERM (exit 0) or a failure (exit 70). `beat(lag)` is called once a second; `tasks` run beside."""
@@ -228,7 +236,9 @@ def end(status: int) -> NoReturn:
     os._exit(status)
 
 
-async def _main(app: CarrierApp, beat: Callable[[int | None], None], tasks: list[Callable[[], Awaitable[None]]]) -> None:
+async def _main(
+    app: CarrierApp, beat: Callable[[int | None], None], tasks: list[Callable[[], Awaitable[None]]]
+) -> None:
     watchdog = Watchdog(app.options.stall_s)
     beat(None)
     await app.start()
@@ -238,7 +248,10 @@ async def _main(app: CarrierApp, beat: Callable[[int | None], None], tasks: list
         lag = app.lag()
         beat(lag)
         watchdog.tick(lag, tuple(app.carried.next_offsets().items()))
-        done, _ = await asyncio.wait([*running, asyncio.ensure_future(asyncio.sleep(1.0))], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(
+            [*running, asyncio.ensure_future(asyncio.sleep(1.0))],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
         for task in done & set(running):
             task.result()
             running.remove(task)

@@ -35,9 +35,21 @@ class Heartbeat:
         self._clock = clock or WallClock()
         self._lost = False
 
-    def beat(self, ready: bool, lag: int | None = None, detail: dict[str, object] | None = None) -> None:  # noqa: FBT001
+    def beat(
+        self,
+        ready: bool,  # noqa: FBT001
+        lag: int | None = None,
+        detail: dict[str, object] | None = None,
+    ) -> None:
         """Say that this process lives, whether it serves, and how far it is behind. A disk that takes no beat does not end the process."""
-        beat = Beat(name=self._name, pid=os.getpid(), ready=ready, lag=lag, detail=detail or {}, at_us=self._clock.now_us())
+        beat = Beat(
+            name=self._name,
+            pid=os.getpid(),
+            ready=ready,
+            lag=lag,
+            detail=detail or {},
+            at_us=self._clock.now_us(),
+        )
         try:
             write_status(self._path, msgspec.json.encode(beat))
         except OSError as error:

@@ -17,10 +17,17 @@ if TYPE_CHECKING:
     from faust.types.auth import CredentialsT
 
 NAMES = {
-    "security.protocol": "protocol", "sasl.mechanism": "mechanism", "sasl.mechanisms": "mechanism", "sasl.username": "user",
-    "sasl.password": "password", "ssl.ca.location": "ca", "ssl.certificate.location": "certificate", "ssl.key.location": "key",
-    "ssl.key.password": "key_password", "ssl.endpoint.identification.algorithm": "host_names",
-}  # fmt: skip
+    "security.protocol": "protocol",
+    "sasl.mechanism": "mechanism",
+    "sasl.mechanisms": "mechanism",
+    "sasl.username": "user",
+    "sasl.password": "password",
+    "ssl.ca.location": "ca",
+    "ssl.certificate.location": "certificate",
+    "ssl.key.location": "key",
+    "ssl.key.password": "key_password",
+    "ssl.endpoint.identification.algorithm": "host_names",
+}
 LOGIN_MODULES = {
     "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
     "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
@@ -60,14 +67,21 @@ def of(options: Mapping[str, str]) -> KafkaSecurity:
         if name in NAMES:
             given[NAMES[name]] = value
         elif name.startswith(("sasl.", "ssl.", "enable.ssl.", "enable.sasl.")):
-            raise SettingsError(f"TWINSTREAM_KAFKA_OPTIONS: {name} is understood by one of three Kafka clients only; there are {', '.join(NAMES)}")
+            raise SettingsError(
+                f"TWINSTREAM_KAFKA_OPTIONS: {name} is understood by one of three Kafka clients only; there are {', '.join(NAMES)}"
+            )
     found = KafkaSecurity(**given)
-    found = msgspec.structs.replace(found, protocol=found.protocol.lower(), mechanism=found.mechanism.upper())
+    found = msgspec.structs.replace(
+        found, protocol=found.protocol.lower(), mechanism=found.mechanism.upper()
+    )
     if found.protocol not in PROTOCOLS:
-        raise SettingsError(f"TWINSTREAM_KAFKA_OPTIONS: security.protocol={found.protocol} is none of {', '.join(PROTOCOLS)}")
+        raise SettingsError(
+            f"TWINSTREAM_KAFKA_OPTIONS: security.protocol={found.protocol} is none of {', '.join(PROTOCOLS)}"
+        )
     if found.sasl and (found.mechanism not in LOGIN_MODULES or not found.user):
         raise SettingsError(
-            f"TWINSTREAM_KAFKA_OPTIONS: with {found.protocol} give sasl.mechanism (one of {', '.join(LOGIN_MODULES)}), sasl.username and sasl.password")
+            f"TWINSTREAM_KAFKA_OPTIONS: with {found.protocol} give sasl.mechanism (one of {', '.join(LOGIN_MODULES)}), sasl.username and sasl.password"
+        )
     return found
 
 
@@ -77,7 +91,12 @@ def for_faust(security: KafkaSecurity) -> CredentialsT | None:
 
     context = _context(security) if security.tls else None
     if security.sasl:
-        return SASLCredentials(username=security.user, password=security.password, mechanism=security.mechanism, ssl_context=context)
+        return SASLCredentials(
+            username=security.user,
+            password=security.password,
+            mechanism=security.mechanism,
+            ssl_context=context,
+        )
     return None if context is None else SSLCredentials(context)
 
 
@@ -87,9 +106,13 @@ def for_java(security: KafkaSecurity) -> dict[str, str]:
     if security.sasl:
         module = LOGIN_MODULES[security.mechanism]
         found["sasl.mechanism"] = security.mechanism
-        found["sasl.jaas.config"] = f'{module} required username="{_quoted(security.user)}" password="{_quoted(security.password)}";'
+        found["sasl.jaas.config"] = (
+            f'{module} required username="{_quoted(security.user)}" password="{_quoted(security.password)}";'
+        )
     if security.tls:
-        found["ssl.endpoint.identification.algorithm"] = "" if security.host_names == "none" else security.host_names
+        found["ssl.endpoint.identification.algorithm"] = (
+            "" if security.host_names == "none" else security.host_names
+        )
         if security.ca:
             found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": security.ca}
     return found
@@ -99,9 +122,13 @@ def _context(security: KafkaSecurity) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=security.ca or None)
         if security.certificate:
-            context.load_cert_chain(security.certificate, security.key or None, security.key_password or None)
+            context.load_cert_chain(
+                security.certificate, security.key or None, security.key_password or None
+            )
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"TWINSTREAM_KAFKA_OPTIONS: the CA, certificate or key cannot be read: {error}") from error
+        raise SettingsError(
+            f"TWINSTREAM_KAFKA_OPTIONS: the CA, certificate or key cannot be read: {error}"
+        ) from error
     context.check_hostname = security.host_names != "none"
     return context
 

@@ -22,9 +22,16 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
         """Raises SettingsError naming the variable that is wrong."""
         env = os.environ if env is None else env
-        names = {field: next((n for n in (cls.PREFIX + field.upper(), cls.ELSE.get(field, "")) if env.get(n)), "") for field in cls.__struct_fields__}
+        names = {
+            field: next(
+                (n for n in (cls.PREFIX + field.upper(), cls.ELSE.get(field, "")) if env.get(n)), ""
+            )
+            for field in cls.__struct_fields__
+        }
         try:
-            return msgspec.convert({field: env[name] for field, name in names.items() if name}, cls, strict=False)
+            return msgspec.convert(
+                {field: env[name] for field, name in names.items() if name}, cls, strict=False
+            )
         except msgspec.ValidationError as error:
             field = str(error).rsplit("$.", 1)[-1].strip("`")
             raise SettingsError(f"{names.get(field) or cls.PREFIX + '*'}: {error}") from error

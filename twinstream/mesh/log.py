@@ -41,8 +41,12 @@ def configure(service: str, level: str = "info") -> structlog.stdlib.BoundLogger
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     terminal = sys.stderr.isatty()
-    last: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
-    exceptions: list[structlog.typing.Processor] = [] if terminal else [structlog.processors.format_exc_info]
+    last: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    )
+    exceptions: list[structlog.typing.Processor] = (
+        [] if terminal else [structlog.processors.format_exc_info]
+    )
     structlog.configure(
         processors=[*shared, *exceptions, last],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -50,5 +54,9 @@ def configure(service: str, level: str = "info") -> structlog.stdlib.BoundLogger
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING,
+        stream=sys.stderr,
+        format="%(asctime)s %(name)s %(levelname)s %(message)s",
+    )
     return structlog.get_logger()

@@ -27,7 +27,12 @@ class Metrics:
     """Counters (sent as deltas), gauges (last value) and observations (count, p50, p99, max). Safe for threads."""
 
     def __init__(
-        self, settings: MeshSettings, service: str, *, flush_every_s: float = 1.0, clock: Clock | None = None
+        self,
+        settings: MeshSettings,
+        service: str,
+        *,
+        flush_every_s: float = 1.0,
+        clock: Clock | None = None,
     ) -> None:
         self._service = service
         self._clock = clock or WallClock()
@@ -37,7 +42,9 @@ class Metrics:
         self._seen: dict[Series, tuple[list[float], str]] = {}
         self._publisher = EventPublisher(settings, f"/{service}")
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(flush_every_s,), name="metrics", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(flush_every_s,), name="metrics", daemon=True
+        )
         self._thread.start()
 
     def count(self, name: str, n: float = 1, **labels: object) -> None:
@@ -116,16 +123,30 @@ class Metrics:
         return [
             *(self._metric(s, n, "1", "counter") for s, n in counts.items()),
             *(self._metric(s, value, unit, "gauge") for s, (value, unit) in gauges.items()),
-            *(self._metric(s, len(values), unit, "summary", summary(values)) for s, (values, unit) in seen.items()),
+            *(
+                self._metric(s, len(values), unit, "summary", summary(values))
+                for s, (values, unit) in seen.items()
+            ),
         ]
 
     def _metric(
-        self, series: Series, value: float, unit: str, kind: str, quantiles: dict[str, float] | None = None
+        self,
+        series: Series,
+        value: float,
+        unit: str,
+        kind: str,
+        quantiles: dict[str, float] | None = None,
     ) -> MetricObserved:
         name, labels = series
         return MetricObserved(
-            name=name, value=float(value), unit=unit, service=self._service, labels=dict(labels), kind=kind,
-            quantiles=quantiles or {}, observed_at_us=self._clock.now_us(),
+            name=name,
+            value=float(value),
+            unit=unit,
+            service=self._service,
+            labels=dict(labels),
+            kind=kind,
+            quantiles=quantiles or {},
+            observed_at_us=self._clock.now_us(),
         )
 
 
@@ -133,7 +154,10 @@ def summary(values: Iterable[float]) -> dict[str, float]:
     """Nearest-rank p50 and p99, and max, of at least one value."""
     ordered = sorted(values)
     ranks = {name: min(len(ordered) - 1, int(q * len(ordered))) for name, q in QUANTILES.items()}
-    return {**{name: float(ordered[rank]) for name, rank in ranks.items()}, "max": float(ordered[-1])}
+    return {
+        **{name: float(ordered[rank]) for name, rank in ranks.items()},
+        "max": float(ordered[-1]),
+    }
 
 
 def _series(name: str, labels: dict[str, object]) -> Series:

@@ -13,12 +13,25 @@ import msgspec
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ParamValidationError
 
-from twinstream.errors import MeshError, ObjectMissingError, ObjectRefusedError, StorageUnavailableError
+from twinstream.errors import (
+    MeshError,
+    ObjectMissingError,
+    ObjectRefusedError,
+    StorageUnavailableError,
+)
 from twinstream.mesh.s3_client import s3_client
 from twinstream.mesh.settings import MeshSettings
 
 _MISSING = {"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound", "MethodNotAllowed"}
-_PASSING = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "ThrottlingException", "RequestTimeTooSkewed"}
+_PASSING = {
+    "SlowDown",
+    "ServiceUnavailable",
+    "InternalError",
+    "RequestTimeout",
+    "Throttling",
+    "ThrottlingException",
+    "RequestTimeTooSkewed",
+}
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _LONGEST_KEY = 1024
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
@@ -49,13 +62,19 @@ class ObjectStore:
     def get(self, bucket: str, key: str, version_id: str | None = None) -> bytes:
         """All bytes of one object."""
         with _translated(f"s3://{bucket}/{key}", version_id):
-            return self._client.get_object(Bucket=bucket, Key=key, **_pinned(version_id))["Body"].read()
+            return self._client.get_object(Bucket=bucket, Key=key, **_pinned(version_id))[
+                "Body"
+            ].read()
 
     def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectHead:
         """Size, version and tag of one object."""
         with _translated(f"s3://{bucket}/{key}", version_id):
             answer = self._client.head_object(Bucket=bucket, Key=key, **_pinned(version_id))
-        return ObjectHead(size_bytes=answer["ContentLength"], version_id=_version(answer), etag=answer["ETag"].strip('"'))
+        return ObjectHead(
+            size_bytes=answer["ContentLength"],
+            version_id=_version(answer),
+            etag=answer["ETag"].strip('"'),
+        )
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove one object (in a versioned bucket: hide it); a missing one is no error."""
@@ -70,18 +89,24 @@ class ObjectStore:
         """`get` of `s3://bucket/key`."""
         return self.get(*split_uri(uri), version_id)
 
-    def chunks_uri(self, uri: str, version_id: str | None = None, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
+    def chunks_uri(
+        self, uri: str, version_id: str | None = None, chunk_bytes: int = 1 << 20
+    ) -> Iterator[bytes]:
         """All bytes of an object in order, a part at a time."""
         bucket, key = split_uri(uri)
         with _translated(uri, version_id):
-            yield from self._client.get_object(Bucket=bucket, Key=key, **_pinned(version_id))["Body"].iter_chunks(chunk_bytes)
+            yield from self._client.get_object(Bucket=bucket, Key=key, **_pinned(version_id))[
+                "Body"
+            ].iter_chunks(chunk_bytes)
 
     def range_uri(self, uri: str, start: int, length: int, version_id: str | None = None) -> bytes:
         """`length` bytes of an object from `start` on."""
         bucket, key = split_uri(uri)
         span = f"bytes={start}-{start + length - 1}"
         with _translated(uri, version_id):
-            return self._client.get_object(Bucket=bucket, Key=key, Range=span, **_pinned(version_id))["Body"].read()
+            return self._client.get_object(
+                Bucket=bucket, Key=key, Range=span, **_pinned(version_id)
+            )["Body"].read()
 
     def head_uri(self, uri: str, version_id: str | None = None) -> ObjectHead:
         """`head` of `s3://bucket/key`."""
@@ -108,10 +133,17 @@ class ObjectStore:
         """
         try:
             self._make(bucket)
-            if versioned and self._client.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
-                self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+            if (
+                versioned
+                and self._client.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled"
+            ):
+                self._client.put_bucket_versioning(
+                    Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
+                )
         except (BotoCoreError, ClientError) as error:
-            raise MeshError(f"bucket {bucket} cannot be made{' with versions' if versioned else ''}: {error}") from error
+            raise MeshError(
+                f"bucket {bucket} cannot be made{' with versions' if versioned else ''}: {error}"
+            ) from error
 
     def _make(self, bucket: str) -> None:
         try:
@@ -121,8 +153,13 @@ class ObjectStore:
                 raise
         else:
             return
-        location = {} if self._client.meta.region_name == "us-east-1" else {
-            "CreateBucketConfiguration": {"LocationConstraint": self._client.meta.region_name}}
+        location = (
+            {}
+            if self._client.meta.region_name == "us-east-1"
+            else {
+                "CreateBucketConfiguration": {"LocationConstraint": self._client.meta.region_name}
+            }
+        )
         try:
             self._client.create_bucket(Bucket=bucket, **location)
         except ClientError as error:
@@ -132,12 +169,16 @@ class ObjectStore:
     def buckets(self) -> list[str]:
         """Names of all buckets that these credentials see."""
         with _translated("the list of buckets"):
-            return sorted(bucket["Name"] for bucket in self._client.list_buckets().get("Buckets", ()))
+            return sorted(
+                bucket["Name"] for bucket in self._client.list_buckets().get("Buckets", ())
+            )
 
     def list(self, bucket: str, prefix: str = "") -> list[str]:
         """Keys below a prefix, in order."""
         with _translated(f"s3://{bucket}/{prefix}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=prefix
+            )
             return sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
 
 
@@ -156,9 +197,13 @@ def split_uri(uri: str) -> tuple[str, str]:
     if scheme not in {"s3", "s3a"} or not bucket or not key:
         raise ObjectRefusedError(f"{uri[:200]!r} is not an S3 object: write s3://bucket/key")
     if not _BUCKET.fullmatch(bucket) or ".." in bucket:
-        raise ObjectRefusedError(f"{uri[:200]!r}: {bucket[:80]!r} cannot name a bucket: lower-case letters, digits, dots and hyphens, 3 to 63")
+        raise ObjectRefusedError(
+            f"{uri[:200]!r}: {bucket[:80]!r} cannot name a bucket: lower-case letters, digits, dots and hyphens, 3 to 63"
+        )
     if not _is_key(key):
-        raise ObjectRefusedError(f"{uri[:200]!r}: its key is longer than {_LONGEST_KEY} bytes, has a control character, or a part that is . or ..")
+        raise ObjectRefusedError(
+            f"{uri[:200]!r}: its key is longer than {_LONGEST_KEY} bytes, has a control character, or a part that is . or .."
+        )
     return bucket, key
 
 
@@ -167,7 +212,11 @@ def _is_key(key: str) -> bool:
         short = len(key.encode()) <= _LONGEST_KEY
     except UnicodeEncodeError:
         return False
-    return short and not any(ord(c) < ord(" ") or c == "\x7f" for c in key) and not {".", ".."} & set(key.split("/"))
+    return (
+        short
+        and not any(ord(c) < ord(" ") or c == "\x7f" for c in key)
+        and not {".", ".."} & set(key.split("/"))
+    )
 
 
 def sha256_of(path: str | Path) -> str:
@@ -208,7 +257,9 @@ def _translated(uri: str, version_id: str | None = None) -> Iterator[None]:
 def _explained(error: ClientError, where: str) -> MeshError:
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if _code(error) in _MISSING:
-        return ObjectMissingError(f"{where} is not there: check the bucket, the key and the version")
+        return ObjectMissingError(
+            f"{where} is not there: check the bucket, the key and the version"
+        )
     if _code(error) in _PASSING or not _CLIENT_ERROR <= status < _SERVER_ERROR:
         return StorageUnavailableError(f"{where}: S3 cannot answer now: {error}")
     return ObjectRefusedError(f"{where} is refused by S3: {error}")

@@ -19,7 +19,9 @@ def load(path: str | Path) -> Pipeline:
     """
     file = Path(path).expanduser().resolve()
     if not file.is_file():
-        raise DefinitionError(f"there is no definition file {str(path)!r}", "give the path of your pipeline.py")
+        raise DefinitionError(
+            f"there is no definition file {str(path)!r}", "give the path of your pipeline.py"
+        )
     module = _run(file)
     found = {name: value for name, value in vars(module).items() if isinstance(value, Pipeline)}
     if "pipeline" in found:
@@ -35,7 +37,9 @@ def _run(file: Path) -> ModuleType:
     name = f"definition_{file.stem}".replace("-", "_")
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise DefinitionError(f"{file.name} is no Python file", "give the path of your pipeline.py", str(file), 1)
+        raise DefinitionError(
+            f"{file.name} is no Python file", "give the path of your pipeline.py", str(file), 1
+        )
     module = importlib.util.module_from_spec(spec)
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))
@@ -45,13 +49,21 @@ def _run(file: Path) -> ModuleType:
     except MeshError:
         raise
     except SyntaxError as error:
-        raise DefinitionError(f"syntax error: {error.msg}", "", error.filename or str(file), error.lineno or 1) from error
+        raise DefinitionError(
+            f"syntax error: {error.msg}", "", error.filename or str(file), error.lineno or 1
+        ) from error
     except Exception as error:
-        raise DefinitionError(f"{type(error).__name__}: {error}", "", str(file), _line_in(file, error)) from error
+        raise DefinitionError(
+            f"{type(error).__name__}: {error}", "", str(file), _line_in(file, error)
+        ) from error
     return module
 
 
 def _line_in(file: Path, error: Exception) -> int:
     """The last line of the user's file on the way to the error."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(file)
+    ]
     return lines[-1] or 1 if lines else 1

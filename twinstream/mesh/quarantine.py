@@ -30,7 +30,15 @@ Result = TypeVar("Result")
 class Letters(Protocol):
     """Where dead letters go; see `twinstream.mesh.dead_letters`."""
 
-    def put_message(self, message: Any, reason: str, *, kind: Kind = "permanent", trace: str = "", **extra: object) -> None: ...
+    def put_message(
+        self,
+        message: Any,
+        reason: str,
+        *,
+        kind: Kind = "permanent",
+        trace: str = "",
+        **extra: object,
+    ) -> None: ...
 
 
 class Meter(Protocol):
@@ -56,7 +64,11 @@ class Failures:
     """
 
     def __init__(self, settings: MeshSettings, name: str) -> None:
-        self._path = Path(settings.data) / "quarantine" / f"{name}{'@' + settings.instance if settings.instance else ''}.json"
+        self._path = (
+            Path(settings.data)
+            / "quarantine"
+            / f"{name}{'@' + settings.instance if settings.instance else ''}.json"
+        )
         self._lock = threading.Lock()
         self._known = _read(self._path)
 
@@ -90,7 +102,9 @@ class Failures:
 class Quarantine:
     """Acts on the kinds for the inputs of one process; `name` names the process, `dead_letters` belong to its service."""
 
-    def __init__(self, settings: MeshSettings, name: str, dead_letters: Letters, meter: Meter) -> None:
+    def __init__(
+        self, settings: MeshSettings, name: str, dead_letters: Letters, meter: Meter
+    ) -> None:
         self._name, self._dead_letters, self._meter = name, dead_letters, meter
         self.failures = Failures(settings, name)
 
@@ -122,14 +136,18 @@ class Quarantine:
         place = str(origin_of(message))
         attempts = getattr(self.failures.of(place), "attempts", 0) + 1
         reason = f"{type(error).__name__}: {error}"
-        self.failures.note(place, Failure(attempts=attempts, kind="bug", reason=reason[:500], at_us=_now_us()))
+        self.failures.note(
+            place, Failure(attempts=attempts, kind="bug", reason=reason[:500], at_us=_now_us())
+        )
         _log.error("input_failed", place=place, attempt=attempts, of=ATTEMPTS, exc_info=error)
         if attempts < ATTEMPTS:
             raise error
         trace = "".join(traceback.format_exception(error))
         self.refuse(message, f"failed {attempts} times: {reason}", kind="bug", trace=trace)
 
-    def refuse(self, message: Any, reason: str, *, kind: Kind = "permanent", trace: str = "") -> None:
+    def refuse(
+        self, message: Any, reason: str, *, kind: Kind = "permanent", trace: str = ""
+    ) -> None:
         """Make the message a dead letter, once, however often it is read again."""
         place = str(origin_of(message))
         known = self.failures.of(place)
@@ -138,7 +156,12 @@ class Quarantine:
         self._dead_letters.put_message(message, reason, kind=kind, trace=trace, reader=self._name)
         self._meter.count("mesh_dead_letters_total", 1, process=self._name, kind=kind)
         attempts = getattr(known, "attempts", 0)
-        self.failures.note(place, Failure(attempts=attempts, refused=True, kind=kind, reason=reason[:500], at_us=_now_us()))
+        self.failures.note(
+            place,
+            Failure(
+                attempts=attempts, refused=True, kind=kind, reason=reason[:500], at_us=_now_us()
+            ),
+        )
         _log.warning("input_refused", place=place, kind=kind, reason=reason)
 
 

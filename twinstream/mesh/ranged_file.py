@@ -9,15 +9,25 @@ from typing import Any, Protocol
 class Ranges(Protocol):
     """Where parts of objects come from; `ObjectStore` is one."""
 
-    def range_uri(self, uri: str, start: int, length: int, version_id: str | None = None) -> bytes: ...
+    def range_uri(
+        self, uri: str, start: int, length: int, version_id: str | None = None
+    ) -> bytes: ...
 
 
 class RangedFile(io.RawIOBase):
     """`size_bytes` long; every read is one ranged request."""
 
-    def __init__(self, store: Ranges, uri: str, size_bytes: int, version_id: str | None = None) -> None:
+    def __init__(
+        self, store: Ranges, uri: str, size_bytes: int, version_id: str | None = None
+    ) -> None:
         super().__init__()
-        self._store, self._uri, self._size, self._version, self._at = store, uri, size_bytes, version_id, 0
+        self._store, self._uri, self._size, self._version, self._at = (
+            store,
+            uri,
+            size_bytes,
+            version_id,
+            0,
+        )
 
     def readable(self) -> bool:
         return True

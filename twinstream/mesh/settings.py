@@ -70,7 +70,9 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
         env = os.environ if env is None else env
         given = {field: env[name] for field, name in ENVIRONMENT.items() if env.get(name, "") != ""}
         if "pipeline" not in given:
-            raise SettingsError("TWINSTREAM_PIPELINE is not set: give the path of your definition file")
+            raise SettingsError(
+                "TWINSTREAM_PIPELINE is not set: give the path of your definition file"
+            )
         try:
             settings = msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
@@ -94,7 +96,11 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def kafka_client(self, **more: object) -> dict[str, object]:
         """Options of a librdkafka client: bootstrap, `kafka_options`, and `more` with '_' for '.' (but `log_level`, `*_cb`)."""
-        return {"bootstrap.servers": self.kafka, **pairs(self.kafka_options), **{_librdkafka(k): v for k, v in more.items()}}
+        return {
+            "bootstrap.servers": self.kafka,
+            **pairs(self.kafka_options),
+            **{_librdkafka(k): v for k, v in more.items()},
+        }
 
 
 ENVIRONMENT: dict[str, str] = {

@@ -15,7 +15,13 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.partials import STATE_BYTES
 from schemas.topics import CONTROL_TOPICS, Topic, all_topics
-from twinstream.errors import DefinitionError, MeshError, NotRunningError, SettingsError, WaitTimeoutError
+from twinstream.errors import (
+    DefinitionError,
+    MeshError,
+    NotRunningError,
+    SettingsError,
+    WaitTimeoutError,
+)
 from twinstream.mesh.settings import MeshSettings
 
 MAX_MESSAGE_BYTES = 2 * STATE_BYTES + (4 << 20)
@@ -36,8 +42,15 @@ def ensure(settings: MeshSettings, pipeline: Defined | None = None) -> list[str]
 
     Without a pipeline: the control topics alone. Raises MeshError when an existing topic has another number of partitions.
     """
-    wanted = list(CONTROL_TOPICS) if pipeline is None else list(all_topics(
-        names(pipeline.sources), names(pipeline.views), wall_clock=settings.clock == "wall"))
+    wanted = (
+        list(CONTROL_TOPICS)
+        if pipeline is None
+        else list(
+            all_topics(
+                names(pipeline.sources), names(pipeline.views), wall_clock=settings.clock == "wall"
+            )
+        )
+    )
     return ensure_topics(settings, wanted)
 
 
@@ -62,18 +75,24 @@ def ensure_topics(settings: MeshSettings, wanted: Iterable[Topic]) -> list[str]:
 def _present(admin: AdminClient) -> dict[str, int]:
     """Partition count of every topic that is there."""
     try:
-        return {name: len(topic.partitions) for name, topic in admin.list_topics(timeout=15).topics.items()}
+        return {
+            name: len(topic.partitions)
+            for name, topic in admin.list_topics(timeout=15).topics.items()
+        }
     except KafkaException as error:
         raise NotRunningError(f"Kafka does not answer: {error.args[0].str()}") from error
 
 
-def _refuse_other_counts(topics: dict[str, Topic], present: dict[str, int], partitions: int) -> None:
+def _refuse_other_counts(
+    topics: dict[str, Topic], present: dict[str, int], partitions: int
+) -> None:
     for name, topic in topics.items():
         count = topic.partitions or partitions
         if name in present and present[name] != count:
             raise MeshError(
                 f"topic {name} has {present[name]} partitions and the settings say {count}: set TWINSTREAM_PARTITIONS to "
-                f"{present[name]}, or start with an empty data folder; keys would move between partitions")
+                f"{present[name]}, or start with an empty data folder; keys would move between partitions"
+            )
 
 
 def _create(admin: AdminClient, missing: list[Topic], settings: MeshSettings) -> None:
@@ -88,7 +107,9 @@ def _create(admin: AdminClient, missing: list[Topic], settings: MeshSettings) ->
 
 def _new(topic: Topic, settings: MeshSettings) -> NewTopic:
     return NewTopic(
-        topic.name, num_partitions=topic.partitions or settings.partitions, replication_factor=-1,
+        topic.name,
+        num_partitions=topic.partitions or settings.partitions,
+        replication_factor=-1,
         config={
             "cleanup.policy": topic.cleanup,
             "retention.ms": str(topic.retention_ms),
@@ -103,11 +124,17 @@ def _wait_for_leaders(admin: AdminClient, wanted: set[str], bound_s: float = 30.
     give_up = time.monotonic() + bound_s
     while True:
         topics = admin.list_topics(timeout=15).topics
-        waiting = {n for n in wanted if n not in topics or any(p.leader < 0 for p in topics[n].partitions.values())}
+        waiting = {
+            n
+            for n in wanted
+            if n not in topics or any(p.leader < 0 for p in topics[n].partitions.values())
+        }
         if not waiting:
             return
         if time.monotonic() > give_up:
-            raise WaitTimeoutError(f"no leader after {bound_s} s for {sorted(waiting)[:3]}: see the broker's log")
+            raise WaitTimeoutError(
+                f"no leader after {bound_s} s for {sorted(waiting)[:3]}: see the broker's log"
+            )
         time.sleep(0.05)
 
 
@@ -135,7 +162,9 @@ def _wait_for_kafka(settings: MeshSettings, bound_s: float) -> None:
             admin.list_topics(timeout=2)
         except KafkaException as error:
             if time.monotonic() > give_up:
-                raise NotRunningError(f"Kafka at {settings.kafka} did not answer within {bound_s} s: {error.args[0].str()}") from error
+                raise NotRunningError(
+                    f"Kafka at {settings.kafka} did not answer within {bound_s} s: {error.args[0].str()}"
+                ) from error
         else:
             return
 

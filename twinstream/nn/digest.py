@@ -22,7 +22,9 @@ def model_digest(files: Mapping[str, bytes]) -> str:
     """Hex sha256 over the names and sha256 digests of the deciding files; raises ModelCorruptError when one is missing."""
     missing = [name for name in DECIDING if name not in files]
     if missing:
-        raise ModelCorruptError(f"a model needs {' and '.join(DECIDING)}; missing: {', '.join(missing)}")
+        raise ModelCorruptError(
+            f"a model needs {' and '.join(DECIDING)}; missing: {', '.join(missing)}"
+        )
     lines = (f"{name} {hashlib.sha256(files[name]).hexdigest()}\n" for name in DECIDING)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -31,7 +33,9 @@ def verify(files: Mapping[str, bytes], digest: str) -> None:
     """Raises ModelCorruptError unless the files have this digest."""
     found = model_digest(files)
     if found != digest:
-        raise ModelCorruptError(f"the model's files have digest {found[:12]}, the event names {digest[:12]}: upload it again or train again")
+        raise ModelCorruptError(
+            f"the model's files have digest {found[:12]}, the event names {digest[:12]}: upload it again or train again"
+        )
 
 
 def qualified_name(network: Any) -> str:

@@ -50,10 +50,16 @@ class Loaded(msgspec.Struct, frozen=True):
 
 def versions() -> dict[str, str]:
     """Versions that the last bits of a score depend on."""
-    return {"torch": version("torch"), "python": platform.python_version(), "machine": platform.machine()}
+    return {
+        "torch": version("torch"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
 
 
-def to_files(network: nn.Module, config: ModelConfig, metrics: Mapping[str, float]) -> dict[str, bytes]:
+def to_files(
+    network: nn.Module, config: ModelConfig, metrics: Mapping[str, float]
+) -> dict[str, bytes]:
     """File name -> bytes; the same network, config and metrics give the same bytes.
 
     Raises ModelCorruptError for weights and NotFiniteError for metrics that are not finite.
@@ -141,5 +147,7 @@ def read_config(data: bytes) -> ModelConfig:
 def score(loaded: Loaded, numeric: Any, categorical: Any, sequences: Any) -> Any:
     """float64[n] from numpy arrays as `TabularNetwork.forward` takes them: probabilities, or numbers for other losses."""
     with torch.inference_mode():
-        outputs = loaded.network(torch.from_numpy(numeric), torch.from_numpy(categorical), torch.from_numpy(sequences)).double()
+        outputs = loaded.network(
+            torch.from_numpy(numeric), torch.from_numpy(categorical), torch.from_numpy(sequences)
+        ).double()
         return (torch.sigmoid(outputs) if loaded.config.loss == BINARY else outputs).numpy()

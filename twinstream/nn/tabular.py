@@ -30,11 +30,26 @@ class TabularNetwork(nn.Module):
     null number is the mean *and* sets an indicator; an unknown category has an embedding of its own, trained by dropping known ones.
     """
 
-    def __init__(self, inputs: InputNames, statistics: Mapping[str, Any], *, width: int = 128, dropout: float = 0.1, blocks: int = 2) -> None:
+    def __init__(
+        self,
+        inputs: InputNames,
+        statistics: Mapping[str, Any],
+        *,
+        width: int = 128,
+        dropout: float = 0.1,
+        blocks: int = 2,
+    ) -> None:
         super().__init__()
-        self.normalise = Normalisation([statistics["numeric"].get(name, {}) for name in inputs.numeric])
-        self.embed = Embeddings([len(statistics["categories"].get(name, ())) for name in inputs.categorical])
-        self.read = SequenceReader([length for _, length in inputs.sequences], [statistics["sequences"].get(name, {}) for name, _ in inputs.sequences])
+        self.normalise = Normalisation(
+            [statistics["numeric"].get(name, {}) for name in inputs.numeric]
+        )
+        self.embed = Embeddings(
+            [len(statistics["categories"].get(name, ())) for name in inputs.categorical]
+        )
+        self.read = SequenceReader(
+            [length for _, length in inputs.sequences],
+            [statistics["sequences"].get(name, {}) for name, _ in inputs.sequences],
+        )
         total = 2 * len(inputs.numeric) + self.embed.width + self.read.width
         self.stem = nn.Linear(max(total, 1), width)
         self.blocks = nn.Sequential(*(ResidualBlock(width, dropout) for _ in range(blocks)))
@@ -55,8 +70,16 @@ class Normalisation(nn.Module):
 
     def __init__(self, statistics: Sequence[Mapping[str, float | None]]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor([_finite(s.get("mean"), 0.0) for s in statistics], dtype=torch.float64))
-        self.register_buffer("std", torch.tensor([_finite(s.get("std"), 0.0) or 1.0 for s in statistics], dtype=torch.float64))
+        self.register_buffer(
+            "mean",
+            torch.tensor([_finite(s.get("mean"), 0.0) for s in statistics], dtype=torch.float64),
+        )
+        self.register_buffer(
+            "std",
+            torch.tensor(
+                [_finite(s.get("std"), 0.0) or 1.0 for s in statistics], dtype=torch.float64
+            ),
+        )
 
     def forward(self, values: Tensor) -> Tensor:
         """float64[n, N] -> float32[n, 2 N]."""
@@ -73,7 +96,9 @@ class Embeddings(nn.Module):
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
         widths = [min(32, round(1.6 * (size + 1) ** 0.56)) for size in sizes]
-        self.tables = nn.ModuleList(nn.Embedding(size + 1, width) for size, width in zip(sizes, widths, strict=True))
+        self.tables = nn.ModuleList(
+            nn.Embedding(size + 1, width) for size, width in zip(sizes, widths, strict=True)
+        )
         self.width = sum(widths)
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -87,7 +112,9 @@ class Embeddings(nn.Module):
 class SequenceReader(nn.Module):
     """A small GRU per sequence, from its last value (the oldest of a last_k) to its first; null steps say that they are null."""
 
-    def __init__(self, lengths: Sequence[int], statistics: Sequence[Mapping[str, float | None]]) -> None:
+    def __init__(
+        self, lengths: Sequence[int], statistics: Sequence[Mapping[str, float | None]]
+    ) -> None:
         super().__init__()
         self.lengths = tuple(lengths)
         self.normalise = nn.ModuleList(Normalisation([s]) for s in statistics)
@@ -109,7 +136,12 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.change = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width))
+            nn.LayerNorm(width),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, width),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """float32[n, width] -> the same shape."""

@@ -26,11 +26,22 @@ def withdraws(event: FileWithdrawn, accepted: FileAccepted) -> bool:
     return same and (not event.withdrawn_at_us or accepted.accepted_at_us <= event.withdrawn_at_us)
 
 
-def state_of(number: int, accepted: FileAccepted, withdrawn: Iterable[FileWithdrawn], manifests: Iterable[ViewPublished]) -> FileState:
+def state_of(
+    number: int,
+    accepted: FileAccepted,
+    withdrawn: Iterable[FileWithdrawn],
+    manifests: Iterable[ViewPublished],
+) -> FileState:
     """The state of one file; all views' manifests of an epoch agree, so any of them will do."""
-    within = min((event for event in manifests if event.file_count > number), key=lambda event: event.epoch, default=None)
+    within = min(
+        (event for event in manifests if event.file_count > number),
+        key=lambda event: event.epoch,
+        default=None,
+    )
     if within is not None:
         state = "left out" if number in within.left_out else "folded"
         return FileState(number=number, accepted=accepted, state=state, epoch=within.epoch)
     taken_back = any(withdraws(event, accepted) for event in withdrawn)
-    return FileState(number=number, accepted=accepted, state="withdrawn" if taken_back else "accepted")
+    return FileState(
+        number=number, accepted=accepted, state="withdrawn" if taken_back else "accepted"
+    )

@@ -47,7 +47,11 @@ class LaneTime:
     def take_all(self, claims_us: Int64s) -> Int64s:
         """`take` for one claim after the other, at once where none is a leap."""
         newest = np.maximum.accumulate(np.concatenate(([self.now_us], claims_us)))
-        if self._alone or self._leap_us is not None or bool((claims_us - newest[:-1] > LEAP_US).any()):
+        if (
+            self._alone
+            or self._leap_us is not None
+            or bool((claims_us - newest[:-1] > LEAP_US).any())
+        ):
             return np.fromiter(map(self.take, claims_us.tolist()), np.int64, len(claims_us))
         self.now_us = int(newest[-1])
         return newest[1:]

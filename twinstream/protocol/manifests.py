@@ -38,5 +38,8 @@ class Manifests:
         logs = (event.cut, *event.cuts.values())
         if any(p not in range(self._partitions) for log in logs for p in log):
             yield f"its cut names partitions beyond the {self._partitions} of a log"
-        if event.definition_digest == self._digest and self._sources.get(event.view) != event.source:
+        if (
+            event.definition_digest == self._digest
+            and self._sources.get(event.view) != event.source
+        ):
             yield f"its definition has no view {event.view!r} of {event.source!r}"

@@ -44,21 +44,33 @@ def door(origin: Origin, original: bytes, sources: Collection[str], *, corrected
     if origin.topic in live:
         return _record(origin, original, live[origin.topic] if corrected else "")
     if origin.topic == ANNOUNCED and origin.uri and not corrected:
-        return Door(topic=ANNOUNCED, value=_only(original, origin.uri), key=origin.key, headers=origin.headers)
+        return Door(
+            topic=ANNOUNCED,
+            value=_only(original, origin.uri),
+            key=origin.key,
+            headers=origin.headers,
+        )
     if origin.topic in _FROM_USERS:
         return Door(topic=origin.topic, value=original, key=origin.key, headers=origin.headers)
     if "://" in origin.topic:
         return _of_file(origin, original, sources)
     raise RecordError(
         f"what came from {origin.topic or 'nowhere'} cannot be replayed: the mesh itself wrote it, and its other readers have handled it. "
-        "When its reader is mended, publish a new one by what made it (twinstream seal, publish), then drop this letter")
+        "When its reader is mended, publish a new one by what made it (twinstream seal, publish), then drop this letter"
+    )
 
 
 def _record(origin: Origin, original: bytes, keyed_by: str) -> Door:
     """To the partition that it came from, where its id is known; a corrected one may belong to another."""
     if keyed_by:
         return Door(topic=origin.topic, value=original, headers=origin.headers, source=keyed_by)
-    return Door(topic=origin.topic, value=original, partition=origin.partition, key=origin.key, headers=origin.headers)
+    return Door(
+        topic=origin.topic,
+        value=original,
+        partition=origin.partition,
+        key=origin.key,
+        headers=origin.headers,
+    )
 
 
 def _only(original: bytes, uri: str) -> bytes:
@@ -66,7 +78,9 @@ def _only(original: bytes, uri: str) -> bytes:
     try:
         event = msgspec.json.decode(original, type=DataArrived)
     except (ValueError, RecursionError) as error:
-        raise RecordError(f"the original is not an arrival of files: {error}; announce the file with twinstream publish") from error
+        raise RecordError(
+            f"the original is not an arrival of files: {error}; announce the file with twinstream publish"
+        ) from error
     files = [file for file in event.files if file.uri == uri] or [FileRef(uri=uri, sha256="")]
     return msgspec.json.encode(msgspec.structs.replace(event, files=files))
 
@@ -75,12 +89,16 @@ def _of_file(origin: Origin, original: bytes, sources: Collection[str]) -> Door:
     """A row of a file comes back as a live record, for its file is folded without it and is not read again."""
     if origin.uri:
         raise RecordError(
-            f"{origin.uri} could not be read as a whole: put a readable object there and announce it with twinstream publish, then drop this letter")
+            f"{origin.uri} could not be read as a whole: put a readable object there and announce it with twinstream publish, then drop this letter"
+        )
     if origin.source not in sources:
-        raise RecordError(f"the row belongs to source {origin.source!r}, which this definition does not have")
+        raise RecordError(
+            f"the row belongs to source {origin.source!r}, which this definition does not have"
+        )
     try:
         msgspec.json.decode(original, type=dict[str, msgspec.Raw])
     except (ValueError, RecursionError) as error:
         raise RecordError(
-            f"the row is not a JSON object ({error}): write the record as one and give it with --with FILE; it then counts as a live record") from error
+            f"the row is not a JSON object ({error}): write the record as one and give it with --with FILE; it then counts as a live record"
+        ) from error
     return Door(topic=record_sent(origin.source), value=original, source=origin.source)

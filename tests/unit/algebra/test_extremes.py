@@ -79,13 +79,16 @@ def answers_of(plan, values) -> list[float]:
     ]
 
 
-@pytest.mark.parametrize(("values", "places"), [
-    ([MOST] * 8, 2),
-    ([MOST, -MOST] * 4, 2),
-    ([100 * 10**15] * 17_014 + [101 * 10**15], 15),
-    ([10**6 * 10**12] * 171, 12),
-    ([-MOST] * 3 + [MOST] * 2 + [0], 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "places"),
+    [
+        ([MOST] * 8, 2),
+        ([MOST, -MOST] * 4, 2),
+        ([100 * 10**15] * 17_014 + [101 * 10**15], 15),
+        ([10**6 * 10**12] * 171, 12),
+        ([-MOST] * 3 + [MOST] * 2 + [0], 0),
+    ],
+)
 def test_spread_of_legal_values_is_exact_where_squares_pass_128_bits(values, places):
     n, unit = len(values), 10**places
     exact = Fraction(n * sum(v * v for v in values) - sum(values) ** 2, n * n * unit * unit)
@@ -117,7 +120,9 @@ def merged_anyhow(plan, states, chance):
     return states[0]
 
 
-halves = st.integers(-(2**126), 2**126) | st.sampled_from([2**126, -(2**126), 2**127 - 1, -(2**127)])
+halves = st.integers(-(2**126), 2**126) | st.sampled_from(
+    [2**126, -(2**126), 2**127 - 1, -(2**127)]
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -145,18 +150,26 @@ FULL_COUNTS = [
 ]
 
 
-@pytest.mark.parametrize(("aggregate", "place", "full"), FULL_COUNTS, ids=[a.kind for a, _, _ in FULL_COUNTS])
+@pytest.mark.parametrize(
+    ("aggregate", "place", "full"), FULL_COUNTS, ids=[a.kind for a, _, _ in FULL_COUNTS]
+)
 @pytest.mark.parametrize("less", [0, 1, 2])
 def test_full_count_answers_null_in_every_merge_tree(aggregate, place, full, less):
     """A count that cannot count further stays where it is, and absorbs whatever it is merged with."""
     plan = plan_of(aggregate)
-    states = [state_of(plan, [1]), with_words(state_of(plan, [1]), {place: full - less}), state_of(plan, [1, 5])]
+    states = [
+        state_of(plan, [1]),
+        with_words(state_of(plan, [1]), {place: full - less}),
+        state_of(plan, [1, 5]),
+    ]
     trees = {merged_anyhow(plan, states, random.Random(seed)).to_bytes() for seed in range(12)}
     assert len(trees) == 1
     merged = StateBatch.from_bytes(trees.pop())
     assert merged.words[place] == full or aggregate.kind in ("count_by", "quantile")
     found = kernel.read(plan, merged.words, 0)
-    assert found.tobytes() == kernel.read(plan, np.concatenate([s.words for s in states]), 0).tobytes()
+    assert (
+        found.tobytes() == kernel.read(plan, np.concatenate([s.words for s in states]), 0).tobytes()
+    )
     if aggregate.kind != "count_by" or less < 2:
         assert np.isnan(found[0])
 
@@ -188,7 +201,18 @@ def test_entry_of_no_bucket_or_rank_has_no_infinite_answer(aggregate, entry):
     assert math.isnan(found) or math.isfinite(found)
 
 
-@pytest.mark.parametrize("words", [[0], [0, 4, 1], [3 << 40, 99, 0], [3 << 40, 2], [7 << 40, 3, 1], [1 << 40, 3, 1], [3 << 40, -3, 1]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [0],
+        [0, 4, 1],
+        [3 << 40, 99, 0],
+        [3 << 40, 2],
+        [7 << 40, 3, 1],
+        [1 << 40, 3, 1],
+        [3 << 40, -3, 1],
+    ],
+)
 def test_words_that_are_no_state_are_refused(words):
     plan = plan_of(count())
     bad = np.array(words, np.int64)

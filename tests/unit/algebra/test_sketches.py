@@ -51,10 +51,14 @@ def rank_of(q: float, last: int) -> int:
     return answer.rank_of(*below(as_written(q), MOST_VALUES).as_integer_ratio(), last)
 
 
-@pytest.mark.parametrize("q", [n / 100 for n in range(1, 100)] + [0.001, 0.999, 0.0625, 1 / 3, 1e-9, 0.9999])
+@pytest.mark.parametrize(
+    "q", [n / 100 for n in range(1, 100)] + [0.001, 0.999, 0.0625, 1 / 3, 1e-9, 0.9999]
+)
 def test_rank_is_that_of_the_decimal_as_written_up_to_two_thousand_values(q):
     exact = Fraction(repr(q))
-    assert [rank_of(q, n - 1) for n in range(1, 2001)] == [math.floor(exact * (n - 1)) for n in range(1, 2001)]
+    assert [rank_of(q, n - 1) for n in range(1, 2001)] == [
+        math.floor(exact * (n - 1)) for n in range(1, 2001)
+    ]
 
 
 @settings(max_examples=300, deadline=None)
@@ -73,8 +77,12 @@ def test_rank_is_not_that_of_the_binary_fraction(q, last, right):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=20), max_size=20), st.lists(stored, max_size=20))
 def test_registers_of_columns_equal_registers_one_by_one(texts, numbers):
-    assert registers.registers(pa.array(texts, pa.string())).tolist() == [registers.register(text) for text in texts]
-    assert registers.registers(np.array(numbers, np.int64)).tolist() == [registers.register(number) for number in numbers]
+    assert registers.registers(pa.array(texts, pa.string())).tolist() == [
+        registers.register(text) for text in texts
+    ]
+    assert registers.registers(np.array(numbers, np.int64)).tolist() == [
+        registers.register(number) for number in numbers
+    ]
 
 
 def test_hash_is_the_published_murmurhash64a(monkeypatch):

@@ -11,9 +11,16 @@ from twinstream.algebra import kernel
 from twinstream.algebra.plan import ViewPlan
 from twinstream.mesh.topics_admin import MAX_MESSAGE_BYTES
 
-WIDE = View("wide", source, by="shop", features={
-    "values": last_k("size", 64).over("1h", "24h", "30d", "all"), "middle": quantile("size", 0.5).over("1h", "30d"), "many": distinct("size").over("24h", "all"),
-})  # fmt: skip
+WIDE = View(
+    "wide",
+    source,
+    by="shop",
+    features={
+        "values": last_k("size", 64).over("1h", "24h", "30d", "all"),
+        "middle": quantile("size", 0.5).over("1h", "30d"),
+        "many": distinct("size").over("24h", "all"),
+    },
+)
 
 
 class Only:
@@ -27,8 +34,13 @@ def test_a_pack_of_as_many_new_keys_as_it_may_hold_fits_a_partial() -> None:
     rows = pack_rows(Only(), source.name)
     assert 1_000 < rows < 10_000
     records = {field.name: pa.nulls(rows, field.type) for field in source.schema}
-    records |= {"shop": pa.array([f"key-{n}" for n in range(rows)]), "size": pa.array(np.arange(rows) % 1000).cast(source.schema.field("size").type)}
-    records[source.event_time] = pa.array(np.arange(rows)).cast(source.schema.field(source.event_time).type)
+    records |= {
+        "shop": pa.array([f"key-{n}" for n in range(rows)]),
+        "size": pa.array(np.arange(rows) % 1000).cast(source.schema.field("size").type),
+    }
+    records[source.event_time] = pa.array(np.arange(rows)).cast(
+        source.schema.field(source.event_time).type
+    )
     batch = pa.RecordBatch.from_pydict(records, schema=source.schema)
     states = kernel.lift(ViewPlan(WIDE), batch, np.arange(rows), chunked=True)
     assert len(states) == rows * len(ViewPlan(WIDE).hops)

@@ -11,13 +11,20 @@ from hypothesis import strategies as st
 
 from twinstream.algebra.compiled import wide
 
-wide_numbers = st.integers(-(2**127), 2**127 - 1) | st.integers(-(2**65), 2**65) | st.sampled_from([0, -1, 2**64, 2**127 - 1, -(2**127)])
+wide_numbers = (
+    st.integers(-(2**127), 2**127 - 1)
+    | st.integers(-(2**65), 2**65)
+    | st.sampled_from([0, -1, 2**64, 2**127 - 1, -(2**127)])
+)
 stored = st.integers(-(2**62), 2**62)
 
 
 def words_of(value: int, size: int = 2) -> list[int]:
     """A number modulo 2**(64 size) as words."""
-    return [int(w) for w in np.frombuffer((value % 2 ** (64 * size)).to_bytes(8 * size, "little"), np.int64)]
+    return [
+        int(w)
+        for w in np.frombuffer((value % 2 ** (64 * size)).to_bytes(8 * size, "little"), np.int64)
+    ]
 
 
 @settings(max_examples=300, deadline=None)
@@ -30,7 +37,9 @@ def test_sum_is_exact_modulo_128_bits(a, b):
     assert words.tolist() == words_of(a + b)
 
 
-longer = st.integers(-(2**191), 2**191 - 1) | st.sampled_from([2**128 - 1, 2**128, 2**191 - 1, 2**64 - 1, 0, -1])
+longer = st.integers(-(2**191), 2**191 - 1) | st.sampled_from(
+    [2**128 - 1, 2**128, 2**191 - 1, 2**64 - 1, 0, -1]
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -100,6 +109,9 @@ def spread_of(n: int, total: int, squares: int) -> float:
 def test_spread_of_as_many_rows_as_can_be_counted_is_exact_and_finite(groups):
     """Groups of equal values: `times` rows of each."""
     n = sum(times for _, times in groups)
-    total, squares = sum(v * times for v, times in groups), sum(v * v * times for v, times in groups)
+    total, squares = (
+        sum(v * times for v, times in groups),
+        sum(v * v * times for v, times in groups),
+    )
     exact = n * squares - total * total
     assert abs(Fraction(spread_of(n, total, squares)) - exact) <= Fraction(exact) / 2**51

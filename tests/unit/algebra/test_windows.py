@@ -8,7 +8,19 @@ from twinstream.algebra import layout, windows
 from twinstream.algebra.windows import DAY_US, HOUR_US, MINUTE_US
 
 
-@pytest.mark.parametrize(("window", "hop"), [("5m", 0), ("719m", 0), ("12h", 1), ("11d", 1), ("12d", 2), ("365d", 2), ("all", 3), ("2w", 2)])
+@pytest.mark.parametrize(
+    ("window", "hop"),
+    [
+        ("5m", 0),
+        ("719m", 0),
+        ("12h", 1),
+        ("11d", 1),
+        ("12d", 2),
+        ("365d", 2),
+        ("all", 3),
+        ("2w", 2),
+    ],
+)
 def test_hop_goes_by_the_length_of_the_window(window, hop):
     assert windows.hop_of(window) == hop
 
@@ -28,5 +40,7 @@ def test_window_that_is_none_is_refused(window):
 
 def test_rowkeys_order_by_hop_and_then_by_tile_also_before_1970():
     pairs = [(hop, tile) for hop in range(4) for tile in (-(2**30), -1, 0, 1, 2**30)]
-    assert [layout.rowkey(*pair) for pair in pairs] == sorted(layout.rowkey(*pair) for pair in pairs)
+    assert [layout.rowkey(*pair) for pair in pairs] == sorted(
+        layout.rowkey(*pair) for pair in pairs
+    )
     assert [layout.hop_and_tile(layout.rowkey(*pair)) for pair in pairs] == pairs

@@ -47,16 +47,28 @@ class FakeReader:
     def positions(self, epoch: int | None = None) -> dict[int, ViewPosition]:
         return {0: self._position(epoch), 1: self._position(epoch)}
 
-    def read(self, key: bytes, at_us: int, epoch: int | None = None) -> tuple[np.ndarray, ViewPosition]:
+    def read(
+        self, key: bytes, at_us: int, epoch: int | None = None
+    ) -> tuple[np.ndarray, ViewPosition]:
         found, positions = self.read_many([key], np.array([at_us]), epoch)
         return found[0], positions[0]
 
-    def read_many(self, wanted: Sequence[bytes], at_us: Sequence[int] | Longs, epoch: int | None = None) -> tuple[np.ndarray, list[ViewPosition]]:
+    def read_many(
+        self, wanted: Sequence[bytes], at_us: Sequence[int] | Longs, epoch: int | None = None
+    ) -> tuple[np.ndarray, list[ViewPosition]]:
         position = self._position(epoch)
-        answers = np.array([[float(position.epoch + len(key))] * self.plan.n_out for key in wanted]).reshape(len(wanted), self.plan.n_out)
+        answers = np.array(
+            [[float(position.epoch + len(key))] * self.plan.n_out for key in wanted]
+        ).reshape(len(wanted), self.plan.n_out)
         return answers, [position] * len(wanted)
 
-    def wait_for(self, raw: Mapping[int, int], timeout_s: float, key: bytes | None = None, epoch: int | None = None) -> None:
+    def wait_for(
+        self,
+        raw: Mapping[int, int],
+        timeout_s: float,
+        key: bytes | None = None,
+        epoch: int | None = None,
+    ) -> None:
         give_up = time.monotonic() + timeout_s
         while any(self._position(epoch).raw.get(p, -1) < offset for p, offset in raw.items()):
             self.on_wait()
@@ -121,8 +133,13 @@ def model_files(seed: int, definition: str = "") -> tuple[str, dict[str, bytes]]
     network = TabularNetwork(inputs, fitted, width=16)
     torch.nn.init.normal_(network.head[1].weight)
     config = ModelConfig(
-        model=pipeline.models[0].name, network=qualified_name(TabularNetwork), arguments={"width": 16}, inputs=inputs, statistics=fitted,
-        definition_digest=definition or pipeline.digest)
+        model=pipeline.models[0].name,
+        network=qualified_name(TabularNetwork),
+        arguments={"width": 16},
+        inputs=inputs,
+        statistics=fitted,
+        definition_digest=definition or pipeline.digest,
+    )
     files = to_files(network, config, {})
     return model_digest(files), files
 
@@ -133,27 +150,59 @@ class World:
     def __init__(self, landed: set[int] | None = None, wait_bound_s: float = 0.2) -> None:
         self.pipeline = shop()
         self.model = self.pipeline.models[0]
-        self.readers = {view.name: FakeReader(view, set(landed if landed is not None else {1})) for view in self.pipeline.views}
-        self.lifecycle, self.serving, self.meter, self.clock = FakeLifecycle(), Serving(), FakeMeter(), ManualClock(NOW)
+        self.readers = {
+            view.name: FakeReader(view, set(landed if landed is not None else {1}))
+            for view in self.pipeline.views
+        }
+        self.lifecycle, self.serving, self.meter, self.clock = (
+            FakeLifecycle(),
+            Serving(),
+            FakeMeter(),
+            ManualClock(NOW),
+        )
         self.files: dict[str, dict[str, bytes]] = {}
         self.corrupt = False
         self.served: list[PredictionServed] = []
         self.ends = FakeEnds()
         self.activation = Activation(
-            self.serving, self.pipeline, self.readers, lifecycle=self.lifecycle, load=self._load, load_retry_s=0.0)
+            self.serving,
+            self.pipeline,
+            self.readers,
+            lifecycle=self.lifecycle,
+            load=self._load,
+            load_retry_s=0.0,
+        )
         sources = [source.name for source in self.pipeline.sources]
-        self.predictor = Predictor(self.readers, sources, self.ends, self.clock, wait_bound_s=wait_bound_s, max_rows=1000)
+        self.predictor = Predictor(
+            self.readers, sources, self.ends, self.clock, wait_bound_s=wait_bound_s, max_rows=1000
+        )
         self.api = Api(
-            pipeline=self.pipeline, serving=self.serving, predictor=self.predictor, readers=self.readers, publish=self.served.append,
-            refresh=self.activation.refresh, ready=lambda: (self.activation.caught_up, {}), meter=self.meter, clock=self.clock)  # type: ignore[arg-type]
+            pipeline=self.pipeline,
+            serving=self.serving,
+            predictor=self.predictor,
+            readers=self.readers,
+            publish=self.served.append,
+            refresh=self.activation.refresh,
+            ready=lambda: (self.activation.caught_up, {}),
+            meter=self.meter,
+            clock=self.clock,
+        )  # type: ignore[arg-type]
         self.app = application(self.api)
         self.client = self.app.test_client()
 
     def promote(self, seed: int, definition: str = "") -> str:
         digest, files = model_files(seed, definition)
         self.files[digest] = files
-        self.lifecycle.events.append(ModelPromoted(
-            model=self.model.name, model_digest=digest, uri="", version_ids={}, definition_digest=definition or self.pipeline.digest, metrics={}))
+        self.lifecycle.events.append(
+            ModelPromoted(
+                model=self.model.name,
+                model_digest=digest,
+                uri="",
+                version_ids={},
+                definition_digest=definition or self.pipeline.digest,
+                metrics={},
+            )
+        )
         self.settle()
         return digest
 
@@ -172,8 +221,18 @@ class World:
     def _load(self, promoted: ModelPromoted) -> Network:
         files = self.files[promoted.model_digest]
         given = {**files, "model.safetensors": b"torn"} if self.corrupt else files
-        return Network(promoted.model_digest, from_files(given, promoted.model_digest, TabularNetwork))
+        return Network(
+            promoted.model_digest, from_files(given, promoted.model_digest, TabularNetwork)
+        )
 
 
 def visit(shopper: str = "s1", **more: Any) -> dict[str, Any]:
-    return {"visit_id": "v", "shopper": shopper, "page": "/", "country": "NZ", "mobile": True, "visited_at": NOW, **more}
+    return {
+        "visit_id": "v",
+        "shopper": shopper,
+        "page": "/",
+        "country": "NZ",
+        "mobile": True,
+        "visited_at": NOW,
+        **more,
+    }

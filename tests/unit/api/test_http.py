@@ -19,10 +19,18 @@ def test_a_prediction_names_its_release_and_position(world: World) -> None:
     answer = world.ask([visit(), visit("s22")])
     assert answer.status_code == 200
     release = world.serving.now.active["will-buy"].release
-    assert answer.json["release"] == str(release) == f"{world.pipeline.digest[:8]}-e1-{release.model[:8]}"
+    assert (
+        answer.json["release"]
+        == str(release)
+        == f"{world.pipeline.digest[:8]}-e1-{release.model[:8]}"
+    )
     assert len(answer.json["predictions"]) == 2
     assert all(0 < p < 1 for p in answer.json["predictions"])
-    assert answer.json["position"]["spending"] == {"epoch": 1, "log": {"0": 5, "1": 6}, "raw": {"0": 10, "1": 10}}
+    assert answer.json["position"]["spending"] == {
+        "epoch": 1,
+        "log": {"0": 5, "1": 6},
+        "raw": {"0": 10, "1": 10},
+    }
     assert set(answer.json["timing"]) == {"waited_ms", "views_ms", "model_ms"}
 
 
@@ -66,7 +74,9 @@ def test_batches_are_padded_to_few_shapes(world: World) -> None:
         ({"rows": [visit()], "max_staleness_ms": -1}, 400, "max_staleness_ms"),
     ],
 )
-def test_a_bad_request_is_told_what_is_wrong(world: World, body: dict[str, Any], status: int, words: str) -> None:
+def test_a_bad_request_is_told_what_is_wrong(
+    world: World, body: dict[str, Any], status: int, words: str
+) -> None:
     answer = world.client.post("/v1/predict/will-buy", json=body)
     assert answer.status_code == status
     assert words in answer.json["error"]
@@ -92,7 +102,11 @@ def test_without_a_model_a_prediction_is_refused_and_views_can_be_read() -> None
 
 def test_a_view_is_read_by_key_at_a_moment(world: World) -> None:
     answer = world.client.get("/v1/views/by-shopper?key=s1&at=2024-01-01T00:00:00Z").json
-    assert (answer["view"], answer["key"], answer["at"]) == ("by-shopper", "s1", 1_704_067_200_000_000)
+    assert (answer["view"], answer["key"], answer["at"]) == (
+        "by-shopper",
+        "s1",
+        1_704_067_200_000_000,
+    )
     assert answer["features"]["visits_1h"] == 3.0
     assert answer["features"]["dwell_3d"] == [3.0] * 4
     assert answer["position"]["epoch"] == 1
@@ -139,10 +153,18 @@ def test_a_staleness_that_is_none_is_refused(world: World, asked: str) -> None:
     assert (answer.status_code, "max_staleness_ms" in answer.json["error"]) == (400, True)
 
 
-def test_a_position_of_a_source_that_is_not_defined_is_refused_rather_than_passed_over(world: World) -> None:
+def test_a_position_of_a_source_that_is_not_defined_is_refused_rather_than_passed_over(
+    world: World,
+) -> None:
     answer = world.ask([visit()], min_position={"order": {"0": 11}})
-    assert (answer.status_code, "order; the sources are orders" in answer.json["error"]) == (400, True)
-    assert world.client.get('/v1/views/spending?key=s1&min_position={"order":{"0":1}}').status_code == 400
+    assert (answer.status_code, "order; the sources are orders" in answer.json["error"]) == (
+        400,
+        True,
+    )
+    assert (
+        world.client.get('/v1/views/spending?key=s1&min_position={"order":{"0":1}}').status_code
+        == 400
+    )
 
 
 def test_a_view_is_read_at_the_epoch_at_which_it_was_waited_for() -> None:
@@ -159,7 +181,10 @@ def test_a_view_is_read_at_the_epoch_at_which_it_was_waited_for() -> None:
 
 def test_an_answer_tells_how_old_it_is(world: World) -> None:
     asked = lambda: world.client.get("/v1/views/spending?key=s1").json["age_ms"]  # noqa: E731
-    world.ends.before, world.ends.now = {"orders": {0: 9}, "visits": {0: 9}}, {"orders": {0: 10}, "visits": {0: 10}}
+    world.ends.before, world.ends.now = (
+        {"orders": {0: 9}, "visits": {0: 9}},
+        {"orders": {0: 10}, "visits": {0: 10}},
+    )
     assert (asked(), world.ask([visit()]).json["age_ms"]) == (0.0, 0.0)
     world.ends.now = {"orders": {0: 11}, "visits": {0: 10}}
     assert (asked(), world.ask([visit()]).json["age_ms"]) == (250.0, 250.0)
@@ -177,7 +202,9 @@ def test_the_release_moves_when_all_views_have_the_epoch(world: World) -> None:
     assert "-e2-" in world.ask([visit()]).json["release"]
 
 
-def test_a_base_that_was_let_go_in_between_is_replaced_by_the_one_that_is_there(world: World) -> None:
+def test_a_base_that_was_let_go_in_between_is_replaced_by_the_one_that_is_there(
+    world: World,
+) -> None:
     for reader in world.readers.values():
         reader.landed = {2, 3}
     answer = world.ask([visit()])
@@ -221,7 +248,10 @@ def test_no_answer_mixes_two_releases_when_they_are_swapped_under_load() -> None
         while not stop.is_set():
             answer = client.post("/v1/predict/will-buy", json={"rows": [visit()]})
             answered.append(answer.status_code)
-            if answer.status_code != 200 or expected[answer.json["release"]] != answer.json["predictions"][0]:
+            if (
+                answer.status_code != 200
+                or expected[answer.json["release"]] != answer.json["predictions"][0]
+            ):
                 wrong.append(answer.json)
 
     threads = [threading.Thread(target=load) for _ in range(3)]

@@ -3,7 +3,14 @@ from schemas.events import ModelPromoted, ModelRejected, ModelRolledBack, Releas
 
 
 def promoted(digest: str, definition: str = "d") -> ModelPromoted:
-    return ModelPromoted(model="m", model_digest=digest, uri="", version_ids={}, definition_digest=definition, metrics={})
+    return ModelPromoted(
+        model="m",
+        model_digest=digest,
+        uri="",
+        version_ids={},
+        definition_digest=definition,
+        metrics={},
+    )
 
 
 def test_the_epoch_is_the_newest_that_all_views_have() -> None:
@@ -24,14 +31,22 @@ def test_there_is_no_release_without_a_model_or_a_whole_view() -> None:
 
 def test_the_last_promoted_model_answers_and_a_rejected_one_never() -> None:
     lifecycle = Lifecycle("d")
-    for event in (promoted("x"), promoted("y"), ModelRejected(model="m", model_digest="z", reason="", metrics={})):
+    for event in (
+        promoted("x"),
+        promoted("y"),
+        ModelRejected(model="m", model_digest="z", reason="", metrics={}),
+    ):
         lifecycle.apply(event)
     assert lifecycle.promoted["m"].model_digest == "y"
 
 
 def test_a_roll_back_returns_to_the_named_model() -> None:
     lifecycle = Lifecycle("d")
-    for event in (promoted("x"), promoted("y"), ModelRolledBack(model="m", model_digest="y", to_model_digest="x", reason="")):
+    for event in (
+        promoted("x"),
+        promoted("y"),
+        ModelRolledBack(model="m", model_digest="y", to_model_digest="x", reason=""),
+    ):
         lifecycle.apply(event)
     assert lifecycle.promoted["m"].model_digest == "x"
 

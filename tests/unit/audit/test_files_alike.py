@@ -17,7 +17,18 @@ from twinstream import Int, Source, String, Timestamp
 from twinstream.audit.files import decode_file
 from twinstream.define.records import Decoder
 
-SOURCE = Source("orders", id="id", key="id", event_time="at", fields={"id": String(), "at": Timestamp(), "note": String(optional=True), "n": Int(optional=True)})
+SOURCE = Source(
+    "orders",
+    id="id",
+    key="id",
+    event_time="at",
+    fields={
+        "id": String(),
+        "at": Timestamp(),
+        "note": String(optional=True),
+        "n": Int(optional=True),
+    },
+)
 DECODER = Decoder(SOURCE)
 HEAD = b"id,at,note,n\n"
 Found = list[tuple[int, dict[str, Any]]]
@@ -36,39 +47,104 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def batched(data: bytes, form: str, path: Path, block_bytes: int) -> Found:
     path.write_bytes(data)
     found = list(chunks(DECODER, path, form, block_bytes=block_bytes, batch_rows=3))
-    return [pair for chunk in found for pair in zip(chunk.numbers.tolist(), chunk.batch.to_pylist(), strict=True)]
+    return [
+        pair
+        for chunk in found
+        for pair in zip(chunk.numbers.tolist(), chunk.batch.to_pylist(), strict=True)
+    ]
 
 
 row = st.builds(
     lambda name, note, n, end: b"%b,1970-01-01T00:00:01Z,%b,%b%b" % (name, note, n, end),
     st.sampled_from([b"a", b"007", b"NA", b"", b'"q"', b'""']),
-    st.sampled_from([b"", b"x", b"NULL", b"nan", b'"a ""b"" c"', b'"l1\nl2"', b'"l1\r\nl2"', b'"l1\rl2"', b"caf\xc3\xa9", b"caf\xe9", b'"c,d"', b"c,d", b'"o"p', b'o"p', b" "]),
-    st.sampled_from([b"", b"1", b"NaN", b"01", b'"2"', b"2.0", b"1e3"]), st.sampled_from([b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n"]))  # fmt: skip
-soup = st.lists(st.sampled_from([b"a", b",", b'"', b"\n", b"\r", b"\xc3\xa9", b"\xff", b"\xef\xbb\xbf", b" ", b",1970-01-01T00:00:01Z,x,1\n"]), max_size=14).map(b"".join)
+    st.sampled_from(
+        [
+            b"",
+            b"x",
+            b"NULL",
+            b"nan",
+            b'"a ""b"" c"',
+            b'"l1\nl2"',
+            b'"l1\r\nl2"',
+            b'"l1\rl2"',
+            b"caf\xc3\xa9",
+            b"caf\xe9",
+            b'"c,d"',
+            b"c,d",
+            b'"o"p',
+            b'o"p',
+            b" ",
+        ]
+    ),
+    st.sampled_from([b"", b"1", b"NaN", b"01", b'"2"', b"2.0", b"1e3"]),
+    st.sampled_from([b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n"]),
+)
+soup = st.lists(
+    st.sampled_from(
+        [
+            b"a",
+            b",",
+            b'"',
+            b"\n",
+            b"\r",
+            b"\xc3\xa9",
+            b"\xff",
+            b"\xef\xbb\xbf",
+            b" ",
+            b",1970-01-01T00:00:01Z,x,1\n",
+        ]
+    ),
+    max_size=14,
+).map(b"".join)
 bodies = st.lists(row | soup, max_size=9).map(b"".join)
 
 
 @settings(max_examples=400, deadline=None)
-@given(body=bodies, mark=st.sampled_from([b"", b"\xef\xbb\xbf"]), block_bytes=st.sampled_from([7, 40, 1 << 20]))
+@given(
+    body=bodies,
+    mark=st.sampled_from([b"", b"\xef\xbb\xbf"]),
+    block_bytes=st.sampled_from([7, 40, 1 << 20]),
+)
 @example(body=b"007,1970-01-01T00:00:01Z,x,1\n", mark=b"\xef\xbb\xbf", block_bytes=1 << 20)
 def test_any_csv(body: bytes, mark: bytes, block_bytes: int, path: Path) -> None:
     data = mark + HEAD + body
     assert audited(data, "csv") == batched(data, "csv", path, block_bytes)
 
 
-lines = st.lists(st.sampled_from([
-    b'{"id":"a","at":1}', b'{"id":"b","at":2,"n":3}', b"no json", b"", b"  ", b"\xff", b'{"id":"\xff","at":1}', b'{"id":"c\\n","at":1}']), max_size=9)  # fmt: skip
+lines = st.lists(
+    st.sampled_from(
+        [
+            b'{"id":"a","at":1}',
+            b'{"id":"b","at":2,"n":3}',
+            b"no json",
+            b"",
+            b"  ",
+            b"\xff",
+            b'{"id":"\xff","at":1}',
+            b'{"id":"c\\n","at":1}',
+        ]
+    ),
+    max_size=9,
+)
 ends = st.sampled_from([b"\n", b"\r\n", b"\r", b"\n\n", b"\r\r\n"])
 
 
 @settings(max_examples=200, deadline=None)
-@given(parts=st.lists(st.tuples(lines, ends), max_size=4), mark=st.sampled_from([b"", b"\xef\xbb\xbf"]), block_bytes=st.sampled_from([5, 40, 1 << 20]))
-def test_any_json_lines(parts: list[tuple[list[bytes], bytes]], mark: bytes, block_bytes: int, path: Path) -> None:
+@given(
+    parts=st.lists(st.tuples(lines, ends), max_size=4),
+    mark=st.sampled_from([b"", b"\xef\xbb\xbf"]),
+    block_bytes=st.sampled_from([5, 40, 1 << 20]),
+)
+def test_any_json_lines(
+    parts: list[tuple[list[bytes], bytes]], mark: bytes, block_bytes: int, path: Path
+) -> None:
     data = mark + b"".join(line + end for some, end in parts for line in some)
     assert audited(data, "jsonl") == batched(data, "jsonl", path, block_bytes)
 
 
-texts = pa.Array.from_buffers(pa.string(), 4, pa.array([b"x", b"\xff", None, b"y"], pa.binary()).buffers())
+texts = pa.Array.from_buffers(
+    pa.string(), 4, pa.array([b"x", b"\xff", None, b"y"], pa.binary()).buffers()
+)
 COLUMNS: dict[str, dict[str, Any]] = {
     "plain": {"note": ["x", None, "", "NA"], "n": [1, None, 3, 4]},
     "large": {"note": pa.array(["x", None, "", "NA"], pa.large_string())},
@@ -85,6 +161,8 @@ COLUMNS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("columns", COLUMNS.values(), ids=list(COLUMNS))
 def test_parquet_of_any_form(columns: dict[str, Any], path: Path) -> None:
     sink = io.BytesIO()
-    pq.write_table(pa.table({"id": ["a", "b", "c", "d"], "at": [1, 2, 3, 4]} | columns), sink, row_group_size=2)
+    pq.write_table(
+        pa.table({"id": ["a", "b", "c", "d"], "at": [1, 2, 3, 4]} | columns), sink, row_group_size=2
+    )
     data = sink.getvalue()
     assert audited(data, "parquet") == batched(data, "parquet", path, 1 << 20)

@@ -22,7 +22,10 @@ PLAN = plan_of("everything")
 def split(view: View, numbers: np.ndarray) -> dict[str, list[float]]:
     """One row of the kernel's answers by output."""
     ends = np.cumsum([output.width for output in view.outputs]).tolist()
-    return {o.name: numbers[end - o.width : end].tolist() for o, end in zip(view.outputs, ends, strict=True)}
+    return {
+        o.name: numbers[end - o.width : end].tolist()
+        for o, end in zip(view.outputs, ends, strict=True)
+    }
 
 
 @settings(max_examples=60, deadline=None)
@@ -33,18 +36,42 @@ def test_the_naive_way_and_the_kernel_answer_alike(rows: list[dict[str, Any]], a
     for key, blob in zip(states.keys, states.blobs(), strict=True):
         mine = [Row(r, p) for r, p in found if keys.encode([r["shop"], r["till"]]) == key]
         served = split(PLAN.view, kernel.read(PLAN, np.frombuffer(blob, np.int64), at_us))
-        wrong = {n: (a, served[n]) for n, a in answers(PLAN.view, mine, at_us).items() if not a.agrees(served[n])}
+        wrong = {
+            n: (a, served[n])
+            for n, a in answers(PLAN.view, mine, at_us).items()
+            if not a.agrees(served[n])
+        }
         assert not wrong
 
 
-ODD = Source("odd", id="id", key="id", event_time="at", fields={"id": String(), "at": Timestamp(), "flag": Bool(optional=True), "n": Int(optional=True)})
+ODD = Source(
+    "odd",
+    id="id",
+    key="id",
+    event_time="at",
+    fields={
+        "id": String(),
+        "at": Timestamp(),
+        "flag": Bool(optional=True),
+        "n": Int(optional=True),
+    },
+)
 R = Recorded(ODD.fields, ODD.owner)
-FLAGS: list[dict[str, Any]] = [{"id": "a", "at": i, "flag": f, "n": i} for i, f in enumerate([True, False, True, None])]
+FLAGS: list[dict[str, Any]] = [
+    {"id": "a", "at": i, "flag": f, "n": i} for i, f in enumerate([True, False, True, None])
+]
 
 
 def test_two_questions_that_the_text_of_an_expression_confuses_have_two_answers() -> None:
-    view = View("v", ODD, by="id", features={
-        "a": count(where=lambda r: (~r.flag).is_null()).over("all"), "b": count(where=lambda r: ~r.flag.is_null()).over("all")})
+    view = View(
+        "v",
+        ODD,
+        by="id",
+        features={
+            "a": count(where=lambda r: (~r.flag).is_null()).over("all"),
+            "b": count(where=lambda r: ~r.flag.is_null()).over("all"),
+        },
+    )
     found = answers(view, [Row(r, i) for i, r in enumerate(FLAGS)], 10)
     assert (found["a_all"].numbers, found["b_all"].numbers) == ([1.0], [3.0])
 
@@ -55,10 +82,17 @@ def test_a_bool_is_not_one_of_some_numbers() -> None:
     assert not any(holds(wrong, record) for record in FLAGS)
 
 
-@pytest.mark.parametrize(("expression", "right"), [
-    (R.n + 1 == 2, [False, True, False, False]), (R.flag & (R.n > 0), [False, False, True, None]), (R.flag.is_null() | R.flag, [True, False, True, None]),
-    (R.n * 4_000_000_000_000_000_000 > 0, [False, True, None, None]), (R.n * 1.5 > 2, [False, False, True, True]),
-    (R.n.isin([1, 2.5]), [False, True, False, False])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("expression", "right"),
+    [
+        (R.n + 1 == 2, [False, True, False, False]),
+        (R.flag & (R.n > 0), [False, False, True, None]),
+        (R.flag.is_null() | R.flag, [True, False, True, None]),
+        (R.n * 4_000_000_000_000_000_000 > 0, [False, True, None, None]),
+        (R.n * 1.5 > 2, [False, False, True, True]),
+        (R.n.isin([1, 2.5]), [False, True, False, False]),
+    ],
+)
 def test_an_expression_means_what_the_documentation_says(expression: Any, right: list[Any]) -> None:
     assert [value(expression, record) for record in FLAGS] == right
 

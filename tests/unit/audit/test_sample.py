@@ -15,21 +15,37 @@ from twinstream.audit.sample import Sampled, check
 
 DAY = 86_400_000_000
 NOW = 1_790_000_000_000_000
-SOURCE = Source("orders", id="id", key="who", event_time="at", fields={"id": Int(), "who": String(), "at": Timestamp(), "n": Int()})
-VIEW = View("v", SOURCE, by="who", features={"count": count().over("1h", "3d", "30d", "all"), "sum": sum_("n").over("3d")})
+SOURCE = Source(
+    "orders",
+    id="id",
+    key="who",
+    event_time="at",
+    fields={"id": Int(), "who": String(), "at": Timestamp(), "n": Int()},
+)
+VIEW = View(
+    "v",
+    SOURCE,
+    by="who",
+    features={"count": count().over("1h", "3d", "30d", "all"), "sum": sum_("n").over("3d")},
+)
 PLAN = ViewPlan(VIEW)
 
 
 def known(count: int) -> list[Known]:
     rows = [{"id": i, "who": f"w{i % 5}", "at": NOW - i * DAY // 7, "n": i} for i in range(count)]
-    return [Known(row, i, b"%d" % i, 1, 0, log_partition=0, log_offset=i) for i, row in enumerate(rows)]
+    return [
+        Known(row, i, b"%d" % i, 1, 0, log_partition=0, log_offset=i) for i, row in enumerate(rows)
+    ]
 
 
 def served(rows: list[Known], as_of_us: int, pruned_us: int | None = None) -> Served:
     """A partition that holds these rows; `pruned_us`: pruned as of then, whatever it says."""
     since = complete_since(PLAN, as_of_us)
     batch = pa.RecordBatch.from_pylist([k.record for k in rows], schema=SOURCE.schema)
-    states = prune(kernel.lift(PLAN, batch, np.array([k.position for k in rows], np.int64)), complete_since(PLAN, pruned_us or as_of_us))
+    states = prune(
+        kernel.lift(PLAN, batch, np.array([k.position for k in rows], np.int64)),
+        complete_since(PLAN, pruned_us or as_of_us),
+    )
     return Served("v", 0, 1, {0: 10**9}, since, dict(zip(states.keys, states.blobs(), strict=True)))
 
 
@@ -65,5 +81,8 @@ def test_a_record_too_many_or_too_few_is_found() -> None:
 
 
 def test_the_work_is_bounded() -> None:
-    rows = [Known({"id": i, "who": f"w{i % 4000}", "at": NOW, "n": 1}, i, b"", 1, 0, log_partition=0) for i in range(8000)]
+    rows = [
+        Known({"id": i, "who": f"w{i % 4000}", "at": NOW, "n": 1}, i, b"", 1, 0, log_partition=0)
+        for i in range(8000)
+    ]
     assert checked(served(rows, NOW), rows).compared < 2 * 3 * 400 * len(VIEW.outputs)

@@ -14,7 +14,13 @@ from preprocess_svc.batch.history_files import read
 from twinstream.mesh.object_store import ObjectHead
 from twinstream.mesh.ranged_file import RangedFile
 
-TABLE = pa.table({"n": range(30_000), "name": [str(i) for i in range(30_000)], "list": [[float(i)] for i in range(30_000)]})
+TABLE = pa.table(
+    {
+        "n": range(30_000),
+        "name": [str(i) for i in range(30_000)],
+        "list": [[float(i)] for i in range(30_000)],
+    }
+)
 
 
 class Disk:
@@ -43,7 +49,10 @@ def uri(tmp_path: Path) -> str:
 def test_all_rows_of_the_wanted_columns_come(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history_files, "BATCH_ROWS", 2_000)
     batches = list(read(Disk(), uri, ["list", "n"]))
-    assert pa.Table.from_batches(batches).select(["list", "n"]).to_pydict() == TABLE.select(["list", "n"]).to_pydict()
+    assert (
+        pa.Table.from_batches(batches).select(["list", "n"]).to_pydict()
+        == TABLE.select(["list", "n"]).to_pydict()
+    )
     assert max(batch.num_rows for batch in batches) <= 2_000
 
 
@@ -62,7 +71,18 @@ def test_a_missing_column_is_an_error(uri: str) -> None:
 def test_an_object_is_read_like_a_file(uri: str) -> None:
     whole = Path(uri).read_bytes()
     file = RangedFile(Disk(), uri, len(whole))
-    assert (file.read(4), file.tell(), file.seek(-4, io.SEEK_END), file.read(100), file.read(1)) == (b"PAR1", 4, len(whole) - 4, b"PAR1", b"")
+    assert (
+        file.read(4),
+        file.tell(),
+        file.seek(-4, io.SEEK_END),
+        file.read(100),
+        file.read(1),
+    ) == (b"PAR1", 4, len(whole) - 4, b"PAR1", b"")
     assert (file.seek(2), file.seek(3, io.SEEK_CUR), file.read()) == (2, 5, whole[5:])
     buffer = bytearray(3)
-    assert (file.readinto(buffer), file.seek(-2, io.SEEK_END), file.readinto(buffer), bytes(buffer)) == (0, len(whole) - 2, 2, b"R1\0")
+    assert (
+        file.readinto(buffer),
+        file.seek(-2, io.SEEK_END),
+        file.readinto(buffer),
+        bytes(buffer),
+    ) == (0, len(whole) - 2, 2, b"R1\0")

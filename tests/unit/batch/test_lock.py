@@ -29,7 +29,9 @@ def test_the_second_process_waits_until_the_first_is_gone_however_it_ends(tmp_pa
     assert heard.poll(BOUND_S)
     assert first.pid is not None
     second, stopping, acquired = FolderLock(str(tmp_path)), threading.Event(), threading.Event()
-    waiting = threading.Thread(target=lambda: second.acquire(stopping) and acquired.set(), daemon=True)
+    waiting = threading.Thread(
+        target=lambda: second.acquire(stopping) and acquired.set(), daemon=True
+    )
     waiting.start()
     os.kill(first.pid, signal.SIGSTOP)
     assert not acquired.wait(1.0)  # asleep is not gone: it would go on where it was
@@ -41,7 +43,11 @@ def test_the_second_process_waits_until_the_first_is_gone_however_it_ends(tmp_pa
 
 
 def test_who_is_told_to_stop_waits_no_longer(tmp_path: Path) -> None:
-    first, second, stopping = FolderLock(str(tmp_path)), FolderLock(str(tmp_path)), threading.Event()
+    first, second, stopping = (
+        FolderLock(str(tmp_path)),
+        FolderLock(str(tmp_path)),
+        threading.Event(),
+    )
     assert first.acquire(stopping)
     stopping.set()
     assert not second.acquire(stopping)

@@ -10,12 +10,20 @@ from twinstream.errors import SettingsError
 
 @pytest.mark.parametrize("prefix", [base_prefix, training_prefix])
 def test_the_newest_epochs_stay_and_older_ones_go(prefix) -> None:
-    gone = [epoch for epoch in range(1, 9) if expired(f"{prefix('shop', 'spending', epoch)}/0f/part-0.parquet", newest=7, keep=3)]
+    gone = [
+        epoch
+        for epoch in range(1, 9)
+        if expired(f"{prefix('shop', 'spending', epoch)}/0f/part-0.parquet", newest=7, keep=3)
+    ]
     assert gone == [1, 2, 3, 4]
 
 
 def test_the_newest_training_sets_stay_however_old_their_epochs_are() -> None:
-    keys = [f"{training_prefix('shop', 'spending', epoch)}/0f/part-{part}.parquet" for epoch in (1, 4, 5, 90) for part in range(2)]
+    keys = [
+        f"{training_prefix('shop', 'spending', epoch)}/0f/part-{part}.parquet"
+        for epoch in (1, 4, 5, 90)
+        for part in range(2)
+    ]
     assert surplus(keys, 3) == keys[:2]
     assert surplus(keys[:2], 3) == []
 

@@ -56,7 +56,9 @@ class World:
     def publish(self, event: Event, key: str) -> None:
         self.tell(event)
         if isinstance(event, EpochSealRequested):
-            self.tell(EpochSealed(epoch=event.epoch, source="orders", partition=0, offset=10, raw_high=99))
+            self.tell(
+                EpochSealed(epoch=event.epoch, source="orders", partition=0, offset=10, raw_high=99)
+            )
 
     def alert(self, reason: str) -> None:
         self.alerts.append(reason)
@@ -64,9 +66,19 @@ class World:
     def land(self, step: Land, seen: Seen) -> list[ViewPublished]:
         if "land" in self.breaks:
             raise self.breaks["land"]
-        return [ViewPublished(
-            view="by-buyer", source="orders", epoch=step.epoch, cut=CUT, files=[], definition_digest="d", as_of_us=7, complete_since={},
-            cuts={"orders": CUT})]  # fmt: skip
+        return [
+            ViewPublished(
+                view="by-buyer",
+                source="orders",
+                epoch=step.epoch,
+                cut=CUT,
+                files=[],
+                definition_digest="d",
+                as_of_us=7,
+                complete_since={},
+                cuts={"orders": CUT},
+            )
+        ]
 
     def questions_since(self, model: str, before: int, epoch: int) -> int:
         return 10 * (epoch - before)
@@ -76,8 +88,17 @@ class World:
             raise self.breaks["train"]
         self.built.append(manifest.epoch)
         return TrainingSetPublished(
-            model=model, epoch=manifest.epoch, files=[], columns=[], digest=f"set-{manifest.epoch}", rows=100, first_at_us=0, last_at_us=0,
-            statistics_uri="", definition_digest="d")
+            model=model,
+            epoch=manifest.epoch,
+            files=[],
+            columns=[],
+            digest=f"set-{manifest.epoch}",
+            rows=100,
+            first_at_us=0,
+            last_at_us=0,
+            statistics_uri="",
+            definition_digest="d",
+        )
 
     def retire(self, step: Land) -> None: ...
 
@@ -90,7 +111,14 @@ def world(tmp_path: Path) -> World:
 
 
 def batch_of(world: World, growth: float) -> Batch:
-    plan = Plan(sources=("orders",), views=("by-buyer",), models=("returns",), digest="d", partitions=1, training_growth=growth)
+    plan = Plan(
+        sources=("orders",),
+        views=("by-buyer",),
+        models=("returns",),
+        digest="d",
+        partitions=1,
+        training_growth=growth,
+    )
     return Batch(plan, world, world, Attempts(world.failures))
 
 
@@ -120,7 +148,10 @@ def test_a_restarted_batch_layer_does_the_same(world: World) -> None:
     history: list[tuple[Event, int]] = []
     take = Seen.take
     batch = batch_of(world, 0.3)
-    batch.seen.take = lambda event, offset: (history.append((event, offset)), take(batch.seen, event, offset))  # type: ignore[method-assign]
+    batch.seen.take = lambda event, offset: (
+        history.append((event, offset)),
+        take(batch.seen, event, offset),
+    )  # type: ignore[method-assign]
     for _ in range(3):
         epoch(batch, world)
     again = batch_of(world, 0.3)
@@ -151,7 +182,9 @@ def test_a_wish_for_retraining_from_a_clock_that_goes_ahead_ends_one_epoch(world
     assert world.built == [1, 2]
 
 
-def test_a_training_set_that_cannot_be_built_is_given_up_with_an_alert_and_epochs_go_on(world: World) -> None:
+def test_a_training_set_that_cannot_be_built_is_given_up_with_an_alert_and_epochs_go_on(
+    world: World,
+) -> None:
     world.breaks["train"] = KeyError("surprise")
     batch = batch_of(world, 0.0)
     for _ in range(ATTEMPTS - 1):

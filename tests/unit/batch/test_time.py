@@ -16,10 +16,23 @@ from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 from twinstream.protocol.known_time import DAY_US, EARLIEST_US, agreed, as_of, known_in_file
 
-SOURCE = Source("orders", id="id", key="who", event_time="at", fields={"id": Int(), "who": String(), "at": Timestamp(), "n": Int()})
-VIEW = View("v", SOURCE, by="who", features={
-    "count": count().over("1h", "3d", "30d", "all"), "sum": sum_("n").over("1h", "30d"), "last": last("n").over("3d"),
-})  # fmt: skip
+SOURCE = Source(
+    "orders",
+    id="id",
+    key="who",
+    event_time="at",
+    fields={"id": Int(), "who": String(), "at": Timestamp(), "n": Int()},
+)
+VIEW = View(
+    "v",
+    SOURCE,
+    by="who",
+    features={
+        "count": count().over("1h", "3d", "30d", "all"),
+        "sum": sum_("n").over("1h", "30d"),
+        "last": last("n").over("3d"),
+    },
+)
 PLAN = ViewPlan(VIEW)
 NOW = 1_790_000_000_000_000
 YEARS = 36 * 365 * DAY_US
@@ -32,7 +45,9 @@ def record(number: int, at_us: int) -> Record:
 
 def lift(records: list[Record], since: dict[int, int]) -> StateBatch:
     batch = pa.RecordBatch.from_pylist([r for r, _ in records], schema=SOURCE.schema)
-    return kernel.lift(PLAN, batch, np.array([p for _, p in records], np.int64), since=first_tiles(since))
+    return kernel.lift(
+        PLAN, batch, np.array([p for _, p in records], np.int64), since=first_tiles(since)
+    )
 
 
 class Batch:
@@ -58,23 +73,36 @@ class Batch:
 
     def kept_from_us(self) -> int:
         return max(
-            self.since[hop.hop] * windows.HOP_US[hop.hop] + windows.length_us(hop.windows[-1]) for hop in PLAN.hops if hop.hop != windows.ALL)
+            self.since[hop.hop] * windows.HOP_US[hop.hop] + windows.length_us(hop.windows[-1])
+            for hop in PLAN.hops
+            if hop.hop != windows.ALL
+        )
 
     def read(self, key: bytes, at_us: int) -> list[float]:
         """Raises AssertionError where a reader would be refused with 409."""
         assert at_us >= self.kept_from_us()
-        blobs = [blob for k, blob in zip(self.states.keys, self.states.blobs(), strict=True) if k == key]
+        blobs = [
+            blob for k, blob in zip(self.states.keys, self.states.blobs(), strict=True) if k == key
+        ]
         return kernel.read(PLAN, np.frombuffer(b"".join(blobs), np.int64), at_us).tolist()
 
 
 moments = st.one_of(
-    st.integers(NOW - 80 * DAY_US, NOW), st.integers(NOW - 2 * 3_600_000_000, NOW), st.integers(NOW, NOW + 9 * DAY_US),
-    st.sampled_from([NOW + YEARS, NOW - YEARS]))  # fmt: skip
+    st.integers(NOW - 80 * DAY_US, NOW),
+    st.integers(NOW - 2 * 3_600_000_000, NOW),
+    st.integers(NOW, NOW + 9 * DAY_US),
+    st.sampled_from([NOW + YEARS, NOW - YEARS]),
+)
 
 
 @settings(max_examples=150, deadline=None)
-@given(epochs=st.lists(st.lists(moments, max_size=8), min_size=1, max_size=5), poisoned=st.sampled_from([EARLIEST_US, NOW + YEARS, NOW + 3 * DAY_US]))
-def test_a_question_about_now_is_answered_as_if_nothing_was_pruned(epochs: list[list[int]], poisoned: int) -> None:
+@given(
+    epochs=st.lists(st.lists(moments, max_size=8), min_size=1, max_size=5),
+    poisoned=st.sampled_from([EARLIEST_US, NOW + YEARS, NOW + 3 * DAY_US]),
+)
+def test_a_question_about_now_is_answered_as_if_nothing_was_pruned(
+    epochs: list[list[int]], poisoned: int
+) -> None:
     batch, number = Batch(poisoned), 0
     for epoch, moments in enumerate(epochs):
         new = [record(number + i, at_us) for i, at_us in enumerate(moments)]
@@ -83,7 +111,9 @@ def test_a_question_about_now_is_answered_as_if_nothing_was_pruned(epochs: list[
         batch.land(new, now_us)
         for key in (b"w0", b"w1", b"w2"):
             for at_us in (now_us, now_us + 5, now_us - DAY_US, now_us + 40 * DAY_US):
-                np.testing.assert_array_equal(batch.read(key, at_us), answers(VIEW, batch.records, key, at_us))
+                np.testing.assert_array_equal(
+                    batch.read(key, at_us), answers(VIEW, batch.records, key, at_us)
+                )
 
 
 @pytest.mark.parametrize("ahead", [3 * DAY_US, YEARS])
@@ -101,7 +131,9 @@ def test_ten_orders_of_today_count_beside_one_that_is_dated_ahead(ahead: int) ->
 def test_ten_orders_of_any_year_count_where_nothing_newer_is_known(first: int) -> None:
     """Also those of 1950: no time is not 1970."""
     batch = Batch()
-    batch.land([({"id": i, "who": "w", "at": first + i, "n": 1}, i) for i in range(10)], NOW + DAY_US)  # type: ignore[arg-type]
+    batch.land(
+        [({"id": i, "who": "w", "at": first + i, "n": 1}, i) for i in range(10)], NOW + DAY_US
+    )  # type: ignore[arg-type]
     assert batch.as_of_us == first + 9
     assert batch.read(b"w", first + 9)[:4] == [10, 10, 10, 10]
 

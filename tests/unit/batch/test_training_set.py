@@ -16,39 +16,91 @@ from twinstream import Bool, Int, Label, Model, Source, String, Timestamp, View,
 from twinstream.mesh.settings import MeshSettings
 
 HOUR = 3_600_000_000
-ASKED = Source("asked", id="id", key="who", event_time="at", fields={"id": String(), "who": String(optional=True), "at": Timestamp(), "n": Int(optional=True)})
-DONE = Source("done", id="id", key="who", event_time="at", fields={"id": String(), "who": String(), "at": Timestamp(), "good": Bool(optional=True)})
-VIEW = View("by-who", DONE, by="who", features={"times": count().over("1h"), "good": last_k("good", 2).over("24h")})
+ASKED = Source(
+    "asked",
+    id="id",
+    key="who",
+    event_time="at",
+    fields={
+        "id": String(),
+        "who": String(optional=True),
+        "at": Timestamp(),
+        "n": Int(optional=True),
+    },
+)
+DONE = Source(
+    "done",
+    id="id",
+    key="who",
+    event_time="at",
+    fields={"id": String(), "who": String(), "at": Timestamp(), "good": Bool(optional=True)},
+)
+VIEW = View(
+    "by-who",
+    DONE,
+    by="who",
+    features={"times": count().over("1h"), "good": last_k("good", 2).over("24h")},
+)
 
 
 def model(missing: bool | None = False) -> Model:
     label = Label("good", DONE, on="id", horizon="1h", value="good", missing=missing)
-    return Model("m", spine=ASKED, at="at", views=[VIEW], label=label, request=("who", "n"), derive={"hour": lambda r: r.at.hour})
+    return Model(
+        "m",
+        spine=ASKED,
+        at="at",
+        views=[VIEW],
+        label=label,
+        request=("who", "n"),
+        derive={"hour": lambda r: r.at.hour},
+    )
 
 
 def asked(*rows: tuple[str, float]) -> pa.Table:
-    made = [{"_position": i, "id": name, "who": "x", "at": int(hours * HOUR), "n": i} for i, (name, hours) in enumerate(rows)]
-    return pa.Table.from_pylist(made, schema=pa.schema([("_position", pa.int64()), *[(f.name, f.type) for f in ASKED.arrow_fields]]))
+    made = [
+        {"_position": i, "id": name, "who": "x", "at": int(hours * HOUR), "n": i}
+        for i, (name, hours) in enumerate(rows)
+    ]
+    return pa.Table.from_pylist(
+        made,
+        schema=pa.schema(
+            [("_position", pa.int64()), *[(f.name, f.type) for f in ASKED.arrow_fields]]
+        ),
+    )
 
 
 def done(*rows: tuple[str, float, bool | None]) -> pa.Table:
-    made = [{"_position": i, "id": name, "who": "x", "at": int(hours * HOUR), "good": good} for i, (name, hours, good) in enumerate(rows)]
-    return pa.Table.from_pylist(made, schema=pa.schema([("_position", pa.int64()), *[(f.name, f.type) for f in DONE.arrow_fields]]))
+    made = [
+        {"_position": i, "id": name, "who": "x", "at": int(hours * HOUR), "good": good}
+        for i, (name, hours, good) in enumerate(rows)
+    ]
+    return pa.Table.from_pylist(
+        made,
+        schema=pa.schema(
+            [("_position", pa.int64()), *[(f.name, f.type) for f in DONE.arrow_fields]]
+        ),
+    )
 
 
-def labels(questions: pa.Table, outcomes: pa.Table, as_of_hours: float, missing: bool | None = False) -> dict[str, float]:
+def labels(
+    questions: pa.Table, outcomes: pa.Table, as_of_hours: float, missing: bool | None = False
+) -> dict[str, float]:
     found = Outcomes(model(missing), int(as_of_hours * HOUR))(questions, outcomes)
     return dict(zip(found["_id"].to_pylist(), found["_label"].to_pylist(), strict=True))
 
 
 def test_an_outcome_counts_within_its_horizon_bounds_included() -> None:
     questions = asked(("early", 5), ("at", 5), ("end", 5), ("late", 5))
-    outcomes = done(("early", 4.999, True), ("at", 5, True), ("end", 6, True), ("late", 6.001, True))
+    outcomes = done(
+        ("early", 4.999, True), ("at", 5, True), ("end", 6, True), ("late", 6.001, True)
+    )
     assert labels(questions, outcomes, 99) == {"early": 0.0, "at": 1.0, "end": 1.0, "late": 0.0}
 
 
 def test_the_latest_outcome_counts_and_of_equal_times_the_last_that_came() -> None:
-    outcomes = done(("a", 5.2, True), ("a", 5.1, False), ("b", 5.5, False), ("b", 5.5, True), ("a", 7, False))
+    outcomes = done(
+        ("a", 5.2, True), ("a", 5.1, False), ("b", 5.5, False), ("b", 5.5, True), ("a", 7, False)
+    )
     assert labels(asked(("a", 5), ("b", 5)), outcomes, 99) == {"a": 1.0, "b": 1.0}
 
 
@@ -72,7 +124,9 @@ def test_no_outcomes_at_all() -> None:
 def built(questions: pa.Table, events: pa.Table) -> pa.Table:
     rows = Outcomes(model(), 99 * HOUR)(questions, events)
     events = events.append_column("_known_us", events["at"])
-    return Assemble(MeshSettings(pipeline=""), model(), Split(HOUR * 5, HOUR * 9), "").table(rows, ViewFeatures(VIEW, 0, [])(rows, events))
+    return Assemble(MeshSettings(pipeline=""), model(), Split(HOUR * 5, HOUR * 9), "").table(
+        rows, ViewFeatures(VIEW, 0, [])(rows, events)
+    )
 
 
 def test_features_hold_what_was_known_at_the_moment() -> None:
@@ -87,7 +141,9 @@ def test_features_hold_what_was_known_at_the_moment() -> None:
 def test_the_digest_depends_on_values_alone() -> None:
     events = done(("a", 4.5, True), ("b", 5.5, False))
     rows = built(asked(("q", 6), ("p", 5)), events)
-    again = built(asked(("q", 6), ("p", 5)), pa.concat_tables([events.slice(1), events.slice(0, 1)]))
+    again = built(
+        asked(("q", 6), ("p", 5)), pa.concat_tables([events.slice(1), events.slice(0, 1)])
+    )
     assert digest_of(again) == digest_of(rows)
     changed = rows.set_column(rows.schema.get_field_index("_label"), "_label", pa.array([1.0, 0.0]))
     assert digest_of(changed) != digest_of(rows)
@@ -95,8 +151,12 @@ def test_the_digest_depends_on_values_alone() -> None:
 
 
 def test_a_null_differs_from_a_zero_in_the_digest() -> None:
-    assert digest_of(pa.table({"x": pa.array([None, 0.0])})) != digest_of(pa.table({"x": pa.array([0.0, None])}))
-    assert digest_of(pa.table({"x": pa.array([["a", "b"], []])})) != digest_of(pa.table({"x": pa.array([["a"], ["b"]])}))
+    assert digest_of(pa.table({"x": pa.array([None, 0.0])})) != digest_of(
+        pa.table({"x": pa.array([0.0, None])})
+    )
+    assert digest_of(pa.table({"x": pa.array([["a", "b"], []])})) != digest_of(
+        pa.table({"x": pa.array([["a"], ["b"]])})
+    )
 
 
 def test_no_moment_lies_in_two_files() -> None:
@@ -106,8 +166,12 @@ def test_no_moment_lies_in_two_files() -> None:
 
 
 def test_the_split_is_by_time_as_near_to_its_shares_as_moments_allow() -> None:
-    assert time_split(np.arange(100), np.ones(100, int)) == Split(train_until_us=69, validation_until_us=84)
-    assert time_split(np.array([7]), np.array([3])) == Split(train_until_us=7, validation_until_us=7)
+    assert time_split(np.arange(100), np.ones(100, int)) == Split(
+        train_until_us=69, validation_until_us=84
+    )
+    assert time_split(np.array([7]), np.array([3])) == Split(
+        train_until_us=7, validation_until_us=7
+    )
 
 
 @pytest.mark.parametrize("cuts", [[], [3], [1, 2, 5], [0, 8]])
@@ -123,10 +187,19 @@ def test_statistics_do_not_depend_on_the_parts(cuts: list[int]) -> None:
 
 
 def test_a_tally_of_no_rows_travels() -> None:
-    empty = Tally(numeric={"x": Moments.of(np.zeros(0))}, categories={"c": []}, sequences={}, label=Moments())
+    empty = Tally(
+        numeric={"x": Moments.of(np.zeros(0))}, categories={"c": []}, sequences={}, label=Moments()
+    )
     sent = msgspec.msgpack.decode(msgspec.msgpack.encode(empty), type=Tally)
-    full = Tally(numeric={"x": Moments.of(np.array([2.0]))}, categories={"c": ["b"]}, sequences={}, label=Moments.of(np.ones(1)))
-    assert merge_tallies([sent, full]).statistics(Split(1, 2))["numeric"] == {"x": {"count": 1, "nulls": 0, "mean": 2.0, "std": 0.0, "min": 2.0, "max": 2.0}}
+    full = Tally(
+        numeric={"x": Moments.of(np.array([2.0]))},
+        categories={"c": ["b"]},
+        sequences={},
+        label=Moments.of(np.ones(1)),
+    )
+    assert merge_tallies([sent, full]).statistics(Split(1, 2))["numeric"] == {
+        "x": {"count": 1, "nulls": 0, "mean": 2.0, "std": 0.0, "min": 2.0, "max": 2.0}
+    }
     assert sent.statistics(Split(1, 2))["label"] == {"count": 0, "mean": 0.0}
 
 
@@ -141,5 +214,7 @@ def test_answers_of_many_questions_survive_their_bytes_in_several_arrays() -> No
 
 def test_an_integer_beyond_what_a_float_holds_is_trained_with_the_nearest() -> None:
     values = [2**53 + 1, 2**62, -(2**62), None]
-    assert floats(pa.array(values, pa.int64())).tolist()[:3] == [float(value) for value in values if value is not None]
+    assert floats(pa.array(values, pa.int64())).tolist()[:3] == [
+        float(value) for value in values if value is not None
+    ]
     assert floats(pa.chunked_array([pa.array([4611686018427387904])])).tolist() == [2.0**62]

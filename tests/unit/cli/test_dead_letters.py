@@ -24,12 +24,21 @@ class Written(Message):
 
 
 def letter(at: int = 7, value: bytes = b"{", service: str = "ingest", **facts: bytes) -> Letter:
-    head = [(f"dead_letter_{name}" if not name.startswith(("x_", "original_")) else name, text) for name, text in facts.items()]
+    head = [
+        (f"dead_letter_{name}" if not name.startswith(("x_", "original_")) else name, text)
+        for name, text in facts.items()
+    ]
     return letter_of(Written(data=value, at=at, of=dead_letter(service), head=head))
 
 
-RECORD = {"topic": record_sent("visits").encode(), "partition": b"2", "offset": b"41", "reason": b"at: no time", "kind": b"permanent",
-          "x_source": b"visits"}  # fmt: skip
+RECORD = {
+    "topic": record_sent("visits").encode(),
+    "partition": b"2",
+    "offset": b"41",
+    "reason": b"at: no time",
+    "kind": b"permanent",
+    "x_source": b"visits",
+}
 
 
 def test_a_letter_says_what_it_is_of() -> None:
@@ -40,10 +49,17 @@ def test_a_letter_says_what_it_is_of() -> None:
     assert (origin_of_letter(found).partition, origin_of_letter(found).source) == (2, "visits")
 
 
-@pytest.mark.parametrize("facts", [
-    {}, {"reason": b"\xff\x00\x1b[31m[bold][/]"}, {"partition": b"x", "offset": b"", "bytes": b"-5"}, {"bytes": b"9" * 400}, {"topic": b"[/]" * 9},
-    {"partition": "²".encode(), "bytes": "²".encode()},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"reason": b"\xff\x00\x1b[31m[bold][/]"},
+        {"partition": b"x", "offset": b"", "bytes": b"-5"},
+        {"bytes": b"9" * 400},
+        {"topic": b"[/]" * 9},
+        {"partition": "²".encode(), "bytes": "²".encode()},
+    ],
+)
 def test_nothing_is_too_odd_to_be_listed(facts: dict[str, bytes]) -> None:
     found = letter(**facts)
     line = row(found, "")
@@ -66,16 +82,34 @@ def test_two_letters_of_one_input_have_one_place() -> None:
 def test_an_id_is_read_as_it_is_written() -> None:
     where = LetterId("preprocess", 0, 123)
     assert LetterId.parse(str(where)) == where
-    for text in ("", "ingest", "ingest/0", "ingest/0/-1", "ingest/0/²", "nobody/0/1", "ingest/0/1/2", "ingest/0/" + "9" * 30):
+    for text in (
+        "",
+        "ingest",
+        "ingest/0",
+        "ingest/0/-1",
+        "ingest/0/²",
+        "nobody/0/1",
+        "ingest/0/1/2",
+        "ingest/0/" + "9" * 30,
+    ):
         with pytest.raises(SettingsError, match="SERVICE/PARTITION/OFFSET"):
             LetterId.parse(text)
 
 
-@pytest.mark.parametrize(("wanted", "held"), [
-    (Wanted(), True), (Wanted(reason="no time"), True), (Wanted(reason="No time"), False), (Wanted(source="visits"), True),
-    (Wanted(source="orders"), False), (Wanted(kind="bug"), False), (Wanted(origin="record-sent"), True),
-    (Wanted(since_us=1_700_000_000_000_000), True), (Wanted(until_us=1_700_000_000_000_000), False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("wanted", "held"),
+    [
+        (Wanted(), True),
+        (Wanted(reason="no time"), True),
+        (Wanted(reason="No time"), False),
+        (Wanted(source="visits"), True),
+        (Wanted(source="orders"), False),
+        (Wanted(kind="bug"), False),
+        (Wanted(origin="record-sent"), True),
+        (Wanted(since_us=1_700_000_000_000_000), True),
+        (Wanted(until_us=1_700_000_000_000_000), False),
+    ],
+)
 def test_a_filter_holds_what_it_says(wanted: Wanted, held: bool) -> None:
     assert wanted.holds(letter(**RECORD)) is held
 

@@ -23,7 +23,9 @@ hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # one call of a library, whi
 
 
 def test_ctrl_c_ends_a_command_that_waits_in_a_library() -> None:
-    with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", DEAF], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
         process.send_signal(signal.SIGINT)
@@ -32,10 +34,15 @@ def test_ctrl_c_ends_a_command_that_waits_in_a_library() -> None:
     assert said == b""
 
 
-@pytest.mark.parametrize("arguments", [["topics"], ["topics", "--json"], ["status", "--json", "--data", "/nowhere"]])
+@pytest.mark.parametrize(
+    "arguments", [["topics"], ["topics", "--json"], ["status", "--json", "--data", "/nowhere"]]
+)
 def test_who_is_not_read_ends_quietly(arguments: list[str]) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "twinstream.cli.main", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        [sys.executable, "-m", "twinstream.cli.main", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()

@@ -23,10 +23,15 @@ class Reader:
         batch = state.ServiceState(state="up", pid=1, ready=False, lag=None, **next(self._told, {}))  # type: ignore[arg-type]
         mine = processes.ref(os.getpid())
         assert mine is not None
-        state.write(self._data, state.MeshState(supervisor=mine, services={"batch": batch}, addresses={}, env={}))
+        state.write(
+            self._data,
+            state.MeshState(supervisor=mine, services={"batch": batch}, addresses={}, env={}),
+        )
 
 
-def test_what_blocks_the_batch_layer_is_told_once_and_named_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_blocks_the_batch_layer_is_told_once_and_named_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     reader = Reader(tmp_path, iter([{"blocked": "S3 is [away]"}] * 3))
     with pytest.raises(WaitTimeoutError, match="away"):
         _await_views(reader, {"v"}, 0, 0.5, tmp_path)  # type: ignore[arg-type]
@@ -34,6 +39,8 @@ def test_what_blocks_the_batch_layer_is_told_once_and_named_at_the_end(tmp_path:
 
 
 def test_a_batch_layer_that_only_restarts_is_not_waited_for(tmp_path: Path) -> None:
-    reader = Reader(tmp_path, ({"restarts": n, "last_error": "no Java"} for n in range(MOST_RESTARTS + 2)))
+    reader = Reader(
+        tmp_path, ({"restarts": n, "last_error": "no Java"} for n in range(MOST_RESTARTS + 2))
+    )
     with pytest.raises(MeshError, match="no Java"):
         _await_views(reader, {"v"}, 0, 60.0, tmp_path)  # type: ignore[arg-type]

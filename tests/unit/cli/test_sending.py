@@ -8,11 +8,25 @@ from collections.abc import Iterator
 
 import pytest
 
-from twinstream.cli.sending import BYTE_ORDER_MARK, LONGEST_BYTES, Line, Sent, keyed, lines_of, millis
+from twinstream.cli.sending import (
+    BYTE_ORDER_MARK,
+    LONGEST_BYTES,
+    Line,
+    Sent,
+    keyed,
+    lines_of,
+    millis,
+)
 from twinstream.define import Source, String, Timestamp
 from twinstream.errors import RecordError
 
-WEATHER = Source("weather", id="origin", key="origin", event_time="at", fields={"origin": String(), "at": Timestamp()})
+WEATHER = Source(
+    "weather",
+    id="origin",
+    key="origin",
+    event_time="at",
+    fields={"origin": String(), "at": Timestamp()},
+)
 
 
 def screened(data: bytes, field: str = "") -> list[Line]:
@@ -22,17 +36,41 @@ def screened(data: bytes, field: str = "") -> list[Line]:
 def test_a_line_is_keyed_by_the_source_and_sent_as_it_is() -> None:
     found = screened(b'{"origin": "JFK", "at": "2013-10-01T00:00:00Z"}\n\n{"at": 5}')
     assert [(line.key, line.data, line.problem) for line in found] == [
-        (b"JFK", b'{"origin": "JFK", "at": "2013-10-01T00:00:00Z"}', ""), (None, b'{"at": 5}', "")]
+        (b"JFK", b'{"origin": "JFK", "at": "2013-10-01T00:00:00Z"}', ""),
+        (None, b'{"at": 5}', ""),
+    ]
 
 
-@pytest.mark.parametrize("data", [
-    b'{"origin":"A"}', b'{"origin":"A"}\n', b'{"origin":"A"}\r\n', b'\r\n\n  {"origin":"A"}  \r\n\n', BYTE_ORDER_MARK + b'{"origin":"A"}\n'])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"origin":"A"}',
+        b'{"origin":"A"}\n',
+        b'{"origin":"A"}\r\n',
+        b'\r\n\n  {"origin":"A"}  \r\n\n',
+        BYTE_ORDER_MARK + b'{"origin":"A"}\n',
+    ],
+)
 def test_ends_of_lines_and_a_byte_order_mark_are_not_the_record(data: bytes) -> None:
-    assert [(line.data, line.key, line.problem) for line in screened(data)] == [(b'{"origin":"A"}', b"A", "")]
+    assert [(line.data, line.key, line.problem) for line in screened(data)] == [
+        (b'{"origin":"A"}', b"A", "")
+    ]
 
 
-@pytest.mark.parametrize("bad", [
-    b"[1]", b"{", b"null", b'{"origin": "\xff"}', b"\xff\xfe", b'{"a":' * 50_000, b"NaN", b"\x00", BYTE_ORDER_MARK + b"{}"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"[1]",
+        b"{",
+        b"null",
+        b'{"origin": "\xff"}',
+        b"\xff\xfe",
+        b'{"a":' * 50_000,
+        b"NaN",
+        b"\x00",
+        BYTE_ORDER_MARK + b"{}",
+    ],
+)
 def test_a_bad_line_is_sent_as_it_is_and_the_next_ones_count(bad: bytes) -> None:
     before, wrong, after = screened(b'{"origin":"A"}\n' + bad + b'\n{"origin":"B"}')
     assert (wrong.number, wrong.data, wrong.fits) == (2, bad, True)
@@ -63,7 +101,9 @@ class Endless(io.RawIOBase):
 def test_a_line_of_any_length_takes_constant_memory() -> None:
     tracemalloc.start()
     try:
-        keys = [line.key for line in keyed(WEATHER, lines_of(io.BufferedReader(Endless(), 1 << 20)))]
+        keys = [
+            line.key for line in keyed(WEATHER, lines_of(io.BufferedReader(Endless(), 1 << 20)))
+        ]
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -72,17 +112,41 @@ def test_a_line_of_any_length_takes_constant_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(1_380_585_600_000_000, 1_380_585_600_000), ("2013-10-01T00:00:00Z", 1_380_585_600_000),
-                            ("2013-10-01T00:00:00", 1_380_585_600_000), ("2013-10-01T02:00:00+02:00", 1_380_585_600_000)])
+    ("value", "expected"),
+    [
+        (1_380_585_600_000_000, 1_380_585_600_000),
+        ("2013-10-01T00:00:00Z", 1_380_585_600_000),
+        ("2013-10-01T00:00:00", 1_380_585_600_000),
+        ("2013-10-01T02:00:00+02:00", 1_380_585_600_000),
+    ],
+)
 def test_a_records_time_becomes_the_messages(value: object, expected: int) -> None:
     assert millis({"at": value}, "at") == expected
 
 
-@pytest.mark.parametrize("value", [None, True, 1.5, "", "soon", 10**30, -(10**30), "9999-12-31T23:59:59-23:59", [], {}, "²", "2300-01-01"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        1.5,
+        "",
+        "soon",
+        10**30,
+        -(10**30),
+        "9999-12-31T23:59:59-23:59",
+        [],
+        {},
+        "²",
+        "2300-01-01",
+    ],
+)
 def test_a_time_that_is_none_is_a_problem_of_its_line_alone(value: object) -> None:
     with pytest.raises(RecordError, match="at is"):
         millis({"at": value}, "at")
-    first, second, third = screened(b'{"at": "2013-10-01T00:00:00Z"}\n{"origin": "A"}\n{"at": "2013-10-02T00:00:00Z"}', "at")
+    first, second, third = screened(
+        b'{"at": "2013-10-01T00:00:00Z"}\n{"origin": "A"}\n{"at": "2013-10-02T00:00:00Z"}', "at"
+    )
     assert second.problem
     assert (second.key, second.stamp_ms) == (b"A", first.stamp_ms)
     assert third.stamp_ms == first.stamp_ms + 86_400_000

@@ -52,16 +52,36 @@ class Unprintable:
 
 
 VALUES = {
-    "none": None, "true": True, "one": 1, "a fraction": 2.5, "nan": float("nan"), "infinity": float("inf"),
-    "a signalling nan": Exact("sNaN"), "a huge number": 2**63, "a number of 5,000 digits": 10**5000,
-    "numpy's nan": np.float64("nan"), "a moment of numpy": np.datetime64("2020-01-01"), "no text": "", "a text": "x y",
-    "half a character": "\ud800", "bytes": b"x", "an object": object(), "an unprintable object": Unprintable(),
-    "a list": [1], "nothing": [], "a dictionary": {"a": 1}, "a set": {"a"}, "a class": int, "a list of lists": [[1]],
-}  # fmt: skip
+    "none": None,
+    "true": True,
+    "one": 1,
+    "a fraction": 2.5,
+    "nan": float("nan"),
+    "infinity": float("inf"),
+    "a signalling nan": Exact("sNaN"),
+    "a huge number": 2**63,
+    "a number of 5,000 digits": 10**5000,
+    "numpy's nan": np.float64("nan"),
+    "a moment of numpy": np.datetime64("2020-01-01"),
+    "no text": "",
+    "a text": "x y",
+    "half a character": "\ud800",
+    "bytes": b"x",
+    "an object": object(),
+    "an unprintable object": Unprintable(),
+    "a list": [1],
+    "nothing": [],
+    "a dictionary": {"a": 1},
+    "a set": {"a"},
+    "a class": int,
+    "a list of lists": [[1]],
+}
 VALUES_MADE = {"a generator that fails": broken}
 
 PARAMETERS = {
-    "Source.name": lambda v: Source(v, fields={"i": Int(), "t": Timestamp()}, id="i", key="i", event_time="t"),
+    "Source.name": lambda v: Source(
+        v, fields={"i": Int(), "t": Timestamp()}, id="i", key="i", event_time="t"
+    ),
     "Source.fields": lambda v: departures(fields=v),
     "Source.field": lambda v: departures(fields={"flight_id": v}),
     "Source.id": lambda v: departures(id=v),
@@ -91,8 +111,12 @@ PARAMETERS = {
     "quantile.q": lambda v: quantile("wind", v),
     "count_by.categories": lambda v: view(features={"x": count_by("origin", v).over("1h")}),
     "count_by.category": lambda v: view(features={"x": count_by("origin", ["a", v]).over("1h")}),
-    "count_by.category.int": lambda v: view(features={"x": count_by("delay_minutes", [0, v]).over("1h")}),
-    "count_by.category.bool": lambda v: view(features={"x": count_by("cancelled", [False, v]).over("1h")}),
+    "count_by.category.int": lambda v: view(
+        features={"x": count_by("delay_minutes", [0, v]).over("1h")}
+    ),
+    "count_by.category.bool": lambda v: view(
+        features={"x": count_by("cancelled", [False, v]).over("1h")}
+    ),
     "==.bool": lambda v: view(where=lambda r: r.cancelled == v),
     "==.text": lambda v: view(where=lambda r: r.origin == v),
     "<.int": lambda v: view(where=lambda r: r.delay_minutes < v),
@@ -111,7 +135,9 @@ PARAMETERS = {
     "Label.value": lambda v: label(value=v),
     "Label.missing": lambda v: label(missing=v),
     "Label.missing.number": lambda v: label(value="wind", missing=v),
-    "Model.name": lambda v: Model(v, spine=departures(), at="departed_at", views=[view()], label=label()),
+    "Model.name": lambda v: Model(
+        v, spine=departures(), at="departed_at", views=[view()], label=label()
+    ),
     "Model.spine": lambda v: model(spine=v),
     "Model.at": lambda v: model(at=v),
     "Model.views": lambda v: model(views=v),
@@ -135,26 +161,64 @@ PARAMETERS = {
     "Pipeline.name": lambda v: Pipeline(v, models=[model()]),
     "Pipeline.models": lambda v: Pipeline("p", models=v),
     "Pipeline.views": lambda v: Pipeline("p", models=[model()], views=v),
-}  # fmt: skip
+}
 
 GOOD = {
     "none": {
-        "Source.known_at", "Source.clean", "View.where", "count.field", "mean.where", "Label.missing", "Label.missing.number",
-        "Model.request", "Model.derive", "Model.search", "Model.good_enough",
+        "Source.known_at",
+        "Source.clean",
+        "View.where",
+        "count.field",
+        "mean.where",
+        "Label.missing",
+        "Label.missing.number",
+        "Model.request",
+        "Model.derive",
+        "Model.search",
+        "Model.good_enough",
     },
     "true": {
-        "Source.clean.one_of.bool", "Int.optional", "count_by.category.bool", "==.bool", "&", "isin.bool", "Label.missing",
+        "Source.clean.one_of.bool",
+        "Int.optional",
+        "count_by.category.bool",
+        "==.bool",
+        "&",
+        "isin.bool",
+        "Label.missing",
         "choice",
     },
     "one": {
-        "Source.clean.bound", "Source.clean.between", "Decimal.places", "last_k.k", "count_by.category.int", "<.int", "<.moment",
-        "isin.int", "isin.moment", "Label.missing", "Label.missing.number", "Model.search.width", "Model.search.dropout",
-        "Model.search.learning_rate", "Model.search.batch_size", "Model.good_enough.auc", "choice", "uniform", "log_uniform",
+        "Source.clean.bound",
+        "Source.clean.between",
+        "Decimal.places",
+        "last_k.k",
+        "count_by.category.int",
+        "<.int",
+        "<.moment",
+        "isin.int",
+        "isin.moment",
+        "Label.missing",
+        "Label.missing.number",
+        "Model.search.width",
+        "Model.search.dropout",
+        "Model.search.learning_rate",
+        "Model.search.batch_size",
+        "Model.good_enough.auc",
+        "choice",
+        "uniform",
+        "log_uniform",
         "int_uniform",
     },
     "a fraction": {
-        "Source.clean.between", "<.int", "isin.int", "Label.missing.number", "Model.search.learning_rate",
-        "Model.good_enough.auc", "choice", "uniform", "log_uniform",
+        "Source.clean.between",
+        "<.int",
+        "isin.int",
+        "Label.missing.number",
+        "Model.search.learning_rate",
+        "Model.good_enough.auc",
+        "choice",
+        "uniform",
+        "log_uniform",
     },
     "a huge number": {"Label.missing.number", "Model.good_enough.auc"},
     "no text": {"Source.clean.one_of", "count_by.category", "==.text", "isin.text", "choice"},
@@ -163,7 +227,7 @@ GOOD = {
     "a set": {"isin"},
     "a dictionary": {"isin"},
     "a class": {"Model.network"},
-}  # fmt: skip
+}
 
 
 def refusal(make, value):
@@ -198,11 +262,24 @@ class Route(StrEnum):
 
 
 def test_numpys_scalars_and_enums_are_what_they_hold():
-    plainly = view(features={"x": count_by("origin", ["n"]).over("1h"), "y": count_by("delay_minutes", [2]).over("1h")})
-    other = view(features={
-        "x": count_by("origin", [np.str_("n")]).over("1h"), "y": count_by("delay_minutes", np.array([2])).over("1h"),
-    })  # fmt: skip
-    enums = view(features={"x": count_by("origin", list(Route)).over("1h"), "y": count_by("delay_minutes", [Shift.EARLY]).over("1h")})
+    plainly = view(
+        features={
+            "x": count_by("origin", ["n"]).over("1h"),
+            "y": count_by("delay_minutes", [2]).over("1h"),
+        }
+    )
+    other = view(
+        features={
+            "x": count_by("origin", [np.str_("n")]).over("1h"),
+            "y": count_by("delay_minutes", np.array([2])).over("1h"),
+        }
+    )
+    enums = view(
+        features={
+            "x": count_by("origin", list(Route)).over("1h"),
+            "y": count_by("delay_minutes", [Shift.EARLY]).over("1h"),
+        }
+    )
     assert plainly.canonical() == other.canonical() == enums.canonical()
     for literal in (0.5, np.float64(0.5), np.float32(0.5), Exact("0.5"), Exact("0.500")):
         assert str(view(where=lambda r, x=literal: r.wind > x).where) == "(wind > 0.50)"
@@ -217,7 +294,9 @@ def test_a_literal_of_thirty_digits_is_not_rounded():
 
 def test_what_is_listed_once_is_taken_once():
     whole = model(request=["origin", "delay_minutes"], views=[view()])
-    from_generators = model(request=(n for n in ("origin", "delay_minutes")), views=(v for v in [view()]))
+    from_generators = model(
+        request=(n for n in ("origin", "delay_minutes")), views=(v for v in [view()])
+    )
     assert from_generators.canonical() == whole.canonical()
     assert Pipeline("p", models=iter([whole])).digest == Pipeline("p", models=[whole]).digest
     assert view(by=(n for n in ("origin", "flight_id"))).by == ("origin", "flight_id")
@@ -239,11 +318,22 @@ def test_a_window_longer_than_the_algebra_keeps_is_refused(window):
 @pytest.mark.parametrize(
     "search",
     [
-        {"larning_rate": 0.1}, {"epochs": 3}, {"loss": "mean_squared_error"}, {"batch_size": 0}, {"max_epochs": 0},
-        {"batch_size": 64.0}, {"batch_size": uniform(1, 9)}, {"batch_size": int_uniform(0, 9)}, {"learning_rate": -0.1},
-        {"learning_rate": uniform(0, 1)}, {"dropout": 1.5}, {"width": choice("wide", 16)}, {"seed": -1}, {"patience": True},
+        {"larning_rate": 0.1},
+        {"epochs": 3},
+        {"loss": "mean_squared_error"},
+        {"batch_size": 0},
+        {"max_epochs": 0},
+        {"batch_size": 64.0},
+        {"batch_size": uniform(1, 9)},
+        {"batch_size": int_uniform(0, 9)},
+        {"learning_rate": -0.1},
+        {"learning_rate": uniform(0, 1)},
+        {"dropout": 1.5},
+        {"width": choice("wide", 16)},
+        {"seed": -1},
+        {"patience": True},
     ],
-)  # fmt: skip
+)
 def test_a_search_that_cannot_train_is_refused(search):
     with pytest.raises(DefinitionError, match=next(iter(search))):
         model(search=search)
@@ -271,21 +361,76 @@ def test_the_settings_of_training_have_one_home():
 
 
 OURS = [
-    "part", "label", "row", "group", "key", "view", "answers", "raw", "known_us", "position", "epoch", "at_us", "id", "value",
-    "offset", "select", "from", "table", "order", "class", "def", "lambda", "none", "true", "null", "is_null", "isin", "partition",
-    "fields", "owner", "index", "names", "columns", "record", "f0", "v1", "all",
-]  # fmt: skip
+    "part",
+    "label",
+    "row",
+    "group",
+    "key",
+    "view",
+    "answers",
+    "raw",
+    "known_us",
+    "position",
+    "epoch",
+    "at_us",
+    "id",
+    "value",
+    "offset",
+    "select",
+    "from",
+    "table",
+    "order",
+    "class",
+    "def",
+    "lambda",
+    "none",
+    "true",
+    "null",
+    "is_null",
+    "isin",
+    "partition",
+    "fields",
+    "owner",
+    "index",
+    "names",
+    "columns",
+    "record",
+    "f0",
+    "v1",
+    "all",
+]
 
 
 def test_names_of_ours_are_legal_for_users_and_ours_for_none():
     fields = {name: Int() for name in OURS} | {"t": Timestamp()}
     source = Source("source", fields=fields, id="id", key="key", event_time="t")
     features = {name: maximum(name).over("1h", "all") for name in OURS}
-    made = View("view", source, by="part", features=features, where=lambda r: (r["class"] > 0) & (r.is_null > 0) & (r.fields > 0))
+    made = View(
+        "view",
+        source,
+        by="part",
+        features=features,
+        where=lambda r: (r["class"] > 0) & (r.is_null > 0) & (r.fields > 0),
+    )
     assert len(made.outputs) == 2 * len(OURS)
-    decoded = records.Decoder(source, [made.by]).json([json.dumps(dict.fromkeys(OURS, 1) | {"t": 0}).encode()])
+    decoded = records.Decoder(source, [made.by]).json(
+        [json.dumps(dict.fromkeys(OURS, 1) | {"t": 0}).encode()]
+    )
     assert decoded.errors == []
-    for name in ("_raw", "_known_us", "_position", "_epoch", "_at_us", "_id", "a.b", "a-b", "ä", "a\x1fb", "1a", "A"):
+    for name in (
+        "_raw",
+        "_known_us",
+        "_position",
+        "_epoch",
+        "_at_us",
+        "_id",
+        "a.b",
+        "a-b",
+        "ä",
+        "a\x1fb",
+        "1a",
+        "A",
+    ):
         with pytest.raises(DefinitionError):
             departures(fields={name: Int()})
     for name in ("a_b", "_a", "a.b", "a--b", "a-", "A", "a\x1fb", "a/b", "..", "a b"):
@@ -310,7 +455,10 @@ def test_a_long_key_of_numbers_is_a_dead_letter_and_a_short_one_counts(kind):
     source = keyed(25, kind)
     by = tuple(f"n{i}" for i in range(25))
     decoder = records.Decoder(source, [by])
-    long = {name: -(2**62) if isinstance(kind, Int) else "-46116860184273879.04" for name in by} | {"id": "a", "t": 0}
+    long = {name: -(2**62) if isinstance(kind, Int) else "-46116860184273879.04" for name in by} | {
+        "id": "a",
+        "t": 0,
+    }
     short = dict.fromkeys(by, 7) | {"id": "b", "t": 0}
     decoded = decoder.json([json.dumps(x).encode() for x in (long, short)])
     assert [i for i, _ in decoded.errors] == [0]
@@ -324,7 +472,13 @@ def test_a_key_that_no_values_fit_is_refused():
         View("v", source, by=tuple(f"n{i}" for i in range(300)), features={"n": count().over("1h")})
     assert caught.value.file == __file__
     with pytest.raises(DefinitionError, match="take fewer fields"):
-        Source("s", fields={f"b{i}": Bool() for i in range(97)} | {"t": Timestamp()}, id=tuple(f"b{i}" for i in range(97)), key="b0", event_time="t")
+        Source(
+            "s",
+            fields={f"b{i}": Bool() for i in range(97)} | {"t": Timestamp()},
+            id=tuple(f"b{i}" for i in range(97)),
+            key="b0",
+            event_time="t",
+        )
 
 
 def test_bounds_of_exact_decimals_hold_in_questions_too():
@@ -332,4 +486,6 @@ def test_bounds_of_exact_decimals_hold_in_questions_too():
 
     source = departures(clean={"wind": between(Exact("0.5"), Exact("99.5"))})
     form = QuestionForm(model(spine=source, request=("wind",), views=[]))
-    assert form.decode([{"wind": 0.5}], 1_700_000_000_000_000).batch.column("wind").to_pylist() == [50]
+    assert form.decode([{"wind": 0.5}], 1_700_000_000_000_000).batch.column("wind").to_pylist() == [
+        50
+    ]

@@ -22,10 +22,16 @@ from twinstream.define.values import FIRST_US, LAST_US
 from twinstream.errors import DefinitionError
 
 FIELDS = {
-    "a": Int(optional=True), "is_null": Int(optional=True), "d": Decimal(2, optional=True),
-    "e": Decimal(3, optional=True), "s": String(optional=True), "t": Timestamp(optional=True),
-    "u": Timestamp(optional=True), "flag": Bool(optional=True), "true": Bool(optional=True),
-}  # fmt: skip
+    "a": Int(optional=True),
+    "is_null": Int(optional=True),
+    "d": Decimal(2, optional=True),
+    "e": Decimal(3, optional=True),
+    "s": String(optional=True),
+    "t": Timestamp(optional=True),
+    "u": Timestamp(optional=True),
+    "flag": Bool(optional=True),
+    "true": Bool(optional=True),
+}
 SCHEMA = pa.schema([pa.field(name, kind.arrow) for name, kind in FIELDS.items()])
 r = Row(FIELDS, "source 'x'")
 
@@ -37,31 +43,46 @@ numbers = st.recursive(
     st.sampled_from([r.a, r.is_null, r.d, r.e, r.t.hour, r.t.month, (r.t - r.u).hours]),
     lambda inner: st.builds(
         lambda op, x, y: op(x, y),
-        st.sampled_from([operator.add, operator.sub]), inner, inner | st.integers(-3, 3),
+        st.sampled_from([operator.add, operator.sub]),
+        inner,
+        inner | st.integers(-3, 3),
     ),
     max_leaves=4,
-)  # fmt: skip
+)
 leaves = (
-    st.sampled_from([r.flag, r.true, r.s.is_null(), r.flag.is_null(), r.flag.isin([True]), r.a.isin([])])
+    st.sampled_from(
+        [r.flag, r.true, r.s.is_null(), r.flag.is_null(), r.flag.isin([True]), r.a.isin([])]
+    )
     | st.builds(lambda x, y: x == y, st.just(r.s), spiteful)
     | st.builds(r.s.isin, st.lists(spiteful, max_size=2))
-    | st.builds(lambda op, x, y: op(x, y), st.sampled_from([operator.eq, operator.lt]), numbers, numbers)
+    | st.builds(
+        lambda op, x, y: op(x, y), st.sampled_from([operator.eq, operator.lt]), numbers, numbers
+    )
     | st.builds(lambda x, y: x >= y, numbers, st.integers(-3, 3))
     | st.builds(lambda x: r.t == x, st.integers(0, 3))
     | st.builds(lambda x: r.flag == x, st.booleans())
 )
 conditions = st.recursive(
     leaves,
-    lambda inner: st.builds(lambda x: ~x, inner)
-    | st.builds(lambda x: x.is_null(), inner)
-    | st.builds(lambda op, x, y: op(x, y), st.sampled_from([operator.and_, operator.or_, operator.eq]), inner, inner),
+    lambda inner: (
+        st.builds(lambda x: ~x, inner)
+        | st.builds(lambda x: x.is_null(), inner)
+        | st.builds(
+            lambda op, x, y: op(x, y),
+            st.sampled_from([operator.and_, operator.or_, operator.eq]),
+            inner,
+            inner,
+        )
+    ),
     max_leaves=5,
-)  # fmt: skip
+)
 
 
 def shape(expr):
     """The whole structure; types of literals included, as 1 == True."""
-    value = frozenset(map(repr, expr.value)) if isinstance(expr.value, frozenset) else repr(expr.value)
+    value = (
+        frozenset(map(repr, expr.value)) if isinstance(expr.value, frozenset) else repr(expr.value)
+    )
     return expr.op, expr.kind, expr.places, value, tuple(shape(arg) for arg in expr.args)
 
 
@@ -75,16 +96,31 @@ def test_different_expressions_have_different_texts(expressions):
 
 @given(conditions, conditions)
 def test_different_columns_of_a_plan_have_different_texts(one, other):
-    texts = {Column.make(Take.ONE, of, where).text for of in (None, "flag", r.flag, one) for where in (None, other)}
+    texts = {
+        Column.make(Take.ONE, of, where).text
+        for of in (None, "flag", r.flag, one)
+        for where in (None, other)
+    }
     assert len(texts) == (8 if str(one) != "flag" else 6)
 
 
 def test_a_not_before_and_after_is_null_are_two_questions():
-    source = Source("x", id="i", key="i", event_time="t", fields={"i": Int(), "t": Timestamp(), "flag": Bool(optional=True)})
-    view = View("v", source, by="i", features={
-        "one": count(where=lambda r: (~r.flag).is_null()).over("all"),
-        "three": count(where=lambda r: ~r.flag.is_null()).over("all"),
-    })  # fmt: skip
+    source = Source(
+        "x",
+        id="i",
+        key="i",
+        event_time="t",
+        fields={"i": Int(), "t": Timestamp(), "flag": Bool(optional=True)},
+    )
+    view = View(
+        "v",
+        source,
+        by="i",
+        features={
+            "one": count(where=lambda r: (~r.flag).is_null()).over("all"),
+            "three": count(where=lambda r: ~r.flag.is_null()).over("all"),
+        },
+    )
     one, three = (feature.aggregate.where for feature in view.features)
     rows = [{"flag": flag} for flag in (True, False, True, None)]
     assert [sum(where.holds(row) for row in rows) for where in (one, three)] == [1, 3]
@@ -96,10 +132,19 @@ def test_a_not_before_and_after_is_null_are_two_questions():
 moments = st.none() | st.integers(FIRST_US, LAST_US) | st.sampled_from([FIRST_US, LAST_US, -1, 0])
 stored = st.none() | st.integers(-5, 5) | st.sampled_from([LIMIT, -LIMIT, LIMIT - 1])
 flags = st.none() | st.booleans()
-records = st.fixed_dictionaries({
-    "a": stored, "is_null": stored, "d": stored, "e": stored, "s": st.none() | spiteful, "t": moments, "u": moments,
-    "flag": flags, "true": flags,
-})  # fmt: skip
+records = st.fixed_dictionaries(
+    {
+        "a": stored,
+        "is_null": stored,
+        "d": stored,
+        "e": stored,
+        "s": st.none() | spiteful,
+        "t": moments,
+        "u": moments,
+        "flag": flags,
+        "true": flags,
+    }
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -111,15 +156,36 @@ def test_columns_equal_single_records_and_their_meaning(expression, rows):
         scalar = expression.scalar(row)
         assert (values[i].item() if valid[i] else None) == scalar
         meant = meaning.value(expression, row)
-        assert meant == (scalar if expression.kind != "number" or scalar is None else Fraction(scalar, 10**expression.places))
+        assert meant == (
+            scalar
+            if expression.kind != "number" or scalar is None
+            else Fraction(scalar, 10**expression.places)
+        )
 
 
 EVERY = {
-    "==": r.flag == r.true, "!=": r.s != r.s, "<": r.flag < r.true, "<=": r.t <= r.u, ">": (r.t - r.u) > 5, ">=": r.d >= r.e,
-    "+": r.a + r.d, "-": r.d - r.e, "*": r.d * r.e, "&": r.flag & r.true, "|": r.flag | r.true, "~": ~r.flag,
-    "isin": (r.t - r.u).isin([0, 3]), "minutes": (r.t - r.u).minutes, "hours": (r.t - r.u).hours, "days": (r.t - r.u).days,
-    "hour": r.t.hour, "minute_of_day": r.t.minute_of_day, "weekday": r.t.weekday, "month": r.t.month, "day_of_year": r.t.day_of_year,
-}  # fmt: skip
+    "==": r.flag == r.true,
+    "!=": r.s != r.s,
+    "<": r.flag < r.true,
+    "<=": r.t <= r.u,
+    ">": (r.t - r.u) > 5,
+    ">=": r.d >= r.e,
+    "+": r.a + r.d,
+    "-": r.d - r.e,
+    "*": r.d * r.e,
+    "&": r.flag & r.true,
+    "|": r.flag | r.true,
+    "~": ~r.flag,
+    "isin": (r.t - r.u).isin([0, 3]),
+    "minutes": (r.t - r.u).minutes,
+    "hours": (r.t - r.u).hours,
+    "days": (r.t - r.u).days,
+    "hour": r.t.hour,
+    "minute_of_day": r.t.minute_of_day,
+    "weekday": r.t.weekday,
+    "month": r.t.month,
+    "day_of_year": r.t.day_of_year,
+}
 
 
 def test_every_operation_is_among_those_compared():
@@ -132,7 +198,9 @@ def test_every_operation_is_among_those_compared():
 def test_each_operation_over_columns_equals_it_over_one_record(name, rows):
     expression = EVERY[name]
     values, valid = expression.columns(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
-    assert [v.item() if ok else None for v, ok in zip(values, valid, strict=True)] == [expression.scalar(row) for row in rows]
+    assert [v.item() if ok else None for v, ok in zip(values, valid, strict=True)] == [
+        expression.scalar(row) for row in rows
+    ]
 
 
 @pytest.mark.parametrize("n", [400, 5000])

@@ -13,11 +13,18 @@ from twinstream.define.records import Decoder
 
 WIDE = Context(prec=200)
 CASES = [
-    (2, "5296496603461.475", 529649660346148), (4, "9634379334.21865", 96343793342186),
-    (8, "4313659.913192445", 431365991319244), (2, "2.675", 268), (2, "1.005", 100), (2, "0.125", 12), (2, "0.135", 14),
-    (2, "2.66500000000000000000001", 267), (2, "2.665", 266), (2, "-9174116023819.585", -917411602381958),
+    (2, "5296496603461.475", 529649660346148),
+    (4, "9634379334.21865", 96343793342186),
+    (8, "4313659.913192445", 431365991319244),
+    (2, "2.675", 268),
+    (2, "1.005", 100),
+    (2, "0.125", 12),
+    (2, "0.135", 14),
+    (2, "2.66500000000000000000001", 267),
+    (2, "2.665", 266),
+    (2, "-9174116023819.585", -917411602381958),
     (15, "0.5122778830091295", 512277883009130),
-]  # fmt: skip
+]
 
 
 def source(places):
@@ -37,13 +44,18 @@ def every_way(texts, places):
     ids = [str(i) for i in range(len(texts))]
     row = {"id": ids, "at": [0] * len(texts)}
     ways = {
-        "json": Decoder(made).json(number), "scan": Decoder(made, scan=scan_of(made)).json(number),
+        "json": Decoder(made).json(number),
+        "scan": Decoder(made, scan=scan_of(made)).json(number),
         "text in json": Decoder(made).json(quoted),
-        "csv": Decoder(made).table(pa.table({"id": ids, "at": ["0"] * len(texts), "d": texts}), text=True),
+        "csv": Decoder(made).table(
+            pa.table({"id": ids, "at": ["0"] * len(texts), "d": texts}), text=True
+        ),
         "text in parquet": Decoder(made).table(pa.table(row | {"d": texts})),
         "float in parquet": Decoder(made).table(pa.table(row | {"d": list(map(float, texts))})),
-        "exact in parquet": Decoder(made).table(pa.table(row | {"d": pa.array([Exact(t) for t in texts])})),
-    }  # fmt: skip
+        "exact in parquet": Decoder(made).table(
+            pa.table(row | {"d": pa.array([Exact(t) for t in texts])})
+        ),
+    }
     return {way: decoded.batch.column("d").to_pylist() for way, decoded in ways.items()}
 
 

@@ -29,7 +29,9 @@ def flights():
 def test_the_definition_is_short_and_names_no_engine():
     text = FILE.read_text()
     assert len(text.splitlines()) <= 150
-    assert [engine for engine in ENGINES if engine in text.lower().replace("pytorch", "torch").split()] == []
+    assert [
+        engine for engine in ENGINES if engine in text.lower().replace("pytorch", "torch").split()
+    ] == []
 
 
 @pytest.mark.parametrize("source", list(data.KNOWN))
@@ -83,8 +85,14 @@ def decoder_rows(decoder, path):
 def test_a_question_carries_no_knowledge_of_its_flight(flights):
     asked = data.questions(us(2013, 10, 1, 4), us(2013, 10, 1, 16))
     assert set(asked[0][1]) == set(flights.source("schedules").names)
-    departed = {json.loads(r.data)["flight_id"]: r.known_us for r in data.live(us(2013, 10, 1), us(2013, 10, 3)) if r.source == "departures"}
-    early = Counter(departed[row["flight_id"]] <= at for at, row in asked if row["flight_id"] in departed)
+    departed = {
+        json.loads(r.data)["flight_id"]: r.known_us
+        for r in data.live(us(2013, 10, 1), us(2013, 10, 3))
+        if r.source == "departures"
+    }
+    early = Counter(
+        departed[row["flight_id"]] <= at for at, row in asked if row["flight_id"] in departed
+    )
     assert early[True] <= early[False] / 1000  # a few leave more than 30 minutes early
 
 
@@ -92,5 +100,9 @@ def test_the_truth_counts_cancelled_flights_as_late():
     truth = data.late()
     assert len(truth) == 336_776
     assert sum(truth.values()) / len(truth) == pytest.approx(0.2658, abs=1e-4)
-    cancelled = data.tables()["departures"].filter(data.tables()["departures"]["cancelled"])["flight_id"].to_pylist()
+    cancelled = (
+        data.tables()["departures"]
+        .filter(data.tables()["departures"]["cancelled"])["flight_id"]
+        .to_pylist()
+    )
     assert all(truth[flight] for flight in cancelled)

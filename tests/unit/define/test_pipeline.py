@@ -8,7 +8,20 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from twinstream import Int, Source, String, Timestamp, View, clip, count, count_by, last_k, mean, share, strip
+from twinstream import (
+    Int,
+    Source,
+    String,
+    Timestamp,
+    View,
+    clip,
+    count,
+    count_by,
+    last_k,
+    mean,
+    share,
+    strip,
+)
 from twinstream.define import Network
 from twinstream.mesh.pipeline_file import load
 
@@ -23,7 +36,9 @@ def flights():
 
 def run(code, seed="0"):
     env = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT), "PATH": ""}
-    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def test_the_digest_is_the_same_in_other_processes(flights):
@@ -42,8 +57,15 @@ print([m for m in ("torch", "pyspark", "faust", "numba", "ray", "flask", "boto3"
 
 def test_the_digest_changes_with_anything_declared(tmp_path):
     text = FLIGHTS.read_text()
-    changes = [("delay_minutes >= 15", "delay_minutes >= 16"), ('"1h", "3h"', '"2h", "3h"'), ("clip(0, 200)", "clip(0, 201)"),
-               ("Decimal(1,", "Decimal(3,"), ("choice(64,", "choice(32,"), ('{"auc": 0.75}', '{"auc": 0.5}'), ('horizon="24h"', 'horizon="25h"')]  # fmt: skip
+    changes = [
+        ("delay_minutes >= 15", "delay_minutes >= 16"),
+        ('"1h", "3h"', '"2h", "3h"'),
+        ("clip(0, 200)", "clip(0, 201)"),
+        ("Decimal(1,", "Decimal(3,"),
+        ("choice(64,", "choice(32,"),
+        ('{"auc": 0.75}', '{"auc": 0.5}'),
+        ('horizon="24h"', 'horizon="25h"'),
+    ]
     digests = {load(FLIGHTS).digest}
     for i, (old, new) in enumerate(changes):
         assert old in text
@@ -74,7 +96,11 @@ def test_inputs_are_named_after_fields_and_outputs(flights):
 def test_a_networks_class_is_imported_when_it_is_used():
     path = "collections.OrderedDict"
     reference = Network(path)
-    assert (reference.path, reference.__module__, reference.__qualname__) == (path, "collections", "OrderedDict")
+    assert (reference.path, reference.__module__, reference.__qualname__) == (
+        path,
+        "collections",
+        "OrderedDict",
+    )
     assert dict(reference(a=1)) == {"a": 1}
 
     class Mine(reference):
@@ -84,8 +110,14 @@ def test_a_networks_class_is_imported_when_it_is_used():
 
 
 def test_a_class_of_the_definition_file_is_a_network(tmp_path):
-    own = "class Mine:\n    def __init__(self, inputs, statistics, *, width, dropout):\n        pass"
-    text = FLIGHTS.read_text().replace("network=TabularNetwork", "network=Mine").replace("recent =", own + "\n\n\nrecent =")
+    own = (
+        "class Mine:\n    def __init__(self, inputs, statistics, *, width, dropout):\n        pass"
+    )
+    text = (
+        FLIGHTS.read_text()
+        .replace("network=TabularNetwork", "network=Mine")
+        .replace("recent =", own + "\n\n\nrecent =")
+    )
     path = tmp_path / "own_network.py"
     path.write_text(text)
     network = load(path).models[0].network
@@ -100,21 +132,45 @@ def test_a_sources_arrow_types_are_the_stored_ones(flights):
     assert not weather.schema.field("origin").nullable
 
 
-SOURCE = Source("x", id="i", key="k", event_time="t", fields={"i": Int(), "k": String(), "t": Timestamp(), "n": Int(optional=True)})
+SOURCE = Source(
+    "x",
+    id="i",
+    key="k",
+    event_time="t",
+    fields={"i": Int(), "k": String(), "t": Timestamp(), "n": Int(optional=True)},
+)
 
 
 def test_outputs_are_named_by_feature_and_window_and_know_their_width():
-    view = View("v", SOURCE, by="k", features={
-        "n": mean("n").over("1h", "all"), "recent": last_k("n", 3).over("3d"), "kinds": count_by("k", ["a", "b"]).over("1h"),
-    })  # fmt: skip
+    view = View(
+        "v",
+        SOURCE,
+        by="k",
+        features={
+            "n": mean("n").over("1h", "all"),
+            "recent": last_k("n", 3).over("3d"),
+            "kinds": count_by("k", ["a", "b"]).over("1h"),
+        },
+    )
     assert [(o.name, o.window, o.width) for o in view.outputs] == [
-        ("n_1h", "1h", 1), ("n_all", "all", 1), ("recent_3d", "3d", 3), ("kinds_1h", "1h", 2)]
+        ("n_1h", "1h", 1),
+        ("n_all", "all", 1),
+        ("recent_3d", "3d", 3),
+        ("kinds_1h", "1h", 2),
+    ]
 
 
 def test_aggregates_are_equal_when_they_say_the_same():
-    view = View("v", SOURCE, by="k", features={
-        "a": count(where=lambda r: r.n > 1).over("1h"), "b": count(where=lambda row: row["n"] > 1).over("2h"), "c": share(lambda r: r.n > 1).over("1h"),
-    })  # fmt: skip
+    view = View(
+        "v",
+        SOURCE,
+        by="k",
+        features={
+            "a": count(where=lambda r: r.n > 1).over("1h"),
+            "b": count(where=lambda row: row["n"] > 1).over("2h"),
+            "c": share(lambda r: r.n > 1).over("1h"),
+        },
+    )
     a, b, c = (feature.aggregate for feature in view.features)
     assert a == b
     assert hash(a) == hash(b)
@@ -123,6 +179,10 @@ def test_aggregates_are_equal_when_they_say_the_same():
 
 def test_rules_may_be_objects_or_text():
     fields = {"i": Int(), "k": String(), "t": Timestamp()}
-    with_text = Source("x", id="i", key="k", event_time="t", fields=fields, clean={"i": "clip(0, 9)", "k": "strip"})
-    with_objects = Source("x", id="i", key="k", event_time="t", fields=fields, clean={"i": clip(0, 9), "k": strip})
+    with_text = Source(
+        "x", id="i", key="k", event_time="t", fields=fields, clean={"i": "clip(0, 9)", "k": "strip"}
+    )
+    with_objects = Source(
+        "x", id="i", key="k", event_time="t", fields=fields, clean={"i": clip(0, 9), "k": strip}
+    )
     assert with_text.canonical() == with_objects.canonical()

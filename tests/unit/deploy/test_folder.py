@@ -13,7 +13,9 @@ from deploy.local.plan import make
 from twinstream.errors import SettingsError
 
 
-@pytest.mark.parametrize("name", ["späce", "a b", "a;b", "a#b", "a%20b", "a'b", "a&b", "(a)", "日本", "a*b", "x" * 200])
+@pytest.mark.parametrize(
+    "name", ["späce", "a b", "a;b", "a#b", "a%20b", "a'b", "a&b", "(a)", "日本", "a*b", "x" * 200]
+)
 def test_an_odd_path_is_taken(name: str, tmp_path: Path) -> None:
     assert folder.prepare(tmp_path / name).is_dir()
 
@@ -37,7 +39,9 @@ def test_a_data_folder_is_its_owners_alone(umask: int, tmp_path: Path) -> None:
         data = folder.prepare(tmp_path / "data")
     finally:
         os.umask(before)
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (data, data / "run", data / "logs")} == {0o700}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (data, data / "run", data / "logs")} == {
+        0o700
+    }
 
 
 def test_a_folder_that_was_open_is_closed(tmp_path: Path) -> None:
@@ -57,7 +61,9 @@ def test_a_folder_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["TWINSTREAM_CACHE", "XDG_CACHE_HOME", "HOME"])
-def test_it_is_said_what_to_set_when_there_is_no_place_for_jars(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_said_what_to_set_when_there_is_no_place_for_jars(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for variable in ("TWINSTREAM_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv(name, "/proc/nonexistent")

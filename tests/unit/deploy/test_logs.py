@@ -51,15 +51,20 @@ def test_a_short_log_is_left_alone(tmp_path: Path) -> None:
     [
         ("", ""),
         ("one\n\n", "one"),
-        ('Traceback (most recent call last):\n  File "a.py", line 1\nValueError: no\n', "ValueError: no"),
-        ("Exception in thread main\n\tat a.b(C.java:1)\nCaused by: java.net.BindException: in use\n\t... 10 more\n",
-         "Exception in thread main | Caused by: java.net.BindException: in use"),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 1\nValueError: no\n',
+            "ValueError: no",
+        ),
+        (
+            "Exception in thread main\n\tat a.b(C.java:1)\nCaused by: java.net.BindException: in use\n\t... 10 more\n",
+            "Exception in thread main | Caused by: java.net.BindException: in use",
+        ),
         ('{"event": "mesh_failed", "reason": "no room"}\n', "mesh_failed: no room"),
         ('{"event": "a", "exception": "Traceback\\n  File x\\nKeyError: 1"}\n', "a: KeyError: 1"),
         ("same\nsame\nsame\nother\n", "same | other"),
         ("[1]\n", "[1]"),
     ],
-)  # fmt: skip
+)
 def test_the_last_words_say_what_and_not_where(text: str, said: str, tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text("of an earlier run\n" + text)

@@ -21,8 +21,12 @@ def taken() -> Iterator[int]:
         yield int(server.getsockname()[1])
 
 
-def test_a_port_asked_for_that_is_taken_is_refused_with_its_holder(taken: int, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=rf"TWINSTREAM_PREDICT_PORT={taken} is taken by .*pid {os.getpid()}"):
+def test_a_port_asked_for_that_is_taken_is_refused_with_its_holder(
+    taken: int, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        SettingsError, match=rf"TWINSTREAM_PREDICT_PORT={taken} is taken by .*pid {os.getpid()}"
+    ):
         ports.choose(tmp_path / "ports.json", {"predict": taken}, SETTING)
 
 
@@ -54,7 +58,11 @@ def test_a_number_that_is_not_a_port_is_refused(port: int, tmp_path: Path) -> No
 def test_two_services_do_not_get_one_port(tmp_path: Path) -> None:
     free = ports.any_free(set())
     with pytest.raises(SettingsError, match="same port"):
-        ports.choose(tmp_path / "ports.json", {"predict": free, "monitor": free}, SETTING | {"monitor": "TWINSTREAM_MONITOR_PORT"})
+        ports.choose(
+            tmp_path / "ports.json",
+            {"predict": free, "monitor": free},
+            SETTING | {"monitor": "TWINSTREAM_MONITOR_PORT"},
+        )
 
 
 @pytest.mark.parametrize("torn", ["", '{"kaf', "[]", '{"predict": "x"}'])
@@ -67,4 +75,7 @@ def test_a_port_of_a_service_that_runs_elsewhere_may_be_taken(taken: int, tmp_pa
     env = {"TWINSTREAM_PREDICT_PORT": str(taken)}
     with pytest.raises(SettingsError, match="is taken"):
         plan.make(tmp_path, "", names=["predict"], engines=(), env=env)
-    assert plan.make(tmp_path, "", names=["monitor"], engines=(), env=env).settings.predict_port == taken
+    assert (
+        plan.make(tmp_path, "", names=["monitor"], engines=(), env=env).settings.predict_port
+        == taken
+    )

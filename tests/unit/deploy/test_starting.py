@@ -37,8 +37,19 @@ def running(data: Path, definition: Path, **more: object) -> None:
     """Make this process the supervisor of a mesh."""
     mine = processes.ref(os.getpid())
     assert mine is not None
-    env = {"TWINSTREAM_PIPELINE": str(definition), "TWINSTREAM_PARTITIONS": "2", "TWINSTREAM_SEAL_EVERY_S": "2.0"}
-    fields: dict[str, object] = {"supervisor": mine, "services": {}, "addresses": ADDRESSES, "env": env, "ready": True, **more}
+    env = {
+        "TWINSTREAM_PIPELINE": str(definition),
+        "TWINSTREAM_PARTITIONS": "2",
+        "TWINSTREAM_SEAL_EVERY_S": "2.0",
+    }
+    fields: dict[str, object] = {
+        "supervisor": mine,
+        "services": {},
+        "addresses": ADDRESSES,
+        "env": env,
+        "ready": True,
+        **more,
+    }
     state.write(data, state.MeshState(**fields))  # type: ignore[arg-type]
 
 
@@ -46,7 +57,9 @@ def up(data: Path, *words: str) -> int:
     return run(["up", "--detach", "--data", str(data), *words])
 
 
-def test_the_same_mesh_again_is_fine(tmp_path: Path, definition: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_mesh_again_is_fine(
+    tmp_path: Path, definition: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     running(tmp_path, definition)
     monkeypatch.setenv("TWINSTREAM_SEAL_EVERY_S", "2")
     (tmp_path / "link.py").symlink_to(definition)
@@ -54,7 +67,9 @@ def test_the_same_mesh_again_is_fine(tmp_path: Path, definition: Path, monkeypat
     assert up(tmp_path) == OK
 
 
-def test_another_definition_on_a_running_mesh_is_refused(tmp_path: Path, definition: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_definition_on_a_running_mesh_is_refused(
+    tmp_path: Path, definition: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     running(tmp_path, definition)
     (tmp_path / "other.py").touch()
     assert up(tmp_path, "--pipeline", str(tmp_path / "other.py")) == USAGE
@@ -63,9 +78,21 @@ def test_another_definition_on_a_running_mesh_is_refused(tmp_path: Path, definit
     assert "other.py" in said
 
 
-@pytest.mark.parametrize("name", ["TWINSTREAM_PARTITIONS", "TWINSTREAM_PREDICT_PORT", "TWINSTREAM_VIEW_MAP_GIB", "TWINSTREAM_SERVICES"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TWINSTREAM_PARTITIONS",
+        "TWINSTREAM_PREDICT_PORT",
+        "TWINSTREAM_VIEW_MAP_GIB",
+        "TWINSTREAM_SERVICES",
+    ],
+)
 def test_another_setting_on_a_running_mesh_is_refused(
-    name: str, tmp_path: Path, definition: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    tmp_path: Path,
+    definition: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     running(tmp_path, definition)
     monkeypatch.setenv(name, "3")
@@ -73,8 +100,17 @@ def test_another_setting_on_a_running_mesh_is_refused(
     assert name in capsys.readouterr().err
 
 
-def test_it_is_waited_for_a_mesh_that_somebody_starts(tmp_path: Path, definition: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    view = state.ServiceState(state="restarting", pid=None, ready=False, lag=None, restarts=2, last_error="ended with status 1: no [room]")
+def test_it_is_waited_for_a_mesh_that_somebody_starts(
+    tmp_path: Path, definition: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = state.ServiceState(
+        state="restarting",
+        pid=None,
+        ready=False,
+        lag=None,
+        restarts=2,
+        last_error="ended with status 1: no [room]",
+    )
     running(tmp_path, definition, ready=False, services={"view": view})
     assert up(tmp_path, "--timeout", "0.3") == TIMEOUT
     said = " ".join(capsys.readouterr().err.split())
@@ -82,7 +118,9 @@ def test_it_is_waited_for_a_mesh_that_somebody_starts(tmp_path: Path, definition
     assert "view (restarting)" in said
 
 
-def test_the_last_line_of_a_slow_process_is_said(tmp_path: Path, definition: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_line_of_a_slow_process_is_said(
+    tmp_path: Path, definition: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     hive = state.ServiceState(state="up", pid=1, ready=False, lag=None)
     running(tmp_path, definition, ready=False, services={"hive": hive})
     (tmp_path / "logs").mkdir()
@@ -91,8 +129,19 @@ def test_the_last_line_of_a_slow_process_is_said(tmp_path: Path, definition: Pat
     assert "opening the database" in capsys.readouterr().err
 
 
-def test_status_says_what_is_wrong_and_since_when(tmp_path: Path, definition: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    view = state.ServiceState(state="up", pid=7, ready=False, lag=3, restarts=4, last_error="ended by SIGKILL", since_us=1, blocked="gap in 3")
+def test_status_says_what_is_wrong_and_since_when(
+    tmp_path: Path, definition: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = state.ServiceState(
+        state="up",
+        pid=7,
+        ready=False,
+        lag=3,
+        restarts=4,
+        last_error="ended by SIGKILL",
+        since_us=1,
+        blocked="gap in 3",
+    )
     running(tmp_path, definition, services={"view": view}, problem="disk: full [of] data")
     assert run(["status", "--data", str(tmp_path)]) == OK
     said = capsys.readouterr().out
@@ -110,7 +159,9 @@ def supervisor() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def test_a_mesh_that_is_still_prepared_can_be_stopped(tmp_path: Path, definition: Path, supervisor: subprocess.Popen[bytes]) -> None:
+def test_a_mesh_that_is_still_prepared_can_be_stopped(
+    tmp_path: Path, definition: Path, supervisor: subprocess.Popen[bytes]
+) -> None:
     running(tmp_path, definition, supervisor=processes.ref(supervisor.pid), ready=False)
     assert lifecycle.stop(tmp_path)
     assert supervisor.wait(10) == -signal.SIGTERM
@@ -120,7 +171,11 @@ def test_a_second_supervisor_touches_nothing(tmp_path: Path, definition: Path) -
     lock = take_over(tmp_path)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "deploy.local.supervisor", str(tmp_path), str(definition)], capture_output=True, text=True, check=False)
+            [sys.executable, "-m", "deploy.local.supervisor", str(tmp_path), str(definition)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     finally:
         lock.close()
     assert done.returncode == 1
@@ -129,7 +184,12 @@ def test_a_second_supervisor_touches_nothing(tmp_path: Path, definition: Path) -
     assert not (tmp_path / "run" / "mesh.json").exists()
 
 
-def test_why_the_supervisor_ended_is_said_at_once(tmp_path: Path, definition: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_the_supervisor_ended_is_said_at_once(
+    tmp_path: Path,
+    definition: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("TWINSTREAM_PARTITIONS", "two")
     assert up(tmp_path / "data", "--pipeline", str(definition)) == FAILED
     assert "TWINSTREAM_PARTITIONS" in capsys.readouterr().err

@@ -47,7 +47,9 @@ def found(data: Path) -> state.MeshState:
 
 
 def test_a_full_disk_stops_nothing_and_is_said(start: Start, small_disk: Path) -> None:
-    supervisor = start(small_disk, [service(small_disk, "ingest"), Spec(name="s3", argv=SLEEP, probe=lambda: True)])
+    supervisor = start(
+        small_disk, [service(small_disk, "ingest"), Spec(name="s3", argv=SLEEP, probe=lambda: True)]
+    )
     wait_for(lambda: supervisor.ready and state.read(small_disk) is not None)
     fill(small_disk)
     wait_for(lambda: "full" in found(small_disk).problem)
@@ -55,14 +57,20 @@ def test_a_full_disk_stops_nothing_and_is_said(start: Start, small_disk: Path) -
     first = engine.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: engine.pid not in {None, first} and found(small_disk).services["s3"].pid == engine.pid)
+    wait_for(
+        lambda: (
+            engine.pid not in {None, first} and found(small_disk).services["s3"].pid == engine.pid
+        )
+    )
     assert supervisor.ready
     (small_disk / "filler").unlink()
     wait_for(lambda: found(small_disk).problem == "")
     assert supervisor.children["ingest"].restarts == 0
 
 
-def test_a_mesh_begins_on_a_full_disk_when_there_is_room_again(start: Start, small_disk: Path) -> None:
+def test_a_mesh_begins_on_a_full_disk_when_there_is_room_again(
+    start: Start, small_disk: Path
+) -> None:
     for name in ("run", "logs"):
         (small_disk / name).mkdir()
     fill(small_disk)
@@ -70,12 +78,17 @@ def test_a_mesh_begins_on_a_full_disk_when_there_is_room_again(start: Start, sma
     wait_for(lambda: supervisor.problem)
     assert "full" in supervisor.problem
     (small_disk / "filler").unlink()
-    wait_for(lambda: supervisor.ready and (read := state.read(small_disk)) is not None and read.ready)
+    wait_for(
+        lambda: supervisor.ready and (read := state.read(small_disk)) is not None and read.ready
+    )
 
 
 def test_what_cannot_be_started_is_tried_again_and_said(start: Start, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    supervisor = start(tmp_path, [Spec(name="s3", argv=SLEEP, cwd=gone, probe=lambda: True), service(tmp_path, "ingest")])
+    supervisor = start(
+        tmp_path,
+        [Spec(name="s3", argv=SLEEP, cwd=gone, probe=lambda: True), service(tmp_path, "ingest")],
+    )
     wait_for(lambda: supervisor.children["ingest"].ready and supervisor.children["s3"].restarts > 1)
     assert "No such file or directory" in supervisor.children["s3"].last_error
     gone.mkdir()
@@ -83,7 +96,9 @@ def test_what_cannot_be_started_is_tried_again_and_said(start: Start, tmp_path: 
 
 
 def test_it_is_said_why_a_process_ended(start: Start, tmp_path: Path) -> None:
-    supervisor = start(tmp_path, [Spec(name="view", argv=[*PYTHON, "raise ValueError('no such column')"])])
+    supervisor = start(
+        tmp_path, [Spec(name="view", argv=[*PYTHON, "raise ValueError('no such column')"])]
+    )
     wait_for(lambda: found_or_none(tmp_path, "view"))
     view = found(tmp_path).services["view"]
     assert view.last_error == "ended with status 1: ValueError: no such column"
@@ -109,7 +124,9 @@ def test_it_is_said_since_when_a_process_is_what_it_is() -> None:
     before = state.ServiceState(state="up", pid=1, ready=False, lag=None, since_us=5)
     assert since(before, ready=False) == 5
     assert since(before, ready=True) == 9
-    assert state.ServiceState(state="up", pid=1, ready=False, lag=None).changed(None, 9).since_us == 9
+    assert (
+        state.ServiceState(state="up", pid=1, ready=False, lag=None).changed(None, 9).since_us == 9
+    )
 
 
 def since(before: state.ServiceState, *, ready: bool) -> int:
@@ -117,7 +134,9 @@ def since(before: state.ServiceState, *, ready: bool) -> int:
     return state.ServiceState(state="up", pid=1, ready=ready, lag=8).changed(before, 9).since_us
 
 
-def test_the_log_of_a_running_process_is_bounded(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_of_a_running_process_is_bounded(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logs.bound, "__defaults__", (100_000,))
     loud = "import itertools\nfor n in itertools.count(): print(f'line {n}', flush=True)"
     supervisor = start(tmp_path, [Spec(name="view", argv=[*PYTHON, loud], probe=lambda: True)])
@@ -150,7 +169,11 @@ def test_a_process_whose_clock_was_set_back_is_alive() -> None:
 
 def test_what_a_process_waits_for_is_said(start: Start, tmp_path: Path) -> None:
     blocked = service(tmp_path, "view")
-    script = blocked.argv[2].replace("ready=True, lag=7", "ready=False, detail={'blocked': 'partition 3'}")
-    supervisor = start(tmp_path, [Spec(name="view", argv=[sys.executable, "-c", script, "view"], env=blocked.env)])
+    script = blocked.argv[2].replace(
+        "ready=True, lag=7", "ready=False, detail={'blocked': 'partition 3'}"
+    )
+    supervisor = start(
+        tmp_path, [Spec(name="view", argv=[sys.executable, "-c", script, "view"], env=blocked.env)]
+    )
     wait_for(lambda: supervisor.children["view"].blocked)
     assert supervisor.children["view"].blocked == "partition 3"

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from ingest_svc.dedupe import RecentIds
 
-calls = st.lists(st.tuples(st.integers(0, 8), st.lists(st.integers(0, 6), min_size=1, max_size=6)), max_size=40)
+calls = st.lists(
+    st.tuples(st.integers(0, 8), st.lists(st.integers(0, 6), min_size=1, max_size=6)), max_size=40
+)
 
 
 @given(calls=calls, horizon=st.integers(1, 20), cut=st.integers(0, 40))

@@ -15,7 +15,13 @@ from twinstream.define.records import Decoder
 from twinstream.errors import PublishError
 from twinstream.mesh.clock import ManualClock
 
-SOURCE = Source("orders", id="order", key="buyer", event_time="at", fields={"order": String(), "buyer": Int(), "at": Timestamp()})
+SOURCE = Source(
+    "orders",
+    id="order",
+    key="buyer",
+    event_time="at",
+    fields={"order": String(), "buyer": Int(), "at": Timestamp()},
+)
 GOOD = b'{"order":"1","buyer":42,"at":1700000000000000}'
 
 
@@ -52,13 +58,24 @@ def kafka() -> Kafka:
 @pytest.fixture
 def client(kafka: Kafka):
     gates = {"orders": Gate(SOURCE, Screen(Decoder(SOURCE), 1000))}
-    return make_app(Api(gates=gates, raw=kafka, events=kafka, meter=Meter(), clock=ManualClock(5))).test_client()
+    return make_app(
+        Api(gates=gates, raw=kafka, events=kafka, meter=Meter(), clock=ManualClock(5))
+    ).test_client()
 
 
-@pytest.mark.parametrize(("body", "count"), [
-    (GOOD, 1), (b" " + GOOD + b"\n", 1), (b"{\n" + GOOD[1:], 1), (GOOD + b"\n" + GOOD, 2), (GOOD + b"\r\n\n" + GOOD + b"\n", 2),
-    (b"[" + GOOD + b"," + GOOD + b"]", 2), (b"[]", 0), (b"not json", 1),
-])
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        (GOOD, 1),
+        (b" " + GOOD + b"\n", 1),
+        (b"{\n" + GOOD[1:], 1),
+        (GOOD + b"\n" + GOOD, 2),
+        (GOOD + b"\r\n\n" + GOOD + b"\n", 2),
+        (b"[" + GOOD + b"," + GOOD + b"]", 2),
+        (b"[]", 0),
+        (b"not json", 1),
+    ],
+)
 def test_a_body_is_an_object_a_list_or_lines(body: bytes, count: int) -> None:
     assert len(records_in(body)) == count
 
@@ -71,14 +88,25 @@ def test_a_body_that_is_nothing_of_these_is_refused(body: bytes) -> None:
 
 def test_records_travel_as_they_were_sent_under_their_source_key(client, kafka: Kafka) -> None:
     answer = client.post("/v1/records/orders", data=GOOD)
-    assert (answer.status_code, answer.json) == (200, {"accepted": 1, "rejected": [], "position": {"orders": {"1": 0}}})
+    assert (answer.status_code, answer.json) == (
+        200,
+        {"accepted": 1, "rejected": [], "position": {"orders": {"1": 0}}},
+    )
     assert kafka.records == [(b"42", GOOD)]
 
 
-def test_the_good_ones_are_taken_and_the_bad_ones_are_told_when_a_batch_is_mixed(client, kafka: Kafka) -> None:
-    answer = client.post("/v1/records/orders", data=b"\n".join([GOOD, b"{", GOOD, b'{"order":"2"}', b'"' + b"x" * 1000 + b'"']))
+def test_the_good_ones_are_taken_and_the_bad_ones_are_told_when_a_batch_is_mixed(
+    client, kafka: Kafka
+) -> None:
+    answer = client.post(
+        "/v1/records/orders",
+        data=b"\n".join([GOOD, b"{", GOOD, b'{"order":"2"}', b'"' + b"x" * 1000 + b'"']),
+    )
     assert answer.status_code == 207
-    assert (answer.json["accepted"], [r["index"] for r in answer.json["rejected"]]) == (2, [1, 3, 4])
+    assert (answer.json["accepted"], [r["index"] for r in answer.json["rejected"]]) == (
+        2,
+        [1, 3, 4],
+    )
     assert len(kafka.records) == 2
 
 
@@ -97,7 +125,9 @@ def test_an_arrival_is_published_with_its_time(client, kafka: Kafka) -> None:
     assert client.post("/v1/data-arrived", data=msgspec.json.encode(event)).status_code == 202
     assert isinstance(kafka.events[0], DataArrived)
     assert kafka.events[0].arrived_at_us == 5
-    assert client.post("/v1/data-arrived", data=b'{"source":"orders","files":[]}').status_code == 400
+    assert (
+        client.post("/v1/data-arrived", data=b'{"source":"orders","files":[]}').status_code == 400
+    )
     assert client.post("/v1/data-arrived", data=b"{}").status_code == 400
     assert kafka.events[1:] == []
 
@@ -108,13 +138,17 @@ def test_many_bad_records_are_counted_and_the_first_of_them_named(client: Any) -
     assert (len(answer.json["rejected"]), answer.json["rejections"]) == (MOST_REASONS, 1_000)
 
 
-@pytest.mark.parametrize("body", [b"{}\n" * (MOST_RECORDS + 1), b"[" + b"1," * MOST_RECORDS + b"1]"])
+@pytest.mark.parametrize(
+    "body", [b"{}\n" * (MOST_RECORDS + 1), b"[" + b"1," * MOST_RECORDS + b"1]"]
+)
 def test_more_records_than_are_taken_at_a_time_are_refused_whole(body: bytes) -> None:
     with pytest.raises(TooManyError):
         records_in(body)
 
 
 @pytest.mark.parametrize("body", [b"[" * 50_000, b'{"a":' * 50_000, b"\xff\xfe", b"[1,", b"\x00"])
-def test_bodies_that_are_no_records_are_bad_requests_or_bad_records(client: Any, body: bytes) -> None:
+def test_bodies_that_are_no_records_are_bad_requests_or_bad_records(
+    client: Any, body: bytes
+) -> None:
     for path in ("/v1/records/orders", "/v1/data-arrived"):
         assert client.post(path, data=body[:9_000]).status_code == 400

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from ingest_svc.compiled.siphash import siphash
 from ingest_svc.id_table import SMALLEST, Ids, IdTable
 
-texts = st.lists(st.binary(max_size=20) | st.sampled_from([b"", b"\0", b"\0\0", b"a", b"ab"]), min_size=1, max_size=12)
+texts = st.lists(
+    st.binary(max_size=20) | st.sampled_from([b"", b"\0", b"\0\0", b"a", b"ab"]),
+    min_size=1,
+    max_size=12,
+)
 rounds = st.lists(st.tuples(texts, st.integers(0, 5)), max_size=12)
 
 
@@ -65,10 +69,16 @@ def test_a_slice_of_an_array_is_read_at_its_place() -> None:
     assert ids.offsets.tolist() == [0, 3, 6, 6]
 
 
-@pytest.mark.parametrize(("length", "wanted"), [(0, 0xABAC0158050FC4DC), (1, 0xC9F49BF37D57CA93), (8, 0x369095118D299A8E), (15, 0xD320D86D2A519956)])
+@pytest.mark.parametrize(
+    ("length", "wanted"),
+    [
+        (0, 0xABAC0158050FC4DC),
+        (1, 0xC9F49BF37D57CA93),
+        (8, 0x369095118D299A8E),
+        (15, 0xD320D86D2A519956),
+    ],
+)
 def test_the_hash_is_siphash_1_3(length, wanted) -> None:
     """With the key and inputs of the authors' own vectors (bytes 0, 1, 2, ...)."""
     keys = np.frombuffer(bytes(range(16)), np.uint64)
     assert int(siphash(np.arange(16, dtype=np.uint8), 0, length, keys.copy())) == wanted
-
-

@@ -55,11 +55,23 @@ def consumer(monkeypatch: pytest.MonkeyPatch) -> Scripted:
 
 def raw_of(starts: dict[int, int]) -> KafkaRaw:
     return KafkaRaw(
-        MeshSettings(pipeline=""), IngestSettings(), "group", "instance", ["orders"], opened=lambda place: starts[place.partition], closed=lambda _: None)
+        MeshSettings(pipeline=""),
+        IngestSettings(),
+        "group",
+        "instance",
+        ["orders"],
+        opened=lambda place: starts[place.partition],
+        closed=lambda _: None,
+    )
 
 
 def messages(partition: int, *offsets: int) -> list[Message]:
-    return [Message(topic=TOPIC, partition=partition, offset=offset, value=b"%d" % offset, timestamp=(1, 1)) for offset in offsets]
+    return [
+        Message(
+            topic=TOPIC, partition=partition, offset=offset, value=b"%d" % offset, timestamp=(1, 1)
+        )
+        for offset in offsets
+    ]
 
 
 def offsets_of(raw: KafkaRaw) -> dict[int, list[int]]:
@@ -80,7 +92,11 @@ def test_records_of_an_earlier_ownership_are_not_taken_twice(consumer: Scripted)
         consumer.assign(0)
         return messages(0, 100, 101, 102)
 
-    consumer.script = [lambda: [*messages(0, 100, 101), *messages(1, 5)], taken_away_and_given_back, lambda: messages(0, 103)]
+    consumer.script = [
+        lambda: [*messages(0, 100, 101), *messages(1, 5)],
+        taken_away_and_given_back,
+        lambda: messages(0, 103),
+    ]
     assert offsets_of(raw) == {0: [100, 101, 102, 103], 1: [5]}
 
 
@@ -99,7 +115,12 @@ def test_what_does_not_begin_at_the_start_of_an_ownership_is_read_again(consumer
 @given(pauses=st.lists(st.integers(0, 3), max_size=200), repeat=st.integers(1, 60))
 def test_each_record_is_known_when_the_broker_appended_it(pauses: list[int], repeat: int) -> None:
     times = [1000 + sum(pauses[: i + 1]) for i in range(len(pauses)) for _ in range(repeat)] or [7]
-    group = [Message(topic=TOPIC, partition=0, offset=i, value=b"", timestamp=(TIMESTAMP_LOG_APPEND_TIME, at)) for i, at in enumerate(times)]
+    group = [
+        Message(
+            topic=TOPIC, partition=0, offset=i, value=b"", timestamp=(TIMESTAMP_LOG_APPEND_TIME, at)
+        )
+        for i, at in enumerate(times)
+    ]
     assert append_times(group).tolist() == [at * 1000 for at in times]
 
 

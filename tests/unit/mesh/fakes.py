@@ -41,7 +41,9 @@ class Sinks:
     letters: list[tuple[str, str, str]] = field(default_factory=list)
     counted: dict[str, float] = field(default_factory=dict)
 
-    def put_message(self, message: Any, reason: str, *, kind: str = "permanent", trace: str = "", **_: object) -> None:
+    def put_message(
+        self, message: Any, reason: str, *, kind: str = "permanent", trace: str = "", **_: object
+    ) -> None:
         self.letters.append((kind, reason, trace))
 
     def count(self, name: str, n: float = 1, **labels: object) -> None:

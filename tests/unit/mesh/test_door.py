@@ -10,7 +10,9 @@ import pytest
 
 from twinstream.mesh.door import Door, DoorSettings, hosts_of
 
-SETTINGS = DoorSettings(hosts=hosts_of("127.0.0.1", "shop.example"), body_bytes=100, body_s=0.2, slots=2)
+SETTINGS = DoorSettings(
+    hosts=hosts_of("127.0.0.1", "shop.example"), body_bytes=100, body_s=0.2, slots=2
+)
 
 
 class App:
@@ -36,10 +38,22 @@ class Client:
     def _count(self, *_: object, **__: object) -> None:
         self.counted += 1
 
-    def ask(self, method: str = "POST", path: str = "/v1/x", parts: tuple[bytes | None, ...] = (b"x",), **headers: str) -> tuple[int, bytes, dict[str, str]]:
+    def ask(
+        self,
+        method: str = "POST",
+        path: str = "/v1/x",
+        parts: tuple[bytes | None, ...] = (b"x",),
+        **headers: str,
+    ) -> tuple[int, bytes, dict[str, str]]:
         return asyncio.run(self.asked(method, path, parts, **headers))
 
-    async def asked(self, method: str = "POST", path: str = "/v1/x", parts: tuple[bytes | None, ...] = (b"x",), **headers: str) -> tuple[int, bytes, dict[str, str]]:
+    async def asked(
+        self,
+        method: str = "POST",
+        path: str = "/v1/x",
+        parts: tuple[bytes | None, ...] = (b"x",),
+        **headers: str,
+    ) -> tuple[int, bytes, dict[str, str]]:
         said: list[dict[str, Any]] = []
         left = list(parts)
 
@@ -52,18 +66,34 @@ class Client:
         async def send(event: dict[str, Any]) -> None:
             said.append(event)
 
-        head = {"host": "127.0.0.1:80", **{name.replace("_", "-"): value for name, value in headers.items()}}
-        scope = {"type": "http", "method": method, "path": path, "headers": [(n.encode(), v.encode("latin-1", "replace")) for n, v in head.items()]}
+        head = {
+            "host": "127.0.0.1:80",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [(n.encode(), v.encode("latin-1", "replace")) for n, v in head.items()],
+        }
         await self.door(scope, receive, send)
-        return said[0]["status"], said[1]["body"], {name.decode(): value.decode() for name, value in said[0]["headers"]}
+        return (
+            said[0]["status"],
+            said[1]["body"],
+            {name.decode(): value.decode() for name, value in said[0]["headers"]},
+        )
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8082", "localhost", "[::1]:80", "shop.example", "SHOP.example:443", ""])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8082", "localhost", "[::1]:80", "shop.example", "SHOP.example:443", ""]
+)
 def test_a_service_is_asked_by_its_own_names(host: str) -> None:
     assert Client().ask(host=host)[0] == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil:80", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil:80", "10.0.0.1"]
+)
 def test_another_name_of_the_same_address_is_refused(host: str) -> None:
     client = Client()
     assert client.ask("GET", host=host)[0] == 403
@@ -71,7 +101,10 @@ def test_another_name_of_the_same_address_is_refused(host: str) -> None:
     assert client.app.asked == 0
 
 
-@pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec_fetch_site": "cross-site"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec_fetch_site": "cross-site"}],
+)
 def test_a_page_of_another_site_changes_nothing(headers: dict[str, str]) -> None:
     client = Client()
     assert client.ask(**headers)[0] == 403
@@ -79,7 +112,9 @@ def test_a_page_of_another_site_changes_nothing(headers: dict[str, str]) -> None
     assert client.ask(origin="http://127.0.0.1:80")[0] == 200
 
 
-@pytest.mark.parametrize(("length", "status"), [("101", 413), ("-1", 400), ("\xb2", 400), ("1e3", 400), ("9" * 400, 413)])
+@pytest.mark.parametrize(
+    ("length", "status"), [("101", 413), ("-1", 400), ("\xb2", 400), ("1e3", 400), ("9" * 400, 413)]
+)
 def test_a_length_that_is_too_large_or_none_is_refused_unread(length: str, status: int) -> None:
     client = Client()
     assert client.ask(content_length=length)[0] == status
@@ -88,7 +123,10 @@ def test_a_length_that_is_too_large_or_none_is_refused_unread(length: str, statu
 
 def test_a_body_is_taken_whole_or_not_at_all() -> None:
     client = Client()
-    assert client.ask(parts=(b"x" * 60, b"y" * 40), content_length="100")[:2] == (200, b"x" * 60 + b"y" * 40)
+    assert client.ask(parts=(b"x" * 60, b"y" * 40), content_length="100")[:2] == (
+        200,
+        b"x" * 60 + b"y" * 40,
+    )
     assert client.ask(parts=(b"x" * 10,), content_length="11")[0] == 400
     assert client.ask(parts=(b"x" * 50, b"x" * 50), transfer_encoding="chunked")[0] == 200
     assert client.ask(parts=(b"x" * 50, b"x" * 51, b"never"), transfer_encoding="chunked")[0] == 413
@@ -99,7 +137,9 @@ def test_a_slow_body_is_given_up_after_the_bound_and_holds_no_thread() -> None:
     client = Client()
 
     async def story() -> list[int]:
-        slow = [asyncio.create_task(client.asked(parts=(b"a", None))) for _ in range(3 * SETTINGS.slots)]
+        slow = [
+            asyncio.create_task(client.asked(parts=(b"a", None))) for _ in range(3 * SETTINGS.slots)
+        ]
         await asyncio.sleep(0)
         others = [(await client.asked())[0] for _ in range(3)]
         return [*others, *[(await task)[0] for task in slow]]
@@ -126,7 +166,13 @@ def test_beyond_its_slots_requests_are_shed_at_once_and_health_is_answered() -> 
         status, _, headers = await client.asked()
         health = (await client.asked("GET", "/livez"))[0]
         go.set()
-        return status, headers["retry-after"], health, [(await task)[0] for task in busy], (await client.asked())[0]
+        return (
+            status,
+            headers["retry-after"],
+            health,
+            [(await task)[0] for task in busy],
+            (await client.asked())[0],
+        )
 
     assert asyncio.run(story()) == (503, "1", 200, [200] * SETTINGS.slots, 200)
 

@@ -64,11 +64,16 @@ def test_s3_elsewhere_is_reached_by_the_standard_chain(monkeypatch: pytest.Monke
         ObjectStore(MeshSettings(pipeline="p"))
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:80/a", "https://localhost/"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:80/a", "https://localhost/"]
+)
 def test_an_address_of_this_machine_is_known(url: str) -> None:
     assert is_loopback(url)
 
 
-@pytest.mark.parametrize("url", ["", "http://example.com", "http://10.0.0.1", "http://0.0.0.0", "http://localhost.example.com"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "http://example.com", "http://10.0.0.1", "http://0.0.0.0", "http://localhost.example.com"],
+)
 def test_an_address_elsewhere_is_not_taken_for_this_machine(url: str) -> None:
     assert not is_loopback(url)

@@ -14,7 +14,14 @@ NANOSECONDS = 1_700_000_000_000_000_000
 
 
 def _promoted(**changes: object) -> ev.ModelPromoted:
-    facts = {"model": "late", "model_digest": "ab", "uri": "s3://m/late/ab", "version_ids": {}, "definition_digest": "cd", "metrics": {"auc": 0.7}}
+    facts = {
+        "model": "late",
+        "model_digest": "ab",
+        "uri": "s3://m/late/ab",
+        "version_ids": {},
+        "definition_digest": "cd",
+        "metrics": {"auc": 0.7},
+    }
     return ev.ModelPromoted(**{**facts, **changes})  # type: ignore[arg-type]
 
 
@@ -26,8 +33,16 @@ GOOD = (
     ev.RetrainRequested(model="late", reason="drift", requested_at_us=LAST_US),
     ev.MetricObserved(name="n", value=1.5, unit="1", service="s", quantiles={"p50": 0.1}),
     ev.PredictionServed(
-        id="p-0", model="late", release=ev.Release(definition="3f2a", epoch=1, model="61304195" * 8), at_us=1, request={"model": "A 320", "epoch": -3},
-        positions={"by-origin": ev.ViewPosition(epoch=0, log={0: -1}, raw={0: -1})}, features={}, features_digest="ab", output=0.5),
+        id="p-0",
+        model="late",
+        release=ev.Release(definition="3f2a", epoch=1, model="61304195" * 8),
+        at_us=1,
+        request={"model": "A 320", "epoch": -3},
+        positions={"by-origin": ev.ViewPosition(epoch=0, log={0: -1}, raw={0: -1})},
+        features={},
+        features_digest="ab",
+        output=0.5,
+    ),
     ev.DataArrived(source="orders", files=[ev.FileRef(uri="http://nowhere", sha256="")]),
 )
 
@@ -41,7 +56,10 @@ def test_what_our_own_services_say_is_believed(event: ev.Event) -> None:
 @pytest.mark.parametrize(
     ("event", "word"),
     [
-        (ev.RetrainRequested(model="late", reason="", requested_at_us=NANOSECONDS), "requested_at_us"),
+        (
+            ev.RetrainRequested(model="late", reason="", requested_at_us=NANOSECONDS),
+            "requested_at_us",
+        ),
         (ev.EpochSealRequested(epoch=0), "epoch"),
         (ev.EpochSealRequested(epoch=-1), "epoch"),
         (ev.EpochSealRequested(epoch=MOST_EPOCHS + 1), "epoch"),
@@ -50,7 +68,12 @@ def test_what_our_own_services_say_is_believed(event: ev.Event) -> None:
         (_promoted(metrics={"auc": math.nan}), "metrics"),
         (_promoted(metrics={"auc": math.inf}), "metrics"),
         (_promoted(model="No Name"), "model"),
-        (ev.DataArrived(source="orders", files=[ev.FileRef(uri="s3://a/b", sha256="", size_bytes=-1)]), "size_bytes"),
+        (
+            ev.DataArrived(
+                source="orders", files=[ev.FileRef(uri="s3://a/b", sha256="", size_bytes=-1)]
+            ),
+            "size_bytes",
+        ),
     ],
 )
 def test_what_cannot_be_true_is_refused_with_the_field(event: ev.Event, word: str) -> None:

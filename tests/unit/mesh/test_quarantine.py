@@ -39,7 +39,9 @@ def test_transient_error_is_raised_and_costs_no_attempt(tmp_path: Path) -> None:
     assert sinks.letters == []
 
 
-def test_bug_gets_three_attempts_over_restarts_and_is_then_a_dead_letter_with_its_trace(tmp_path: Path) -> None:
+def test_bug_gets_three_attempts_over_restarts_and_is_then_a_dead_letter_with_its_trace(
+    tmp_path: Path,
+) -> None:
     sinks, tried = Sinks(), []
 
     def work() -> None:
@@ -51,7 +53,7 @@ def test_bug_gets_three_attempts_over_restarts_and_is_then_a_dead_letter_with_it
             _quarantine(tmp_path, sinks).handle(Message(), work)
         assert sinks.letters == []
     assert _quarantine(tmp_path, sinks).handle(Message(), work) is None
-    (kind, reason, trace), = sinks.letters
+    ((kind, reason, trace),) = sinks.letters
     assert (kind, "surprise" in reason, "in work" in trace) == ("bug", True, True)
     assert sinks.counted == {"mesh_dead_letters_total:bug": 1}
     assert _quarantine(tmp_path, sinks).handle(Message(), work) is None

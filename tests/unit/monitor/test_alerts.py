@@ -18,18 +18,29 @@ class Timed(Message):
         return 1, 5
 
 
-@pytest.mark.parametrize(("said", "kind"), [(b"bug", "bug"), (b"permanent", "permanent"), (b"\xff", "permanent"), (None, "permanent")])
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [(b"bug", "bug"), (b"permanent", "permanent"), (b"\xff", "permanent"), (None, "permanent")],
+)
 def test_a_fault_of_the_mesh_is_told_from_a_wrong_input(said: bytes | None, kind: str) -> None:
     head = [] if said is None else [("dead_letter_kind", said)]
     assert dead_letter_of(Timed(head=head), "speed").kind == kind
 
 
-@pytest.mark.parametrize(("ready", "detail", "blocked", "reason"), [
-    (False, {"blocked": "S3 away", "reason": "no base"}, "S3 away", "no base"), (True, {"reason": "old"}, "", ""), (True, {}, "", ""),
-    (False, {"blocked": None, "reason": ["a"]}, "", "['a']"), (False, {"blocked": "x" * 9999}, "x" * LONGEST_WHY, ""),
-])  # fmt: skip
-def test_a_beat_says_what_its_process_waits_for(tmp_path: Path, ready: bool, detail: dict[str, object], blocked: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("ready", "detail", "blocked", "reason"),
+    [
+        (False, {"blocked": "S3 away", "reason": "no base"}, "S3 away", "no base"),
+        (True, {"reason": "old"}, "", ""),
+        (True, {}, "", ""),
+        (False, {"blocked": None, "reason": ["a"]}, "", "['a']"),
+        (False, {"blocked": "x" * 9999}, "x" * LONGEST_WHY, ""),
+    ],
+)
+def test_a_beat_says_what_its_process_waits_for(
+    tmp_path: Path, ready: bool, detail: dict[str, object], blocked: str, reason: str
+) -> None:
     beat = Beat(name="batch", pid=1, ready=ready, detail=detail, at_us=1)
     (tmp_path / "batch.json").write_bytes(msgspec.json.encode(beat))
-    found, = HeartbeatFolder(tmp_path).read()
+    (found,) = HeartbeatFolder(tmp_path).read()
     assert (found["blocked"], found["reason"]) == (blocked, reason)

@@ -11,7 +11,15 @@ from tests.unit.monitor.world import scores_and_labels
 
 def feed(drift: FeatureDrift, n: int, rng: np.random.Generator, shift: float = 0.0) -> None:
     for a, b in rng.normal(size=(n, 2)):
-        drift.update({"moved": a + shift, "still": b, "text": "JFK", "legs": [1.0, 2.0], "sometimes": None if a > 0 else b})
+        drift.update(
+            {
+                "moved": a + shift,
+                "still": b,
+                "text": "JFK",
+                "legs": [1.0, 2.0],
+                "sometimes": None if a > 0 else b,
+            }
+        )
 
 
 def test_adwin_finds_a_shift_and_no_more() -> None:
@@ -79,7 +87,13 @@ def test_run_of_drift_ends_when_one_check_finds_none() -> None:
 
 
 def reason(skill: float, n: int = 3000, **more: object) -> str | None:
-    arguments = {"good_enough": {"auc": 0.75}, "min_labelled": 2000, "lasting": [], "series": 30, **more}
+    arguments = {
+        "good_enough": {"auc": 0.75},
+        "min_labelled": 2000,
+        "lasting": [],
+        "series": 30,
+        **more,
+    }
     return reason_to_retrain(*scores_and_labels(n, skill), **arguments)
 
 
@@ -99,8 +113,12 @@ def test_training_is_not_asked_for_when_chance_may_explain_the_number() -> None:
     assert reason_to_retrain(scores, labels, {"auc": 0.76}, 2000, lasting=[], series=30) is None
 
 
-@pytest.mark.parametrize(("lasting", "due"), [(["score"], True), (["hour"], False), ([f"f{n}" for n in range(10)], True)])
-def test_training_is_asked_for_when_drift_lasts_where_it_matters(lasting: list[str], due: bool) -> None:
+@pytest.mark.parametrize(
+    ("lasting", "due"), [(["score"], True), (["hour"], False), ([f"f{n}" for n in range(10)], True)]
+)
+def test_training_is_asked_for_when_drift_lasts_where_it_matters(
+    lasting: list[str], due: bool
+) -> None:
     assert (reason(2.0, lasting=lasting) is not None) is due
 
 

@@ -18,11 +18,21 @@ def at_tail(world: object) -> None:
     world.known.predictions_at_end, world.caught_up = True, True
 
 
-def play(world: object, n: int, skill: float, *, shift: float = 0.0, start: int = 0, model: str = "m1") -> None:
+def play(
+    world: object, n: int, skill: float, *, shift: float = 0.0, start: int = 0, model: str = "m1"
+) -> None:
     for i, (score, label) in enumerate(zip(*scores_and_labels(n, skill), strict=True)):
         at = (start + i) * 1_000_000 + 1
-        service.handle(prediction(f"f{start + i}", at, float(score), model=model, delay=float(i % 7) + shift), world)
-        handlers.handle_log_message("arrivals", 0, pack([(f"f{start + i}", at + HOUR, 30 if label else 0)], start + i), world)
+        service.handle(
+            prediction(f"f{start + i}", at, float(score), model=model, delay=float(i % 7) + shift),
+            world,
+        )
+        handlers.handle_log_message(
+            "arrivals",
+            0,
+            pack([(f"f{start + i}", at + HOUR, 30 if label else 0)], start + i),
+            world,
+        )
 
 
 def test_label_record_reaches_its_prediction() -> None:
@@ -73,7 +83,9 @@ def test_label_of_1950_is_missing_when_its_own_horizon_has_passed_in_a_replay() 
     handlers.handle_log_message("arrivals", 0, pack([("other", long_ago + DAY, 20)]), world)
     handlers.advance(world, now_us=0)
     assert world.models["late-arrival"].quality.counts["missing"] == 0
-    handlers.handle_log_message("arrivals", 0, pack([("other", long_ago + 2 * DAY, 20)], raw_first=1), world)
+    handlers.handle_log_message(
+        "arrivals", 0, pack([("other", long_ago + 2 * DAY, 20)], raw_first=1), world
+    )
     handlers.advance(world, now_us=0)
     assert world.models["late-arrival"].quality.counts["missing"] == 1
 
@@ -111,9 +123,15 @@ def test_retrain_is_requested_once_when_quality_is_bad() -> None:
     play(world, 2500, skill=0.1)
     assert handlers.judge(world, 10**15) == []
     at_tail(world)
-    [request] = [event for event in handlers.judge(world, 10**15) if isinstance(event, ev.RetrainRequested)]
+    [request] = [
+        event for event in handlers.judge(world, 10**15) if isinstance(event, ev.RetrainRequested)
+    ]
     assert request.reason.startswith("quality: AUC")
-    assert not [event for event in handlers.judge(world, 10**15 + 1) if isinstance(event, ev.RetrainRequested)]
+    assert not [
+        event
+        for event in handlers.judge(world, 10**15 + 1)
+        if isinstance(event, ev.RetrainRequested)
+    ]
 
 
 def test_drift_is_announced_once_within_its_quiet_time() -> None:
@@ -122,19 +140,39 @@ def test_drift_is_announced_once_within_its_quiet_time() -> None:
     play(world, 900, skill=2.0)
     handlers.judge(world, 10**15)
     play(world, 400, skill=2.0, shift=50.0, start=900)
-    found = [event for event in handlers.judge(world, 10**15) if isinstance(event, ev.DriftDetected)]
+    found = [
+        event for event in handlers.judge(world, 10**15) if isinstance(event, ev.DriftDetected)
+    ]
     assert ("delay", "ks") in {(event.series, event.detector) for event in found}
     play(world, 100, skill=2.0, shift=50.0, start=1300)
-    assert ("delay", "ks") not in {(e.series, e.detector) for e in handlers.judge(world, 10**15 + 1) if isinstance(e, ev.DriftDetected)}
+    assert ("delay", "ks") not in {
+        (e.series, e.detector)
+        for e in handlers.judge(world, 10**15 + 1)
+        if isinstance(e, ev.DriftDetected)
+    }
 
 
 def test_drift_announced_before_a_restart_is_not_announced_again() -> None:
     world = state(reference=500, window=300, drift_step=100)
     at_tail(world)
-    service.handle(ev.DriftDetected(model="late-arrival", series="delay", detector="ks", statistic=1, threshold=0.2, detected_at_us=10**15), world)
+    service.handle(
+        ev.DriftDetected(
+            model="late-arrival",
+            series="delay",
+            detector="ks",
+            statistic=1,
+            threshold=0.2,
+            detected_at_us=10**15,
+        ),
+        world,
+    )
     play(world, 900, skill=2.0)
     play(world, 400, skill=2.0, shift=50.0, start=900)
-    assert not [e for e in handlers.judge(world, 10**15 + 1) if isinstance(e, ev.DriftDetected) and e.series == "delay"]
+    assert not [
+        e
+        for e in handlers.judge(world, 10**15 + 1)
+        if isinstance(e, ev.DriftDetected) and e.series == "delay"
+    ]
 
 
 def test_new_model_is_compared_with_its_own_first_predictions() -> None:
@@ -149,7 +187,9 @@ def test_new_model_is_compared_with_its_own_first_predictions() -> None:
 
 def test_prediction_of_an_unknown_model_is_counted_only() -> None:
     world = state()
-    assert service.handle(msgspec.structs.replace(prediction("f", 1, 0.5), model="gone"), world) == []
+    assert (
+        service.handle(msgspec.structs.replace(prediction("f", 1, 0.5), model="gone"), world) == []
+    )
 
 
 def test_log_message_that_is_none_is_refused() -> None:
@@ -168,10 +208,37 @@ def test_snapshot_is_json_when_nothing_and_when_everything_happened() -> None:
     msgspec.json.encode(snapshot.whole(world, [], 10**15))
     at_tail(world)
     play(world, 600, skill=1.0)
-    service.handle(ev.ViewPublished(
-        view="sky", source="weather", epoch=1, cut={}, files=[], definition_digest="d", as_of_us=1, complete_since={}, published_at_us=5), world)
-    service.handle(ev.ModelPromoted(model="late-arrival", model_digest="m1", uri="", version_ids={}, definition_digest="d", metrics={"auc": 0.8}), world)
-    handlers.handle_dead_letter(DeadLetter(service="ingest", reason="no JSON", topic="t", partition=0, offset=1, bytes=9, at_us=1), world)
+    service.handle(
+        ev.ViewPublished(
+            view="sky",
+            source="weather",
+            epoch=1,
+            cut={},
+            files=[],
+            definition_digest="d",
+            as_of_us=1,
+            complete_since={},
+            published_at_us=5,
+        ),
+        world,
+    )
+    service.handle(
+        ev.ModelPromoted(
+            model="late-arrival",
+            model_digest="m1",
+            uri="",
+            version_ids={},
+            definition_digest="d",
+            metrics={"auc": 0.8},
+        ),
+        world,
+    )
+    handlers.handle_dead_letter(
+        DeadLetter(
+            service="ingest", reason="no JSON", topic="t", partition=0, offset=1, bytes=9, at_us=1
+        ),
+        world,
+    )
     world.telemetry.tick(10**15)
     shown = snapshot.whole(world, [], 10**15)
     msgspec.json.encode(shown)

@@ -12,7 +12,12 @@ def asked(at_us: int = 0, score: float = 0.4) -> Asked:
 
 
 def row(event_us: int, outcome: float, known_us: int | None = None, key: str = "a") -> LabelRow:
-    return LabelRow(key=key, event_us=event_us, known_us=event_us if known_us is None else known_us, outcome=outcome)
+    return LabelRow(
+        key=key,
+        event_us=event_us,
+        known_us=event_us if known_us is None else known_us,
+        outcome=outcome,
+    )
 
 
 def test_label_joins_when_it_comes_within_the_horizon() -> None:

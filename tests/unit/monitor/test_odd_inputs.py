@@ -164,11 +164,15 @@ def test_sums_of_the_largest_numbers_stay_finite() -> None:
 
 FORGED: list[ev.Event] = [
     ev.DriftDetected(
-        model="late-arrival", series="delay", detector="ks", statistic=1, threshold=0.2,
+        model="late-arrival",
+        series="delay",
+        detector="ks",
+        statistic=1,
+        threshold=0.2,
         detected_at_us=7 * 10**15,
     ),
     ev.RetrainRequested(model="late-arrival", reason="x" * 10**6, requested_at_us=7 * 10**15),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("event", FORGED, ids=lambda event: type(event).__name__)
@@ -212,9 +216,14 @@ def test_a_page_of_forged_models_is_small() -> None:
     metrics = {f"metric-{i}" * 100: 1.0 for i in range(2000)}
     for _ in range(300):
         event = ev.ModelPromoted(
-            model="late-arrival", model_digest="d" * 10**5, uri="", version_ids={},
-            definition_digest="", metrics=metrics, reason="r" * 10**6,
-        )  # fmt: skip
+            model="late-arrival",
+            model_digest="d" * 10**5,
+            uri="",
+            version_ids={},
+            definition_digest="",
+            metrics=metrics,
+            reason="r" * 10**6,
+        )
         service.handle(event, world)
     assert len(msgspec.json.encode(world.ledger.lists())) < 3_000_000
 

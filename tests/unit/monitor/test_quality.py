@@ -10,7 +10,13 @@ from monitor_svc.quality import MAX_POINTS, MAX_RELEASES, Cumulative, Quality, a
 from tests.unit.monitor.world import scores_and_labels
 
 
-def outcome(score: float, label: float, before: float | None = None, release: str = "r", how: str = "arrived") -> Outcome:
+def outcome(
+    score: float,
+    label: float,
+    before: float | None = None,
+    release: str = "r",
+    how: str = "arrived",
+) -> Outcome:
     asked = Asked(model="m", release=release, model_digest="d", at_us=0, score=score, label=label)
     return Outcome(asked=asked, label=label, before=before, how=how)
 

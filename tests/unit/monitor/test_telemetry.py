@@ -6,24 +6,42 @@ from schemas.events import MetricObserved
 NOW = 1_000_000
 
 
-def metric(name: str, value: float, second: int, kind: str = "counter", unit: str = "1", **more: object) -> MetricObserved:
+def metric(
+    name: str, value: float, second: int, kind: str = "counter", unit: str = "1", **more: object
+) -> MetricObserved:
     return MetricObserved(
-        name=name, value=value, unit=unit, service=more.pop("service", "ingest"), kind=kind, observed_at_us=second * SECOND_US, **more)
+        name=name,
+        value=value,
+        unit=unit,
+        service=more.pop("service", "ingest"),
+        kind=kind,
+        observed_at_us=second * SECOND_US,
+        **more,
+    )
 
 
 def test_counter_becomes_a_rate_by_source() -> None:
     telemetry = Telemetry(60)
     for second in range(NOW - SMOOTH_S + 1, NOW + 1):
-        telemetry.take(metric("ingest_records_logged_total", 100, second, labels={"source": "orders"}))
+        telemetry.take(
+            metric("ingest_records_logged_total", 100, second, labels={"source": "orders"})
+        )
     assert telemetry.tick((NOW + SETTLE_S) * SECOND_US) == {"logged:orders": 100.0}
     assert telemetry.total("logged") == {"orders": 500.0}
 
 
 def test_summaries_of_several_processes_are_weighted_and_in_milliseconds() -> None:
     telemetry = Telemetry(60)
-    telemetry.take(metric("view_freshness_ms", 30, NOW, "summary", "s", quantiles={"p50": 0.01, "p99": 0.05}))
-    telemetry.take(metric("view_freshness_ms", 10, NOW, "summary", "s", quantiles={"p50": 0.03, "p99": 0.20}))
-    assert telemetry.tick((NOW + SETTLE_S) * SECOND_US) == {"freshness.p50": 15.0, "freshness.p99": 200.0}
+    telemetry.take(
+        metric("view_freshness_ms", 30, NOW, "summary", "s", quantiles={"p50": 0.01, "p99": 0.05})
+    )
+    telemetry.take(
+        metric("view_freshness_ms", 10, NOW, "summary", "s", quantiles={"p50": 0.03, "p99": 0.20})
+    )
+    assert telemetry.tick((NOW + SETTLE_S) * SECOND_US) == {
+        "freshness.p50": 15.0,
+        "freshness.p99": 200.0,
+    }
 
 
 def test_line_has_no_value_when_nothing_came_lately() -> None:
@@ -47,6 +65,8 @@ def test_history_is_drawn_again_from_what_was_read() -> None:
 def test_memory_is_bounded() -> None:
     telemetry = Telemetry(60)
     for second in range(NOW, NOW + 500):
-        telemetry.take(metric("ingest_records_logged_total", 5, second, labels={"source": "orders"}))
+        telemetry.take(
+            metric("ingest_records_logged_total", 5, second, labels={"source": "orders"})
+        )
         telemetry.tick(second * SECOND_US)
     assert len(telemetry.history()["t"]) == 60

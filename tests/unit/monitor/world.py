@@ -17,49 +17,113 @@ DAY = 24 * HOUR
 
 flight = {"flight_id": String(), "origin": String()}
 schedules = Source(
-    "schedules", fields={**flight, "asked_at": Timestamp(), "distance": Int()}, id="flight_id", key="origin", event_time="asked_at")
+    "schedules",
+    fields={**flight, "asked_at": Timestamp(), "distance": Int()},
+    id="flight_id",
+    key="origin",
+    event_time="asked_at",
+)
 arrivals = Source(
-    "arrivals", fields={**flight, "arrived_at": Timestamp(), "delay": Int(optional=True)}, id="flight_id", key="origin",
-    event_time="arrived_at")  # fmt: skip
-weather = Source("weather", fields={"origin": String(), "at": Timestamp(), "wind": Int()}, id=("origin", "at"), key="origin", event_time="at")
+    "arrivals",
+    fields={**flight, "arrived_at": Timestamp(), "delay": Int(optional=True)},
+    id="flight_id",
+    key="origin",
+    event_time="arrived_at",
+)
+weather = Source(
+    "weather",
+    fields={"origin": String(), "at": Timestamp(), "wind": Int()},
+    id=("origin", "at"),
+    key="origin",
+    event_time="at",
+)
 
 
 def pipeline(missing: float | None = True) -> Pipeline:
-    late = Label("late", arrivals, on="flight_id", horizon="24h", value=lambda r: r.delay >= 15, missing=missing)
+    late = Label(
+        "late",
+        arrivals,
+        on="flight_id",
+        horizon="24h",
+        value=lambda r: r.delay >= 15,
+        missing=missing,
+    )
     views = [
-        View("by-origin", arrivals, by="origin", features={"delay": mean("delay").over("1h", "24h")}),
+        View(
+            "by-origin", arrivals, by="origin", features={"delay": mean("delay").over("1h", "24h")}
+        ),
         View("sky", weather, by="origin", features={"wind": mean("wind").over("3h")}),
     ]
-    return Pipeline("flights", models=[Model(
-        "late-arrival", spine=schedules, at="asked_at", views=views, label=late, good_enough={"auc": 0.75})])  # fmt: skip
+    return Pipeline(
+        "flights",
+        models=[
+            Model(
+                "late-arrival",
+                spine=schedules,
+                at="asked_at",
+                views=views,
+                label=late,
+                good_enough={"auc": 0.75},
+            )
+        ],
+    )
 
 
 def state(clock: str = "replay", missing: float | None = True, **knobs: float) -> State:
-    return State(pipeline(missing), MeshSettings(pipeline="p.py", clock=clock), MonitorSettings(**knobs))
+    return State(
+        pipeline(missing), MeshSettings(pipeline="p.py", clock=clock), MonitorSettings(**knobs)
+    )
 
 
 def prediction(
-    flight_id: str, at_us: int, score: float, *, model: str = "m1", epoch: int = 1, served_us: int = 0, **features: float | None
+    flight_id: str,
+    at_us: int,
+    score: float,
+    *,
+    model: str = "m1",
+    epoch: int = 1,
+    served_us: int = 0,
+    **features: float | None,
 ) -> ev.PredictionServed:
     return ev.PredictionServed(
-        id=f"p-{flight_id}", model="late-arrival", release=ev.Release(definition="d" * 64, epoch=epoch, model=model), at_us=at_us,
-        request={"flight_id": flight_id, "origin": "JFK", "distance": 500}, positions={}, features=features, features_digest="",
-        output=score, served_at_us=served_us,
-    )  # fmt: skip
+        id=f"p-{flight_id}",
+        model="late-arrival",
+        release=ev.Release(definition="d" * 64, epoch=epoch, model=model),
+        at_us=at_us,
+        request={"flight_id": flight_id, "origin": "JFK", "distance": 500},
+        positions={},
+        features=features,
+        features_digest="",
+        output=score,
+        served_at_us=served_us,
+    )
 
 
-def pack(rows: list[tuple[str, int, int | None]], raw_first: int = 0, known_us: int | None = None) -> bytes:
+def pack(
+    rows: list[tuple[str, int, int | None]], raw_first: int = 0, known_us: int | None = None
+) -> bytes:
     """A log message of arrivals (flight_id, arrived_at, delay), known when they arrive."""
     raws = list(range(raw_first, raw_first + len(rows)))
     known = [at if known_us is None else known_us for _, at, _ in rows]
     columns = {
-        RAW: raws, KNOWN: known, "flight_id": [r[0] for r in rows], "origin": ["JFK"] * len(rows),
-        "arrived_at": [r[1] for r in rows], "delay": [r[2] for r in rows],
-    }  # fmt: skip
+        RAW: raws,
+        KNOWN: known,
+        "flight_id": [r[0] for r in rows],
+        "origin": ["JFK"] * len(rows),
+        "arrived_at": [r[1] for r in rows],
+        "delay": [r[2] for r in rows],
+    }
     batch = pa.RecordBatch.from_pydict(columns, schema=arrivals.pack_schema)
     last = raw_first + len(rows) - 1
     header = PackHeader(
-        kind=PACK, epoch=1, rows=len(rows), raw_first=raw_first, raw_last=last, raw_high=last, known_max_us=max(known, default=0))
+        kind=PACK,
+        epoch=1,
+        rows=len(rows),
+        raw_first=raw_first,
+        raw_last=last,
+        raw_high=last,
+        known_max_us=max(known, default=0),
+    )
     return encode_pack(header, batch)
 
 

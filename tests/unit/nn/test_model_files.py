@@ -21,15 +21,24 @@ def files() -> Files:
     torch.manual_seed(1)
     network = TabularNetwork(inputs, fitted, width=16).eval()
     config = ModelConfig(
-        model="will-buy", network=qualified_name(TabularNetwork), arguments={"width": 16}, inputs=inputs, statistics=fitted,
-        definition_digest=pipeline.digest)
+        model="will-buy",
+        network=qualified_name(TabularNetwork),
+        arguments={"width": 16},
+        inputs=inputs,
+        statistics=fitted,
+        definition_digest=pipeline.digest,
+    )
     return to_files(network, config, {"auc": 0.8})
 
 
 def arrays(inputs: Inputs, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     numeric = np.random.default_rng(2).normal(size=(rows, len(inputs.numeric)))
     numeric[::2] = np.nan
-    return numeric, np.zeros((rows, len(inputs.categorical)), np.int64), np.full((rows, len(inputs.sequences), inputs.longest), np.nan)
+    return (
+        numeric,
+        np.zeros((rows, len(inputs.categorical)), np.int64),
+        np.full((rows, len(inputs.sequences), inputs.longest), np.nan),
+    )
 
 
 def test_a_model_answers_the_same_when_it_is_loaded_twice(files: Files) -> None:
@@ -52,14 +61,18 @@ def test_a_model_is_refused_when_a_byte_differs(files: Files, name: str) -> None
 
 
 def test_a_model_is_refused_when_it_names_another_network(files: Files) -> None:
-    config = msgspec.structs.replace(msgspec.json.decode(files[CONFIG], type=ModelConfig), network="os.system")
+    config = msgspec.structs.replace(
+        msgspec.json.decode(files[CONFIG], type=ModelConfig), network="os.system"
+    )
     other = {**files, CONFIG: msgspec.json.encode(config)}
     with pytest.raises(ModelCorruptError, match=r"os\.system"):
         from_files(other, model_digest(other), TabularNetwork)
 
 
 def test_a_model_is_refused_when_its_weights_do_not_fit(files: Files) -> None:
-    config = msgspec.structs.replace(msgspec.json.decode(files[CONFIG], type=ModelConfig), arguments={"width": 32})
+    config = msgspec.structs.replace(
+        msgspec.json.decode(files[CONFIG], type=ModelConfig), arguments={"width": 32}
+    )
     other = {**files, CONFIG: msgspec.json.encode(config)}
     with pytest.raises(ModelCorruptError, match="do not fit"):
         from_files(other, model_digest(other), TabularNetwork)

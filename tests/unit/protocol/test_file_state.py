@@ -8,34 +8,73 @@ import pytest
 from schemas.events import FileAccepted, FileRef, FileWithdrawn, ViewPublished
 from twinstream.protocol.file_state import state_of, withdraws
 
-FILE = FileAccepted(source="s", file=FileRef(uri="s3://raw/a", sha256="d", version_id="v1"), format="csv", accepted_at_us=1)
+FILE = FileAccepted(
+    source="s",
+    file=FileRef(uri="s3://raw/a", sha256="d", version_id="v1"),
+    format="csv",
+    accepted_at_us=1,
+)
 
 
 def manifest(epoch: int, file_count: int, *left_out: int) -> ViewPublished:
     return ViewPublished(
-        view="v", source="s", epoch=epoch, cut={}, files=[], definition_digest="", as_of_us=0, complete_since={}, file_count=file_count,
-        left_out=list(left_out))  # fmt: skip
+        view="v",
+        source="s",
+        epoch=epoch,
+        cut={},
+        files=[],
+        definition_digest="",
+        as_of_us=0,
+        complete_since={},
+        file_count=file_count,
+        left_out=list(left_out),
+    )
 
 
-@pytest.mark.parametrize(("manifests", "state", "epoch"), [
-    ([], "accepted", 0), ([manifest(1, 3)], "accepted", 0), ([manifest(1, 3), manifest(2, 4)], "folded", 2),
-    ([manifest(3, 9), manifest(2, 4), manifest(1, 3)], "folded", 2), ([manifest(2, 4, 3)], "left out", 2), ([manifest(2, 4, 2)], "folded", 2),
-])  # fmt: skip
-def test_a_file_belongs_to_the_first_epoch_whose_files_hold_it(manifests: list[ViewPublished], state: str, epoch: int) -> None:
+@pytest.mark.parametrize(
+    ("manifests", "state", "epoch"),
+    [
+        ([], "accepted", 0),
+        ([manifest(1, 3)], "accepted", 0),
+        ([manifest(1, 3), manifest(2, 4)], "folded", 2),
+        ([manifest(3, 9), manifest(2, 4), manifest(1, 3)], "folded", 2),
+        ([manifest(2, 4, 3)], "left out", 2),
+        ([manifest(2, 4, 2)], "folded", 2),
+    ],
+)
+def test_a_file_belongs_to_the_first_epoch_whose_files_hold_it(
+    manifests: list[ViewPublished], state: str, epoch: int
+) -> None:
     found = state_of(3, FILE, [], manifests)
     assert (found.state, found.epoch) == (state, epoch)
 
 
-@pytest.mark.parametrize(("source", "uri", "version", "state"), [
-    ("s", "s3://raw/a", "", "withdrawn"), ("s", "s3://raw/a", "v1", "withdrawn"), ("s", "s3://raw/a", "v2", "accepted"),
-    ("t", "s3://raw/a", "", "accepted"), ("s", "s3://raw/b", "", "accepted"),
-])  # fmt: skip
-def test_a_withdrawal_means_one_source_and_object(source: str, uri: str, version: str, state: str) -> None:
-    assert state_of(3, FILE, [FileWithdrawn(source=source, uri=uri, version_id=version)], [manifest(1, 3)]).state == state
+@pytest.mark.parametrize(
+    ("source", "uri", "version", "state"),
+    [
+        ("s", "s3://raw/a", "", "withdrawn"),
+        ("s", "s3://raw/a", "v1", "withdrawn"),
+        ("s", "s3://raw/a", "v2", "accepted"),
+        ("t", "s3://raw/a", "", "accepted"),
+        ("s", "s3://raw/b", "", "accepted"),
+    ],
+)
+def test_a_withdrawal_means_one_source_and_object(
+    source: str, uri: str, version: str, state: str
+) -> None:
+    assert (
+        state_of(
+            3, FILE, [FileWithdrawn(source=source, uri=uri, version_id=version)], [manifest(1, 3)]
+        ).state
+        == state
+    )
 
 
 def test_what_is_folded_stays_folded_whoever_takes_it_back() -> None:
-    assert state_of(3, FILE, [FileWithdrawn(source="s", uri="s3://raw/a")], [manifest(1, 4)]).state == "folded"
+    assert (
+        state_of(3, FILE, [FileWithdrawn(source="s", uri="s3://raw/a")], [manifest(1, 4)]).state
+        == "folded"
+    )
 
 
 def test_a_corrected_file_under_the_same_name_is_not_withdrawn_with_the_one_before() -> None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinstream.protocol.known_time import DAY_US, EARLIEST_US, LaneTime, agreed, as_of, known_in_file
+from twinstream.protocol.known_time import (
+    DAY_US,
+    EARLIEST_US,
+    LaneTime,
+    agreed,
+    as_of,
+    known_in_file,
+)
 
 NOW = 1_790_000_000_000_000
 YEARS = 36 * 365 * DAY_US
 late = st.integers(-9 * DAY_US, DAY_US)
-steady = st.tuples(st.integers(-DAY_US, DAY_US), st.lists(late, max_size=30)).map(lambda t: [t[0], *t[1]])
+steady = st.tuples(st.integers(-DAY_US, DAY_US), st.lists(late, max_size=30)).map(
+    lambda t: [t[0], *t[1]]
+)
 """Steps from the newest claim before; the second record agrees with the first."""
 
 
@@ -46,7 +55,9 @@ def test_one_record_ahead_moves_no_other_record(steps: list[int], at: int, ahead
     assert lane([*claims[:at], odd, *claims[at:]]) == (now_us, [*known[:at], odd, *known[at:]])
 
 
-@given(claims=st.lists(st.integers(EARLIEST_US + 1, YEARS), min_size=1, max_size=30))  # EARLIEST_US itself means that there is no time yet
+@given(
+    claims=st.lists(st.integers(EARLIEST_US + 1, YEARS), min_size=1, max_size=30)
+)  # EARLIEST_US itself means that there is no time yet
 def test_a_lane_never_goes_back_and_no_record_is_known_before_its_claim(claims: list[int]) -> None:
     time, before = LaneTime(claims[0]), EARLIEST_US
     for claim in claims:
@@ -71,8 +82,13 @@ def test_one_row_in_the_future_is_not_what_a_file_agrees_on() -> None:
     assert agreed([None, NOW]) == agreed([None, None]) == EARLIEST_US
 
 
-@given(before=st.integers(EARLIEST_US, NOW), claims=st.lists(st.integers(EARLIEST_US, NOW + YEARS), max_size=5))
-def test_the_time_of_an_epoch_is_between_the_one_before_and_now(before: int, claims: list[int]) -> None:
+@given(
+    before=st.integers(EARLIEST_US, NOW),
+    claims=st.lists(st.integers(EARLIEST_US, NOW + YEARS), max_size=5),
+)
+def test_the_time_of_an_epoch_is_between_the_one_before_and_now(
+    before: int, claims: list[int]
+) -> None:
     assert before <= as_of(before, claims, NOW) <= NOW
     assert as_of(before, claims, NOW) == min(max(before, *claims, EARLIEST_US), NOW)
 

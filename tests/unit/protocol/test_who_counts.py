@@ -19,10 +19,15 @@ def worlds(draw: st.DrawFn) -> list[Known]:
     for partition in range(PARTITIONS):
         epochs = sorted(draw(st.lists(st.integers(1, EPOCHS), max_size=4)))
         for raw, epoch in enumerate(epochs):
-            rows.append(row(draw, epoch, (partition << 44) | raw, log_partition=partition, log_offset=raw))
+            rows.append(
+                row(draw, epoch, (partition << 44) | raw, log_partition=partition, log_offset=raw)
+            )
     for seq, epoch in enumerate(file_epochs):
         first = -(1 << 62) + (seq << 32)
-        rows += [row(draw, epoch, first + number, file_seq=seq) for number in range(draw(st.integers(0, 3)))]
+        rows += [
+            row(draw, epoch, first + number, file_seq=seq)
+            for number in range(draw(st.integers(0, 3)))
+        ]
     return draw(st.permutations(rows))
 
 
@@ -61,7 +66,10 @@ def test_the_audit_counts_by_the_same_rule(world: list[Known], epoch: int) -> No
 def test_what_a_position_has_seen_stays_as_it_was(world: list[Known], epoch: int) -> None:
     """Law 6: what comes later, in whatever epoch and partition, is in no prediction that was answered before."""
     now = [k for k in world if k.epoch <= epoch]
-    log = {p: max((k.log_offset for k in now if k.log_partition == p), default=-1) for p in range(PARTITIONS)}
+    log = {
+        p: max((k.log_offset for k in now if k.log_partition == p), default=-1)
+        for p in range(PARTITIONS)
+    }
     assert positions(seen_at(world, epoch, log)) == positions(seen_at(now, epoch, log))
 
 
@@ -70,4 +78,6 @@ def test_an_id_that_comes_live_again_in_another_partition_changes_no_earlier_epo
     filed = Known({}, -(1 << 62), b"x", 1, 0, file_seq=0)
     later = Known({}, 9, b"x", 3, 0, log_partition=0, log_offset=9)
     position = {0: 3, 1: 6}
-    assert seen_at([later, live, filed], 1, position) == seen_at([live, filed], 1, position) == [live]
+    assert (
+        seen_at([later, live, filed], 1, position) == seen_at([live, filed], 1, position) == [live]
+    )

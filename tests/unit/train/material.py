@@ -32,13 +32,25 @@ def learnable(pipeline: Pipeline, rows: int = 4000, seed: int = 7) -> pa.Table:
     dwell = rng.normal(size=(rows, 4))
     logit = 2 * values[chosen] + (country - 2) + dwell[:, 0] + np.where(null, 1.5, values[nullable])
     values[nullable][null] = np.nan
-    columns: dict[str, Any] = {name: pa.array(column, from_pandas=True) for name, column in values.items()}
+    columns: dict[str, Any] = {
+        name: pa.array(column, from_pandas=True) for name, column in values.items()
+    }
     columns["mobile"] = pa.array(rng.random(rows) < 0.5)
     columns["country"] = pa.array([f"c{c}" for c in country])
     columns["page"] = pa.array(["/"] * rows)
-    columns |= {name: pa.array((dwell[:, :length] if length == 4 else np.zeros((rows, length))).tolist()) for name, length in inputs.sequences}
+    columns |= {
+        name: pa.array((dwell[:, :length] if length == 4 else np.zeros((rows, length))).tolist())
+        for name, length in inputs.sequences
+    }
     label = (rng.random(rows) < 1 / (1 + np.exp(-logit))).astype(float)
-    return pa.table({"_id": [f"v{i:06d}" for i in range(rows)], "_at_us": np.arange(rows) * 1_000_000, **columns, "_label": label})
+    return pa.table(
+        {
+            "_id": [f"v{i:06d}" for i in range(rows)],
+            "_at_us": np.arange(rows) * 1_000_000,
+            **columns,
+            "_label": label,
+        }
+    )
 
 
 def statistics(pipeline: Pipeline, table: pa.Table) -> dict[str, Any]:
@@ -50,15 +62,41 @@ def statistics(pipeline: Pipeline, table: pa.Table) -> dict[str, Any]:
     numeric = {name: numbers(train[name]) for name in inputs.numeric}
     sequences = {name: lists(train[name], length) for name, length in inputs.sequences}
     return {
-        "numeric": {name: {"mean": float(np.nanmean(v)), "std": float(np.nanstd(v))} for name, v in numeric.items()},
+        "numeric": {
+            name: {"mean": float(np.nanmean(v)), "std": float(np.nanstd(v))}
+            for name, v in numeric.items()
+        },
         "categories": {name: sorted(set(train[name].to_pylist())) for name in inputs.categorical},
-        "sequences": {name: {"mean": float(np.nanmean(v)), "std": float(np.nanstd(v))} for name, v in sequences.items()},
+        "sequences": {
+            name: {"mean": float(np.nanmean(v)), "std": float(np.nanstd(v))}
+            for name, v in sequences.items()
+        },
         "label": {"count": train.num_rows, "mean": float(numbers(train["_label"]).mean())},
-        "split": {"train_until_us": int(at[int(n * 0.7)]), "validation_until_us": int(at[int(n * 0.85)])},
+        "split": {
+            "train_until_us": int(at[int(n * 0.7)]),
+            "validation_until_us": int(at[int(n * 0.85)]),
+        },
     }
 
 
-def published(pipeline: Pipeline, table: pa.Table, *, epoch: int = 1, digest: str = "set-1", files: tuple[FileRef, ...] = (), uri: str = "") -> TrainingSetPublished:
+def published(
+    pipeline: Pipeline,
+    table: pa.Table,
+    *,
+    epoch: int = 1,
+    digest: str = "set-1",
+    files: tuple[FileRef, ...] = (),
+    uri: str = "",
+) -> TrainingSetPublished:
     return TrainingSetPublished(
-        model=pipeline.models[0].name, epoch=epoch, files=list(files), columns=table.column_names, digest=digest, rows=table.num_rows,
-        first_at_us=0, last_at_us=table.num_rows * 1_000_000, statistics_uri=uri, definition_digest=pipeline.digest)
+        model=pipeline.models[0].name,
+        epoch=epoch,
+        files=list(files),
+        columns=table.column_names,
+        digest=digest,
+        rows=table.num_rows,
+        first_at_us=0,
+        last_at_us=table.num_rows * 1_000_000,
+        statistics_uri=uri,
+        definition_digest=pipeline.digest,
+    )

@@ -10,7 +10,9 @@ from train_svc.optimizer import AdamW, one_cycle
 from train_svc.training import TrainingConfig, TrainingImpossibleError, bounds, fit
 from twinstream.features.inputs import Inputs
 
-QUICK = TrainingConfig(max_epochs=6, batch_size=256, learning_rate=5e-3, threads=1, arguments={"width": 32})
+QUICK = TrainingConfig(
+    max_epochs=6, batch_size=256, learning_rate=5e-3, threads=1, arguments={"width": 32}
+)
 
 
 def test_the_network_learns_from_numbers_nulls_categories_and_sequences() -> None:
@@ -24,10 +26,18 @@ def test_the_network_learns_from_numbers_nulls_categories_and_sequences() -> Non
 
 def test_training_twice_gives_the_same_bytes() -> None:
     pipeline, table = shop(), learnable(shop(), rows=1000)
-    given = (table, pipeline.models[0].inputs, statistics(pipeline, table), TrainingConfig(max_epochs=2, batch_size=256, threads=1))
+    given = (
+        table,
+        pipeline.models[0].inputs,
+        statistics(pipeline, table),
+        TrainingConfig(max_epochs=2, batch_size=256, threads=1),
+    )
     (first, a), (second, b) = fit(*given), fit(*given)
     assert a == b
-    assert all(torch.equal(x, y) for x, y in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(x, y)
+        for x, y in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
 
 
 def test_a_variant_is_trained_alike_from_a_subset_of_the_inputs() -> None:
@@ -54,7 +64,9 @@ def test_early_stopping_keeps_the_best_pass() -> None:
         return False
 
     config = TrainingConfig(max_epochs=30, patience=2, batch_size=32, learning_rate=2e-2, threads=1)
-    _, metrics = fit(table, pipeline.models[0].inputs, statistics(pipeline, table), config, on_epoch=remember)
+    _, metrics = fit(
+        table, pipeline.models[0].inputs, statistics(pipeline, table), config, on_epoch=remember
+    )
     assert metrics["epochs"] == len(losses) == min(30, int(np.argmin(losses)) + 1 + 2)
     assert metrics["validation_log_loss"] == pytest.approx(min(losses), rel=1e-5)
 

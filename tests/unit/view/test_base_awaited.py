@@ -43,7 +43,10 @@ def test_a_store_takes_nothing_of_an_epoch_for_which_it_has_no_table(world: Worl
 
 
 def test_a_base_far_ahead_replaces_the_one_before_and_the_store_goes_on(world: World) -> None:
-    world.apply(0, next(i for i, value in enumerate(world.topic[0]) if decode_header(value).epoch > lay.SLOTS))
+    world.apply(
+        0,
+        next(i for i, value in enumerate(world.topic[0]) if decode_header(value).epoch > lay.SLOTS),
+    )
     assert [base.epoch for base in world.stores[0].layout().bases] == [0]
     world.publish_all()
     world.land(0)
@@ -89,7 +92,11 @@ class Engines:
 async def read(worker: ViewWorker, world: World, start: int) -> None:
     """Hand over all partials from an offset on."""
     for offset in range(start, len(world.topic[0])):
-        await worker.handle(SimpleNamespace(topic=PLACE.topic, partition=0, offset=offset, value=world.topic[0][offset]))
+        await worker.handle(
+            SimpleNamespace(
+                topic=PLACE.topic, partition=0, offset=offset, value=world.topic[0][offset]
+            )
+        )
     worker._flush()
 
 
@@ -101,7 +108,13 @@ async def until(reached: Callable[[], object]) -> None:
 
 def worker_of(world: World, engines: Engines) -> ViewWorker:
     worker = ViewWorker(
-        MeshSettings(pipeline="none", data=world.settings.data), KNOBS, pipeline, engines, engines, log_ends=lambda _: {})  # type: ignore[arg-type]
+        MeshSettings(pipeline="none", data=world.settings.data),
+        KNOBS,
+        pipeline,
+        engines,
+        engines,
+        log_ends=lambda _: {},
+    )  # type: ignore[arg-type]
     worker.app = worker.publications = engines  # type: ignore[assignment]
     return worker
 

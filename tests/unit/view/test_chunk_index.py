@@ -40,7 +40,9 @@ def stored(store: Store) -> dict[int, set[bytes]]:
     found = {}
     with store._env.begin() as txn:
         for epoch in store.layout().epochs:
-            found[epoch] = {key[-chunks.SUFFIX :] for key, _ in txn.cursor(db=store._tables[epoch % lay.SLOTS])}
+            found[epoch] = {
+                key[-chunks.SUFFIX :] for key, _ in txn.cursor(db=store._tables[epoch % lay.SLOTS])
+            }
     return found
 
 
@@ -96,7 +98,9 @@ def test_a_store_without_an_index_answers_alike_and_keeps_none_for_its_tables(wo
     world.check()
 
 
-def test_a_table_with_too_many_chunks_is_read_without_an_index(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_with_too_many_chunks_is_read_without_an_index(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(world)
     before = answers(world)
     other = World(Path(world.settings.data) / "other")

@@ -25,6 +25,8 @@ def test_a_base_that_another_worker_removed_is_not_landed(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("settings", [ViewSettings, SpeedSettings])
-def test_a_second_worker_of_a_mesh_has_a_name_of_its_own(settings: type[ViewSettings] | type[SpeedSettings]) -> None:
+def test_a_second_worker_of_a_mesh_has_a_name_of_its_own(
+    settings: type[ViewSettings] | type[SpeedSettings],
+) -> None:
     assert settings.from_env({}).instance == "1"
     assert settings.from_env({"TWINSTREAM_INSTANCE": "2"}).instance == "2"

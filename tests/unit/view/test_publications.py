@@ -17,9 +17,15 @@ PLACE = ("sums", 0)
 
 def manifest(epoch: int, as_of_us: int) -> ViewPublished:
     return ViewPublished(
-        view="sums", source="orders", epoch=epoch, cut={}, files=[], definition_digest="",
-        as_of_us=as_of_us, complete_since={},
-    )  # fmt: skip
+        view="sums",
+        source="orders",
+        epoch=epoch,
+        cut={},
+        files=[],
+        definition_digest="",
+        as_of_us=as_of_us,
+        complete_since={},
+    )
 
 
 class Worker:

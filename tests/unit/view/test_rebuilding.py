@@ -55,16 +55,27 @@ async def until(reached: Callable[[], object], bound_s: float = 20.0) -> None:
 async def rebuilt(folder: Path) -> None:
     world = Silent()
     worker = ViewWorker(
-        MeshSettings(pipeline="none", data=str(folder)), ViewSettings(map_gib=1, spare_bytes=0, gap_report_s=0.0), pipeline, world, world,
-        log_ends=lambda _: {0: 3, 1: -1})  # type: ignore[arg-type]
+        MeshSettings(pipeline="none", data=str(folder)),
+        ViewSettings(map_gib=1, spare_bytes=0, gap_report_s=0.0),
+        pipeline,
+        world,
+        world,
+        log_ends=lambda _: {0: 3, 1: -1},
+    )  # type: ignore[arg-type]
     worker.app = worker.publications = world  # type: ignore[assignment]
     assert await worker.start_offsets({PLACE}) == {PLACE: EXPIRED}
     telling = asyncio.ensure_future(worker.keep_telling())
     await until(lambda: world.told)
     assert not worker.ready
-    assert (world.told[0].origin_partition, world.told[0].expected_after, world.told[0].found_previous) == (0, -1, 3)
+    assert (
+        world.told[0].origin_partition,
+        world.told[0].expected_after,
+        world.told[0].found_previous,
+    ) == (0, -1, 3)
     header = PartialHeader(origin_partition=0, origin_offset=3, previous=-1, epoch=1, raw_high=3)
-    await worker.handle(SimpleNamespace(topic=PLACE.topic, partition=0, offset=EXPIRED, value=encode_header(header)))
+    await worker.handle(
+        SimpleNamespace(topic=PLACE.topic, partition=0, offset=EXPIRED, value=encode_header(header))
+    )
     flushing = asyncio.ensure_future(worker.keep_flushing())
     await until(lambda: worker.ready)
     assert worker.detail()["gaps"] == 0

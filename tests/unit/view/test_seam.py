@@ -29,8 +29,28 @@ def test_view_equals_fold_after_packs_of_both_partitions(world: World) -> None:
     world.check()
 
 
-def test_a_message_moves_the_position_of_every_partition_also_where_it_has_no_key_or_no_row(world: World) -> None:
-    world.log.append(0, [(0, {"order_id": "o", "visit_id": None, "shopper": "s", "country": "NO", "ordered_at": NOW_US, "amount": 1, "items": 1})], 0, 0)
+def test_a_message_moves_the_position_of_every_partition_also_where_it_has_no_key_or_no_row(
+    world: World,
+) -> None:
+    world.log.append(
+        0,
+        [
+            (
+                0,
+                {
+                    "order_id": "o",
+                    "visit_id": None,
+                    "shopper": "s",
+                    "country": "NO",
+                    "ordered_at": NOW_US,
+                    "amount": 1,
+                    "items": 1,
+                },
+            )
+        ],
+        0,
+        0,
+    )
     world.log.append(0, [], 1, 4)
     world.fold(0)
     for partition in range(PARTITIONS):
@@ -61,7 +81,9 @@ def test_base_landing_under_way_changes_no_answer(world: World) -> None:
         assert world.publish() is not None
         before = world.reader.positions()[1]
         world.land(1)
-        assert all(world.reader.positions()[1].log[p] >= before.log.get(p, -1) for p in range(PARTITIONS))
+        assert all(
+            world.reader.positions()[1].log[p] >= before.log.get(p, -1) for p in range(PARTITIONS)
+        )
         world.check()
         world.land(0)
         world.apply(1)
@@ -95,15 +117,20 @@ def test_lost_disk_is_rebuilt_from_base_and_partials(world: World) -> None:
         world.log.pack(partition, 8)
         world.fold(partition)
     world.publish()
-    world.topic = [[v for v in values if decode_header(v).origin_offset > 0] for values in world.topic]  # past their retention
+    world.topic = [
+        [v for v in values if decode_header(v).origin_offset > 0] for values in world.topic
+    ]  # past their retention
     world.wipe(0)
     world.apply(0)
     assert world.reader.positions()[0].log in ({}, {0: -1, 1: -1})
     world.land(0)
     world.apply(0)
     assert world.reader.positions()[0].log == {0: 2, 1: 2}
-    world.check_states(0, world.reader.positions()[0], dict(
-        zip((s := world.reader.snapshot(0).states).keys, s.blobs(), strict=True)))
+    world.check_states(
+        0,
+        world.reader.positions()[0],
+        dict(zip((s := world.reader.snapshot(0).states).keys, s.blobs(), strict=True)),
+    )
 
 
 def test_base_that_closes_a_gap_replaces_those_that_lack_it(world: World) -> None:
@@ -141,7 +168,11 @@ step = st.one_of(
 )
 
 
-@given(steps=st.lists(step, max_size=40), view=st.sampled_from(["spending", "by-country"]), seed=st.integers(0, 1000))
+@given(
+    steps=st.lists(step, max_size=40),
+    view=st.sampled_from(["spending", "by-country"]),
+    seed=st.integers(0, 1000),
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_seam_gives_the_fold(steps: list[tuple], view: str, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -181,5 +212,7 @@ def settle(world: World) -> None:
         world.land(partition)
         world.apply(partition)
         log = world.reader.positions()[partition].log
-        assert [log.get(p, -1) for p in range(PARTITIONS)] == [len(messages) - 1 for messages in world.log.messages]
+        assert [log.get(p, -1) for p in range(PARTITIONS)] == [
+            len(messages) - 1 for messages in world.log.messages
+        ]
     world.check()

@@ -55,20 +55,40 @@ class Log:
         first = max(0, self._raw[partition] - again)
         raws = list(range(first, self._raw[partition] + rows))
         self._raw[partition] += rows
-        self.append(partition, [(raw, self._record()) for raw in raws], first, first + len(raws) - 1)
+        self.append(
+            partition, [(raw, self._record()) for raw in raws], first, first + len(raws) - 1
+        )
 
-    def append(self, partition: int, rows: list[tuple[int, dict[str, object]]], first: int, last: int) -> None:
+    def append(
+        self, partition: int, rows: list[tuple[int, dict[str, object]]], first: int, last: int
+    ) -> None:
         columns = {packs.RAW: [raw for raw, _ in rows], packs.KNOWN: [NOW_US] * len(rows)}
         columns |= {name: [record[name] for _, record in rows] for name in self.source.names}
-        batch = pa.RecordBatch.from_pydict(columns, schema=self.source.pack_schema) if rows else None
+        batch = (
+            pa.RecordBatch.from_pydict(columns, schema=self.source.pack_schema) if rows else None
+        )
         header = packs.PackHeader(
-            kind=packs.PACK, epoch=0, rows=len(rows), raw_first=first, raw_last=last, raw_high=last, written_us=NOW_US)
+            kind=packs.PACK,
+            epoch=0,
+            rows=len(rows),
+            raw_first=first,
+            raw_last=last,
+            raw_high=last,
+            written_us=NOW_US,
+        )
         self.messages[partition].append(Pack(packs.encode_pack(header, batch), rows))
 
     def barrier(self, partition: int, epoch: int) -> None:
         last = self._raw[partition] - 1
         header = packs.PackHeader(
-            kind=packs.BARRIER, epoch=epoch, rows=0, raw_first=last + 1, raw_last=last, raw_high=last, written_us=NOW_US)
+            kind=packs.BARRIER,
+            epoch=epoch,
+            rows=0,
+            raw_first=last + 1,
+            raw_last=last,
+            raw_high=last,
+            written_us=NOW_US,
+        )
         self.messages[partition].append(Pack(packs.encode_pack(header, None), [], epoch))
 
     def cut(self, epoch: int) -> dict[int, Cut] | None:
@@ -96,12 +116,19 @@ class Log:
 
     def _record(self) -> dict[str, object]:
         r = self._random
-        late_us = r.choice([0, 0, 0, 60_000_000, 3_600_000_000, 86_400_000_000, 90 * 86_400_000_000])
+        late_us = r.choice(
+            [0, 0, 0, 60_000_000, 3_600_000_000, 86_400_000_000, 90 * 86_400_000_000]
+        )
         shopper = f"s{int(6 * r.random() ** 3)}"
         return {
-            "order_id": f"o{r.random()}", "visit_id": None, "shopper": shopper, "country": r.choice([None, "", "NO", "PT", "s"]),
-            "ordered_at": NOW_US - late_us + r.randrange(3) * 1_000_000, "amount": r.choice([0, 1999, 2000, -5, 10**15]), "items": r.randrange(1, 5),
-        }  # fmt: skip
+            "order_id": f"o{r.random()}",
+            "visit_id": None,
+            "shopper": shopper,
+            "country": r.choice([None, "", "NO", "PT", "s"]),
+            "ordered_at": NOW_US - late_us + r.randrange(3) * 1_000_000,
+            "amount": r.choice([0, 1999, 2000, -5, 10**15]),
+            "items": r.randrange(1, 5),
+        }
 
 
 class World:
@@ -165,7 +192,9 @@ class World:
         self.reader.close()
         if store is not None:
             store.close()
-        store = Store(Path(self.settings.data) / "view" / self.view.name / str(partition), self.plan, KNOBS)
+        store = Store(
+            Path(self.settings.data) / "view" / self.view.name / str(partition), self.plan, KNOBS
+        )
         self.stores[partition], self.at[partition] = store, store.read_state().start
         store.set_whole()
 
@@ -187,7 +216,15 @@ class World:
         states = fold(self.view, self.log.counted({p: c.offset for p, c in cut.items()}))
         files = [self._file(epoch, partition, states) for partition in range(PARTITIONS)]
         self.published = ViewPublished(
-            view=self.view.name, source="orders", epoch=epoch, cut=cut, files=files, definition_digest="", as_of_us=NOW_US, complete_since={})
+            view=self.view.name,
+            source="orders",
+            epoch=epoch,
+            cut=cut,
+            files=files,
+            definition_digest="",
+            as_of_us=NOW_US,
+            complete_since={},
+        )
         return self.published
 
     def land(self, partition: int) -> Base | None:
@@ -210,7 +247,12 @@ class World:
     def fetch(self, partition: int) -> Base:
         """Bring the newest base into a store's folder."""
         assert self.published is not None
-        return bases.fetch(LocalObjects(), self.published, partition, Path(self.settings.data) / "view" / self.view.name / str(partition))
+        return bases.fetch(
+            LocalObjects(),
+            self.published,
+            partition,
+            Path(self.settings.data) / "view" / self.view.name / str(partition),
+        )
 
     def check(self) -> None:
         """Every partition, at every base that it has: each key's bytes are the fold's at the position that is told."""
@@ -218,11 +260,21 @@ class World:
             assert store is not None
             for base in store.layout().bases:
                 shot = self.reader.snapshot(partition, base.epoch)
-                self.check_states(partition, shot.position, dict(zip(shot.states.keys, shot.states.blobs(), strict=True)))
+                self.check_states(
+                    partition,
+                    shot.position,
+                    dict(zip(shot.states.keys, shot.states.blobs(), strict=True)),
+                )
 
-    def check_states(self, partition: int, position: ViewPosition, states: dict[bytes, bytes]) -> None:
+    def check_states(
+        self, partition: int, position: ViewPosition, states: dict[bytes, bytes]
+    ) -> None:
         wanted = fold(self.view, self.log.counted(position.log))
-        mine = {key: blob for key, blob in wanted.items() if keys.partition_of(key, PARTITIONS) == partition}
+        mine = {
+            key: blob
+            for key, blob in wanted.items()
+            if keys.partition_of(key, PARTITIONS) == partition
+        }
         assert states == mine
         for key, blob in mine.items():
             assert self.reader.state(key, position.epoch) == blob
@@ -233,11 +285,20 @@ class World:
         return Folder(self.log.source, [self.plan], partition, PARTITIONS, start)
 
     def _file(self, epoch: int, partition: int, states: dict[bytes, bytes]) -> FileRef:
-        mine = sorted((k, b) for k, b in states.items() if keys.partition_of(k, PARTITIONS) == partition)
+        mine = sorted(
+            (k, b) for k, b in states.items() if keys.partition_of(k, PARTITIONS) == partition
+        )
         path = Path(self.settings.data) / f"epoch{epoch}-{partition}.parquet"
-        table = pa.table({"key": pa.array([k for k, _ in mine], pa.binary()), "blob": pa.array([b for _, b in mine], pa.binary())})
+        table = pa.table(
+            {
+                "key": pa.array([k for k, _ in mine], pa.binary()),
+                "blob": pa.array([b for _, b in mine], pa.binary()),
+            }
+        )
         pq.write_table(table, path)
-        return FileRef(uri=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest(), partition=partition)
+        return FileRef(
+            uri=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest(), partition=partition
+        )
 
 
 class LocalObjects:

@@ -24,5 +24,7 @@ def declaration(kind: str, of: Any, where: Any, params: dict[str, Any]) -> Decla
 def _module(kind: str) -> Any:
     name = f"{__name__}.{kind}"
     if not kind.isidentifier() or util.find_spec(name) is None:
-        raise UnknownAggregateError(f"no aggregate is called {kind!r}: add twinstream/algebra/aggregates/{kind}.py")
+        raise UnknownAggregateError(
+            f"no aggregate is called {kind!r}: add twinstream/algebra/aggregates/{kind}.py"
+        )
     return import_module(name)

@@ -9,4 +9,8 @@ from twinstream.algebra.slots import Declaration, Form, Slot, Take, Taken
 def declare(taken: Taken) -> Declaration:
     categories = tuple(taken.params["categories"])
     width = len(categories)
-    return Declaration(Form.COUNTS, (Slot(layout.TALLY, taken.column(Take.CATEGORY, categories=categories), width),), width=width)
+    return Declaration(
+        Form.COUNTS,
+        (Slot(layout.TALLY, taken.column(Take.CATEGORY, categories=categories), width),),
+        width=width,
+    )

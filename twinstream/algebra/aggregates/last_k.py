@@ -8,4 +8,6 @@ from twinstream.algebra.slots import Declaration, Form, Slot, Take, Taken
 
 def declare(taken: Taken) -> Declaration:
     k = int(taken.params["k"])
-    return Declaration(Form.MOMENT, (Slot(layout.LASTK, taken.column(Take.VALUE), 3 * k),), power=1, width=k)
+    return Declaration(
+        Form.MOMENT, (Slot(layout.LASTK, taken.column(Take.VALUE), 3 * k),), power=1, width=k
+    )

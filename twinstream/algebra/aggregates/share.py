@@ -8,5 +8,7 @@ from twinstream.algebra.slots import Declaration, Form, Slot, Take, Taken
 
 def declare(taken: Taken) -> Declaration:
     condition = taken.params["condition"]
-    met, known = (Slot(layout.ADD64, taken.column(take, of=condition)) for take in (Take.VALUE, Take.ONE))
+    met, known = (
+        Slot(layout.ADD64, taken.column(take, of=condition)) for take in (Take.VALUE, Take.ONE)
+    )
     return Declaration(Form.SHARE, (met, known))

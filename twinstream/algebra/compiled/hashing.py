@@ -22,7 +22,12 @@ def murmur2(data: Bytes, start: int, stop: int) -> int:
     h = np.int64(0x9747B28C ^ (stop - start))
     at = start
     while at + 4 <= stop:
-        k = np.int64(data[at]) | np.int64(data[at + 1]) << 8 | np.int64(data[at + 2]) << 16 | np.int64(data[at + 3]) << 24
+        k = (
+            np.int64(data[at])
+            | np.int64(data[at + 1]) << 8
+            | np.int64(data[at + 2]) << 16
+            | np.int64(data[at + 3]) << 24
+        )
         k = k * m & mask
         h = (h * m ^ (k ^ k >> 24) * m) & mask
         at += 4

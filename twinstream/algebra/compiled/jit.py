@@ -15,7 +15,13 @@ from typing import ParamSpec, TypeVar
 
 import numba
 
-SOURCES = ("answer", "layout", "plan", "slots", "windows")  # what compiled code is made of, beside this folder
+SOURCES = (
+    "answer",
+    "layout",
+    "plan",
+    "slots",
+    "windows",
+)  # what compiled code is made of, beside this folder
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -35,8 +41,15 @@ def _folder(loops: Path) -> str:
     """NUMBA_CACHE_DIR, else beside the sources, else the user's cache folder; then the digest of the sources, those of the folder `loops` with them."""
     algebra = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for path in [*sorted({*algebra.glob("compiled/*.py"), *loops.glob("*.py")}), *(algebra / f"{name}.py" for name in SOURCES)]:
+    for path in [
+        *sorted({*algebra.glob("compiled/*.py"), *loops.glob("*.py")}),
+        *(algebra / f"{name}.py" for name in SOURCES),
+    ]:
         digest.update(path.read_bytes())
     beside = algebra / "__pycache__"
-    home = beside if os.access(beside if beside.is_dir() else algebra, os.W_OK) else Path.home() / ".cache" / "twinstream"
+    home = (
+        beside
+        if os.access(beside if beside.is_dir() else algebra, os.W_OK)
+        else Path.home() / ".cache" / "twinstream"
+    )
     return str(Path(numba.config.CACHE_DIR or home) / f"numba-{digest.hexdigest()[:16]}")

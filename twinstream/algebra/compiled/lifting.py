@@ -79,7 +79,16 @@ def measure(t: Tables, tiles: Words, ends: Words) -> tuple[int, int]:
 
 @compiled
 def fill(
-    t: Tables, hop: int, start: int, stop: int, time: Words, position: Words, values: Words, valid: Flags, words: Words, row: int
+    t: Tables,
+    hop: int,
+    start: int,
+    stop: int,
+    time: Words,
+    position: Words,
+    values: Words,
+    valid: Flags,
+    words: Words,
+    row: int,
 ) -> None:
     """Write the fixed slots of a row from the records `start..stop`."""
     first, last = t.hops[hop, 0], t.hops[hop, 1]
@@ -101,7 +110,9 @@ def fill_sparse(
         end = at + 1
         for i in range(start, stop):
             if valid[column, i]:
-                words[end] = values[column, i] << COUNT_BITS | 1 if op == ADDMAP else values[column, i]
+                words[end] = (
+                    values[column, i] << COUNT_BITS | 1 if op == ADDMAP else values[column, i]
+                )
                 end += 1
         end = compact(op, words, at + 1, end)
         words[at] = end - at - 1
@@ -111,7 +122,14 @@ def fill_sparse(
 
 @compiled
 def lift_rows(
-    t: Tables, since: Words, key: Words, time: Words, position: Words, values: Words, valid: Flags, chunked: bool
+    t: Tables,
+    since: Words,
+    key: Words,
+    time: Words,
+    position: Words,
+    values: Words,
+    valid: Flags,
+    chunked: bool,
 ) -> tuple[Words, Words]:
     """Words; [n, 4]: key, hop, chunk and first word of each entry.
 
@@ -131,12 +149,21 @@ def lift_rows(
                     start = stop
                     continue
                 chunk = tile // CHUNK_TILES[hop]
-                if n == opened or (chunked and (entries[n - 1, 1] != hop or entries[n - 1, 2] != chunk)):
-                    entries[n, 0], entries[n, 1], entries[n, 2], entries[n, 3] = key[begin], hop, chunk, at
+                if n == opened or (
+                    chunked and (entries[n - 1, 1] != hop or entries[n - 1, 2] != chunk)
+                ):
+                    entries[n, 0], entries[n, 1], entries[n, 2], entries[n, 3] = (
+                        key[begin],
+                        hop,
+                        chunk,
+                        at,
+                    )
                     n += 1
                 row = at
                 fill(t, hop, start, stop, time, position, values, valid, words, row)
-                at = fill_sparse(t, hop, start, stop, values, valid, words, row + HEADER + t.hops[hop, 4])
+                at = fill_sparse(
+                    t, hop, start, stop, values, valid, words, row + HEADER + t.hops[hop, 4]
+                )
                 words[row], words[row + 1] = (hop << HOP_SHIFT) + tile, at - row
                 start = stop
         begin = end
@@ -144,7 +171,9 @@ def lift_rows(
 
 
 @compiled
-def entry_keys(data: npt.NDArray[np.uint8], offsets: Words, entries: Words, chunked: bool) -> tuple[npt.NDArray[np.uint8], Words]:
+def entry_keys(
+    data: npt.NDArray[np.uint8], offsets: Words, entries: Words, chunked: bool
+) -> tuple[npt.NDArray[np.uint8], Words]:
     """The key of each entry; when `chunked` with its suffix: hop, and chunk as big-endian int32 with its sign bit flipped."""
     n, suffix = len(entries), 5 if chunked else 0
     out_offsets = np.zeros(n + 1, np.int64)

@@ -139,7 +139,9 @@ def merge_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> int
 
 
 @compiled
-def merge_entries(t: Tables, data: Bytes, key_offsets: Words, offsets: Words, words: Words, order: Words) -> tuple[Words, Words, Words, int]:
+def merge_entries(
+    t: Tables, data: Bytes, key_offsets: Words, offsets: Words, words: Words, order: Words
+) -> tuple[Words, Words, Words, int]:
     """Blobs in key order into one a key: (words, offsets, number of the first entry of each key, what went wrong)."""
     out = np.empty(len(words), np.int64)
     out_offsets = np.zeros(len(order) + 1, np.int64)

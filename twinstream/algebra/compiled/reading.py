@@ -47,7 +47,11 @@ def scratch(t: Tables) -> tuple[Words, Words, Words]:
         widest = max(widest, t.hops[hop, 4])
     touched = np.empty((sparse, 2), np.int64)
     touched[:, 0], touched[:, 1] = IDS, -1
-    return np.empty(HEADER + widest + sparse * (IDS + 1), np.int64), np.zeros((sparse, IDS), np.int64), touched
+    return (
+        np.empty(HEADER + widest + sparse * (IDS + 1), np.int64),
+        np.zeros((sparse, IDS), np.int64),
+        touched,
+    )
 
 
 @compiled
@@ -106,7 +110,9 @@ def wipe(dense: Words, touched: Words) -> None:
 
 
 @compiled
-def rows_between(hop: int, words: Words, rows: Words, oldest: int, end: int, newest: int, found: Words) -> int:
+def rows_between(
+    hop: int, words: Words, rows: Words, oldest: int, end: int, newest: int, found: Words
+) -> int:
     """Note the rows whose tile is in `oldest..newest` and before `end`; how many."""
     n = 0
     for r in rows:
@@ -119,7 +125,16 @@ def rows_between(hop: int, words: Words, rows: Words, oldest: int, end: int, new
 
 @compiled
 def read_hop(
-    t: Tables, hop: int, words: Words, rows: Words, at_us: int, taken: Words, row: Words, dense: Words, touched: Words, out: Floats
+    t: Tables,
+    hop: int,
+    words: Words,
+    rows: Words,
+    at_us: int,
+    taken: Words,
+    row: Words,
+    dense: Words,
+    touched: Words,
+    out: Floats,
 ) -> int:
     """Answer all windows of one hop from these rows of it, with room for as many in `taken`; what went wrong, or FINE."""
     first, last = t.hops[hop, 0], t.hops[hop, 1]
@@ -141,7 +156,16 @@ def read_hop(
 
 @compiled
 def read_one(
-    t: Tables, words: Words, offsets: Words, pieces: Words, at_us: int, rows: Words, row: Words, dense: Words, touched: Words, out: Floats
+    t: Tables,
+    words: Words,
+    offsets: Words,
+    pieces: Words,
+    at_us: int,
+    rows: Words,
+    row: Words,
+    dense: Words,
+    touched: Words,
+    out: Floats,
 ) -> int:
     """Answer everything from the blobs that stand in these pieces; what went wrong, or FINE."""
     found = 0
@@ -158,7 +182,9 @@ def read_one(
                 if hop_of(words[rows[i]]) == hop:
                     mine[n] = rows[i]
                     n += 1
-            fault = max(fault, read_hop(t, hop, words, mine[:n], at_us, taken, row, dense, touched, out))
+            fault = max(
+                fault, read_hop(t, hop, words, mine[:n], at_us, taken, row, dense, touched, out)
+            )
     return fault
 
 
@@ -183,7 +209,9 @@ def grouped(owner: Words, asked: Words) -> tuple[Words, Words]:
 
 
 @compiled
-def read_each(t: Tables, words: Words, offsets: Words, owner: Words, asked: Words, at_us: Words, out: Floats) -> int:
+def read_each(
+    t: Tables, words: Words, offsets: Words, owner: Words, asked: Words, at_us: Words, out: Floats
+) -> int:
     """Answer each question i about key `asked[i]` at `at_us[i]` into out[i]; what went wrong, or FINE.
 
     Piece j, `words[offsets[j]:offsets[j + 1]]`, holds blobs of key `owner[j]`.
@@ -200,5 +228,7 @@ def read_each(t: Tables, words: Words, offsets: Words, owner: Words, asked: Word
     fault = FINE
     for i in range(len(at_us)):
         mine = pieces[begins[asked[i]] : begins[asked[i] + 1]]
-        fault = max(fault, read_one(t, words, offsets, mine, at_us[i], rows, row, dense, touched, out[i]))
+        fault = max(
+            fault, read_one(t, words, offsets, mine, at_us[i], rows, row, dense, touched, out[i])
+        )
     return fault

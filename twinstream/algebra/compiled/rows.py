@@ -25,7 +25,7 @@ from twinstream.algebra.layout import (
     MIN,
     SQUARE192,
     TALLY,
-)  # fmt: skip
+)
 
 Words = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -104,7 +104,9 @@ def lift(op: int, words: Words, at: int, size: int, time: int, position: int, va
 
 
 @compiled
-def combine(fixed: Words, first: int, last: int, words: Words, row: int, other: Words, rows: Words) -> None:
+def combine(
+    fixed: Words, first: int, last: int, words: Words, row: int, other: Words, rows: Words
+) -> None:
     """Merge the fixed slots of these rows of `other` into the row at `row`. Slot by slot: an op is chosen once."""
     for s in range(first, last):
         op, its, size = fixed[s, 0], fixed[s, 2], fixed[s, 3]

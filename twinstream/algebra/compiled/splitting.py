@@ -34,9 +34,15 @@ def chunk_entries(t: Tables, offsets: Words, words: Words) -> tuple[Words, int]:
 
 
 @compiled
-def newer_rows(t: Tables, offsets: Words, words: Words, since: Words) -> tuple[Words, Words, Words, int]:
+def newer_rows(
+    t: Tables, offsets: Words, words: Words, since: Words
+) -> tuple[Words, Words, Words, int]:
     """Rows whose tile is not before `since` of its hop: (words, offsets, numbers of the keys that keep any, what went wrong)."""
-    out, out_offsets, kept = np.empty(len(words), np.int64), np.zeros(len(offsets), np.int64), np.empty(len(offsets), np.int64)
+    out, out_offsets, kept = (
+        np.empty(len(words), np.int64),
+        np.zeros(len(offsets), np.int64),
+        np.empty(len(offsets), np.int64),
+    )
     n, at = 0, 0
     for k in range(len(offsets) - 1):
         row = offsets[k]

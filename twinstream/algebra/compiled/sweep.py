@@ -47,7 +47,9 @@ def entry_id(op: int, value: int) -> int:
 
 
 @compiled
-def entries_of(t: Tables, hop: int, run: Words, tile: Words, values: Words, valid: Flags) -> tuple[Words, Words]:
+def entries_of(
+    t: Tables, hop: int, run: Words, tile: Words, values: Words, valid: Flags
+) -> tuple[Words, Words]:
     """All sparse entries that these events will ever make: (their names, ascending; [slots, events] the entry of each, -1 for none).
 
     A name is (tile number * sparse slots + slot) << 13 | id, so that a tile's entries stand together.
@@ -57,7 +59,11 @@ def entries_of(t: Tables, hop: int, run: Words, tile: Words, values: Words, vali
     for s in range(count):
         op, column = t.sparse[first + s, 0], t.sparse[first + s, 1]
         for i in range(len(run)):
-            named[s, i] = (tile[i] * count + s) << ID_BITS | entry_id(op, values[column, run[i]]) if valid[column, run[i]] else -1
+            named[s, i] = (
+                (tile[i] * count + s) << ID_BITS | entry_id(op, values[column, run[i]])
+                if valid[column, run[i]]
+                else -1
+            )
     names = np.unique(named)
     if len(names) > 0 and names[0] < 0:
         names = names[1:]
@@ -72,25 +78,57 @@ def entries_of(t: Tables, hop: int, run: Words, tile: Words, values: Words, vali
 
 @compiled
 def learn(
-    t: Tables, hop: int, event: int, time: Words, position: Words, values: Words, valid: Flags, rows: Words, row: int, kept: Words, where: Words
+    t: Tables,
+    hop: int,
+    event: int,
+    time: Words,
+    position: Words,
+    values: Words,
+    valid: Flags,
+    rows: Words,
+    row: int,
+    kept: Words,
+    where: Words,
 ) -> None:
     """Let one event into its tile's row and sparse entries."""
     for s in range(t.hops[hop, 0], t.hops[hop, 1]):
         column = t.fixed[s, 1]
         if valid[column, event]:
-            lift(t.fixed[s, 0], rows, row + t.fixed[s, 2], t.fixed[s, 3], time[event], position[event], values[column, event])
+            lift(
+                t.fixed[s, 0],
+                rows,
+                row + t.fixed[s, 2],
+                t.fixed[s, 3],
+                time[event],
+                position[event],
+                values[column, event],
+            )
     for s in range(len(where)):
         if where[s] >= 0:
             op, column = t.sparse[t.hops[hop, 2] + s, 0], t.sparse[t.hops[hop, 2] + s, 1]
             at = where[s]
-            kept[at] = min(kept[at] + 1, FULL_ENTRY) if op == ADDMAP else max(kept[at], values[column, event] & COUNT_MASK)
+            kept[at] = (
+                min(kept[at] + 1, FULL_ENTRY)
+                if op == ADDMAP
+                else max(kept[at], values[column, event] & COUNT_MASK)
+            )
 
 
 @compiled
 def ask(
-    t: Tables, hop: int, at_us: int, tiles: Words, rows: Words, names: Words, begins: Words, kept: Words, row: Words, dense: Words, touched: Words,
+    t: Tables,
+    hop: int,
+    at_us: int,
+    tiles: Words,
+    rows: Words,
+    names: Words,
+    begins: Words,
+    kept: Words,
+    row: Words,
+    dense: Words,
+    touched: Words,
     out: Floats,
-) -> None:  # fmt: skip
+) -> None:
     """Answer the windows of a hop from the tiles as they stand."""
     size, count = HEADER + t.hops[hop, 4], t.hops[hop, 3] - t.hops[hop, 2]
     first, last, mask = t.hops[hop, 0], t.hops[hop, 1], (1 << ID_BITS) - 1
@@ -113,9 +151,22 @@ def ask(
 
 @compiled
 def sweep_key(
-    t: Tables, hop: int, run: Words, time: Words, position: Words, known: Words, values: Words, valid: Flags, asked: Words, at_us: Words,
-    known_by: Words, row: Words, dense: Words, touched: Words, out: Floats,
-) -> None:  # fmt: skip
+    t: Tables,
+    hop: int,
+    run: Words,
+    time: Words,
+    position: Words,
+    known: Words,
+    values: Words,
+    valid: Flags,
+    asked: Words,
+    at_us: Words,
+    known_by: Words,
+    row: Words,
+    dense: Words,
+    touched: Words,
+    out: Floats,
+) -> None:
     """One key, one hop: events `run` and questions `asked`, both in the order of knowledge."""
     tiles, tile = tiles_of(hop, run, time)
     rows = fresh_rows(t, hop, len(tiles))
@@ -129,14 +180,38 @@ def sweep_key(
             its = tile[i] * (HEADER + t.hops[hop, 4])
             learn(t, hop, run[i], time, position, values, valid, rows, its, kept, where[:, i])
             i += 1
-        ask(t, hop, at_us[question], tiles, rows, names, begins, kept, row, dense, touched, out[question])
+        ask(
+            t,
+            hop,
+            at_us[question],
+            tiles,
+            rows,
+            names,
+            begins,
+            kept,
+            row,
+            dense,
+            touched,
+            out[question],
+        )
 
 
 @compiled
 def sweep(
-    t: Tables, order: Words, key: Words, time: Words, position: Words, known: Words, values: Words, valid: Flags, asking: Words, asked: Words,
-    at_us: Words, known_by: Words, out: Floats,
-) -> None:  # fmt: skip
+    t: Tables,
+    order: Words,
+    key: Words,
+    time: Words,
+    position: Words,
+    known: Words,
+    values: Words,
+    valid: Flags,
+    asking: Words,
+    asked: Words,
+    at_us: Words,
+    known_by: Words,
+    out: Floats,
+) -> None:
     """Answer every question; `order` and `asking` sort events and questions by key and then by knowledge."""
     row, dense, touched = scratch(t)
     for hop in range(4):
@@ -151,6 +226,20 @@ def sweep(
             while j < len(order) and key[order[j]] == k:
                 j += 1
             sweep_key(
-                t, hop, order[i:j], time, position, known, values, valid, asking[q:stop], at_us, known_by, row, dense, touched, out
+                t,
+                hop,
+                order[i:j],
+                time,
+                position,
+                known,
+                values,
+                valid,
+                asking[q:stop],
+                at_us,
+                known_by,
+                row,
+                dense,
+                touched,
+                out,
             )
             i, q = j, stop
