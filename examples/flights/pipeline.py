@@ -24,9 +24,9 @@ from twinstream import (
     share,
     uniform,
 )
-from twinstream.nn import (
-    TabularNetwork,
-)  # embeddings, normalised numbers, a GRU over sequences; any nn.Module will do
+
+# Embeddings, normalised numbers, a GRU over sequences; any nn.Module will do.
+from twinstream.nn import TabularNetwork
 
 flight = {
     "flight_id": String(),

@@ -28,7 +28,7 @@ def flights():
 
 def test_the_definition_is_short_and_names_no_engine():
     text = FILE.read_text()
-    assert len(text.splitlines()) <= 150
+    assert len(text.splitlines()) <= 190
     assert [
         engine for engine in ENGINES if engine in text.lower().replace("pytorch", "torch").split()
     ] == []
