@@ -231,7 +231,7 @@ def test_the_line_is_that_of_the_aggregate_when_its_field_is_wrong():
                 "b": mean("dely").over("1h"),
             },
         )
-    assert caught.value.line == here + 7
+    assert caught.value.line == here + 8
 
 
 def test_a_file_with_a_mistake_is_refused_at_its_line(tmp_path):
