@@ -32,6 +32,7 @@ from twinstream.mesh.pipeline_file import load
 if TYPE_CHECKING:
     from twinstream.define import Pipeline, Source, View
     from twinstream.mesh.settings import MeshSettings
+from twinstream.protocol.manifests import Manifests
 
 _LENGTH = struct.Struct("<q")
 
@@ -235,8 +236,12 @@ def manifests(
     """Accepted files by number, without those that an epoch left out, and the publications of a view."""
     accepted: dict[int, FileAccepted] = {}
     published: list[ViewPublished] = []
+    believed = Manifests(load(settings.pipeline), settings.partitions, settings.bucket)
     with EventReader(
-        settings, [topic_of(FileAccepted), topic_of(ViewPublished)], refused=pass_over
+        settings,
+        [topic_of(FileAccepted), topic_of(ViewPublished)],
+        refused=pass_over,
+        check=believed.refusal,
     ) as reader:
         for event, message in reader.read_to_end():
             if isinstance(event, FileAccepted):

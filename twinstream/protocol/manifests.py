@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from schemas import events as ev
 from schemas.plausible import foreign
 from twinstream.define import Pipeline
-from twinstream.protocol.epoch_order import EpochOrder
+from twinstream.protocol.epoch_order import EpochEnds, EpochOrder
 
 
 class Manifests:
@@ -15,29 +15,34 @@ class Manifests:
 
     A view that joined later begins with an epoch that another view has, or the next; what earlier
     definitions published counts for the order of epochs too. What names objects that are not the
-    mesh's, or partitions that it does not have, counts for nothing.
+    mesh's, or not exactly its partitions, counts for nothing; nor does an epoch that ends before the one
+    that it follows, or elsewhere than another view says.
     """
 
     def __init__(self, pipeline: Pipeline, partitions: int, bucket: str) -> None:
         self._sources = {view.name: view.source.name for view in pipeline.views}
         self._digest, self._partitions, self._bucket = pipeline.digest, partitions, bucket
-        self._epochs = EpochOrder()
+        self._epochs, self._ends = EpochOrder(), EpochEnds()
 
     def refusal(self, event: ev.Event) -> str:
         """Why an event cannot be believed; "" when it can."""
         if not isinstance(event, ev.ViewPublished):
             return ""
-        return next(self._problems(event), "") or self._epochs.refusal(event.epoch)
+        if found := next(self._problems(event), ""):
+            return found
+        beyond = event.epoch > self._epochs.newest + 1
+        return (not beyond and self._ends.refusal(event)) or self._epochs.refusal(event.epoch)
 
     def _problems(self, event: ev.ViewPublished) -> Iterator[str]:
         if found := foreign(event, self._bucket, ""):
             yield found
-        numbers = [file.partition for file in event.files]
-        if len(set(numbers)) < len(numbers) or not set(numbers) <= set(range(self._partitions)):
-            yield f"its files are not of different partitions below {self._partitions}"
-        logs = (event.cut, *event.cuts.values())
-        if any(p not in range(self._partitions) for log in logs for p in log):
-            yield f"its cut names partitions beyond the {self._partitions} of a log"
+        all_of_them = set(range(self._partitions))
+        if sorted(file.partition for file in event.files) != sorted(all_of_them):
+            yield f"its files are not one of each of {self._partitions} partitions"
+        if any(set(log) != all_of_them for log in (event.cut, *event.cuts.values())):
+            yield f"its cut is not that of all {self._partitions} partitions of a log"
+        if event.cuts.get(event.source) != event.cut:
+            yield f"its cut is not the one that it gives for {event.source!r}"
         if (
             event.definition_digest == self._digest
             and self._sources.get(event.view) != event.source

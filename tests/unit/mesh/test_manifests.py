@@ -13,6 +13,7 @@ from twinstream.protocol.manifests import Manifests
 PARTITIONS = 4
 PIPELINE = shop()
 VIEW = PIPELINE.views[0]
+CUT = {p: ev.Cut(offset=1, raw_high=0) for p in range(PARTITIONS)}
 
 
 def believed() -> Manifests:
@@ -25,7 +26,8 @@ def manifest(epoch: int, **changed: Any) -> ev.ViewPublished:
     facts: dict[str, Any] = {
         "view": VIEW.name,
         "source": VIEW.source.name,
-        "cut": {p: ev.Cut(offset=1, raw_high=0) for p in range(PARTITIONS)},
+        "cut": CUT,
+        "cuts": {changed.get("source", VIEW.source.name): CUT},
         "files": files,
         "definition_digest": PIPELINE.digest,
         "as_of_us": 0,
@@ -66,6 +68,11 @@ FILE = ev.FileRef(uri="s3://warehouse/a", sha256="", partition=0)
         {"files": [FILE, FILE]},
         {"files": [ev.FileRef(uri="s3://warehouse/a", sha256="", partition=PARTITIONS)]},
         {"files": [ev.FileRef(uri="s3://warehouse/a", sha256="")]},
+        {"files": []},
+        {"files": [FILE]},
+        {"cut": {}},
+        {"cuts": {}},
+        {"cuts": {VIEW.source.name: {p: ev.Cut(offset=2, raw_high=0) for p in range(PARTITIONS)}}},
         {"cut": {PARTITIONS: ev.Cut(offset=1, raw_high=0)}},
         {"cut": {-1: ev.Cut(offset=1, raw_high=0)}},
         {"cuts": {"x": {99: ev.Cut(offset=1, raw_high=0)}}},
@@ -84,3 +91,33 @@ def test_a_manifest_of_what_the_mesh_lacks_is_refused_and_moves_no_epoch(
 
 def test_a_source_that_an_earlier_definition_had_is_believed() -> None:
     assert believed().refusal(manifest(1, source="renamed", definition_digest="earlier")) == ""
+
+
+def ends(offset: int, files: int) -> dict[str, Any]:
+    cut = {p: ev.Cut(offset=offset, raw_high=0) for p in range(PARTITIONS)}
+    return {"cut": cut, "cuts": {VIEW.source.name: cut}, "file_count": files}
+
+
+@pytest.mark.parametrize(
+    ("lie", "why"),
+    [
+        (ends(5, 1), "ends at file 1"),
+        (ends(2, 2), "ends before epoch 1"),
+    ],
+)
+def test_an_epoch_that_ends_before_the_one_it_follows_is_refused(
+    lie: dict[str, Any], why: str
+) -> None:
+    of = believed()
+    assert of.refusal(manifest(1, **ends(3, 2))) == ""
+    for digest in ("earlier", PIPELINE.digest):
+        assert why in of.refusal(manifest(2, **lie, definition_digest=digest))
+    assert of.refusal(manifest(2, **ends(5, 2))) == ""
+
+
+@pytest.mark.parametrize("lie", [ends(4, 2), ends(3, 3), ends(2, 2)])
+def test_a_view_that_ends_an_epoch_elsewhere_than_another_is_refused(lie: dict[str, Any]) -> None:
+    of = believed()
+    assert of.refusal(manifest(1, **ends(3, 2))) == ""
+    assert of.refusal(manifest(1, view="other", definition_digest="earlier", **lie)) != ""
+    assert of.refusal(manifest(1, view="other", definition_digest="earlier", **ends(3, 2))) == ""
