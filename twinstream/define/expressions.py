@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal as Exact
 from typing import Any, NoReturn
@@ -27,6 +27,8 @@ MOST_NODES = 50_000
 """Parts of one expression: several thousand conditions, and an end to one that doubles itself."""
 _SHOWN = 200
 Cells = tuple[Column, npt.NDArray[np.bool_]]
+CellsOf = Callable[[str], Cells]
+"""Values and validity of a field, by its name."""
 _KIND = {"int": _NUMBER, "decimal": _NUMBER, "string": _STRING, "bool": _BOOL, "timestamp": _TIME}
 
 
@@ -67,8 +69,10 @@ class Expr:
 
     def columns(self, batch: pa.RecordBatch | pa.Table) -> tuple[Column, npt.NDArray[np.bool_]]:
         """Stored values and which are valid, one a row; what stands at an invalid row has no meaning."""
-        values, valid = self._columns(batch)
-        n = batch.num_rows
+        return self._broadcast(lambda name: field_column(batch.column(name)), batch.num_rows)
+
+    def _broadcast(self, cells: CellsOf, n: int) -> tuple[Column, npt.NDArray[np.bool_]]:
+        values, valid = self._columns(cells)
         return np.broadcast_to(values, (n,)), np.broadcast_to(valid, (n,))
 
     def scalar(self, record: Mapping[str, Any]) -> Any:
@@ -108,7 +112,11 @@ class Expr:
 
     def floats(self, batch: pa.RecordBatch | pa.Table) -> npt.NDArray[np.float64]:
         """float64, NaN for null, decimals in their own unit."""
-        values, valid = self.columns(batch)
+        return self.floats_of(lambda name: field_column(batch.column(name)), batch.num_rows)
+
+    def floats_of(self, cells: CellsOf, rows: int) -> npt.NDArray[np.float64]:
+        """`floats` of columns that are no Arrow batch: `cells` gives stored values and validity by field."""
+        values, valid = self._broadcast(cells, rows)
         return np.where(valid, values.astype(np.float64) / float(10**self.places), np.nan)
 
     def number(self, record: Mapping[str, Any]) -> float:
@@ -120,11 +128,11 @@ class Expr:
         """Names of the fields that it reads."""
         return {node.value for node in self.steps if node.op == "field"}
 
-    def _columns(self, batch: pa.RecordBatch | pa.Table) -> Cells:
+    def _columns(self, cells: CellsOf) -> Cells:
         stack: list[Cells] = []
         for node in self._steps or self.steps:
             if node.op == "field":
-                stack.append(field_column(batch.column(node.value)))
+                stack.append(cells(node.value))
             elif node.op == "literal":
                 cell = np.array(node.value, object if node.kind == _STRING else None)
                 stack.append((cell, np.True_))  # type: ignore[arg-type]

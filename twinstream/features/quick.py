@@ -1,0 +1,171 @@
+"""Rows of a request to a model's features without Arrow: the way of the predictor, held equal to `QuestionForm` by a law.
+
+All that the definition says is looked up once, when the form is made. What the quick way is not sure of, and every row that does
+not fit, goes through `QuestionForm`, which knows the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinstream.algebra import keys
+from twinstream.define import View
+from twinstream.define.expressions import Cells, Expr
+from twinstream.define.key_length import LONGEST_KEY
+from twinstream.define.quick_values import Convert, DoubtError, converter
+from twinstream.errors import RecordError
+from twinstream.features.arrays import Features, Numbers
+from twinstream.features.inputs import Inputs
+from twinstream.features.request import QuestionForm
+
+FEW = 8
+"""Up to so many rows an expression is computed row by row: each numpy operation costs as much as some rows do."""
+Columns = dict[str, list[Any]]
+
+
+class QuickQuestion(NamedTuple):
+    """Decoded rows: the moment of each, per view the key of each (None: a part is null), and the stored values of the fields."""
+
+    at_us: NDArray[np.int64]
+    keys: dict[str, list[bytes | None]]
+    columns: Columns
+
+    def __len__(self) -> int:
+        return len(self.at_us)
+
+
+class QuickForm:
+    """The quick way of one model's questions."""
+
+    def __init__(self, form: QuestionForm) -> None:
+        model = form.model
+        self._at = model.at
+        self._fields = [(name, converter(model.spine, name)) for name in form.needed]
+        self._joined = [
+            (name, converter(model.spine, name))
+            for name in model.label.on
+            if name not in form.needed
+        ]
+        self._must = [n for n in form.needed if n == model.at or not model.spine.fields[n].optional]
+        self._key_of = {view.name: _key_of(view) for view in model.views}
+        self._place = Placing(form.inputs, model.views)
+        self._request = [
+            (i, name) for i, name in enumerate(form.inputs.numeric) if name in model.request
+        ]
+        self._derived = [
+            (i, model.derive[name])
+            for i, name in enumerate(form.inputs.numeric)
+            if name in model.derive
+        ]
+        self._texts = form.inputs.categorical
+
+    def decode(self, rows: Sequence[Mapping[str, Any]], asked_us: int) -> QuickQuestion | None:
+        """Typed rows, or None: ask the exact way."""
+        try:
+            columns = {name: _column(rows, name, to) for name, to in self._fields}
+            for name, to in self._joined:
+                _column(rows, name, to)
+            at = [asked_us if us is None else us for us in columns[self._at]]
+            columns[self._at] = at
+            if any(None in columns[name] for name in self._must) or not _finite(rows):
+                return None
+            found = {view: key_of(columns) for view, key_of in self._key_of.items()}
+        except (DoubtError, RecordError):
+            return None
+        return QuickQuestion(np.array(at, np.int64), found, columns)
+
+    def features(self, question: QuickQuestion, answers: Mapping[str, Numbers]) -> Features:
+        """The model's features, as `QuestionForm.features` gives them."""
+        numeric, sequences = self._place.views(len(question), answers)
+        columns = question.columns
+        for i, name in self._request:
+            numeric[:, i] = columns[name]  # None becomes NaN
+        for i, expression in self._derived:
+            numeric[:, i] = _computed(expression, columns, len(question))
+        return Features(numeric, [columns[name] for name in self._texts], sequences)
+
+
+class Placing:
+    """Where in the input arrays each output of each view goes."""
+
+    def __init__(self, inputs: Inputs, views: Sequence[View]) -> None:
+        self._shape = (len(inputs.numeric), len(inputs.sequences), inputs.longest)
+        self._numeric: list[tuple[str, list[int], list[int]]] = []
+        self._sequences: list[tuple[str, int, int, int]] = []
+        number = {name: i for i, name in enumerate(inputs.numeric)}
+        sequence = {name: i for i, (name, _) in enumerate(inputs.sequences)}
+        for view in views:
+            start, into, out_of = 0, [], []
+            for output in view.outputs:
+                name = f"{view.name}.{output.name}"
+                if name in number:
+                    into.append(number[name])
+                    out_of.append(start)
+                elif name in sequence:
+                    self._sequences.append((view.name, sequence[name], start, output.width))
+                start += output.width
+            self._numeric.append((view.name, into, out_of))
+
+    def views(self, rows: int, answers: Mapping[str, Numbers]) -> tuple[Numbers, Numbers]:
+        """float64[n, N] and float64[n, S, K] with the views' answers in their places, NaN elsewhere."""
+        n, s, k = self._shape
+        numeric, sequences = np.full((rows, n), np.nan), np.full((rows, s, k), np.nan)
+        for view, into, out_of in self._numeric:
+            numeric[:, into] = answers[view][:, out_of]
+        for view, i, start, width in self._sequences:
+            sequences[:, i, :width] = answers[view][:, start : start + width]
+        return numeric, sequences
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str, convert: Convert) -> list[Any]:
+    return [convert(row.get(name)) for row in rows]
+
+
+def _finite(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return all(
+        math.isfinite(value) for row in rows for value in row.values() if type(value) is float
+    )
+
+
+def _key_of(view: View) -> Callable[[Columns], list[bytes | None]]:
+    """The key of each row; raises DoubtError for one that may be too long or holds the separator of parts."""
+    fields = view.by
+
+    def one(columns: Columns) -> list[bytes | None]:
+        return [_short(keys.encode((value,))) for value in columns[fields[0]]]
+
+    def several(columns: Columns) -> list[bytes | None]:
+        parts = list(zip(*(columns[name] for name in fields), strict=True))
+        if any(type(p) is str and keys.SEPARATOR in p for values in parts for p in values):
+            raise DoubtError
+        return [_short(keys.encode(values)) for values in parts]
+
+    return one if len(fields) == 1 else several
+
+
+def _short(key: bytes | None) -> bytes | None:
+    if key is not None and len(key) > LONGEST_KEY:
+        raise DoubtError
+    return key
+
+
+def _computed(expression: Expr, columns: Columns, rows: int) -> Sequence[float] | Numbers:
+    """A derived input of each row, NaN for null."""
+    if rows > FEW:
+        return expression.floats_of(lambda name: _cells(columns[name]), rows)
+    names = expression.fields()
+    return [expression.number({name: columns[name][i] for name in names}) for i in range(rows)]
+
+
+def _cells(values: list[Any]) -> Cells:
+    """Values with nulls filled, and which are valid."""
+    valid = np.array([value is not None for value in values])
+    kind = next((type(value) for value in values if value is not None), int)
+    if kind is str:
+        return np.array(["" if value is None else value for value in values], object), valid
+    return np.array([kind() if value is None else value for value in values]), valid
