@@ -10,6 +10,7 @@ from monitor_svc.state import State
 from monitor_svc.telemetry import SECOND_US
 from monitor_svc.watch import ModelWatch
 from schemas import events as ev
+from twinstream.protocol.predictions import predictions_of
 
 Events = list[ev.Event]
 LONGEST = 500
@@ -22,14 +23,17 @@ def handle_metric_observed(event: ev.MetricObserved, state: State) -> Events:
 
 
 def handle_prediction_served(event: ev.PredictionServed, state: State) -> Events:
-    """Join it, measure it; a prediction of a model that the definition no longer has is counted only."""
-    wall = state.mesh.clock == "wall"
-    state.telemetry.count("predictions", event.served_at_us)
-    known_us = event.served_at_us if wall else event.at_us
-    state.known.predicted(known_us)
-    watch = state.models.get(event.model)
-    if watch is not None:
-        _count(state, watch.predicted(event, known_us))
+    """Join its rows, measure them; what a model answers that the definition no longer has is counted only.
+
+    Raises UndecodableEventError for rows that do not fit their event, before any of them counts.
+    """
+    wall, watch = state.mesh.clock == "wall", state.models.get(event.model)
+    for prediction in list(predictions_of(event)):
+        state.telemetry.count("predictions", prediction.served_at_us)
+        known_us = prediction.served_at_us if wall else prediction.at_us
+        state.known.predicted(known_us)
+        if watch is not None:
+            _count(state, watch.predicted(prediction, known_us))
     return []
 
 

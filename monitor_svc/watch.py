@@ -15,8 +15,8 @@ from monitor_svc.labels import Asked, Joiner, LabelRow, Outcome
 from monitor_svc.quality import MAX_RELEASES, Quality, log_loss
 from monitor_svc.retraining import reason_to_retrain
 from monitor_svc.settings import MonitorSettings
-from schemas.events import PredictionServed
 from twinstream.define.model import Model
+from twinstream.protocol.predictions import Prediction
 
 SCORE_BINS = 40
 
@@ -41,7 +41,7 @@ class ModelWatch:
         self.drift = ModelDrift(knobs)
         self._judged: tuple[str, int, int] = ("", 0, 0)
 
-    def predicted(self, event: PredictionServed, due_from_us: int) -> list[Outcome]:
+    def predicted(self, event: Prediction, due_from_us: int) -> list[Outcome]:
         """Take a prediction; returns outcomes whose labels came before it."""
         if (
             event.release.model != self.model_digest
@@ -95,7 +95,7 @@ class ModelWatch:
         shares = {"recent": list(self.scores), "first": self.drift.first_scores}
         return {name: _shares(values) for name, values in shares.items()}
 
-    def _remember(self, event: PredictionServed) -> None:
+    def _remember(self, event: Prediction) -> None:
         self.last_release = str(event.release)
         if self.last_release not in self.predictions and len(self.predictions) >= MAX_RELEASES:
             del self.predictions[next(iter(self.predictions))]
@@ -114,7 +114,7 @@ class ModelWatch:
                 self.drift.labelled(log_loss(outcome.asked.score, outcome.label))
         return outcomes
 
-    def _asked(self, event: PredictionServed) -> Asked:
+    def _asked(self, event: Prediction) -> Asked:
         return Asked(
             model=event.model,
             release=str(event.release),

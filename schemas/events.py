@@ -200,19 +200,31 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.definition[:8]}-e{self.epoch}-{self.model[:8]}"
 
 
+class ServedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One answered row. `positions`: per view the index of its position among those of the request; `features` in the order of `inputs`."""
+
+    at_us: int
+    request: dict[str, Any]
+    positions: dict[str, int]
+    features: list[Any]
+    features_digest: str
+    output: float
+    batch_shape: int = 0
+
+
 class PredictionServed(Event, frozen=True, kw_only=True):
-    """One answered row: enough to rebuild its features to the byte and its score to the byte on the same CPU family."""
+    """One answered request, or some of its rows: enough to rebuild each row's features and score to the byte on the same CPU family.
+
+    The row at index i has the id `<id>-<first_row + i>`; `protocol/predictions.py` takes the rows apart.
+    """
 
     id: str
     model: str
     release: Release
-    at_us: int
-    request: dict[str, Any]
-    positions: dict[str, ViewPosition]
-    features: dict[str, Any]
-    features_digest: str
-    output: float
-    batch_shape: int = 0
+    inputs: list[str]
+    positions: dict[str, list[ViewPosition]]
+    rows: list[ServedRow]
+    first_row: int = 0
     served_at_us: int = 0
 
 

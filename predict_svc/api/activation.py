@@ -13,6 +13,7 @@ from predict_svc.api.releases import Lifecycle, common_epoch, decide
 from predict_svc.api.serving import Active, Network, Serving, Snapshot, ViewReads
 from schemas.events import Event, ModelPromoted
 from twinstream.errors import TransientError
+from twinstream.features.quick import QuickForm
 from twinstream.features.request import QuestionForm
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ class Activation:
         self._serving, self._readers, self._reader, self._load = serving, readers, lifecycle, load
         self._definition = pipeline.digest
         self._forms = {model.name: QuestionForm(model) for model in pipeline.models}
+        self._quick = {name: QuickForm(form) for name, form in self._forms.items()}
         self._lifecycle = Lifecycle(pipeline.digest)
         self._networks: dict[str, Network] = {}
         self._failed: dict[str, tuple[str, float, str]] = {}
@@ -97,7 +99,7 @@ class Activation:
                 active[name] = (
                     old
                     if old is not None and old.release == decision.release
-                    else Active(decision.release, form, network)
+                    else Active(decision.release, form, self._quick[name], network)
                 )
                 if self._refusal(name):
                     reasons[name] = self._refusal(name)

@@ -14,6 +14,7 @@ import structlog
 import torch
 
 from predict_svc.api.activation import Activation
+from predict_svc.api.freshness import Freshness
 from predict_svc.api.predictor import Predictor
 from predict_svc.api.raw_ends import RawEnds
 from predict_svc.api.releases import CONSUMES
@@ -72,15 +73,10 @@ def create() -> Door:
         load_retry_s=own.load_retry_s,
     )
     sources = [source.name for source in pipeline.sources]
-    predictor = Predictor(
-        readers,
-        sources,
-        ends,
-        clock,
-        wait_bound_s=own.wait_bound_s,
-        max_rows=own.max_rows,
-        waiters=own.waiters,
+    freshness = Freshness(
+        readers, sources, ends, wait_bound_s=own.wait_bound_s, waiters=own.waiters
     )
+    predictor = Predictor(readers, freshness, clock, max_rows=own.max_rows)
 
     def publish(event: PredictionServed) -> None:
         predictions.publish(event, key=event.model, wait=False)

@@ -25,8 +25,9 @@ from predict_svc.api.messages import (
     positions,
     predict_body,
 )
-from predict_svc.api.predictor import Predictor, not_ready, read_keys
+from predict_svc.api.predictor import Predictor
 from predict_svc.api.serving import Active, Serving
+from predict_svc.api.view_lookup import read_keys
 from predict_svc.view.errors import ViewNotReadyError, WindowNotKept
 from schemas.events import PredictionServed
 from twinstream.errors import RecordError
@@ -99,7 +100,7 @@ def predict(api: Api, model: str) -> Response:
         model=model,
     )
     api.meter.observe("predict_waited_ms", found.timing.waited_ms, "ms", model=model)
-    api.meter.count("predict_rows_total", len(events), model=model)
+    api.meter.count("predict_rows_total", len(found.predictions), model=model)
     return answer(found)
 
 
@@ -112,7 +113,7 @@ def read_view(api: Api, view: str) -> Response:
         raise RequestError(str(error)) from error
     at_us = moment(request.args.get("at"), api.clock.now_us())
     epoch = epoch_of(api, view)
-    api.predictor.wait(_wish(), [view], epoch)
+    api.predictor.freshness.wait(_wish(), [view], epoch)
     found, (position,) = read_keys(reader, [key], np.array([at_us]), epoch)
     named = {
         name.removeprefix(f"{view}."): _plain(value[0])
@@ -125,7 +126,7 @@ def read_view(api: Api, view: str) -> Response:
             at=at_us,
             features=named,
             position=position,
-            age_ms=api.predictor.age_ms({view: position}),
+            age_ms=api.predictor.freshness.age_ms({view: position}),
             release=f"{api.pipeline.digest[:8]}-e{position.epoch}",
         )
     )
@@ -199,7 +200,7 @@ def epoch_of(api: Api, view: str) -> int | None:
 def failed(api: Api, error: Exception) -> Response:
     """The one catch-all: a client's mistake in words, ours in the log and as 500."""
     if isinstance(error, ViewNotReadyError):
-        error = not_ready(error)
+        error = NotReadyError(f"{error}: try again")
     elif isinstance(error, WindowNotKept):
         error = ConflictError(str(error))
     if isinstance(error, RequestError):

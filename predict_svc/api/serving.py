@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from schemas.events import Release, ViewPosition
 from twinstream.features.arrays import Features, Numbers, codes, vocabularies
+from twinstream.features.quick import QuickForm
 from twinstream.features.request import QuestionForm
 from twinstream.nn.files import Loaded, score
 
@@ -91,7 +92,18 @@ class Active(msgspec.Struct, frozen=True):
 
     release: Release
     form: QuestionForm
+    quick: QuickForm
     network: Network
+
+    @property
+    def name(self) -> str:
+        """The release as an answer names it."""
+        return str(self.release)
+
+    @property
+    def views(self) -> list[str]:
+        """The views that the model reads."""
+        return [view.name for view in self.form.model.views]
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from tests.e2e.shop import Client, Shop, query
 from twinstream.audit.compare import audit
 from twinstream.audit.rebuild import rebuild
 from twinstream.mesh.events import EventReader
+from twinstream.protocol.predictions import find_row, row_id
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -78,12 +79,12 @@ def test_predictions_of_all_releases_are_rebuilt_to_the_byte(shop: Shop) -> None
     assert answer.status == 200, answer.body
     last = f"{answer.body['id']}-2"
     shop.wait(
-        lambda: any(event.id == last for event in shop.events(PredictionServed)),
+        lambda: any(find_row(event, last) for event in shop.events(PredictionServed)),
         "the prediction's event",
         30,
     )
     served = shop.events(PredictionServed)
-    one_of_each = {str(event.release): event.id for event in reversed(served)}
+    one_of_each = {str(event.release): row_id(event.id, 0) for event in reversed(served)}
     assert len({release.split("-e")[1] for release in one_of_each}) > 1
     for prediction_id in {*one_of_each.values(), last}:
         found = rebuild(shop.mesh.settings, prediction_id)

@@ -32,6 +32,7 @@ from tests.unit.train.material import SHOP, learnable, published, shop, statisti
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.settings import MeshSettings
+from twinstream.protocol.predictions import predictions_of
 
 pytestmark = pytest.mark.engine
 SMALL = {
@@ -145,7 +146,12 @@ def test_a_training_set_becomes_a_promoted_model_that_answers(mesh: EmbeddedMesh
     )
     assert (status, answer["release"], len(answer["predictions"])) == (200, named, 2)
     served = wait_for(
-        lambda: [e for e in events(settings, PredictionServed) if e.id.startswith(answer["id"])]
+        lambda: [
+            row
+            for event in events(settings, PredictionServed)
+            if event.id == answer["id"]
+            for row in predictions_of(event)
+        ]
     )
     assert [e.output for e in served] == answer["predictions"]
     assert served[1].features["country"] is None

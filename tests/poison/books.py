@@ -22,6 +22,7 @@ from twinstream.audit.rebuild import rebuild
 from twinstream.define import Source
 from twinstream.mesh.events import EventReader, pass_over
 from twinstream.mesh.object_store import ObjectStore, split_uri
+from twinstream.protocol.predictions import find_row
 
 GOOD_WITHIN_S = 10.0
 QUIET_S = 5.0
@@ -171,7 +172,7 @@ class Books:
     def _rebuild(self, prediction_id: str) -> None:
         """What was answered amid the poison is computed again from its id."""
         self._shop.wait(
-            lambda: any(e.id == prediction_id for e in self._shop.events(PredictionServed)),
+            lambda: any(find_row(e, prediction_id) for e in self._shop.events(PredictionServed)),
             "the prediction's event",
             30,
         )

@@ -26,6 +26,7 @@ from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
 from twinstream.nn.digest import DECIDING
 from twinstream.nn.files import Loaded, from_files, score
+from twinstream.protocol.predictions import Prediction, find_row, row_of
 
 if TYPE_CHECKING:
     from twinstream.define import Pipeline, View
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 class Rebuilt(msgspec.Struct, frozen=True):
     """A prediction as it was served beside what was computed again; `differing`: feature -> (served, rebuilt)."""
 
-    served: PredictionServed
+    served: Prediction
     features_digest: str
     output: float
     differing: dict[str, tuple[Any, Any]]
@@ -80,15 +81,15 @@ def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
     )
 
 
-def find(settings: MeshSettings, prediction_id: str) -> PredictionServed:
-    """The event of a prediction; the id of an answer alone means its first row."""
-    wanted = {prediction_id, f"{prediction_id}-0"}
+def find(settings: MeshSettings, prediction_id: str) -> Prediction:
+    """The row of a prediction; the id of an answer alone means its first row."""
     with EventReader(settings, [topic_of(PredictionServed)], refused=pass_over) as reader:
         for event, _ in reader.read_to_end(120.0):
-            if isinstance(event, PredictionServed) and event.id in wanted:
-                return event
+            if isinstance(event, PredictionServed) and (found := find_row(event, prediction_id)):
+                return found
     raise MeshError(
-        f"no prediction {prediction_id!r} in {topic_of(PredictionServed)}: is the id whole, and is it younger than the topic's retention?"
+        f"no prediction {prediction_id!r} in {topic_of(PredictionServed)}:"
+        " is the id whole, and is it younger than the topic's retention?"
     )
 
 
@@ -97,7 +98,7 @@ def view_answers(
     pipeline: Pipeline,
     view: View,
     key: bytes | None,
-    served: PredictionServed,
+    served: Prediction,
 ) -> np.ndarray[Any, Any]:
     """float64[1, n_out]: what one plain fold of all that the view had seen answers at the moment; a row without a key gets what no record gives."""
     seen = (
@@ -128,7 +129,7 @@ def records_of(
     ]
 
 
-def model_of(settings: MeshSettings, served: PredictionServed, network_class: Any) -> Loaded:
+def model_of(settings: MeshSettings, served: Prediction, network_class: Any) -> Loaded:
     """The model that answered, in the versions that its event pins, checked by its digest."""
     store, digest = ObjectStore(settings), served.release.model
     with EventReader(settings, [topic_of(ModelPromoted)], refused=pass_over) as reader:
@@ -142,10 +143,10 @@ def model_of(settings: MeshSettings, served: PredictionServed, network_class: An
     raise MeshError(f"no model {digest[:12]} in {topic_of(ModelPromoted)}")
 
 
-def scored(loaded: Loaded, features: Features, served: PredictionServed) -> float:
+def scored(loaded: Loaded, features: Features, served: Prediction) -> float:
     """The score, at the row's own place in a batch of the shape in which it was computed: both can change its last bits."""
     inputs, shape = loaded.config.inputs, max(served.batch_shape, 1)
-    place = int(served.id.rpartition("-")[2]) % shape
+    place = row_of(served.id)[1] % shape
 
     def placed(row: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         batch = np.zeros((shape, *row.shape[1:]), row.dtype)

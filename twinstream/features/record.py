@@ -13,6 +13,7 @@ from twinstream.features.arrays import Features
 from twinstream.features.inputs import Inputs
 
 _LENGTH = struct.Struct("<i")
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 _NULL = _LENGTH.pack(-1)
 
 
@@ -30,6 +31,25 @@ def values(features: Features, row: int, inputs: Inputs) -> dict[str, Any]:
     return named
 
 
+def lists(features: Features, inputs: Inputs) -> list[list[Any]]:
+    """`values` of every row, in the order of the inputs, without their names."""
+    columns: list[list[Any]] = [*_nullable(features.numeric).T.tolist(), *features.texts]
+    for i, (_, length) in enumerate(inputs.sequences):
+        columns.append(_nullable(features.sequences[:, i, :length]).tolist())
+    return [list(row) for row in zip(*columns, strict=True)] or [[] for _ in range(len(features))]
+
+
+def digests(features: Features, inputs: Inputs) -> list[str]:
+    """`digest` of every row."""
+    parts = [_rows_of_bytes(features.numeric)]
+    parts += [list(map(_text_bytes, texts)) for texts in features.texts]
+    parts += [
+        _rows_of_bytes(features.sequences[:, i, :length])
+        for i, (_, length) in enumerate(inputs.sequences)
+    ]
+    return [hashlib.sha256(b"".join(row)).hexdigest() for row in zip(*parts, strict=True)]
+
+
 def digest(features: Features, row: int, inputs: Inputs) -> str:
     """Hex sha256 over a row in the order of the inputs.
 
@@ -44,8 +64,21 @@ def digest(features: Features, row: int, inputs: Inputs) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-def _float_bytes(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> bytes:
+def _float_bytes(numbers: Floats) -> bytes:
     return np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes()
+
+
+def _rows_of_bytes(numbers: Floats) -> list[bytes]:
+    """The bytes of each row of float64[n, k]."""
+    width, data = 8 * numbers.shape[1], _float_bytes(numbers)
+    return [data[i * width : (i + 1) * width] for i in range(len(numbers))]
+
+
+def _nullable(numbers: Floats) -> np.ndarray[Any, np.dtype[np.object_]]:
+    """The same numbers as Python's, None for NaN."""
+    found = numbers.astype(object)
+    found[np.isnan(numbers)] = None
+    return found
 
 
 def _text_bytes(text: str | None) -> bytes:

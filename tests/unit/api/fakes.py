@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from predict_svc.api.activation import Activation
+from predict_svc.api.freshness import Freshness
 from predict_svc.api.predictor import Predictor
 from predict_svc.api.raw_ends import Look, Looks
 from predict_svc.api.routes import Api, application
@@ -25,6 +26,7 @@ from twinstream.mesh.clock import ManualClock
 from twinstream.nn import TabularNetwork
 from twinstream.nn.digest import model_digest, qualified_name
 from twinstream.nn.files import ModelConfig, from_files, to_files
+from twinstream.protocol.predictions import Prediction, predictions_of
 
 Longs = np.ndarray[Any, np.dtype[np.int64]]
 torch.set_num_threads(1)
@@ -162,7 +164,7 @@ class World:
         )
         self.files: dict[str, dict[str, bytes]] = {}
         self.corrupt = False
-        self.served: list[PredictionServed] = []
+        self.events: list[PredictionServed] = []
         self.ends = FakeEnds()
         self.activation = Activation(
             self.serving,
@@ -174,14 +176,17 @@ class World:
         )
         sources = [source.name for source in self.pipeline.sources]
         self.predictor = Predictor(
-            self.readers, sources, self.ends, self.clock, wait_bound_s=wait_bound_s, max_rows=1000
+            self.readers,
+            Freshness(self.readers, sources, self.ends, wait_bound_s=wait_bound_s),
+            self.clock,
+            max_rows=1000,
         )
         self.api = Api(
             pipeline=self.pipeline,
             serving=self.serving,
             predictor=self.predictor,
             readers=self.readers,
-            publish=self.served.append,
+            publish=self.events.append,
             refresh=self.activation.refresh,
             ready=lambda: (self.activation.caught_up, {}),
             meter=self.meter,
@@ -189,6 +194,11 @@ class World:
         )  # type: ignore[arg-type]
         self.app = application(self.api)
         self.client = self.app.test_client()
+
+    @property
+    def served(self) -> list[Prediction]:
+        """Each row that was answered."""
+        return [row for event in self.events for row in predictions_of(event)]
 
     def promote(self, seed: int, definition: str = "") -> str:
         digest, files = model_files(seed, definition)

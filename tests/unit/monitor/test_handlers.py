@@ -9,7 +9,15 @@ from monitor_svc.ledger import DeadLetter
 from monitor_svc.settings import MonitorSettings
 from schemas import events as ev
 from schemas.topics import topic_of
-from tests.unit.monitor.world import DAY, HOUR, pack, prediction, scores_and_labels, state
+from tests.unit.monitor.world import (
+    DAY,
+    HOUR,
+    pack,
+    prediction,
+    scores_and_labels,
+    state,
+    with_row,
+)
 from twinstream.errors import SettingsError
 from twinstream.protocol.known_time import EARLIEST_US
 
@@ -114,7 +122,7 @@ def test_labels_run_with_the_wall_clock_from_the_answer() -> None:
 def test_unjoinable_prediction_is_counted_when_its_request_lacks_the_id() -> None:
     world = state()
     event = prediction("f1", 0, 0.9)
-    service.handle(msgspec.structs.replace(event, request={"origin": "JFK"}), world)
+    service.handle(with_row(event, {"origin": "JFK"}, {}), world)
     assert world.models["late-arrival"].unjoinable == 1
 
 

@@ -21,7 +21,16 @@ from schemas.packs import HEADER_BYTES
 from tests.unit.mesh.fakes import Message
 from tests.unit.monitor.test_handlers import at_tail, play
 from tests.unit.monitor.test_telemetry import NOW, metric
-from tests.unit.monitor.world import DAY, HOUR, arrivals, pack, pipeline, prediction, state
+from tests.unit.monitor.world import (
+    DAY,
+    HOUR,
+    arrivals,
+    pack,
+    pipeline,
+    prediction,
+    state,
+    with_row,
+)
 from twinstream import Decimal, Int, Label, Source, String, Timestamp
 
 HUGE = int("9" * 400)
@@ -64,9 +73,9 @@ def test_a_prediction_of_any_request_is_taken(value: Any) -> None:
     world = state(reference=5, window=5, drift_step=5)
     for i in range(12):
         event = prediction(f"f{i}", i, 0.5, delay=1.0)
-        request = {**event.request, "flight_id": value, "distance": value}
+        request = {**event.rows[0].request, "flight_id": value, "distance": value}
         features = {"delay": value, f"new{i}": value}
-        service.handle(msgspec.structs.replace(event, request=request, features=features), world)
+        service.handle(with_row(event, request, features), world)
     handlers.judge(world, 10**15)
     msgspec.json.encode(snapshot.whole(world, [], 10**15))
     assert world.models["late-arrival"].predicted_total == 12

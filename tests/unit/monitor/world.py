@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -85,18 +86,31 @@ def prediction(
     served_us: int = 0,
     **features: float | None,
 ) -> ev.PredictionServed:
+    row = ev.ServedRow(
+        at_us=at_us,
+        request={"flight_id": flight_id, "origin": "JFK", "distance": 500},
+        positions={},
+        features=list(features.values()),
+        features_digest="",
+        output=score,
+    )
     return ev.PredictionServed(
         id=f"p-{flight_id}",
         model="late-arrival",
         release=ev.Release(definition="d" * 64, epoch=epoch, model=model),
-        at_us=at_us,
-        request={"flight_id": flight_id, "origin": "JFK", "distance": 500},
+        inputs=list(features),
         positions={},
-        features=features,
-        features_digest="",
-        output=score,
+        rows=[row],
         served_at_us=served_us,
     )
+
+
+def with_row(
+    event: ev.PredictionServed, request: dict[str, object], features: dict[str, object]
+) -> ev.PredictionServed:
+    """The same prediction of another request with other features."""
+    row = msgspec.structs.replace(event.rows[0], request=request, features=[*features.values()])
+    return msgspec.structs.replace(event, rows=[row], inputs=[*features])
 
 
 def pack(

@@ -1,0 +1,76 @@
+"""An answered request taken apart into its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas.events import PredictionServed, Release, ServedRow, ViewPosition
+from twinstream.errors import UndecodableEventError
+from twinstream.protocol.predictions import find_row, predictions_of, row_of
+
+PLACES = [ViewPosition(epoch=1, log={p: 5}, raw={p: 6}) for p in range(2)]
+
+
+def served(rows: int = 3, first_row: int = 256) -> PredictionServed:
+    return PredictionServed(
+        id="9a7d",
+        model="m",
+        release=Release(definition="d", epoch=1, model="w"),
+        inputs=["a", "b"],
+        positions={"v": PLACES},
+        rows=[
+            ServedRow(
+                at_us=i,
+                request={"x": i},
+                positions={"v": i % 2},
+                features=[i, None],
+                features_digest=f"digest-{i}",
+                output=i / 10,
+                batch_shape=8,
+            )
+            for i in range(rows)
+        ],
+        first_row=first_row,
+        served_at_us=77,
+    )
+
+
+def test_each_row_has_what_belongs_to_it() -> None:
+    found = list(predictions_of(served()))
+    assert [row.id for row in found] == ["9a7d-256", "9a7d-257", "9a7d-258"]
+    assert [row.positions["v"] for row in found] == [PLACES[0], PLACES[1], PLACES[0]]
+    assert found[2].features == {"a": 2, "b": None}
+    assert (found[1].request, found[1].output, found[1].served_at_us) == ({"x": 1}, 0.1, 77)
+
+
+def test_a_row_is_found_by_its_id_in_the_part_that_holds_it() -> None:
+    event = served()
+    assert find_row(event, "9a7d-257") == list(predictions_of(event))[1]
+    for absent in ("9a7d-255", "9a7d-259", "9a7d", "other-257", "9a7d-", "-", ""):
+        assert find_row(event, absent) is None
+    assert find_row(served(first_row=0), "9a7d") == next(predictions_of(served(first_row=0)))
+
+
+@pytest.mark.parametrize("odd", ["a", "a-b", "a-²", "a--1", "a-1-"])
+def test_what_ends_in_no_number_is_the_id_of_a_request(odd: str) -> None:
+    assert row_of(odd)[1] == (0 if odd != "a--1" else 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"positions": {"v": 2}},
+        {"positions": {"v": -1}},
+        {"positions": {"w": 0}},
+        {"features": [1]},
+        {"features": [1, 2, 3]},
+    ],
+)
+def test_a_row_that_does_not_fit_its_event_is_refused(change: dict[str, Any]) -> None:
+    event = served()
+    rows = [event.rows[0], msgspec.structs.replace(event.rows[1], **change)]
+    with pytest.raises(UndecodableEventError, match="row 1 of request '9a7d'"):
+        list(predictions_of(msgspec.structs.replace(event, rows=rows)))
