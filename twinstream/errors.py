@@ -40,6 +40,20 @@ class PublishError(TransientError, RuntimeError):
     """Kafka did not take a message within its bound."""
 
 
+class QueueFullError(PublishError):
+    """So many messages wait for Kafka that there was no room for another one within the bound."""
+
+
+class ProducerBrokenError(PublishError):
+    """A producer was fenced, or does not know any more what Kafka has: it sends nothing more,
+    another one may.
+    """
+
+
+class MessageRefusedError(PermanentError, ValueError):
+    """Kafka will never take this message: it is too large, or its timestamp is not one."""
+
+
 class NotFiniteError(PermanentError, ValueError):
     """A number that is not finite was about to leave this process."""
 

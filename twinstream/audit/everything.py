@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from schemas import packs, topics
 from schemas.events import FileAccepted, ViewPublished
 from twinstream.audit.files import decode_file
 from twinstream.define.records import Decoder
+from twinstream.mesh.kafka.errors import passes, unread
+from twinstream.mesh.kafka.positions import partitions, range_of
 
 if TYPE_CHECKING:
     from twinstream.define import Source
@@ -44,10 +46,9 @@ def log_messages(settings: MeshSettings, topic: str) -> Iterator[tuple[int, int,
         settings.kafka_client(group_id="twinstream-audit", enable_auto_commit=False)
     )
     try:
-        partitions = consumer.list_topics(topic, timeout=POLL_SECONDS).topics[topic].partitions
         ends = {
-            p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=POLL_SECONDS)[1]
-            for p in partitions
+            p: range_of(consumer, topic, p, POLL_SECONDS).high
+            for p in partitions(consumer, topic, POLL_SECONDS)
         }
         for partition, end in sorted(ends.items()):
             yield from _one_partition(consumer, topic, partition, end)
@@ -58,9 +59,7 @@ def log_messages(settings: MeshSettings, topic: str) -> Iterator[tuple[int, int,
 def _one_partition(
     consumer: Consumer, topic: str, partition: int, end: int
 ) -> Iterator[tuple[int, int, bytes]]:
-    start = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=POLL_SECONDS)[
-        0
-    ]
+    start = range_of(consumer, topic, partition, POLL_SECONDS).low
     consumer.assign([TopicPartition(topic, partition, start)])
     while start < end:
         messages = consumer.consume(min(500, end - start), timeout=POLL_SECONDS)
@@ -69,10 +68,10 @@ def _one_partition(
                 f"{topic}[{partition}] gave nothing for {POLL_SECONDS} s at offset {start} of {end}"
             )
         for message in messages:
-            if message.error() is not None:
-                if message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  (librdkafka's public constant)
+            if (error := message.error()) is not None:
+                if passes(error):
                     continue
-                raise KafkaException(message.error())
+                raise unread(f"{topic}[{partition}]", error)
             start = message.offset() + 1
             if message.offset() < end:
                 yield partition, message.offset(), message.value()

@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 import msgspec
-from confluent_kafka import KafkaException, Producer
 
 from schemas.plausible import FIRST_US, LAST_US
 from schemas.topics import PARTITIONER, record_sent
 from twinstream.define.source import Source
-from twinstream.errors import PublishError, RecordError
+from twinstream.errors import MessageRefusedError, PublishError, RecordError
+from twinstream.mesh.kafka.errors import MESSAGE_BYTES
+from twinstream.mesh.kafka.producer import KafkaProducer
 from twinstream.mesh.settings import MeshSettings
 from twinstream.protocol.record_key import key_of
 
@@ -93,14 +94,14 @@ def send_lines(
     Raises RecordError for the first bad line when `strict` (those before it are sent), PublishError when Kafka does not take one.
     """
     tally = Sent(reached={}, reasons=[])
-    producer = Producer(
+    producer = KafkaProducer(
         settings.kafka_client(
             acks="all",
             enable_idempotence=True,
             linger_ms=5,
             compression_type="lz4",
             partitioner=PARTITIONER,
-            message_max_bytes=8_000_000,
+            message_max_bytes=MESSAGE_BYTES,
         )
     )
     try:
@@ -119,21 +120,27 @@ def send_lines(
     return {source.name: tally.reached}, tally
 
 
-def _send(producer: Producer, topic: str, line: Line, tally: Sent) -> None:
+def _send(producer: KafkaProducer, topic: str, line: Line, tally: Sent) -> None:
     if line.problem:
         tally.tell(f"line {line.number}: {line.problem}")
     if not line.fits:
         tally.left += 1
         return
-    stamp = {"timestamp": line.stamp_ms} if line.stamp_ms else {}
-    _produce(
-        producer,
-        topic,
-        key=line.key,
-        value=line.data,
-        on_delivery=lambda error, message: _noted(tally, error, message),
-        **stamp,
-    )
+    stamp: dict[str, Any] = {"timestamp": line.stamp_ms} if line.stamp_ms else {}
+    try:
+        producer.enqueue(
+            topic,
+            FLUSH_S,
+            key=line.key,
+            value=line.data,
+            on_delivery=lambda error, message: _noted(tally, error, message),
+            **stamp,
+        )
+    except MessageRefusedError as error:
+        tally.tell(f"line {line.number}: {error}")
+        tally.left += 1
+        return
+    producer.poll(0)
     tally.sent += 1
     tally.bad += bool(line.problem)
 
@@ -147,20 +154,7 @@ def _noted(tally: Sent, error: Any, message: Any) -> None:
         )
 
 
-def _produce(producer: Producer, topic: str, **message: Any) -> None:
-    while True:
-        try:
-            producer.produce(topic, **message)
-        except BufferError:
-            producer.poll(0.1)
-        except KafkaException as error:
-            raise PublishError(f"{topic}: {error.args[0].str()}") from error
-        else:
-            producer.poll(0)
-            return
-
-
-def _flush(producer: Producer) -> int:
+def _flush(producer: KafkaProducer) -> int:
     """How many messages have no answer; in short waits, between which Ctrl-C is heard."""
     left = 0
     for _ in range(int(FLUSH_S / POLL_S)):

@@ -16,6 +16,7 @@ from schemas.events import DeadLetterResolved
 from schemas.topics import SERVICES, dead_letter, dead_letter_prefix, topic_of
 from twinstream.errors import ObjectMissingError, SettingsError
 from twinstream.mesh.events import EventReader, pass_over
+from twinstream.mesh.kafka.positions import range_of
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.settings import MeshSettings
 
@@ -136,9 +137,7 @@ def letter_at(settings: MeshSettings, where: LetterId) -> Letter:
     )
     partition = TopicPartition(dead_letter(where.service), where.partition, where.offset)
     try:
-        low, high = consumer.get_watermark_offsets(
-            TopicPartition(partition.topic, partition.partition), timeout=WAIT_S
-        )
+        low, high = range_of(consumer, partition.topic, partition.partition, WAIT_S)
         if not low <= where.offset < high:
             raise ObjectMissingError(
                 f"there is no dead letter {where}: its topic holds {low} to {high - 1}; older ones are deleted after 30 days"

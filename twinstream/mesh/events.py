@@ -17,7 +17,6 @@ from confluent_kafka import (
     Consumer,
     KafkaError,
     KafkaException,
-    Producer,
     TopicPartition,
 )
 
@@ -28,9 +27,13 @@ from twinstream.errors import (
     NotFiniteError,
     NotRunningError,
     PublishError,
+    QueueFullError,
     TransientError,
     UndecodableEventError,
 )
+from twinstream.mesh.kafka.errors import MESSAGE_BYTES, passes, unread, unsent
+from twinstream.mesh.kafka.positions import partitions, range_of
+from twinstream.mesh.kafka.producer import RenewedProducer
 from twinstream.mesh.settings import MeshSettings
 
 Headers = Sequence[tuple[str, bytes]]
@@ -40,6 +43,7 @@ Check = Callable[[ev.Event], str]
 """Why its reader cannot believe an event that is plausible by itself; "" when it can."""
 DELIVERY_BOUND_S = 30.0
 PAUSE_S = 1.0
+ASK_S = 10.0
 _log = structlog.get_logger()
 
 
@@ -65,8 +69,28 @@ class Place(NamedTuple):
     offset: int
 
 
+class _Sent:
+    """What became of one message; set by the thread that serves delivery reports."""
+
+    def __init__(self) -> None:
+        self.answered = threading.Event()
+        self.place: Place | None = None
+        self.error: Exception | None = None
+
+    def delivered(self, error: KafkaError | None, message: Any) -> None:
+        if error is None:
+            self.place = Place(message.topic(), message.partition(), message.offset())
+        else:
+            self.error = unsent(message.topic(), error, len(message))
+        self.answered.set()
+
+
 class EventPublisher:
-    """Publishes events to their topics, in order, each until every replica in sync has it. Safe for threads."""
+    """Publishes events to their topics, in order, each until every replica in sync has it. Safe for
+    threads.
+
+    Its producer is made anew when Kafka does not take it for the one that it knew.
+    """
 
     def __init__(
         self,
@@ -76,21 +100,24 @@ class EventPublisher:
         partitioner: str = "",
         lost: Callable[[int], None] | None = None,
         most_waiting: int = 100_000,
+        bound_s: float = DELIVERY_BOUND_S,
     ) -> None:
-        """With `lost` a message that is not waited for waits for Kafka as long as it takes, in memory, at most so many of them.
+        """A message that Kafka has not taken after `bound_s` has failed.
 
+        With `lost` a message that is not waited for waits for Kafka as long as it takes, in memory,
+        at most so many of them.
         Nothing blocks then, and each one that is lost all the same is told to `lost`.
         """
-        self._source, self._lost = source, lost
+        self._source, self._lost, self._bound_s = source, lost, bound_s
         self._failures: list[str] = []
-        self._producer = Producer(
+        self._producer = RenewedProducer(
             settings.kafka_client(
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=1,
-                message_max_bytes=8_000_000,
+                message_max_bytes=MESSAGE_BYTES,
                 queue_buffering_max_messages=most_waiting,
-                message_timeout_ms=int(DELIVERY_BOUND_S * 1000) if lost is None else 0,
+                message_timeout_ms=int(bound_s * 1000) if lost is None else 0,
                 compression_type="lz4",
                 **({"partitioner": partitioner} if partitioner else {}),
             )
@@ -101,7 +128,9 @@ class EventPublisher:
     ) -> Place | None:
         """Send one event; with `wait`, return its place when Kafka has it, else fail on a later call or `flush`.
 
-        Raises PublishError naming topic and cause, NotFiniteError for an event with a number that JSON cannot hold.
+        Raises PublishError naming topic and cause, MessageRefusedError for an event that is too
+        large, NotFiniteError
+        for one with a number that JSON cannot hold.
         """
         if found := not_finite(event):
             raise NotFiniteError(
@@ -127,32 +156,30 @@ class EventPublisher:
     ) -> Place | None:
         """Send bytes with given headers, to `partition` unless that is -1; otherwise as `publish`."""
         self._raise_failures()
-        delivered = threading.Event()
-        places: list[Place] = []
-
-        def done(error: KafkaError | None, message: Any) -> None:
-            if error is not None and self._lost is not None and not wait:
-                self._lost(1)
-            elif error is not None:
-                self._failures.append(f"{message.topic()}: {error.str()}")
-            else:
-                places.append(Place(message.topic(), message.partition(), message.offset()))
-            delivered.set()
-
-        self._enqueue(
-            topic, value=value, key=key, headers=headers, on_delivery=done, partition=partition
-        )
+        message = {"value": value, "key": key, "headers": headers, "partition": partition}
         if wait:
-            self._wait(delivered, topic)
-        self._raise_failures()
-        return places[0] if wait else None
+            return self._send_and_wait(topic, message)
+        try:
+            self._producer.enqueue(
+                topic,
+                self._bound_s if self._lost is None else 0.0,
+                on_delivery=self._noted,
+                **message,
+            )
+        except QueueFullError:
+            if self._lost is None:
+                raise
+            self._lost(1)
+        self._producer.poll(0)
+        return None
 
     def __len__(self) -> int:
         """Messages that wait for Kafka."""
         return len(self._producer)
 
-    def flush(self, timeout_s: float = DELIVERY_BOUND_S) -> None:
+    def flush(self, timeout_s: float | None = None) -> None:
         """Return when Kafka has everything published so far; raises PublishError otherwise."""
+        timeout_s = self._bound_s if timeout_s is None else timeout_s
         left = self._producer.flush(timeout_s)
         self._raise_failures()
         if left:
@@ -160,38 +187,36 @@ class EventPublisher:
 
     close = flush
 
-    def _enqueue(self, topic: str, **message: Any) -> None:
-        """Hand over to librdkafka, waiting while its queue is full."""
-        give_up = time.monotonic() + DELIVERY_BOUND_S
-        while True:
-            try:
-                self._producer.produce(topic, **message)
-            except BufferError:
-                if self._lost is not None:
-                    self._lost(1)
-                    return
-                if time.monotonic() > give_up:
-                    raise PublishError(
-                        f"{topic}: the queue stayed full for {DELIVERY_BOUND_S} s: is the broker up?"
-                    ) from None
-                self._producer.poll(0.1)
-            else:
-                self._producer.poll(0)
-                return
+    def _noted(self, error: KafkaError | None, message: Any) -> None:
+        """Of a message that nobody waits for."""
+        if error is None:
+            return
+        if self._lost is not None:
+            self._lost(1)
+        else:
+            self._failures.append(str(unsent(message.topic(), error, len(message))))
 
-    def _wait(self, delivered: threading.Event, topic: str) -> None:
-        give_up = time.monotonic() + DELIVERY_BOUND_S + 5
-        while not delivered.is_set():
+    def _send_and_wait(self, topic: str, message: dict[str, Any]) -> Place | None:
+        sent = _Sent()
+        self._producer.enqueue(topic, self._bound_s, on_delivery=sent.delivered, **message)
+        give_up = time.monotonic() + self._bound_s + 5
+        while not sent.answered.is_set():
             self._producer.poll(0.05)
             if time.monotonic() > give_up:
                 raise PublishError(
-                    f"{topic}: no answer within {DELIVERY_BOUND_S} s: is the broker up?"
+                    f"{topic}: no answer within {self._bound_s} s: is the broker up?"
                 )
+        if sent.error is not None:
+            raise sent.error
+        return sent.place
 
     def _raise_failures(self) -> None:
+        """Of messages that nobody waited for: whoever is told now is not to blame, so this is never
+        a permanent error.
+        """
         if self._failures:
             failures, self._failures = self._failures, []
-            raise PublishError("Kafka did not take " + "; ".join(failures[:3]))
+            raise PublishError("; ".join(failures[:3]))
 
 
 LONGEST_HANDLING_MS = 86_400_000
@@ -229,7 +254,7 @@ class EventReader:
                 session_timeout_ms=SESSION_MS,
                 max_poll_interval_ms=LONGEST_HANDLING_MS,
                 heartbeat_interval_ms=SESSION_MS // 3,
-                fetch_message_max_bytes=8_000_000,
+                fetch_message_max_bytes=MESSAGE_BYTES,
                 enable_partition_eof=False,
                 topic_metadata_refresh_interval_ms=5000,
             )
@@ -250,23 +275,32 @@ class EventReader:
         if message is None:
             return None
         try:
+            return self._judged(message)
+        except TransientError:
+            self._read_again(message)
+            raise
+
+    def _judged(self, message: Any) -> tuple[ev.Event, Any] | None:
+        try:
             return self._believed(message), message
         except UndecodableEventError as error:
             if self._refused is None:
                 raise
-            self._refuse(message, str(error))
+            self._refused(message, str(error))
             return None
 
-    def _refuse(self, message: Any, reason: str) -> None:
-        """Hand a message over; while that fails it is read again, so that none is passed over without a dead letter."""
-        assert self._refused is not None
+    def _read_again(self, message: Any) -> None:
+        """While a message cannot be judged, or its dead letter not be written, none behind it is
+        read.
+        """
+        place = (message.topic(), message.partition())
         try:
-            self._refused(message, reason)
-        except TransientError:
-            place = (message.topic(), message.partition())
             self._consumer.seek(TopicPartition(*place, message.offset()))
-            self._positions[place] = message.offset()
-            raise
+        except (
+            KafkaException
+        ) as error:  # taken away meanwhile: it is read again from the last commit
+            _log.warning("not_read_again", where=_where(message), reason=error.args[0].str())
+        self._positions[place] = message.offset()
 
     def _believed(self, message: Any) -> ev.Event:
         event = event_of(message)
@@ -281,10 +315,7 @@ class EventReader:
             return None
         error = message.error()
         if error is not None:
-            if error.retriable() or error.code() in {
-                KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-                KafkaError._TRANSPORT,  # noqa: SLF001
-            }:
+            if passes(error):
                 return None
             raise TransientError(f"reading {', '.join(self._topics)}: {error.str()}")
         self._positions[(message.topic(), message.partition())] = message.offset() + 1
@@ -350,18 +381,18 @@ class EventReader:
     def _places(self) -> Iterator[tuple[tuple[str, int], int, int]]:
         """(topic and partition, position, end as of now) of all that is read."""
         for partition in self._consumer.assignment():
-            try:
-                low, high = self._ends.get_watermark_offsets(partition, timeout=10.0)
-            except KafkaException as error:
-                raise NotRunningError(
-                    f"{partition.topic}: Kafka does not answer: {error.args[0].str()}"
-                ) from error
             place = (partition.topic, partition.partition)
+            low, high = range_of(self._ends, *place, ASK_S)
             yield place, max(self._positions.get(place, self._start(partition, low)), low), high
 
     def commit(self, message: Any) -> None:
-        """With a group: all up to this message is handled."""
-        self._consumer.commit(message=message, asynchronous=False)
+        """With a group: all up to this message is handled. Raises NotRunningError; what is not
+        committed is read again after a restart.
+        """
+        try:
+            self._consumer.commit(message=message, asynchronous=False)
+        except KafkaException as error:
+            raise unread(f"commit of {_where(message)}", error.args[0]) from error
 
     def close(self) -> None:
         self._consumer.close()
@@ -382,25 +413,14 @@ class EventReader:
     def _assign(self, from_beginning: bool) -> None:  # noqa: FBT001
         wanted = []
         for topic in self._topics:
-            for number in self._partition_numbers(topic):
+            for number in partitions(self._consumer, topic, ASK_S):
                 if from_beginning:
                     wanted.append(TopicPartition(topic, number, OFFSET_BEGINNING))
                 else:
-                    high = self._consumer.get_watermark_offsets(
-                        TopicPartition(topic, number), timeout=10.0
-                    )[1]
+                    high = range_of(self._consumer, topic, number, ASK_S).high
                     self._positions[(topic, number)] = high
                     wanted.append(TopicPartition(topic, number, high))
         self._consumer.assign(wanted)
-
-    def _partition_numbers(self, topic: str) -> list[int]:
-        try:
-            found = self._consumer.list_topics(topic, timeout=10.0).topics[topic]
-        except KafkaException as error:
-            raise NotRunningError(f"Kafka does not answer: {error.args[0].str()}") from error
-        if found.error is not None:
-            raise NotRunningError(f"topic {topic}: {found.error.str()}; create the topics first")
-        return sorted(found.partitions)
 
 
 def pass_over(message: Any, reason: str) -> None:

@@ -22,6 +22,7 @@ from twinstream.errors import (
     SettingsError,
     WaitTimeoutError,
 )
+from twinstream.mesh.kafka.errors import asking
 from twinstream.mesh.settings import MeshSettings
 
 MAX_MESSAGE_BYTES = 2 * STATE_BYTES + (4 << 20)
@@ -74,13 +75,9 @@ def ensure_topics(settings: MeshSettings, wanted: Iterable[Topic]) -> list[str]:
 
 def _present(admin: AdminClient) -> dict[str, int]:
     """Partition count of every topic that is there."""
-    try:
-        return {
-            name: len(topic.partitions)
-            for name, topic in admin.list_topics(timeout=15).topics.items()
-        }
-    except KafkaException as error:
-        raise NotRunningError(f"Kafka does not answer: {error.args[0].str()}") from error
+    with asking("topics"):
+        found = admin.list_topics(timeout=15).topics
+    return {name: len(topic.partitions) for name, topic in found.items()}
 
 
 def _refuse_other_counts(
@@ -123,7 +120,8 @@ def _new(topic: Topic, settings: MeshSettings) -> NewTopic:
 def _wait_for_leaders(admin: AdminClient, wanted: set[str], bound_s: float = 30.0) -> None:
     give_up = time.monotonic() + bound_s
     while True:
-        topics = admin.list_topics(timeout=15).topics
+        with asking("leaders of topics"):
+            topics = admin.list_topics(timeout=15).topics
         waiting = {
             n
             for n in wanted
