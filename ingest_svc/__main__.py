@@ -29,7 +29,8 @@ from twinstream.mesh import collecting, log, pipeline_file, topics_admin
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher
-from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.heartbeat import BackgroundBeat, Heartbeat
+from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.quarantine import Quarantine
@@ -50,9 +51,15 @@ def pack_rows(pipeline: Pipeline, source: str) -> int:
 class Process:
     """Everything real that the process holds."""
 
-    def __init__(self, settings: MeshSettings, knobs: IngestSettings, pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        settings: MeshSettings,
+        knobs: IngestSettings,
+        pipeline: Pipeline,
+        stopping: threading.Event,
+    ) -> None:
         topics_admin.ensure(settings, pipeline)
-        clock = WallClock()
+        clock, reach = WallClock(), watched(settings)
         sources = {source.name: source for source in pipeline.sources}
         decoders = {
             name: Decoder(
@@ -81,7 +88,7 @@ class Process:
             settings, Quarantine(settings, "ingest", dead_letters, self.metrics).refuse
         )
         ports = Ports(
-            log=KafkaLog(settings, sources, knobs.confirm_s),
+            log=KafkaLog(settings, sources, knobs.confirm_s, stopping),
             tails=KafkaTails(KafkaTail(settings), sources, knobs),
             dead_letters=dead_letters,
             events=events,
@@ -89,7 +96,9 @@ class Process:
             meter=self.metrics,
             clock=clock,
         )
-        self.ingest = Ingest(ports, setups, knobs, replay=settings.clock == "replay")
+        self.ingest = Ingest(
+            ports, setups, knobs, replay=settings.clock == "replay", stopping=stopping
+        )
         self.raw = KafkaRaw(
             settings,
             knobs,
@@ -98,6 +107,7 @@ class Process:
             sources,
             opened=self.ingest.open,
             closed=self.ingest.close,
+            stopping=stopping,
         )
         self.files = FileArrivals(
             settings,
@@ -112,12 +122,14 @@ class Process:
             meter=self.metrics,
             clock=clock,
         )
-        self.heartbeat = Heartbeat(settings, "ingest")
+        self.heartbeat = Heartbeat(settings, "ingest", away=lambda: reach.away)
+        self.pulse = BackgroundBeat(self.heartbeat)
 
     def run(self, stopping: threading.Event) -> None:
         """Rounds until `stopping`; then everything is flushed."""
         collecting.rarely(COLLECT_AFTER)
         self.files.start()
+        self.pulse.run_until(stopping)
         next_beat = 0.0
         while not stopping.is_set():
             self.ingest.step(self.raw)
@@ -125,21 +137,21 @@ class Process:
                 raise self.files.failure
             if time.monotonic() >= next_beat:
                 next_beat = time.monotonic() + BEAT_EVERY_S
-                self._beat()
+                self._tell()
         self.files.stop()
         self.ingest.flush()
         self.heartbeat.beat(False, None, {"state": "stopped"})
         self.raw.close()
         self.metrics.close()
 
-    def _beat(self) -> None:
+    def _tell(self) -> None:
         lag = self.ingest.lag(self.raw)
         self.metrics.gauge("ingest_lag_records", lag, "records")
         lanes = {
             f"{place.source}/{place.partition}": lane.next_raw
             for place, lane in self.ingest.lanes.items()
         }
-        self.heartbeat.beat(self.raw.assigned, lag, {"next_raw": lanes})
+        self.pulse.tell(self.raw.assigned, lag, {"next_raw": lanes})
 
 
 def main() -> int:
@@ -150,7 +162,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stopping.set())
     try:
         settings, knobs = MeshSettings.from_env(), IngestSettings.from_env()
-        process = Process(settings, knobs, pipeline_file.load(settings.pipeline))
+        process = Process(settings, knobs, pipeline_file.load(settings.pipeline), stopping)
         logger.info(
             "started", kafka=settings.kafka, clock=settings.clock, partitions=settings.partitions
         )

@@ -5,7 +5,9 @@ Handles raw records (emits packs, DeadLettered) and EpochSealRequested (emits ba
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import msgspec
 import pyarrow as pa
@@ -29,9 +31,10 @@ from ingest_svc.settings import IngestSettings
 from ingest_svc.validation import Screen
 from schemas.events import EpochSealRequested
 from schemas.topics import record_sent
-from twinstream.errors import MeshError
+from twinstream.errors import MeshError, TransientError
 from twinstream.mesh.clock import Clock
 
+PAUSE_S = 1.0
 _log = structlog.get_logger()
 
 
@@ -65,7 +68,9 @@ class Ingest:
         knobs: IngestSettings,
         *,
         replay: bool,
+        stopping: threading.Event | None = None,
     ) -> None:
+        self._stopping = stopping or threading.Event()
         self._ports, self._sources, self._knobs, self._replay = ports, sources, knobs, replay
         self.lanes: dict[Place, Lane] = {}
         self._requested = 0
@@ -120,14 +125,23 @@ class Ingest:
                 seen += len(records.offsets)
         overlapped = self._confirm(self._ports.log.confirmed())
         overlapped |= self._make_room()
-        for event in self._ports.seals.poll():
-            if isinstance(event, EpochSealRequested):
-                self._requested = handle_epoch_seal_requested(event, self._requested)
+        self._take_requests()
         if not overlapped:
             overlapped = self._seal()
         for place in overlapped:
             self._reopen(place, raws)
         return seen
+
+    def _take_requests(self) -> None:
+        try:
+            requests = self._ports.seals.poll()
+        except TransientError as error:  # read again in the next round
+            _log.warning("seal_requests_wait", reason=str(error))
+            self._stopping.wait(PAUSE_S)
+            return
+        for event in requests:
+            if isinstance(event, EpochSealRequested):
+                self._requested = handle_epoch_seal_requested(event, self._requested)
 
     def flush(self) -> None:
         """Return when Kafka has everything."""
@@ -151,6 +165,19 @@ class Ingest:
 
     def _put_dead(self, lane: Lane, rejected: list[tuple[int, bytes, str]]) -> None:
         """Kafka has what is dead-lettered before the pack that covers it goes out."""
+        if not rejected:
+            return
+        self._insist(lambda: self._write_dead(lane, rejected))
+        _log.info(
+            "records_dead_lettered",
+            source=lane.place.source,
+            partition=lane.place.partition,
+            count=len(rejected),
+            first_offset=rejected[0][0],
+            reason=rejected[0][2],
+        )
+
+    def _write_dead(self, lane: Lane, rejected: list[tuple[int, bytes, str]]) -> None:
         for offset, original, reason in rejected:
             self._ports.dead_letters.put(
                 original,
@@ -161,16 +188,21 @@ class Ingest:
                 wait=False,
                 source=lane.place.source,
             )
-        if rejected:
-            self._ports.dead_letters.flush()
-            _log.info(
-                "records_dead_lettered",
-                source=lane.place.source,
-                partition=lane.place.partition,
-                count=len(rejected),
-                first_offset=rejected[0][0],
-                reason=rejected[0][2],
-            )
+        self._ports.dead_letters.flush()
+
+    def _insist(self, work: Callable[[], object]) -> None:
+        """Do it again until Kafka takes it: what was read of the raw topic is in this process's
+        memory alone, and must be covered in order.
+        """
+        while True:
+            try:
+                work()
+            except TransientError as error:
+                _log.warning("kafka_awaited", reason=str(error))
+                if self._stopping.wait(PAUSE_S):
+                    raise
+            else:
+                return
 
     def _make_room(self) -> set[Place]:
         """Wait while a lane has too much unconfirmed: this bounds what a worker adds after another one took over."""
@@ -233,7 +265,8 @@ class Ingest:
             place.source, place.partition, self._ports.clock.now_us()
         )
         if sealed is not None:
-            self._ports.events.publish(sealed, f"{place.source}/{place.partition}")
+            key = f"{place.source}/{place.partition}"
+            self._insist(partial(self._ports.events.publish, sealed, key))
             _log.info(
                 "epoch_sealed",
                 source=place.source,

@@ -23,7 +23,8 @@ from twinstream.mesh import log, pipeline_file
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher
-from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.heartbeat import BackgroundBeat, Heartbeat
+from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.quarantine import Quarantine
 from twinstream.mesh.settings import MeshSettings
@@ -52,13 +53,15 @@ def run(
     """Everything real, wired; returns once `stopping` is set."""
     clock = WallClock()
     state = State(pipeline, mesh, knobs)
-    board = Board(state, HeartbeatFolder(mesh.run_folder()), clock)
+    reach = watched(mesh)
+    board = Board(state, HeartbeatFolder(mesh.run_folder()), clock, away=lambda: reach.away)
     streams = open_streams(mesh, knobs, pipeline, clock.now_us())
     publisher, metrics = EventPublisher(mesh, "/monitor_svc"), Metrics(mesh, "monitor")
     page = PageServer(
         board, mesh.http_host, mesh.monitor_port, hosts=mesh.http_hosts, count=metrics.count
     )
     structlog.get_logger().info("page_served", host=mesh.http_host, port=page.port)
+    heartbeat = Heartbeat(mesh, "monitor", away=lambda: reach.away)
     loop = Run(
         state,
         streams,
@@ -67,7 +70,7 @@ def run(
         publisher=publisher,
         metrics=metrics,
         quarantine=Quarantine(mesh, "monitor", DeadLetters(mesh, "monitor", publisher), metrics),
-        heartbeat=Heartbeat(mesh, "monitor"),
+        pulse=BackgroundBeat(heartbeat).run_until(stopping),
     )
     try:
         loop.until(stopping)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,7 +17,10 @@ from twinstream.mesh.clock import Clock
 class Board:
     """Serves snapshots; `lock` is held by whoever changes the state."""
 
-    def __init__(self, state: State, beats: Beats, clock: Clock) -> None:
+    def __init__(
+        self, state: State, beats: Beats, clock: Clock, away: Callable[[], str] = lambda: ""
+    ) -> None:
+        self._away = away
         self._state, self._beats, self._clock = state, beats, clock
         self.lock = threading.Lock()
         self._new_tick = threading.Condition()
@@ -25,8 +29,8 @@ class Board:
 
     @property
     def ready(self) -> bool:
-        """The past has been read; what is shown is as of now."""
-        return self._state.caught_up
+        """The past has been read and Kafka answers; what is shown is as of now."""
+        return self._state.caught_up and not self._away()
 
     def whole(self) -> bytes:
         """JSON of everything, with history."""

@@ -20,13 +20,13 @@ from schemas import events as ev
 from twinstream.errors import PermanentError, TransientError
 from twinstream.mesh.clock import Clock
 from twinstream.mesh.events import event_of, headers_of
-from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.heartbeat import BackgroundBeat
 from twinstream.mesh.quarantine import Quarantine
 
 BATCH = 2000
 MOST_UNSENT = 100
 LONGEST_NUMBER = 18
-WAIT_S = 0.05
+WAIT_S, PAUSE_S = 0.05, 1.0
 _log = structlog.get_logger()
 
 
@@ -56,53 +56,60 @@ class Run:
         publisher: Publisher,
         metrics: MetricSink,
         quarantine: Quarantine,
-        heartbeat: Heartbeat,
+        pulse: BackgroundBeat,
     ) -> None:
         self._state, self._streams, self._board, self._clock = state, streams, board, clock
-        self._publisher, self._metrics, self._quarantine, self._heartbeat = (
+        self._publisher, self._metrics, self._quarantine, self._pulse = (
             publisher,
             metrics,
             quarantine,
-            heartbeat,
+            pulse,
         )
         self._unsent: deque[ev.Event] = deque(maxlen=MOST_UNSENT)
+        self._untaken: deque[Any] = deque()
         self._dropped = 0
         self._sources = service.label_topics(state.pipeline)
         self._measured: dict[str, int] = {}
         self._second = 0
 
     def until(self, stopping: threading.Event) -> None:
-        """Run until told to stop."""
+        """Run until told to stop; while Kafka does not answer, or takes no dead letter, this waits."""
         while not stopping.is_set():
-            self.step()
+            try:
+                self.step()
+            except TransientError as error:
+                _log.warning("monitor_waits", reason=str(error))
+                stopping.wait(PAUSE_S)
 
     def step(self) -> None:
         """Read one round, then, once a second, say what follows from it."""
         self._state.told(self._clock.now_us())
-        messages = self._read()
+        if not self._untaken:
+            self._read()
         with self._board.lock:
-            for message in messages:
-                self._take(message)
+            while self._untaken:
+                self._take(self._untaken[0])
+                self._untaken.popleft()
             self._follow_ends()
         now_us = self._clock.now_us()
         if now_us // SECOND_US > self._second:
             self._second = now_us // SECOND_US
             self._each_second(now_us)
 
-    def _read(self) -> list[Any]:
+    def _read(self) -> None:
+        """Add to what is to be taken; what was read stays there when a later topic cannot be read."""
         read_predictions, read_labels = self._state.known.next_streams()
         streams = self._streams
-        found = [
-            *streams.facts.poll(BATCH, 0),
-            *streams.metrics.poll(BATCH, 0),
-            *streams.dead_letters.poll(BATCH, 0),
-        ]
+        for topics in (streams.facts, streams.metrics, streams.dead_letters):
+            self._untaken.extend(topics.poll(BATCH, 0))
         if (
             not streams.facts.caught_up()
         ):  # they say which labels are where this service does not read
-            return found
-        found += streams.labels.poll(BATCH, 0) if read_labels else []
-        return found + (streams.predictions.poll(BATCH, WAIT_S) if read_predictions else [])
+            return
+        if read_labels:
+            self._untaken.extend(streams.labels.poll(BATCH, 0))
+        if read_predictions:
+            self._untaken.extend(streams.predictions.poll(BATCH, WAIT_S))
 
     def _take(self, message: Any) -> None:
         """One message to its handler; what cannot be handled is a dead letter, once, byte for byte."""
@@ -148,7 +155,7 @@ class Run:
         self._measure()
         lag = sum(topics.lag() for topics in self._streams.all())
         self._metrics.gauge("monitor_lag_messages", lag, "1")
-        self._heartbeat.beat(self._state.caught_up, lag, {"page_listeners": self._board.listen(0)})
+        self._pulse.tell(self._state.caught_up, lag, {"page_listeners": self._board.listen(0)})
 
     def _send(self) -> None:
         """Publish what is to be said; while Kafka is away it waits, and what cannot be said at all is left out."""

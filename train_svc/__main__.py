@@ -27,6 +27,7 @@ from twinstream.mesh.clock import WallClock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
@@ -42,7 +43,8 @@ def main() -> None:
     log.configure("train")
     signal.signal(signal.SIGTERM, _stop)
     os.nice(own.nice)
-    heartbeat = Heartbeat(settings, "train")
+    reach = watched(settings)
+    heartbeat = Heartbeat(settings, "train", away=lambda: reach.away)
     heartbeat.beat(ready=False)
     publisher, metrics = EventPublisher(settings, "/train_svc"), Metrics(settings, "train")
     quarantine = Quarantine(settings, "train", DeadLetters(settings, "train", publisher), metrics)

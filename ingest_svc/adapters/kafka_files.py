@@ -89,13 +89,21 @@ class FileArrivals(threading.Thread):
                 ) as accepted,
             ):
                 while not self._stop.is_set():
-                    self._once(reader, accepted)
+                    self._patiently(reader, accepted)
         except Exception as error:  # noqa: BLE001  (handed to the process's own loop, which ends with it)
             self.failure = error
 
     def stop(self) -> None:
         """Leave after the file at hand."""
         self._stop.set()
+
+    def _patiently(self, reader: EventReader, accepted: EventReader) -> None:
+        """A round; while Kafka does not answer, none."""
+        try:
+            self._once(reader, accepted)
+        except TransientError as error:
+            _log.warning("arrivals_wait", reason=str(error))
+            self._stop.wait(FIRST_WAIT_S)
 
     def _once(self, reader: EventReader, accepted: EventReader) -> None:
         """The next arrival, and those that have waited long enough."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError
 
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from ingest_svc.log_writer import LogMessage
@@ -15,6 +17,8 @@ from ingest_svc.ports import Confirmed, Place
 from schemas.packs import PackHeader
 from schemas.topics import records_accepted
 from twinstream.errors import PublishError
+from twinstream.mesh.kafka.errors import MESSAGE_BYTES
+from twinstream.mesh.kafka.producer import KafkaProducer
 from twinstream.mesh.settings import MeshSettings
 
 
@@ -22,13 +26,18 @@ class KafkaLog:
     """A message never times out here: one that did, while the next went through, would be a hole that covers records."""
 
     def __init__(
-        self, settings: MeshSettings, sources: Mapping[str, object], confirm_s: float
+        self,
+        settings: MeshSettings,
+        sources: Mapping[str, object],
+        confirm_s: float,
+        stopping: threading.Event,
     ) -> None:
+        """Once `stopping` is set nothing is waited for longer than `confirm_s`."""
         self._topics = {name: records_accepted(name) for name in sources}
-        self._confirm_s = confirm_s
+        self._confirm_s, self._stopping = confirm_s, stopping
         self._confirmed: list[Confirmed] = []
         self._failed: list[str] = []
-        self._producer = Producer(
+        self._producer = KafkaProducer(
             {
                 "log_level": CRITICAL,
                 "error_cb": note,
@@ -38,8 +47,8 @@ class KafkaLog:
                     enable_gapless_guarantee=True,
                     message_timeout_ms=0,
                     linger_ms=1,
-                    message_max_bytes=8_000_000,
-                    batch_size=8_000_000,
+                    message_max_bytes=MESSAGE_BYTES,
+                    batch_size=MESSAGE_BYTES,
                     compression_type="lz4",
                     reconnect_backoff_max_ms=500,
                     queue_buffering_max_kbytes=262_144,
@@ -55,13 +64,7 @@ class KafkaLog:
             "timestamp": max(0, message.header.known_max_us // 1000),
             "on_delivery": partial(self._delivered, place, message.header),
         }
-        while True:
-            try:
-                self._producer.produce(self._topics[place.source], **arguments)
-            except BufferError:
-                self._producer.poll(0.05)
-            else:
-                return
+        self._producer.enqueue(self._topics[place.source], math.inf, **arguments)
 
     def confirmed(self) -> list[Confirmed]:
         """What was confirmed since the last call; raises PublishError for what was refused."""
@@ -74,12 +77,14 @@ class KafkaLog:
         return confirmed
 
     def flush(self) -> list[Confirmed]:
-        """`confirmed`, once Kafka has everything; raises PublishError after a bound."""
-        give_up = time.monotonic() + self._confirm_s
-        while len(self._producer):
+        """`confirmed`, once Kafka has everything, however long that takes; raises PublishError
+        after a bound when stopping.
+        """
+        give_up = math.inf
+        while len(self._producer) and not self._failed:
             self._producer.flush(0.2)
-            if self._failed:
-                break
+            if self._stopping.is_set():
+                give_up = min(give_up, time.monotonic() + self._confirm_s)
             if len(self._producer) and time.monotonic() > give_up:
                 raise PublishError(
                     f"{len(self._producer)} log messages not confirmed within {self._confirm_s} s: is the broker up?"

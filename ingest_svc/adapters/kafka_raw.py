@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -14,7 +15,6 @@ from confluent_kafka import (
     TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     KafkaError,
-    KafkaException,
     Message,
     TopicPartition,
 )
@@ -24,17 +24,14 @@ from ingest_svc.log_writer import Raws
 from ingest_svc.ports import Place
 from ingest_svc.settings import IngestSettings
 from schemas.topics import record_sent
+from twinstream.errors import TransientError
+from twinstream.mesh.kafka.errors import asking, passes, unread
+from twinstream.mesh.kafka.positions import cached_range
 from twinstream.mesh.settings import MeshSettings
 
 _log = structlog.get_logger()
-# Told by messages; the client recovers by itself, or the next rebalance does.
-_PASSING = {
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-    KafkaError._TRANSPORT,  # noqa: SLF001
-    KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001
-    KafkaError._PARTITION_EOF,  # noqa: SLF001
-}
 Lanes = Mapping[Place, Sequence[Any]]
+PAUSE_S = 1.0
 HALVINGS = 32  # about so many messages are asked for each change of time; beyond it all are
 
 
@@ -51,13 +48,14 @@ class KafkaRaw:
         *,
         opened: Callable[[Place], int],
         closed: Callable[[list[Place]], None],
+        stopping: threading.Event,
     ) -> None:
         self._places = {record_sent(source): source for source in sources}
         self._names, self._numbers = (
             list(self._places.values()),
             {topic: number for number, topic in enumerate(self._places)},
         )
-        self._opened, self._closed = opened, closed
+        self._opened, self._closed, self._stopping = opened, closed, stopping
         self._rows, self._wait_s, self._gather_s = (
             knobs.pack_rows,
             knobs.pack_ms / 1000,
@@ -108,13 +106,13 @@ class KafkaRaw:
 
         Packs cost, records do not: so there are at most so many a second, but nobody waits for a pack's time when little comes.
         """
-        messages: list[Message] = self._consumer.consume(1, self._wait_s)
+        messages = self._given(1, self._wait_s)
         if not messages:
             return messages
         until = max(self._took_at + self._wait_s, time.monotonic() + self._gather_s)
         while len(messages) < self._rows and (left := until - time.monotonic()) > 0:
             self._opened_now.clear()
-            more = self._consumer.consume(self._rows - len(messages), left)
+            more = self._given(self._rows - len(messages), left)
             if (
                 self._opened_now
             ):  # what was taken before is of an earlier ownership, and comes again
@@ -127,6 +125,13 @@ class KafkaRaw:
         self._took_at = time.monotonic()
         return messages
 
+    def _given(self, most: int, wait_s: float) -> list[Message]:
+        """Raises NotRunningError when this consumer reads nothing more, as when another process
+        took its name in the group.
+        """
+        with asking("raw records"):
+            return list(self._consumer.consume(most, wait_s))
+
     def rewind(self, place: Place, offset: int) -> None:
         """Go on at `offset`; what is fetched already is dropped."""
         at = TopicPartition(record_sent(place.source), place.partition, offset)
@@ -135,10 +140,8 @@ class KafkaRaw:
 
     def lag(self, place: Place, offset: int) -> int:
         """Records from `offset` to the end that the client knows of."""
-        known = self._consumer.get_watermark_offsets(
-            TopicPartition(record_sent(place.source), place.partition), cached=True
-        )
-        return max(0, known[1] - offset) if known else 0
+        known = cached_range(self._consumer, record_sent(place.source), place.partition)
+        return max(0, known.high - offset) if known else 0
 
     def close(self) -> None:
         """Stop reading; a static member keeps its partitions until its session ends."""
@@ -148,11 +151,28 @@ class KafkaRaw:
         starts = []
         for partition in partitions:
             place = self._place(partition)
-            start = self._fresh[place] = self._opened(place)
+            start = self._fresh[place] = self._start_of(place)
             self._opened_now.add((partition.topic, partition.partition))
             starts.append(TopicPartition(partition.topic, partition.partition, start))
         consumer.incremental_assign(starts)
         self.assigned = True
+
+    def _start_of(self, place: Place) -> int:
+        """Where to start, however long Kafka takes to say: a broker that comes back hands out
+        partitions before it answers all.
+        """
+        while True:
+            try:
+                return self._opened(place)
+            except TransientError as error:
+                _log.warning(
+                    "lane_waits",
+                    source=place.source,
+                    partition=place.partition,
+                    reason=str(error),
+                )
+                if self._stopping.wait(PAUSE_S):
+                    raise
 
     def _revoke(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         self._closed([self._place(partition) for partition in partitions])
@@ -210,8 +230,8 @@ class KafkaRaw:
 
     @staticmethod
     def _check(error: KafkaError) -> None:
-        if error.code() not in _PASSING and not error.retriable():
-            raise KafkaException(error)
+        if not passes(error):
+            raise unread("raw records", error)
         _log.warning("raw_read_interrupted", reason=error.str())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from ingest_svc.dedupe import RecentIds
@@ -16,6 +16,8 @@ from schemas.packs import KNOWN, RAW, decode_rows, log_header
 from twinstream.define.records import key_text
 from twinstream.define.source import Source
 from twinstream.errors import NotRunningError
+from twinstream.mesh.kafka.errors import MESSAGE_BYTES, passes, unread
+from twinstream.mesh.kafka.positions import Range, at_time, range_of
 from twinstream.mesh.settings import MeshSettings
 
 BOUND_S = 30.0
@@ -25,37 +27,40 @@ class KafkaTail:
     """Reads single partitions from an offset to their present end."""
 
     def __init__(self, settings: MeshSettings) -> None:
-        self._consumer = Consumer(
+        self._settings = settings
+        self._consumer = self._connected()
+
+    def _connected(self) -> Consumer:
+        return Consumer(
             {
                 "log_level": CRITICAL,
                 "error_cb": note,
-                **settings.kafka_client(
+                **self._settings.kafka_client(
                     group_id="ingest-tail",
                     enable_auto_commit=False,
                     fetch_wait_max_ms=10,
                     auto_offset_reset="earliest",
-                    fetch_message_max_bytes=8_000_000,
+                    fetch_message_max_bytes=MESSAGE_BYTES,
                     reconnect_backoff_max_ms=500,
                 ),
             }
         )
 
-    def ends(self, topic: str, partition: int) -> tuple[int, int]:
-        """First offset and the one after the last."""
-        try:
-            low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=BOUND_S
-            )
-        except KafkaException as error:
-            raise NotRunningError(
-                f"{topic}[{partition}]: Kafka does not say where it ends: {error.args[0].str()}"
-            ) from error
-        return low, high
+    def renew(self) -> None:
+        """Connect anew: after a broker's restart an old client may be answered FENCED_LEADER_EPOCH
+        for ever.
+        """
+        self._consumer.close()
+        self._consumer = self._connected()
 
-    def offset_at(self, topic: str, partition: int, time_us: int) -> int:
-        """The first offset with a Kafka timestamp at or after a time; -1 when there is none."""
-        asked = TopicPartition(topic, partition, max(0, time_us // 1000))
-        return self._consumer.offsets_for_times([asked], timeout=BOUND_S)[0].offset
+    def ends(self, topic: str, partition: int) -> Range:
+        """First offset and the one after the last."""
+        return range_of(self._consumer, topic, partition, BOUND_S)
+
+    def offset_at(self, topic: str, partition: int, time_us: int) -> int | None:
+        """The first offset with a Kafka timestamp at or after a time; None when there is none."""
+        place = (topic, partition)
+        return at_time(self._consumer, [place], time_us // 1000, BOUND_S)[place]
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Any]:
         """Messages of [start, end)."""
@@ -65,7 +70,9 @@ class KafkaTail:
         give_up = time.monotonic() + BOUND_S
         while start < end:
             for message in self._consumer.consume(min(500, end - start), 0.05):
-                _check(message)
+                if message.error() is not None:
+                    _check(message)
+                    continue
                 start = max(start, message.offset() + 1)
                 give_up = time.monotonic() + BOUND_S
                 if message.offset() < end:
@@ -109,7 +116,7 @@ def log_tail(
     )
     horizon = newest.known_max_us - source.dedupe_us
     found = tail.offset_at(topic, partition, horizon) if source.dedupe_us and end > low else end
-    start = max(low, min(end - messages, end if found < 0 else found))
+    start = max(low, min(end - messages, end if found is None else found))
     return restored(between, Span(max(low, start - messages), start, end), source, horizon, ids)
 
 
@@ -146,12 +153,12 @@ def dead_letter_offsets(
     low, end = tail.ends(topic, 0)
     start = tail.offset_at(topic, 0, state.written_us - 60_000_000) if state.written_us else low
     key = f"{raw_topic}/{partition}".encode()
-    found = (m for m in tail.read(topic, 0, end if start < 0 else start, end) if m.key() == key)
+    found = (m for m in tail.read(topic, 0, end if start is None else start, end) if m.key() == key)
     offsets = {int(dict(m.headers() or ()).get("dead_letter_offset", b"-1")) for m in found}
     return {offset for offset in offsets if offset > state.raw_high}
 
 
 def _check(message: Any) -> None:
     error = message.error()
-    if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  (librdkafka's public constant)
-        raise KafkaException(error)
+    if error is not None and not passes(error):
+        raise unread(f"{message.topic()}[{message.partition()}]", error)

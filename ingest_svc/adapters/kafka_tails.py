@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from ingest_svc.adapters.kafka_tail import KafkaTail, dead_letter_offsets, log_tail
 from ingest_svc.dedupe import RecentIds
@@ -11,6 +12,9 @@ from ingest_svc.ports import Place
 from ingest_svc.settings import IngestSettings
 from schemas.topics import dead_letter, record_sent, records_accepted
 from twinstream.define.source import Source
+from twinstream.errors import NotRunningError
+
+Answer = TypeVar("Answer")
 
 
 class KafkaTails:
@@ -23,21 +27,32 @@ class KafkaTails:
 
     def log(self, place: Place) -> tuple[LogState, RecentIds]:
         """Where the log stands, and the ids within the dedupe horizon."""
-        return log_tail(
-            self._tail,
-            records_accepted(place.source),
-            place.partition,
-            self._sources[place.source],
-            messages=self._knobs.tail_messages,
-            ids=self._knobs.dedupe_ids,
+        return self._asked(
+            lambda: log_tail(
+                self._tail,
+                records_accepted(place.source),
+                place.partition,
+                self._sources[place.source],
+                messages=self._knobs.tail_messages,
+                ids=self._knobs.dedupe_ids,
+            )
         )
 
     def dead_letters(self, place: Place, state: LogState) -> set[int]:
         """Raw offsets beyond the log that are dead-lettered already."""
-        return dead_letter_offsets(
-            self._tail, dead_letter("ingest"), record_sent(place.source), place.partition, state
+        topic, raw_topic = dead_letter("ingest"), record_sent(place.source)
+        return self._asked(
+            lambda: dead_letter_offsets(self._tail, topic, raw_topic, place.partition, state)
         )
 
     def raw_range(self, place: Place) -> tuple[int, int]:
         """First raw offset and the one after the last."""
-        return self._tail.ends(record_sent(place.source), place.partition)
+        return self._asked(lambda: self._tail.ends(record_sent(place.source), place.partition))
+
+    def _asked(self, question: Callable[[], Answer]) -> Answer:
+        """Raises NotRunningError; then another try connects anew."""
+        try:
+            return question()
+        except NotRunningError:
+            self._tail.renew()
+            raise

@@ -14,6 +14,7 @@ from ingest_svc.settings import IngestSettings
 from twinstream.errors import MeshError
 from twinstream.mesh import log, pipeline_file, topics_admin
 from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.settings import MeshSettings
 from twinstream.mesh.wsgi_loader import made
 
@@ -56,7 +57,8 @@ def main() -> int:
 
 def _beat(settings: MeshSettings, stopping: threading.Event) -> None:
     """Say once a second whether requests are served."""
-    heartbeat = Heartbeat(settings, "ingest-http")
+    reach = watched(settings)
+    heartbeat = Heartbeat(settings, "ingest-http", away=lambda: reach.away)
     while not stopping.wait(BEAT_EVERY_S):
         heartbeat.beat(_ready(settings.http_host, settings.ingest_port))
     heartbeat.beat(False)

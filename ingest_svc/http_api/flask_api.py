@@ -14,7 +14,7 @@ from ingest_svc.http_api.bodies import BodyError, TooManyError, records_in
 from ingest_svc.http_api.sending import Gate, Raw, send_records
 from ingest_svc.ports import Events, Meter
 from schemas.events import DataArrived
-from twinstream.errors import PublishError
+from twinstream.errors import MessageRefusedError, PublishError
 from twinstream.mesh.clock import Clock
 
 _log = structlog.get_logger()
@@ -52,6 +52,7 @@ def make_app(api: Api) -> Flask:
         HTTPException, lambda error: _error(error.description or error.name, error.code or 500)
     )
     app.register_error_handler(PublishError, lambda error: _later(str(error)))
+    app.register_error_handler(MessageRefusedError, lambda error: _error(str(error), 413))
     app.register_error_handler(Exception, _failed)
     return app
 

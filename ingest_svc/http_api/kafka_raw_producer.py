@@ -7,11 +7,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from schemas.topics import PARTITIONER, record_sent
 from twinstream.errors import PublishError
+from twinstream.mesh.kafka.errors import MESSAGE_BYTES
+from twinstream.mesh.kafka.producer import RenewedProducer
 from twinstream.mesh.settings import MeshSettings
 
 
@@ -20,9 +22,13 @@ class _Batch:
 
     def __init__(self, count: int) -> None:
         self.left, self.position, self.errors = count, dict[int, int](), list[str]()
-        self.done = threading.Event()
+        self.done, self._lock = threading.Event(), threading.Lock()
 
     def delivered(self, error: KafkaError | None, message: Any) -> None:
+        with self._lock:
+            self._note(error, message)
+
+    def _note(self, error: KafkaError | None, message: Any) -> None:
         if error is not None:
             self.errors.append(error.str())
         else:
@@ -38,7 +44,7 @@ class KafkaRawProducer:
 
     def __init__(self, settings: MeshSettings, confirm_s: float) -> None:
         self._confirm_s = confirm_s
-        self._producer = Producer(
+        self._producer = RenewedProducer(
             {
                 "log_level": CRITICAL,
                 "error_cb": note,
@@ -49,7 +55,7 @@ class KafkaRawProducer:
                     compression_type="lz4",
                     partitioner=PARTITIONER,
                     message_timeout_ms=int(confirm_s * 1000),
-                    message_max_bytes=8_000_000,
+                    message_max_bytes=MESSAGE_BYTES,
                     reconnect_backoff_max_ms=500,
                     queue_buffering_max_messages=500_000,
                 ),
@@ -75,7 +81,7 @@ class KafkaRawProducer:
     def reachable(self, timeout_s: float = 2.0) -> bool:
         """Whether a broker answers."""
         try:
-            self._producer.list_topics(timeout=timeout_s)
+            self._producer.list_topics(timeout_s)
         except KafkaException:
             return False
         return True
@@ -89,17 +95,14 @@ class KafkaRawProducer:
     def _enqueue(
         self, topic: str, key: bytes | None, value: bytes, batch: _Batch, give_up: float
     ) -> None:
-        while True:
-            try:
-                self._producer.produce(topic, value=value, key=key, on_delivery=batch.delivered)
-            except BufferError:
-                if time.monotonic() > give_up:
-                    raise PublishError(
-                        f"{topic}: the queue stayed full for {self._confirm_s} s: is the broker up?"
-                    ) from None
-                time.sleep(0.01)
-            else:
-                return
+        self._producer.enqueue(
+            topic,
+            max(0.0, give_up - time.monotonic()),
+            pause=time.sleep,
+            value=value,
+            key=key,
+            on_delivery=batch.delivered,
+        )
 
     def _serve(self) -> None:
         while not self._stop.is_set():

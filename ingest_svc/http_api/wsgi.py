@@ -42,7 +42,7 @@ def make() -> Door:
         Api(
             gates=gates,
             raw=KafkaRawProducer(settings, knobs.http_confirm_s),
-            events=EventPublisher(settings, "/ingest_svc/http_api"),
+            events=EventPublisher(settings, "/ingest_svc/http_api", bound_s=knobs.http_confirm_s),
             meter=metrics,
             clock=WallClock(),
         )

@@ -8,14 +8,14 @@ from typing import Any
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
-    OFFSET_END,
     Consumer,
     KafkaError,
-    KafkaException,
     TopicPartition,
 )
 
-from twinstream.errors import NotRunningError, TransientError
+from twinstream.errors import TransientError
+from twinstream.mesh.kafka.errors import passes, unread
+from twinstream.mesh.kafka.positions import Range, at_time, cached_range, partitions, range_of
 from twinstream.mesh.settings import MeshSettings
 
 TIMEOUT_S = 15.0
@@ -44,14 +44,18 @@ class Topics:
             )
         )
         self._partitions = [
-            TopicPartition(topic, number) for topic in topics for number in self._numbers(topic)
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in partitions(self._consumer, topic, TIMEOUT_S)
         ]
+        self._failure: TransientError | None = None
         self._ended: set[tuple[str, int]] = set()
         self._next: dict[tuple[str, int], int] = {}
-        self._goals = {
-            (p.topic, p.partition): self._consumer.get_watermark_offsets(p, timeout=TIMEOUT_S)
+        self._goals: dict[tuple[str, int], tuple[int, int]] = {
+            (p.topic, p.partition): range_of(self._consumer, p.topic, p.partition, TIMEOUT_S)
             for p in self._partitions
         }
+        self._first = dict(self._goals)
         self._consumer.assign(self._starts(since_us))
 
     @property
@@ -77,12 +81,21 @@ class Topics:
 
     def poll(self, limit: int, timeout_s: float) -> list[Any]:
         """Up to `limit` messages; waits up to `timeout_s` for the first. Raises TransientError when Kafka refuses."""
+        self._raise_failure()
         found: list[Any] = []
         message = self._consumer.poll(timeout_s)
         while message is not None:
             self._sort(message, found)
             message = self._consumer.poll(0) if len(found) < limit else None
+        if not found:
+            self._raise_failure()
         return found
+
+    def _raise_failure(self) -> None:
+        """Only between two batches: what was read with it is not lost."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     def lag(self) -> int:
         """Messages that Kafka is known to have and `poll` has not returned."""
@@ -99,39 +112,23 @@ class Topics:
             found.append(message)
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
             self._ended.add(place)
-        elif not error.retriable() and error.code() not in {
-            KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-            KafkaError._TRANSPORT,  # noqa: SLF001
-        }:
-            raise TransientError(f"reading {place[0]}: {error.str()}")
+        elif not passes(error):
+            self._failure = unread(place[0], error)
 
     def _behind(self, partition: TopicPartition) -> int:
-        low, high = self._consumer.get_watermark_offsets(partition, cached=True)
-        return max(0, high - max(low, self._next.get((partition.topic, partition.partition), low)))
+        known = cached_range(self._consumer, partition.topic, partition.partition)
+        if known is None:  # not heard of yet: what there was when this reader was made
+            known = Range(*self._first[(partition.topic, partition.partition)])
+        reached = self._next.get((partition.topic, partition.partition), known.low)
+        return max(0, known.high - max(known.low, reached))
 
     def _starts(self, since_us: int | None) -> list[TopicPartition]:
         if since_us is None:
             return [
                 TopicPartition(p.topic, p.partition, OFFSET_BEGINNING) for p in self._partitions
             ]
-        asked = [
-            TopicPartition(p.topic, p.partition, max(0, since_us // 1000)) for p in self._partitions
-        ]
-        found = self._consumer.offsets_for_times(asked, timeout=TIMEOUT_S)
-        for place in found:
-            if place.offset == OFFSET_END:
-                self._next[(place.topic, place.partition)] = self._consumer.get_watermark_offsets(
-                    place, timeout=TIMEOUT_S
-                )[1]
-            else:
-                self._next[(place.topic, place.partition)] = place.offset
-        return found
-
-    def _numbers(self, topic: str) -> list[int]:
-        try:
-            found = self._consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
-        except KafkaException as error:
-            raise NotRunningError(f"Kafka does not answer: {error.args[0].str()}") from error
-        if found.error is not None:
-            raise NotRunningError(f"topic {topic}: {found.error.str()}; create the topics first")
-        return sorted(found.partitions)
+        places = [(p.topic, p.partition) for p in self._partitions]
+        found = at_time(self._consumer, places, since_us // 1000, TIMEOUT_S)
+        for place, offset in found.items():
+            self._next[place] = self._goals[place][1] if offset is None else offset
+        return [TopicPartition(*place, self._next[place]) for place in places]

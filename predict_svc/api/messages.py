@@ -36,6 +36,12 @@ class ConflictError(RequestError):
     status = 409
 
 
+class TooLargeError(RequestError):
+    """The event of the question would fit no message."""
+
+    status = 413
+
+
 class NotReadyError(RequestError):
     """Not yet, or not at the moment."""
 

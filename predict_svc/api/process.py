@@ -33,6 +33,7 @@ from twinstream.mesh.clock import WallClock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.door import Door, DoorSettings, hosts_of
 from twinstream.mesh.events import EventPublisher, EventReader
+from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
@@ -81,7 +82,7 @@ def create() -> Door:
     def publish(event: PredictionServed) -> None:
         predictions.publish(event, key=event.model, wait=False)
 
-    stop = threading.Event()
+    stop, reach = threading.Event(), watched(settings)
     for name, work in {
         "activation": lambda: activation.run(stop, own.refresh_s),
         "raw-ends": lambda: ends.keep_looking(stop, own.look_every_s),
@@ -97,7 +98,7 @@ def create() -> Door:
             readers=readers,
             publish=publish,
             refresh=activation.refresh,
-            ready=lambda: readiness(activation, serving, readers),
+            ready=lambda: readiness(activation, serving, readers, reach.away),
             meter=metrics,  # type: ignore[arg-type]
             clock=clock,
             room=lambda: len(predictions) < own.unsent_events,
@@ -154,9 +155,14 @@ def lifecycle(settings: MeshSettings, publisher: EventPublisher, metrics: Metric
 
 
 def readiness(
-    activation: Activation, serving: Serving, readers: dict[str, ViewReader]
+    activation: Activation, serving: Serving, readers: dict[str, ViewReader], away: str
 ) -> tuple[bool, dict[str, object]]:
-    """Ready when the lifecycle topic was read to its end and every view can be read; a model is not needed for that."""
+    """Ready when the lifecycle topic was read to its end, every view can be read and Kafka answers;
+    a model is not needed for that.
+
+    `away` says why Kafka does not: questions are answered all the same, from what the views hold,
+    until too many events wait.
+    """
     now, waiting = serving.now, []
     for name, reader in readers.items():
         try:
@@ -168,7 +174,8 @@ def readiness(
         "releases": {name: str(active.release) for name, active in now.active.items()},
         "reasons": now.reasons,
     }
-    return activation.caught_up and not waiting, detail
+    detail |= {"reason": away} if away else {}
+    return activation.caught_up and not waiting and not away, detail
 
 
 def close(stop: threading.Event, publisher: EventPublisher, metrics: Metrics) -> None:

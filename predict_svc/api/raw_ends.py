@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import structlog
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from predict_svc.api.messages import NotReadyError
 from schemas.topics import record_sent
+from twinstream.errors import NotRunningError
+from twinstream.mesh.kafka.positions import ends
 from twinstream.mesh.settings import MeshSettings
 
 BOUND_S = 2.0
@@ -48,17 +49,6 @@ class Looks:
             if all(raw.get(p, -1) >= end for p, end in look.ends.get(source, {}).items()):
                 return (now_s - look.at_s) * 1000
         return None
-
-
-class UnknownEndError(Exception):
-    """Kafka's client gave an offset that is none, as it does without an error when its own time runs out."""
-
-
-def last_offset(end: int) -> int:
-    """The offset before the end of a partition; raises UnknownEndError for what is no end."""
-    if end < 0:
-        raise UnknownEndError(f"offset {end}")
-    return end - 1
 
 
 class RawEnds:
@@ -100,19 +90,15 @@ class RawEnds:
                 log.warning("raw_ends_unknown", reason=str(error))
 
     def _ask(self) -> Ends:
-        wanted = {TopicPartition(topic, p): OffsetSpec.latest() for topic, p in self._places}
-        ends: Ends = {}
+        found: Ends = {}
         try:
-            for place, future in self._admin.list_offsets(wanted, request_timeout=BOUND_S).items():
-                source = self._places[(place.topic, place.partition)]
-                ends.setdefault(source, {})[place.partition] = last_offset(
-                    future.result(BOUND_S).offset
-                )
-        except (KafkaException, TimeoutError, UnknownEndError) as error:
+            for place, end in ends(self._admin, list(self._places), BOUND_S).items():
+                found.setdefault(self._places[place], {})[place[1]] = end - 1
+        except NotRunningError as error:
             self._admin = AdminClient(
                 self._settings.kafka_client()
             )  # after a broker's restart an old one may answer FENCED_LEADER_EPOCH for ever
             raise NotReadyError(
                 f"Kafka does not say where the raw topics end, so no age can be promised: {error}"
             ) from error
-        return ends
+        return found

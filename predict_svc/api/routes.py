@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from predict_svc.api.messages import (
     ConflictError,
     NotReadyError,
     RequestError,
+    TooLargeError,
     UnknownError,
     ViewAnswer,
     Wish,
@@ -30,7 +31,7 @@ from predict_svc.api.serving import Active, Serving
 from predict_svc.api.view_lookup import read_keys
 from predict_svc.view.errors import ViewNotReadyError, WindowNotKept
 from schemas.events import PredictionServed
-from twinstream.errors import RecordError
+from twinstream.errors import MessageRefusedError, RecordError
 from twinstream.features.request import outputs, view_key
 from twinstream.mesh.clock import Clock
 
@@ -91,8 +92,7 @@ def predict(api: Api, model: str) -> Response:
     except ViewNotReadyError:
         api.refresh()  # the base of this release was let go between the two: take the release that is there now
         found, events = api.predictor.predict(active_of(api, model), body)
-    for event in events:
-        api.publish(event)
+    _publish(api, events)
     api.meter.observe(
         "predict_answer_ms",
         (time.perf_counter() - started) * 1000 - found.timing.waited_ms,
@@ -102,6 +102,15 @@ def predict(api: Api, model: str) -> Response:
     api.meter.observe("predict_waited_ms", found.timing.waited_ms, "ms", model=model)
     api.meter.count("predict_rows_total", len(found.predictions), model=model)
     return answer(found)
+
+
+def _publish(api: Api, events: Sequence[PredictionServed]) -> None:
+    """No answer without its events: a question of which nothing could be remembered is refused."""
+    try:
+        for event in events:
+            api.publish(event)
+    except MessageRefusedError as error:
+        raise TooLargeError(f"the question is too large to be remembered: {error}") from error
 
 
 def read_view(api: Api, view: str) -> Response:

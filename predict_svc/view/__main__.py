@@ -21,6 +21,7 @@ from twinstream.mesh import faust_app, pipeline_file
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader, patient
 from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.log import configure
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
@@ -47,7 +48,8 @@ def main() -> None:
         worker = ViewWorker(
             settings, knobs, pipeline, metrics, publisher, log_ends=LogEnds(settings)
         )
-        heartbeat = Heartbeat(settings, name)
+        reach = watched(settings)
+        heartbeat = Heartbeat(settings, name, away=lambda: reach.away)
         heartbeat.beat(ready=False)
         for plan in worker.plans.values():
             kernel.warm_up(plan)
@@ -75,7 +77,13 @@ def main() -> None:
             ready=worker.ready and (lag or 0) <= knobs.ready_lag, lag=lag, detail=worker.detail()
         )
 
-    faust_app.run(worker.app, beat, [worker.keep_flushing, worker.keep_telling], loop)
+    faust_app.run(
+        worker.app,
+        beat,
+        [worker.keep_flushing, worker.keep_telling],
+        loop,
+        away=lambda: reach.away,
+    )
 
 
 def follow(reader: EventReader, publications: Publications) -> None:

@@ -351,18 +351,26 @@ class ViewWorker:
                     origin=origin,
                     expected_after=gap.expected_after,
                 )
-                self._publisher.publish(
-                    GapFound(
-                        view=view,
-                        partition=tp.partition,
-                        origin_partition=origin,
-                        expected_after=gap.expected_after,
-                        found_previous=gap.found_previous,
-                        found_at_us=time.time_ns() // 1000,
-                    ),
-                    wait=False,
-                )
+                if not self._publish(tp, gap):
+                    return
                 self._gaps[(tp, origin)] = (gap, time.monotonic())
+
+    def _publish(self, tp: TP, gap: Gap) -> bool:
+        """Tell of a break; False while Kafka takes nothing."""
+        event = GapFound(
+            view=self._view_of[tp.topic],
+            partition=tp.partition,
+            origin_partition=gap.origin_partition,
+            expected_after=gap.expected_after,
+            found_previous=gap.found_previous,
+            found_at_us=time.time_ns() // 1000,
+        )
+        try:
+            self._publisher.publish(event, wait=False)
+        except TransientError as error:
+            _log.warning("gap_report_waits", reason=str(error))
+            return False
+        return True
 
     async def _complete(self, tp: TP) -> None:
         """A store is whole once it has the newest base and all that the log held when it was begun; what no partial brings is a break."""

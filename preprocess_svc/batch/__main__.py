@@ -22,6 +22,7 @@ from twinstream.mesh import log, pipeline_file
 from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.settings import MeshSettings
 
@@ -47,7 +48,9 @@ class Pulse:
     """Beats in a thread of its own: a step of Spark takes longer than the supervisor's patience."""
 
     def __init__(self, mesh: MeshSettings, stopping: threading.Event) -> None:
-        self._heart, self._stopping = Heartbeat(mesh, "batch"), stopping
+        reach = watched(mesh)
+        self._heart = Heartbeat(mesh, "batch", away=lambda: reach.away)
+        self._stopping = stopping
         self.ready: Callable[[], bool] = lambda: False
         self.state: Callable[[], dict[str, object]] = lambda: {"doing": "starting Spark"}
         threading.Thread(target=self._run, name="heartbeat", daemon=True).start()

@@ -12,6 +12,7 @@ from twinstream.errors import MeshError
 from twinstream.mesh import faust_app, pipeline_file
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.heartbeat import Heartbeat
+from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.log import configure
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.quarantine import Quarantine
@@ -36,7 +37,8 @@ def main() -> None:
     except MeshError as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400  a user's mistake needs no trace
         sys.exit(2)
-    heartbeat = Heartbeat(settings, name)
+    reach = watched(settings)
+    heartbeat = Heartbeat(settings, name, away=lambda: reach.away)
     heartbeat.beat(ready=False)
     for plan in worker.plans:
         kernel.warm_up(plan)
@@ -49,7 +51,7 @@ def main() -> None:
         detail = {"partitions": len(worker.next_offsets()), **worker.blocks.detail()}
         heartbeat.beat(ready=ready, lag=lag, detail=detail)
 
-    faust_app.run(worker.app, beat, [worker.watch_gaps])
+    faust_app.run(worker.app, beat, [worker.watch_gaps], away=lambda: reach.away)
 
 
 if __name__ == "__main__":

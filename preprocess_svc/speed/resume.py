@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from preprocess_svc.speed.chain import BEGINNING, Link, advance, resume_at
 from preprocess_svc.speed.cuts import believed, is_barrier, newest_first
@@ -18,6 +18,8 @@ from schemas.topics import partials_folded, records_accepted, topic_of
 from twinstream.define import Pipeline
 from twinstream.errors import NotRunningError
 from twinstream.mesh.events import EventReader, Refused
+from twinstream.mesh.kafka.errors import passes, unread
+from twinstream.mesh.kafka.positions import at_time, range_of
 from twinstream.mesh.settings import MeshSettings
 from twinstream.protocol.manifests import Manifests
 
@@ -154,8 +156,7 @@ class Resume:
 
 def _ends(consumer: Consumer, topic: str, partition: int, offset: int, epoch: int) -> bool:
     """Whether an epoch's barrier is at this place of a log; one that the log has forgotten is believed."""
-    low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=SILENCE_S)
-    if offset < low:
+    if offset < range_of(consumer, topic, partition, SILENCE_S).low:
         return True
     message = _message_at(consumer, topic, partition, offset)
     return (
@@ -168,7 +169,7 @@ def _ends(consumer: Consumer, topic: str, partition: int, offset: int, epoch: in
 
 def _message_at(consumer: Consumer, topic: str, partition: int, offset: int) -> Any | None:
     """The message at an offset that a partition holds."""
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=SILENCE_S)
+    low, high = range_of(consumer, topic, partition, SILENCE_S)
     if not low <= offset < high:
         return None
     consumer.assign([TopicPartition(topic, partition, offset)])
@@ -179,24 +180,7 @@ def _values(
     consumer: Consumer, topic: str, partitions: int, since_ms: int
 ) -> Iterable[tuple[int, bytes]]:
     """(partition, value) of all that a topic holds now, from the first message stamped `since_ms` or later on."""
-    starts = dict.fromkeys(range(partitions), OFFSET_BEGINNING)
-    if since_ms:
-        asked = consumer.offsets_for_times(
-            [TopicPartition(topic, p, since_ms) for p in range(partitions)], timeout=SILENCE_S
-        )
-        starts = {tp.partition: tp.offset for tp in asked}
-    ends: dict[int, int] = {}
-    for p in range(partitions):
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=SILENCE_S)
-        start = (
-            low
-            if starts[p] == OFFSET_BEGINNING
-            else high
-            if starts[p] == OFFSET_END or starts[p] < 0
-            else max(low, starts[p])
-        )
-        if start < high:
-            starts[p], ends[p] = start, high
+    starts, ends = _span(consumer, topic, partitions, since_ms)
     consumer.assign([TopicPartition(topic, p, starts[p]) for p in ends])
     while ends:
         message = consumer.poll(SILENCE_S)
@@ -214,7 +198,24 @@ def _values(
             del ends[p]
 
 
+def _span(
+    consumer: Consumer, topic: str, partitions: int, since_ms: int
+) -> tuple[dict[int, int], dict[int, int]]:
+    """By partition, the first offset and the one after the last of what is stamped `since_ms` or
+    later; empty ones are left out.
+    """
+    places = [(topic, p) for p in range(partitions)]
+    since = at_time(consumer, places, since_ms, SILENCE_S) if since_ms else dict.fromkeys(places, 0)
+    starts, ends = dict[int, int](), dict[int, int]()
+    for place, found in since.items():
+        low, high = range_of(consumer, *place, SILENCE_S)
+        start = high if found is None else max(low, found)
+        if start < high:
+            starts[place[1]], ends[place[1]] = start, high
+    return starts, ends
+
+
 def _checked(message: Any) -> None:
     """Raise what librdkafka does not repair by itself."""
-    if not message.error().retriable():
-        raise NotRunningError(f"{message.topic()}[{message.partition()}]: {message.error().str()}")
+    if not passes(message.error()):
+        raise unread(f"{message.topic()}[{message.partition()}]", message.error())

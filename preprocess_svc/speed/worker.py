@@ -20,8 +20,9 @@ from schemas.events import GapFound
 from schemas.topics import partials_folded, records_accepted, topic_of
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import Pipeline
+from twinstream.errors import TransientError
 from twinstream.mesh.blocked import Blocks
-from twinstream.mesh.events import EventReader, Refused, patient
+from twinstream.mesh.events import PAUSE_S, EventReader, Refused, patient
 from twinstream.mesh.faust_app import FAILED, CarrierApp, WorkerOptions, end
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.settings import MeshSettings
@@ -172,7 +173,7 @@ class SpeedWorker:
         ):
             return
         place = self._place(tp)
-        link = (await asyncio.to_thread(self._resume.links, [place]))[place]
+        link = (await self._links([place]))[place]
         self._resumed_at[tp] = time.monotonic()
         folder = self._folders.get(tp)
         if folder is not None and link.offset < folder.at.offset:
@@ -190,10 +191,21 @@ class SpeedWorker:
     async def _start(self, partitions: set[TP]) -> None:
         if not partitions:
             return
-        links = await asyncio.to_thread(self._resume.links, [self._place(tp) for tp in partitions])
+        links = await self._links([self._place(tp) for tp in partitions])
         for tp in partitions:
             self._folders[tp] = self._folder(tp, links[self._place(tp)])
             self._resumed_at[tp] = time.monotonic()
+
+    async def _links(self, places: list[LogPartition]) -> dict[LogPartition, Link]:
+        """Where to fold on, however long Kafka takes to say: a broker that comes back hands out
+        partitions before it answers all.
+        """
+        while True:
+            try:
+                return await asyncio.to_thread(self._resume.links, places)
+            except TransientError as error:
+                _log.warning("resume_waits", reason=str(error))
+                await asyncio.sleep(PAUSE_S)
 
     def _folder(self, tp: TP, link: Link) -> Folder:
         name = self._source_of[tp.topic]

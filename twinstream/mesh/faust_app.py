@@ -18,9 +18,11 @@ import faust
 import msgspec
 import structlog
 import uvloop
+from aiokafka.errors import MessageSizeTooLargeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from twinstream.errors import MessageRefusedError
 from twinstream.mesh import collecting, kafka_security
 from twinstream.mesh.eager import begun
 from twinstream.mesh.settings import MeshSettings
@@ -149,8 +151,16 @@ class CarrierApp(faust.App):
         await self.consumer.seek_wait(positions)
 
     async def send(self, topic: str, partition: int, value: bytes) -> Awaitable[Any]:  # type: ignore[override]
-        """Enqueue in order; await the answer to know that Kafka has it."""
-        return await self.producer.send(topic, None, value, partition, None, None)
+        """Enqueue in order; await the answer to know that Kafka has it. Raises MessageRefusedError
+        for what is too large.
+        """
+        try:
+            return await self.producer.send(topic, None, value, partition, None, None)
+        except MessageSizeTooLargeError as error:
+            raise MessageRefusedError(
+                f"{topic}[{partition}]: Kafka never takes a message of {len(value)} bytes; a view with fewer states "
+                f"a key, or smaller packs (TWINSTREAM_INGEST_PACK_ROWS), make smaller ones"
+            ) from error
 
     def lag(self) -> int | None:
         """Messages in the assigned partitions that are not handled; None before the first fetch."""
@@ -210,13 +220,19 @@ def run(
     beat: Callable[[int | None], None],
     tasks: Iterable[Callable[[], Awaitable[None]]] = (),
     loop: asyncio.AbstractEventLoop | None = None,
+    away: Callable[[], str] = lambda: "",
 ) -> NoReturn:
-    """Run a worker until SIGTERM (exit 0) or a failure (exit 70). `beat(lag)` is called once a second; `tasks` run beside."""
+    """Run a worker until SIGTERM (exit 0) or a failure (exit 70). `beat(lag)` is called once a
+    second; `tasks` run beside.
+
+    While `away` says that Kafka cannot be reached, a worker that does not move waits, and does not
+    hang.
+    """
     loop = loop or event_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, 0)
     try:
-        loop.run_until_complete(_main(app, beat, list(tasks)))
+        loop.run_until_complete(_main(app, beat, list(tasks), away))
     except BaseException:  # noqa: BLE001
         _log.exception("worker_failed")
     end(FAILED)
@@ -237,7 +253,10 @@ def end(status: int) -> NoReturn:
 
 
 async def _main(
-    app: CarrierApp, beat: Callable[[int | None], None], tasks: list[Callable[[], Awaitable[None]]]
+    app: CarrierApp,
+    beat: Callable[[int | None], None],
+    tasks: list[Callable[[], Awaitable[None]]],
+    away: Callable[[], str],
 ) -> None:
     watchdog = Watchdog(app.options.stall_s)
     beat(None)
@@ -247,7 +266,7 @@ async def _main(
     while not (app.crashed or app.should_stop):
         lag = app.lag()
         beat(lag)
-        watchdog.tick(lag, tuple(app.carried.next_offsets().items()))
+        watchdog.tick(0 if away() else lag, tuple(app.carried.next_offsets().items()))
         done, _ = await asyncio.wait(
             [*running, asyncio.ensure_future(asyncio.sleep(1.0))],
             return_when=asyncio.FIRST_COMPLETED,

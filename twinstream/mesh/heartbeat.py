@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -12,6 +15,8 @@ from twinstream.mesh.clock import Clock, WallClock
 from twinstream.mesh.files import write_status
 from twinstream.mesh.settings import MeshSettings
 
+BEAT_S, SILENT_S = 1.0, 15.0
+Told = tuple[float, bool, int | None, dict[str, object]]
 _log = structlog.get_logger()
 
 
@@ -27,9 +32,21 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Heartbeat:
-    """Writes the file `DATA/run/<name>.json` of the process `name`; call `beat` about once a second."""
+    """Writes the file `DATA/run/<name>.json` of the process `name`; call `beat` about once a
+    second.
 
-    def __init__(self, settings: MeshSettings, name: str, clock: Clock | None = None) -> None:
+    While `away` says why an engine cannot be reached, a process is not ready, whatever it says of
+    itself.
+    """
+
+    def __init__(
+        self,
+        settings: MeshSettings,
+        name: str,
+        clock: Clock | None = None,
+        away: Callable[[], str] = lambda: "",
+    ) -> None:
+        self._away = away
         self._name = f"{name}@{settings.instance}" if settings.instance else name
         self._path = settings.run_folder() / f"{self._name}.json"
         self._clock = clock or WallClock()
@@ -42,12 +59,13 @@ class Heartbeat:
         detail: dict[str, object] | None = None,
     ) -> None:
         """Say that this process lives, whether it serves, and how far it is behind. A disk that takes no beat does not end the process."""
+        away = self._away()
         beat = Beat(
             name=self._name,
             pid=os.getpid(),
-            ready=ready,
+            ready=ready and not away,
             lag=lag,
-            detail=detail or {},
+            detail={**(detail or {}), **({"reason": away} if away else {})},
             at_us=self._clock.now_us(),
         )
         try:
@@ -58,6 +76,44 @@ class Heartbeat:
             self._lost = True
         else:
             self._lost = False
+
+
+class BackgroundBeat:
+    """Beats every second, in a thread of its own, what a process's loop told last: the loop may
+    wait for an engine meanwhile.
+
+    A loop that tells nothing for `SILENT_S` is not ready: a pulse hides no hung process.
+    """
+
+    def __init__(
+        self, heartbeat: Heartbeat, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._heartbeat, self._monotonic = heartbeat, monotonic
+        self._told: Told = (monotonic(), False, None, {})
+
+    def tell(self, ready: bool, lag: int | None, detail: dict[str, object]) -> None:  # noqa: FBT001
+        """How the loop finds itself now."""
+        self._told = (self._monotonic(), ready, lag, detail)
+
+    def beat(self) -> None:
+        """Beat once."""
+        told_s, ready, lag, detail = self._told
+        silent_s = self._monotonic() - told_s
+        if silent_s >= SILENT_S:
+            ready = False
+            detail = {**detail, "reason": f"no round was finished for {silent_s:.0f} s"}
+        self._heartbeat.beat(ready, lag, detail)
+
+    def run_until(self, stopping: threading.Event) -> BackgroundBeat:
+        """Beat in a thread until told to stop."""
+        threading.Thread(target=self._run, args=(stopping,), name="pulse", daemon=True).start()
+        return self
+
+    def _run(self, stopping: threading.Event) -> None:
+        while True:
+            self.beat()
+            if stopping.wait(BEAT_S):
+                return
 
 
 def read_beat(path: Path) -> Beat | None:

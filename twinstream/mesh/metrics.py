@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from schemas.events import MetricObserved
-from twinstream.errors import PublishError
+from twinstream.errors import MeshError
 from twinstream.mesh.clock import Clock, WallClock
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.settings import MeshSettings
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 MAX_OBSERVATIONS = 10_000
+MOST_UNSENT = 1000
+"""While so many metrics wait for Kafka, nothing is added to them."""
 MAX_SERIES = 1000
 """Series of a process between two flushes; a new one beyond it is counted instead, by the name of its metric."""
 LONGEST_LABEL = 128
@@ -40,7 +42,7 @@ class Metrics:
         self._counts: dict[Series, float] = {}
         self._gauges: dict[Series, tuple[float, str]] = {}
         self._seen: dict[Series, tuple[list[float], str]] = {}
-        self._publisher = EventPublisher(settings, f"/{service}")
+        self._publisher = EventPublisher(settings, f"/{service}", lost=self._note_lost)
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._run, args=(flush_every_s,), name="metrics", daemon=True
@@ -97,9 +99,13 @@ class Metrics:
         return False
 
     def flush(self) -> None:
-        """Send what came together since the last flush."""
-        for metric in self._taken():
-            self._publisher.publish(metric, key=metric.name, wait=False)
+        """Send what came together since the last flush.
+
+        While Kafka has not taken that one, it goes on coming together: no count is lost.
+        """
+        if len(self._publisher) < MOST_UNSENT:
+            for metric in self._taken():
+                self._publisher.publish(metric, key=metric.name, wait=False)
 
     def close(self) -> None:
         """Stop the thread and send the rest."""
@@ -112,8 +118,11 @@ class Metrics:
         while not self._stop.wait(flush_every_s):
             try:
                 self.flush()
-            except PublishError as error:
+            except MeshError as error:
                 _log.warning("metrics_lost", reason=str(error))
+
+    def _note_lost(self, n: int) -> None:
+        _log.warning("metrics_lost", count=n)
 
     def _taken(self) -> list[MetricObserved]:
         with self._lock:

@@ -186,7 +186,7 @@ class World:
             serving=self.serving,
             predictor=self.predictor,
             readers=self.readers,
-            publish=self.events.append,
+            publish=lambda event: self.events.append(event),  # noqa: PLW0108  (tests replace it)
             refresh=self.activation.refresh,
             ready=lambda: (self.activation.caught_up, {}),
             meter=self.meter,

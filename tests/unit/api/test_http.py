@@ -6,6 +6,7 @@ import pytest
 
 from predict_svc.api.serving import SHAPES
 from tests.unit.api.fakes import NOW, World, visit
+from twinstream.errors import MessageRefusedError
 
 
 @pytest.fixture
@@ -47,6 +48,18 @@ def test_every_row_is_published_with_what_rebuilds_it(world: World) -> None:
     assert first.features["spending.orders_24h"] == 3.0
     assert len(bytes.fromhex(first.features_digest)) == hashlib.sha256().digest_size
     assert first.features_digest != second.features_digest
+
+
+def test_a_question_that_cannot_be_remembered_is_not_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(list[Any]):
+        def append(self, _: object) -> None:
+            raise MessageRefusedError("predictions: Kafka never takes a message of 9000000 bytes")
+
+    monkeypatch.setattr(world, "events", Full())
+    answer = world.ask([visit()])
+    assert (answer.status_code, "9000000 bytes" in answer.json["error"]) == (413, True)
 
 
 def test_the_score_of_a_row_does_not_depend_on_its_company_of_the_same_shape(world: World) -> None:

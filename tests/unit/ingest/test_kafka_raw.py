@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from ingest_svc.adapters import kafka_raw
 from ingest_svc.adapters.kafka_raw import KafkaRaw, append_times
+from ingest_svc.ports import Place
 from ingest_svc.settings import IngestSettings
 from schemas.topics import record_sent
+from twinstream.errors import NotRunningError
 from twinstream.mesh.settings import MeshSettings
 
 TOPIC = record_sent("orders")
@@ -53,15 +56,16 @@ def consumer(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     return scripted
 
 
-def raw_of(starts: dict[int, int]) -> KafkaRaw:
+def raw_of(starts: dict[int, int], opened: Callable[[Place], int] | None = None) -> KafkaRaw:
     return KafkaRaw(
         MeshSettings(pipeline=""),
         IngestSettings(),
         "group",
         "instance",
         ["orders"],
-        opened=lambda place: starts[place.partition],
+        opened=opened or (lambda place: starts[place.partition]),
         closed=lambda _: None,
+        stopping=threading.Event(),
     )
 
 
@@ -126,3 +130,21 @@ def test_each_record_is_known_when_the_broker_appended_it(pauses: list[int], rep
 
 def test_a_time_that_a_client_gave_says_nothing() -> None:
     assert append_times(messages(0, 1, 2)).tolist() == [0, 0]
+
+
+def test_a_partition_is_opened_once_kafka_says_where(
+    consumer: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_raw, "PAUSE_S", 0.0)
+    asked: list[Place] = []
+
+    def opened(place: Place) -> int:
+        asked.append(place)
+        if len(asked) < 3:
+            raise NotRunningError("not yet")
+        return 7
+
+    raw_of({}, opened)
+    consumer.assign(0)
+    assert consumer.assigned == [(0, 7)]
+    assert len(asked) == 3
