@@ -201,11 +201,10 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One answered row. `positions`: per view the index of its position among those of the request; `features` in the order of `inputs`."""
+    """One answered row; `features` in the order of the event's `inputs`."""
 
     at_us: int
     request: dict[str, Any]
-    positions: dict[str, int]
     features: list[Any]
     features_digest: str
     output: float
@@ -223,6 +222,9 @@ class PredictionServed(Event, frozen=True, kw_only=True):
     release: Release
     inputs: list[str]
     positions: dict[str, list[ViewPosition]]
+    """Per view the different positions at which its keys were read: at most one for each of its partitions."""
+    places: dict[str, list[int]]
+    """Per view, for each row, the index of its position."""
     rows: list[ServedRow]
     first_row: int = 0
     served_at_us: int = 0

@@ -18,12 +18,14 @@ from train_svc.ports import Ports, Problem, TrainingSet, TrainingSetCorruptError
 from train_svc.promotion import judge
 from train_svc.search import Found
 from train_svc.settings import TrainSettings
-from train_svc.training import Split, TrainingConfig, TrainingImpossibleError
+from train_svc.training import Rows, Split, TrainingConfig, TrainingImpossibleError
 from twinstream.define import Choice, Range
 from twinstream.errors import MeshError, TransientError
 from twinstream.features.inputs import Inputs
 from twinstream.nn.digest import model_digest, qualified_name
-from twinstream.nn.files import BINARY, ModelConfig, to_files, versions
+from twinstream.nn.files import BINARY, ONNX, ModelConfig, to_files, versions, with_program
+from twinstream.nn.program import Batch
+from twinstream.protocol.batch_shapes import SHAPES
 
 MEASURE = {BINARY: "log_loss", "mean_squared_error": "rmse", "mean_absolute_error": "mae"}
 """The test metric by which a new model is compared with the promoted one, by loss."""
@@ -66,7 +68,10 @@ def handle_training_set_published(work: Training, ports: Ports) -> list[Event]:
         training=_remembered(chosen, found),
         versions=versions(),
     )
-    files = to_files(network, made_with, metrics)
+    made_with, program = with_program(network, made_with, arrays_of(split.test))
+    log.info("model_exported", runtime=made_with.runtime, reason=made_with.runtime_reason)
+    metrics["served_by_program"] = float(made_with.runtime == ONNX)
+    files = to_files(network, made_with, metrics, program)
     digest = model_digest(files)
     stored = ports.models.save(model.name, digest, files)
     return [
@@ -115,7 +120,7 @@ def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
             version_ids=trained.version_ids,
             definition_digest=trained.definition_digest,
             metrics=trained.metrics,
-            reason=verdict.reason,
+            reason=f"{verdict.reason}; {served_by(trained.metrics)}",
             promoted_at_us=now_us,
         )
     ]
@@ -164,6 +169,19 @@ def parts_of(data: TrainingSet, inputs: Inputs) -> Split:
         raise TrainingSetCorruptError(
             f"the training set does not fit its model: {error}: seal an epoch to build it again"
         ) from error
+
+
+def served_by(metrics: Mapping[str, float]) -> str:
+    """What will run the model, in words."""
+    if metrics.get("served_by_program"):
+        return "served by ONNX Runtime"
+    return "served by eager PyTorch, for it has no ONNX program: its config.json says why"
+
+
+def arrays_of(rows: Rows) -> Batch:
+    """The inputs of some rows as a program takes them."""
+    some = rows.take(slice(None, SHAPES[-1]))
+    return some.numeric.numpy(), some.categorical.numpy(), some.sequences.numpy()
 
 
 def check_metrics(metrics: Mapping[str, float]) -> None:

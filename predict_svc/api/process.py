@@ -23,7 +23,7 @@ from predict_svc.api.serving import Network, Serving
 from predict_svc.api.settings import PredictSettings
 from predict_svc.view.errors import ViewNotReadyError
 from predict_svc.view.reader import ViewReader
-from schemas.events import Event, ModelPromoted, PredictionServed
+from schemas.events import Event, ModelPromoted, PredictionServed, encode
 from schemas.plausible import foreign
 from schemas.topics import topic_of
 from twinstream.algebra import kernel
@@ -32,17 +32,19 @@ from twinstream.mesh import collecting, log
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.door import Door, DoorSettings, hosts_of
-from twinstream.mesh.events import EventPublisher, EventReader
+from twinstream.mesh.events import EventPublisher, EventReader, cloud_headers
 from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
 from twinstream.mesh.quarantine import Quarantine
 from twinstream.mesh.settings import MeshSettings
-from twinstream.nn.digest import DECIDING, ModelCorruptError
+from twinstream.nn.digest import ModelCorruptError
 from twinstream.nn.files import from_files
+from twinstream.nn.model_objects import fetch
 
 PR_SET_PDEATHSIG = 1
+SOURCE = "/predict_svc/api"
 
 
 def create() -> Door:
@@ -56,10 +58,10 @@ def create() -> Door:
     for reader in readers.values():
         kernel.warm_up(reader.plan)
     metrics = Metrics(settings, "predict")
-    publisher = EventPublisher(settings, "/predict_svc/api")
+    publisher = EventPublisher(settings, SOURCE)
     predictions = EventPublisher(
         settings,
-        "/predict_svc/api",
+        SOURCE,
         lost=lambda n: metrics.count("predict_events_lost_total", n),
         most_waiting=2 * own.unsent_events,
     )
@@ -80,7 +82,8 @@ def create() -> Door:
     predictor = Predictor(readers, freshness, clock, max_rows=own.max_rows)
 
     def publish(event: PredictionServed) -> None:
-        predictions.publish(event, key=event.model, wait=False)
+        headers = cloud_headers(type(event).__name__, SOURCE)
+        predictions.publish_raw(topic_of(event), encode(event), event.model, headers, wait=False)
 
     stop, reach = threading.Event(), watched(settings)
     for name, work in {
@@ -103,7 +106,7 @@ def create() -> Door:
             clock=clock,
             room=lambda: len(predictions) < own.unsent_events,
         )
-    )  # type: ignore[arg-type]
+    )
     door = DoorSettings(
         hosts=hosts_of(settings.http_host, settings.http_hosts),
         body_bytes=own.body_bytes,
@@ -128,11 +131,7 @@ def network_loader(settings: MeshSettings, pipeline: Any) -> Any:
 
     def load_network(promoted: ModelPromoted) -> Network:
         model = pipeline.model(promoted.model)
-        files = {
-            name: store.get_uri(f"{promoted.uri}/{name}", promoted.version_ids.get(name) or None)
-            for name in DECIDING
-        }
-        loaded = from_files(files, promoted.model_digest, model.network)
+        loaded = from_files(fetch(store, promoted), promoted.model_digest, model.network)
         if loaded.config.definition_digest != pipeline.digest:
             raise ModelCorruptError(
                 f"model {promoted.model_digest[:12]} says that it was made for definition {loaded.config.definition_digest[:12]}"

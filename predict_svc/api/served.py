@@ -28,21 +28,19 @@ class Scored(msgspec.Struct, frozen=True):
 def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionServed]:
     """The events of a request, in the order of its rows."""
     inputs = active.form.inputs
-    positions, places = _numbered(scored.positions, len(scored.rows))
+    positions, places = _numbered(scored.positions)
     rows = [
         ServedRow(
             at_us=at_us,
             request=row,
-            positions=place,
             features=values,
             features_digest=digest,
             output=score,
             batch_shape=shape,
         )
-        for at_us, row, place, values, digest, score, shape in zip(
+        for at_us, row, values, digest, score, shape in zip(
             scored.at_us,
             scored.rows,
-            places,
             record.lists(scored.features, inputs),
             record.digests(scored.features, inputs),
             scored.scores,
@@ -57,6 +55,7 @@ def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionSer
             release=active.release,
             inputs=list(inputs.names),
             positions=positions,
+            places={view: n[first : first + MOST_ROWS] for view, n in places.items()},
             rows=rows[first : first + MOST_ROWS],
             first_row=first,
             served_at_us=now_us,
@@ -66,14 +65,14 @@ def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionSer
 
 
 def _numbered(
-    positions: dict[str, list[ViewPosition]], rows: int
-) -> tuple[dict[str, list[ViewPosition]], list[dict[str, int]]]:
-    """The different positions of each view, and per row which of them it has: one for each partition that was read."""
+    positions: dict[str, list[ViewPosition]],
+) -> tuple[dict[str, list[ViewPosition]], dict[str, list[int]]]:
+    """The different positions of each view, and for each row which of them it has."""
     different: dict[str, list[ViewPosition]] = {}
     numbers: dict[str, list[int]] = {}
     for view, found in positions.items():
-        known: dict[int, int] = {}
-        numbers[view] = [known.setdefault(id(position), len(known)) for position in found]
-        first = {id(position): position for position in found}
-        different[view] = [first[at] for at in known]
-    return different, [{view: n[i] for view, n in numbers.items()} for i in range(rows)]
+        by_identity = {id(position): position for position in found}
+        number = {identity: i for i, identity in enumerate(by_identity)}
+        different[view] = list(by_identity.values())
+        numbers[view] = [number[id(position)] for position in found]
+    return different, numbers

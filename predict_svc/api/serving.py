@@ -14,9 +14,7 @@ from twinstream.features.arrays import Features, Numbers, codes, vocabularies
 from twinstream.features.quick import QuickForm
 from twinstream.features.request import QuestionForm
 from twinstream.nn.files import Loaded, score
-
-SHAPES = (1, 8, 64, 512)
-"""Batches are padded to these: another shape may change the last bits of a score."""
+from twinstream.protocol.batch_shapes import SHAPES, shape_of
 
 
 class ViewReads(Protocol):
@@ -77,7 +75,7 @@ class Network:
         self, numeric: Numbers, categorical: NDArray[np.int64], sequences: Numbers
     ) -> tuple[list[float], int]:
         n = len(numeric)
-        shape = next(s for s in SHAPES if s >= n)
+        shape = shape_of(n)
         scores = score(
             self._loaded,
             _padded(numeric, shape),

@@ -8,8 +8,8 @@ from schemas.events import ModelPromoted
 from schemas.topics import model_prefix
 from train_svc.ports import Stored
 from twinstream.mesh.object_store import ObjectStore
-from twinstream.nn.digest import DECIDING
 from twinstream.nn.files import Loaded, from_files
+from twinstream.nn.model_objects import fetch
 
 
 class S3Models:
@@ -29,10 +29,5 @@ class S3Models:
 
     def load(self, promoted: ModelPromoted, network_class: Any) -> Loaded:
         """Reads the deciding files in the versions that the event pins, and checks them against the digest."""
-        files = {
-            name: self._store.get_uri(
-                f"{promoted.uri}/{name}", promoted.version_ids.get(name) or None
-            )
-            for name in DECIDING
-        }
+        files = fetch(self._store, promoted)
         return from_files(files, promoted.model_digest, network_class)

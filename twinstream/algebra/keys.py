@@ -57,6 +57,14 @@ def encode(values: Sequence[Any]) -> bytes | None:
     return None if None in parts else SEPARATOR.join(p for p in parts if p is not None).encode()
 
 
+def encode_one(value: Any) -> bytes | None:
+    """`encode` of a key of one field."""
+    if type(value) is str:
+        return value.encode()
+    found = part(value)
+    return None if found is None else found.encode()
+
+
 class KeyColumn(NamedTuple):
     """Row i has key `codes[i]` (-1: a part is null) of the distinct keys, which are sorted by their bytes."""
 

@@ -24,8 +24,8 @@ from twinstream.features.request import QuestionForm
 from twinstream.mesh.events import EventReader, pass_over
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
-from twinstream.nn.digest import DECIDING
 from twinstream.nn.files import Loaded, from_files, score
+from twinstream.nn.model_objects import fetch
 from twinstream.protocol.predictions import Prediction, find_row, row_of
 
 if TYPE_CHECKING:
@@ -135,10 +135,7 @@ def model_of(settings: MeshSettings, served: Prediction, network_class: Any) -> 
     with EventReader(settings, [topic_of(ModelPromoted)], refused=pass_over) as reader:
         for event, _ in reader.read_to_end():
             if isinstance(event, (ModelTrained, ModelPromoted)) and event.model_digest == digest:
-                files = {
-                    name: store.get_uri(f"{event.uri}/{name}", event.version_ids.get(name) or None)
-                    for name in DECIDING
-                }
+                files = fetch(store, event)
                 return from_files(files, digest, network_class)
     raise MeshError(f"no model {digest[:12]} in {topic_of(ModelPromoted)}")
 

@@ -1,4 +1,4 @@
-"""One JSON value of a field to its stored, cleaned form in a microsecond: what is not plain is left to `values` and `cleaned`."""
+"""JSON values of a field to their stored, cleaned form, quickly: what is not plain is left to `values` and `cleaned`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from twinstream.define.types import LIMIT, FieldType
 from twinstream.define.values import FIRST_US, LAST_US, stored
 
 Convert = Callable[[Any], Any]
+Column = Callable[[list[Any]], list[Any]]
 EXACT = 1 << 53
 """Whole numbers up to here are exact as floats."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,16 +26,37 @@ class DoubtError(Exception):
     """The quick way does not know: ask the exact one."""
 
 
-def converter(source: Source, name: str) -> Convert:
-    """What a JSON value of a field becomes, null for None.
+def converter(source: Source, name: str) -> Column:
+    """What a list of JSON values of a field becomes, null for None.
 
     Raises DoubtError for a value that its rules refuse or that only the exact way cleans, and RecordError as `values.stored`.
     """
-    kind = source.fields[name]
-    convert = _PLAIN[kind.kind](kind)
-    for rule in source.clean.get(name, ()):
-        convert = _then(convert, _QUICK[rule.name](rule))
+    kind, rules = source.fields[name], source.clean.get(name, ())
+    one = _PLAIN[kind.kind](kind)
+    for rule in rules:
+        one = _then(one, _QUICK[rule.name](rule))
+    plain = None if rules else _ALIKE.get(kind.kind)
+
+    def convert(values: list[Any]) -> list[Any]:
+        if plain is not None and plain(values):
+            return values
+        return list(map(one, values))
+
     return convert
+
+
+def _texts(values: list[Any]) -> bool:
+    """Whether all of a column is stored as it is."""
+    return _NONE_OR_TEXT.issuperset(map(type, values))
+
+
+def _bools(values: list[Any]) -> bool:
+    return _NONE_OR_BOOL.issuperset(map(type, values))
+
+
+_NONE_OR_TEXT = frozenset((type(None), str))
+_NONE_OR_BOOL = frozenset((type(None), bool))
+_ALIKE: dict[str, Callable[[list[Any]], bool]] = {"string": _texts, "bool": _bools}
 
 
 def _then(convert: Convert, change: Convert) -> Convert:

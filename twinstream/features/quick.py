@@ -6,8 +6,7 @@ not fit, goes through `QuestionForm`, which knows the reason.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from twinstream.algebra import keys
 from twinstream.define import View
 from twinstream.define.expressions import Cells, Expr
 from twinstream.define.key_length import LONGEST_KEY
-from twinstream.define.quick_values import Convert, DoubtError, converter
+from twinstream.define.quick_values import DoubtError, converter
 from twinstream.errors import RecordError
 from twinstream.features.arrays import Features, Numbers
 from twinstream.features.inputs import Inputs
@@ -52,7 +51,8 @@ class QuickForm:
             if name not in form.needed
         ]
         self._must = [n for n in form.needed if n == model.at or not model.spine.fields[n].optional]
-        self._key_of = {view.name: _key_of(view) for view in model.views}
+        self._fields_of = [(view.name, view.by) for view in model.views]
+        self._key_fields = list(dict.fromkeys(by for _, by in self._fields_of))
         self._place = Placing(form.inputs, model.views)
         self._request = [
             (i, name) for i, name in enumerate(form.inputs.numeric) if name in model.request
@@ -67,14 +67,15 @@ class QuickForm:
     def decode(self, rows: Sequence[Mapping[str, Any]], asked_us: int) -> QuickQuestion | None:
         """Typed rows, or None: ask the exact way."""
         try:
-            columns = {name: _column(rows, name, to) for name, to in self._fields}
+            columns = {name: to([row.get(name) for row in rows]) for name, to in self._fields}
             for name, to in self._joined:
-                _column(rows, name, to)
+                to([row.get(name) for row in rows])
             at = [asked_us if us is None else us for us in columns[self._at]]
             columns[self._at] = at
-            if any(None in columns[name] for name in self._must) or not _finite(rows):
+            if any(None in columns[name] for name in self._must):
                 return None
-            found = {view: key_of(columns) for view, key_of in self._key_of.items()}
+            by = {fields: _keys_of(fields, columns) for fields in self._key_fields}
+            found = {view: by[fields] for view, fields in self._fields_of}
         except (DoubtError, RecordError):
             return None
         return QuickQuestion(np.array(at, np.int64), found, columns)
@@ -122,30 +123,14 @@ class Placing:
         return numeric, sequences
 
 
-def _column(rows: Sequence[Mapping[str, Any]], name: str, convert: Convert) -> list[Any]:
-    return [convert(row.get(name)) for row in rows]
-
-
-def _finite(rows: Sequence[Mapping[str, Any]]) -> bool:
-    return all(
-        math.isfinite(value) for row in rows for value in row.values() if type(value) is float
-    )
-
-
-def _key_of(view: View) -> Callable[[Columns], list[bytes | None]]:
+def _keys_of(fields: tuple[str, ...], columns: Columns) -> list[bytes | None]:
     """The key of each row; raises DoubtError for one that may be too long or holds the separator of parts."""
-    fields = view.by
-
-    def one(columns: Columns) -> list[bytes | None]:
-        return [_short(keys.encode((value,))) for value in columns[fields[0]]]
-
-    def several(columns: Columns) -> list[bytes | None]:
-        parts = list(zip(*(columns[name] for name in fields), strict=True))
-        if any(type(p) is str and keys.SEPARATOR in p for values in parts for p in values):
-            raise DoubtError
-        return [_short(keys.encode(values)) for values in parts]
-
-    return one if len(fields) == 1 else several
+    if len(fields) == 1:
+        return [_short(keys.encode_one(value)) for value in columns[fields[0]]]
+    rows = list(zip(*(columns[name] for name in fields), strict=True))
+    if any(type(part) is str and keys.SEPARATOR in part for row in rows for part in row):
+        raise DoubtError
+    return [_short(keys.encode(row)) for row in rows]
 
 
 def _short(key: bytes | None) -> bytes | None:

@@ -33,34 +33,37 @@ def values(features: Features, row: int, inputs: Inputs) -> dict[str, Any]:
 
 def lists(features: Features, inputs: Inputs) -> list[list[Any]]:
     """`values` of every row, in the order of the inputs, without their names."""
-    columns: list[list[Any]] = [*_nullable(features.numeric).T.tolist(), *features.texts]
+    rows: list[list[Any]] = _nullable(features.numeric)
+    more: list[list[Any]] = list(features.texts)
     for i, (_, length) in enumerate(inputs.sequences):
-        columns.append(_nullable(features.sequences[:, i, :length]).tolist())
-    return [list(row) for row in zip(*columns, strict=True)] or [[] for _ in range(len(features))]
+        more.append(_nullable(features.sequences[:, i, :length]))
+    for i, row in enumerate(rows):
+        row += [column[i] for column in more]
+    return rows
 
 
 def digests(features: Features, inputs: Inputs) -> list[str]:
     """`digest` of every row."""
-    parts = [_rows_of_bytes(features.numeric)]
-    parts += [list(map(_text_bytes, texts)) for texts in features.texts]
-    parts += [
-        _rows_of_bytes(features.sequences[:, i, :length])
-        for i, (_, length) in enumerate(inputs.sequences)
+    steps = [features.sequences[:, i, :length] for i, (_, length) in enumerate(inputs.sequences)]
+    numbers = _rows_of_bytes(np.concatenate([features.numeric, *steps], axis=1))
+    texts = zip(*features.texts, strict=True) if features.texts else [()] * len(features)
+    return [
+        hashlib.sha256(b"".join((row, *map(_text_bytes, words)))).hexdigest()
+        for row, words in zip(numbers, texts, strict=True)
     ]
-    return [hashlib.sha256(b"".join(row)).hexdigest() for row in zip(*parts, strict=True)]
 
 
 def digest(features: Features, row: int, inputs: Inputs) -> str:
-    """Hex sha256 over a row in the order of the inputs.
+    """Hex sha256 over a row: its numbers, the steps of its sequences, its texts, each in the order of the inputs.
 
-    Numbers and steps of sequences are little-endian float64 with one NaN for null; a text is its UTF-8 length (int32, -1: null) and bytes.
+    Numbers are little-endian float64 with one NaN for null; a text is its UTF-8 length (int32, -1: null) and bytes.
     """
     parts = [_float_bytes(features.numeric[row])]
-    parts += [_text_bytes(texts[row]) for texts in features.texts]
     parts += [
         _float_bytes(features.sequences[row, i, :length])
         for i, (_, length) in enumerate(inputs.sequences)
     ]
+    parts += [_text_bytes(texts[row]) for texts in features.texts]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
@@ -74,11 +77,14 @@ def _rows_of_bytes(numbers: Floats) -> list[bytes]:
     return [data[i * width : (i + 1) * width] for i in range(len(numbers))]
 
 
-def _nullable(numbers: Floats) -> np.ndarray[Any, np.dtype[np.object_]]:
+def _nullable(numbers: Floats) -> list[Any]:
     """The same numbers as Python's, None for NaN."""
+    null = np.isnan(numbers)
+    if not null.any():
+        return numbers.tolist()
     found = numbers.astype(object)
-    found[np.isnan(numbers)] = None
-    return found
+    found[null] = None
+    return found.tolist()
 
 
 def _text_bytes(text: str | None) -> bytes:

@@ -11,7 +11,9 @@ from twinstream.errors import PermanentError
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 METRICS = "metrics.json"
+PROGRAM = "model.onnx"
 DECIDING = (CONFIG, WEIGHTS)
+"""Every model has these; one that ONNX Runtime serves has its program too."""
 
 
 class ModelCorruptError(PermanentError, ValueError):
@@ -25,7 +27,8 @@ def model_digest(files: Mapping[str, bytes]) -> str:
         raise ModelCorruptError(
             f"a model needs {' and '.join(DECIDING)}; missing: {', '.join(missing)}"
         )
-    lines = (f"{name} {hashlib.sha256(files[name]).hexdigest()}\n" for name in DECIDING)
+    names = [*DECIDING, *(name for name in (PROGRAM,) if name in files)]
+    lines = (f"{name} {hashlib.sha256(files[name]).hexdigest()}\n" for name in names)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

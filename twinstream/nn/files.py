@@ -1,4 +1,4 @@
-"""A trained model as files: safetensors, config and metrics. Nothing here unpickles, and loading checks the digest first."""
+"""A trained model as files: safetensors, the ONNX program if there is one, config and metrics. Nothing here unpickles, and loading checks the digest first."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
+import numpy as np
 import safetensors.torch
 import torch
 from torch import nn
@@ -16,10 +17,20 @@ from torch import nn
 from twinstream.errors import NotFiniteError
 from twinstream.features.inputs import Inputs
 from twinstream.nn import weights
-from twinstream.nn.digest import CONFIG, METRICS, WEIGHTS, ModelCorruptError, qualified_name, verify
+from twinstream.nn.digest import (
+    CONFIG,
+    METRICS,
+    PROGRAM,
+    WEIGHTS,
+    ModelCorruptError,
+    qualified_name,
+    verify,
+)
+from twinstream.nn.program import Answering, Batch, NotExportableError, Program, check, export
 
 FORMAT = 1
 BINARY = "binary_cross_entropy"
+TORCH, ONNX = "torch", "onnx"
 MOST_CONFIG_BYTES = 64 << 20
 """The statistics name every category of a training set."""
 
@@ -38,6 +49,10 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
     training: dict[str, Any] = {}
     versions: dict[str, str] = {}
+    runtime: str = TORCH
+    """What answers: `torch`, or `onnx` by the program that belongs to it."""
+    runtime_reason: str = ""
+    """Why it is not served by its program; empty when it is."""
     format: int = FORMAT
 
 
@@ -46,21 +61,37 @@ class Loaded(msgspec.Struct, frozen=True):
 
     network: Any
     config: ModelConfig
+    program: Program | None = None
 
 
 def versions() -> dict[str, str]:
     """Versions that the last bits of a score depend on."""
     return {
         "torch": version("torch"),
+        "onnxruntime": version("onnxruntime"),
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
 
 
+def with_program(
+    network: nn.Module, config: ModelConfig, sample: Batch
+) -> tuple[ModelConfig, bytes]:
+    """The config that says how the model is served, and its program; without one, `b""`, the reason is in the config.
+
+    `sample`: rows that the network was not trained on, by which the program is compared with it.
+    """
+    try:
+        data = export(network, sample, probability=config.loss == BINARY)
+    except NotExportableError as error:
+        return msgspec.structs.replace(config, runtime=TORCH, runtime_reason=str(error)), b""
+    return msgspec.structs.replace(config, runtime=ONNX, runtime_reason=""), data
+
+
 def to_files(
-    network: nn.Module, config: ModelConfig, metrics: Mapping[str, float]
+    network: nn.Module, config: ModelConfig, metrics: Mapping[str, float], program: bytes = b""
 ) -> dict[str, bytes]:
-    """File name -> bytes; the same network, config and metrics give the same bytes.
+    """File name -> bytes; the same network, config and metrics give the same bytes. `program`: of a model that ONNX Runtime serves.
 
     Raises ModelCorruptError for weights and NotFiniteError for metrics that are not finite.
     """
@@ -68,7 +99,8 @@ def to_files(
     if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
         raise NotFiniteError(f"metric {wrong[0]} is {metrics[wrong[0]]}: train again")
     state = {name: _alone(tensor) for name, tensor in network.state_dict().items()}
-    return {
+    served_by = {PROGRAM: program} if config.runtime == ONNX else {}
+    return served_by | {
         WEIGHTS: safetensors.torch.save(state),
         CONFIG: msgspec.json.encode(config, order="deterministic"),
         METRICS: msgspec.json.encode(dict(metrics), order="deterministic"),
@@ -103,7 +135,37 @@ def from_files(
     network.eval()
     for parameter in network.parameters():
         parameter.requires_grad_(requires_grad=False)
-    return Loaded(network, config)
+    return Loaded(network, config, _program(files, config, network, digest))
+
+
+def _program(
+    files: Mapping[str, bytes], config: ModelConfig, network: nn.Module, digest: str
+) -> Program | None:
+    """The program of a model that ONNX Runtime serves; it must answer as the network does, whoever wrote it."""
+    if (config.runtime == ONNX) != (PROGRAM in files):
+        raise ModelCorruptError(
+            f"model {digest[:12]} is served by {config.runtime}, and"
+            f" {PROGRAM} is {'there' if PROGRAM in files else 'missing'}"
+        )
+    if config.runtime != ONNX:
+        return None
+    answering = Answering(network, probability=config.loss == BINARY)
+    try:
+        program = Program(files[PROGRAM])
+        check(program, answering, _probes(config), (8,))
+    except NotExportableError as error:
+        raise ModelCorruptError(f"the program of model {digest[:12]}: {error}") from error
+    return program
+
+
+def _probes(config: ModelConfig) -> Batch:
+    """Rows of nulls and of plain numbers."""
+    inputs = config.inputs
+    numeric = np.zeros((3, len(inputs.numeric)))
+    sequences = np.zeros((3, len(inputs.sequences), inputs.longest))
+    numeric[0], sequences[0] = np.nan, np.nan
+    numeric[2], sequences[2, :, :1] = 7.0, np.nan
+    return numeric, np.zeros((3, len(inputs.categorical)), np.int64), sequences
 
 
 def _made(network_class: Callable[..., Any], config: ModelConfig, digest: str) -> nn.Module:
@@ -146,6 +208,8 @@ def read_config(data: bytes) -> ModelConfig:
 
 def score(loaded: Loaded, numeric: Any, categorical: Any, sequences: Any) -> Any:
     """float64[n] from numpy arrays as `TabularNetwork.forward` takes them: probabilities, or numbers for other losses."""
+    if loaded.program is not None:
+        return loaded.program(numeric, categorical, sequences)
     with torch.inference_mode():
         outputs = loaded.network(
             torch.from_numpy(numeric), torch.from_numpy(categorical), torch.from_numpy(sequences)

@@ -61,7 +61,7 @@ class TabularNetwork(nn.Module):
         parts = [self.normalise(numeric), self.embed(categorical), self.read(sequences)]
         joined = torch.cat(parts, dim=1)
         if joined.shape[1] == 0:
-            joined = torch.zeros(len(numeric), 1)
+            joined = torch.zeros(numeric.shape[0], 1)
         return self.head(self.blocks(self.stem(joined))).squeeze(1)
 
 
@@ -106,7 +106,7 @@ class Embeddings(nn.Module):
         if self.training:
             codes = codes * (torch.rand(codes.shape) >= self.UNKNOWN_SHARE)
         parts = [table(codes[:, i]) for i, table in enumerate(self.tables)]
-        return torch.cat(parts, dim=1) if parts else torch.zeros(len(codes), 0)
+        return torch.cat(parts, dim=1) if parts else torch.zeros(codes.shape[0], 0)
 
 
 class SequenceReader(nn.Module):
@@ -126,8 +126,8 @@ class SequenceReader(nn.Module):
         parts = []
         for i, (normalise, cell) in enumerate(zip(self.normalise, self.cells, strict=True)):
             steps = sequences[:, i, : self.lengths[i]].flip(1).reshape(-1, 1)
-            parts.append(cell(normalise(steps).reshape(len(sequences), -1, 2))[1][0])
-        return torch.cat(parts, dim=1) if parts else torch.zeros(len(sequences), 0)
+            parts.append(cell(normalise(steps).reshape(sequences.shape[0], -1, 2))[1][0])
+        return torch.cat(parts, dim=1) if parts else torch.zeros(sequences.shape[0], 0)
 
 
 class ResidualBlock(nn.Module):

@@ -49,8 +49,8 @@ def predictions_of(event: PredictionServed) -> Iterator[Prediction]:
     for i, row in enumerate(event.rows):
         try:
             positions = {
-                view: dict(enumerate(event.positions[view]))[at]
-                for view, at in row.positions.items()
+                view: dict(enumerate(event.positions[view]))[numbers[i]]
+                for view, numbers in event.places.items()
             }
             features = dict(zip(event.inputs, row.features, strict=True))
         except (LookupError, ValueError) as error:

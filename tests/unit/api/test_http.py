@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from predict_svc.api.serving import SHAPES
 from tests.unit.api.fakes import NOW, World, visit
 from twinstream.errors import MessageRefusedError
+from twinstream.protocol.batch_shapes import SHAPES
 
 
 @pytest.fixture
@@ -71,9 +71,10 @@ def test_the_score_of_a_row_does_not_depend_on_its_company_of_the_same_shape(wor
 
 def test_batches_are_padded_to_few_shapes(world: World) -> None:
     world.ask([visit()] * 600)
-    assert [e.batch_shape for e in world.served] == [SHAPES[-1]] * 600
-    assert len(world.served) == 600
-    assert len({e.output for e in world.served}) == 1
+    shapes = [e.batch_shape for e in world.served]
+    assert shapes == [SHAPES[-1]] * SHAPES[-1] + [256] * (600 - SHAPES[-1])
+    assert len({(e.output, e.batch_shape) for e in world.served}) == 2
+    assert [len(event.rows) for event in world.events] == [256, 256, 88]
 
 
 @pytest.mark.parametrize(

@@ -172,11 +172,11 @@ def test_the_digest_is_taken_over_canonical_bytes() -> None:
     expected = (
         struct.pack("<d", 1.5)
         + nan
+        + struct.pack("<d", 2.0)
+        + nan
         + struct.pack("<i", 2)
         + "é".encode()
         + struct.pack("<i", -1)
-        + struct.pack("<d", 2.0)
-        + nan
     )
     assert record.digest(features, 0, inputs) == hashlib.sha256(expected).hexdigest()
     odd = np.frombuffer(struct.pack("<Q", 0xFFF8000000000001), "<f8")

@@ -38,11 +38,11 @@ GOOD = (
         release=ev.Release(definition="3f2a", epoch=1, model="61304195" * 8),
         inputs=[],
         positions={"by-origin": [ev.ViewPosition(epoch=0, log={0: -1}, raw={0: -1})]},
+        places={"by-origin": [0]},
         rows=[
             ev.ServedRow(
                 at_us=1,
                 request={"model": "A 320", "epoch": -3},
-                positions={"by-origin": 0},
                 features=[],
                 features_digest="ab",
                 output=0.5,

@@ -89,7 +89,6 @@ def prediction(
     row = ev.ServedRow(
         at_us=at_us,
         request={"flight_id": flight_id, "origin": "JFK", "distance": 500},
-        positions={},
         features=list(features.values()),
         features_digest="",
         output=score,
@@ -100,6 +99,7 @@ def prediction(
         release=ev.Release(definition="d" * 64, epoch=epoch, model=model),
         inputs=list(features),
         positions={},
+        places={},
         rows=[row],
         served_at_us=served_us,
     )

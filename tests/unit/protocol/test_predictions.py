@@ -21,11 +21,11 @@ def served(rows: int = 3, first_row: int = 256) -> PredictionServed:
         release=Release(definition="d", epoch=1, model="w"),
         inputs=["a", "b"],
         positions={"v": PLACES},
+        places={"v": [i % 2 for i in range(rows)]},
         rows=[
             ServedRow(
                 at_us=i,
                 request={"x": i},
-                positions={"v": i % 2},
                 features=[i, None],
                 features_digest=f"digest-{i}",
                 output=i / 10,
@@ -60,17 +60,16 @@ def test_what_ends_in_no_number_is_the_id_of_a_request(odd: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"positions": {"v": 2}},
-        {"positions": {"v": -1}},
-        {"positions": {"w": 0}},
-        {"features": [1]},
-        {"features": [1, 2, 3]},
-    ],
+    "places", [{"v": [0, 2, 0]}, {"v": [0, -1, 0]}, {"w": [0, 0, 0]}, {"v": [0]}]
 )
-def test_a_row_that_does_not_fit_its_event_is_refused(change: dict[str, Any]) -> None:
+def test_a_row_without_a_position_is_refused(places: dict[str, list[int]]) -> None:
+    with pytest.raises(UndecodableEventError, match="of request '9a7d' does not fit"):
+        list(predictions_of(msgspec.structs.replace(served(), places=places)))
+
+
+@pytest.mark.parametrize("features", [[], [1], [1, 2, 3]])
+def test_a_row_of_other_features_is_refused(features: list[Any]) -> None:
     event = served()
-    rows = [event.rows[0], msgspec.structs.replace(event.rows[1], **change)]
+    rows = [event.rows[0], msgspec.structs.replace(event.rows[1], features=features)]
     with pytest.raises(UndecodableEventError, match="row 1 of request '9a7d'"):
         list(predictions_of(msgspec.structs.replace(event, rows=rows)))

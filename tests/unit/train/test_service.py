@@ -90,6 +90,7 @@ def test_a_published_set_becomes_one_promoted_model(mesh: Mesh) -> None:
     mesh.land(1)
     found = mesh.run(mesh.service())
     assert [type(e) for e in found] == [ModelTrained, ModelPromoted]
+    assert found[1].reason.endswith("served by ONNX Runtime")
     assert mesh.run(mesh.service()) == []
 
 
