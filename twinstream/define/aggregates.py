@@ -93,6 +93,7 @@ class Declared:
     def over(self, *windows: str) -> Declared:
         """The same aggregate over these windows, each ending at the moment of the question."""
         at = here()
+        windows = listed(windows, "the windows of over(...)", at)
         for window in windows:
             window_us(window)
         if not windows:

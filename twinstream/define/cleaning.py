@@ -9,7 +9,7 @@ from decimal import Decimal as Exact
 from typing import Any
 
 from twinstream.define.location import did_you_mean, refuse, shown
-from twinstream.define.plain import fitted, listed, mapping, plain
+from twinstream.define.plain import MOST_DIGITS, fitted, listed, mapping, plain
 from twinstream.define.types import FieldType
 
 
@@ -34,8 +34,13 @@ class Written:
     args: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        texts = (format(arg, "f") if isinstance(arg, Exact) else shown(arg) for arg in self.args)
+        texts = (_written_out(arg) if isinstance(arg, Exact) else shown(arg) for arg in self.args)
         return f"{self.name}({', '.join(texts)})" if self.args else self.name
+
+
+def _written_out(value: Exact) -> str:
+    """As users write it; a number of more digits than any field holds is shown short."""
+    return format(value, "f") if abs(value.adjusted()) <= MOST_DIGITS else shown(value)
 
 
 def clip(low: float, high: float) -> Written:

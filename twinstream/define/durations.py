@@ -38,7 +38,7 @@ def microseconds(text: str, what: str) -> int:
 
 def window_us(text: str) -> int | None:
     """Length of a window in microseconds, None for "all"."""
-    if text == ALL:
+    if isinstance(text, str) and text == ALL:
         return None
     length = microseconds(text, "window")
     if length < SHORTEST_WINDOW_US:

@@ -266,7 +266,7 @@ class Expr:
         parts = {_TIME: TIME_PARTS, _SPAN: SPAN_PARTS}.get(self.kind, ())
         if name not in parts:
             refuse(
-                f"{self.kind} {self!r} has no part {name!r}",
+                f"{self.kind} {self!r} has no part {shown(name)}",
                 did_you_mean(name, (*parts, "is_null", "isin")),
             )
         return Expr(name, (self,), _NUMBER)
@@ -359,8 +359,8 @@ class Row:
 def field(name: str, fields: Mapping[str, FieldType], owner: str) -> Expr:
     """The expression that reads a field; refuses an unknown one."""
     if name not in fields:
-        refuse(f"field {name!r} is not in {owner}", did_you_mean(name, fields))
-    return Expr("field", (), _KIND[fields[name].kind], fields[name].places, name)
+        refuse(f"field {shown(name)} is not in {owner}", did_you_mean(name, fields))
+    return Expr("field", (), _KIND[fields[name].kind], fields[name].places, str.__str__(name))
 
 
 def literal(value: object, beside: Expr) -> Expr:

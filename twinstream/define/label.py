@@ -9,7 +9,7 @@ import numpy as np
 from twinstream.define.durations import microseconds
 from twinstream.define.location import did_you_mean, here, refuse, shown
 from twinstream.define.names import check_column
-from twinstream.define.plain import listed, number
+from twinstream.define.plain import listed, name_of, number
 from twinstream.define.recording import Condition, record
 from twinstream.define.source import Source
 
@@ -50,8 +50,10 @@ class Label:
                     f"label {name!r} joins on {shown(field)}, which is not in {source.owner}",
                     did_you_mean(field, source.fields),
                 )
-        self.horizon = horizon
+        if len(set(self.on)) < len(self.on):
+            refuse(f"label {name!r} names a field twice: {self.on}", "name each once")
         self.horizon_us = microseconds(horizon, "horizon")
+        self.horizon = name_of(horizon)
         self.value = record(value, source.fields, source.owner, f"value of label {name!r}", self.at)
         if self.value.kind not in {"bool", "number"}:
             refuse(

@@ -124,7 +124,7 @@ class Model:
                 f"at={shown(at)} of model {self.name!r} is no Timestamp of {self.spine.owner}",
                 did_you_mean(at, times),
             )
-        return at
+        return str.__str__(at)
 
     def _checked_views(self, views: Sequence[View]) -> tuple[View, ...]:
         views = listed(views, f"views= of model {self.name!r}")
@@ -215,4 +215,4 @@ class Model:
                 f"loss {loss!r} does not fit label {self.label.name!r}, which is {what}",
                 "a condition takes binary_cross_entropy, a number does not",
             )
-        return loss
+        return str.__str__(loss)

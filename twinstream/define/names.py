@@ -19,7 +19,7 @@ def check_thing(name: Any, what: str) -> str:
             f"{shown(name)} cannot name a {what}",
             f"use lower-case letters, digits and hyphens, as in 'by-origin', at most {LONGEST}",
         )
-    return name
+    return str.__str__(name)
 
 
 def check_column(name: Any, what: str, at: Location | None = None) -> str:
@@ -30,4 +30,4 @@ def check_column(name: Any, what: str, at: Location | None = None) -> str:
             f"use lower-case letters, digits and underscores, as in 'delay_minutes', at most {LONGEST}",
             at,
         )
-    return name
+    return str.__str__(name)

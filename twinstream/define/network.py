@@ -53,7 +53,7 @@ def network_of(given: Any) -> Network:
         and "." in given
         and all(part.isidentifier() for part in given.split("."))
     ):
-        return Network(given)
+        return Network(str.__str__(given))
     if isinstance(given, type):
         return Network(f"{given.__module__}.{given.__qualname__}", given)
     return refuse(

@@ -13,7 +13,7 @@ from twinstream.define.location import Location, refuse, shown
 from twinstream.define.types import LIMIT, FieldType
 
 Plain = bool | int | float | str
-_MOST_DIGITS = 80
+MOST_DIGITS = 80
 T = TypeVar("T")
 
 
@@ -50,7 +50,7 @@ def scaled(value: float | Exact) -> tuple[int, int]:
     if not exact:
         return 0, 0
     sign, digits, exponent = exact.as_tuple()
-    if not isinstance(exponent, int) or len(digits) > _MOST_DIGITS or abs(exponent) > _MOST_DIGITS:
+    if not isinstance(exponent, int) or len(digits) > MOST_DIGITS or abs(exponent) > MOST_DIGITS:
         return 0, -1
     whole = int("".join(map(str, digits)))
     places = -exponent
@@ -93,14 +93,19 @@ def fitted(value: Any, kind: FieldType, what: str, at: Location | None = None) -
     return stored
 
 
+def name_of(value: Any) -> Any:
+    """A name or another short text as Python's own str, so that what is digested and published is plain; the rest as it is."""
+    return str.__str__(value) if isinstance(value, str) else value
+
+
 def listed(values: Iterable[T] | T, what: str, at: Location | None = None) -> tuple[T, ...]:
     """What a definition lists, in its order, taken once: a single text or thing is a list of one. Refuses what has no order."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        return (values,)  # type: ignore[return-value]
+        return (name_of(values),)
     if isinstance(values, (set, frozenset, Mapping)):
         refuse(f"{what} is a {type(values).__name__}", "give a list: its order counts", at)
     try:
-        return tuple(values)
+        return tuple(map(name_of, values))
     except Exception as error:  # noqa: BLE001 - whatever the user's generator raises
         refuse(
             f"{what} cannot be listed: {type(error).__name__}: {shown(error)}", "give a list", at
@@ -113,7 +118,7 @@ def mapping(values: Any, what: str, at: Location | None = None) -> dict[Any, Any
         return {}
     if not isinstance(values, Mapping):
         refuse(f"{what} is {shown(values)}", "give a dictionary by name", at)
-    return dict(values)
+    return {name_of(name): value for name, value in values.items()}
 
 
 def _of_numpy(value: np.generic, what: str, at: Location | None) -> Any:
@@ -159,5 +164,5 @@ def _text(value: str, what: str, at: Location | None) -> str:
 def _exact(value: int | Exact) -> Exact:
     """Without the surroundings of the caller's decimal context; a number too large to write is as good as any."""
     if isinstance(value, int):
-        value = max(-(10**_MOST_DIGITS) * 10, min(value, 10**_MOST_DIGITS * 10))
+        value = max(-(10**MOST_DIGITS) * 10, min(value, 10**MOST_DIGITS * 10))
     return Exact(value)

@@ -22,7 +22,7 @@ def record(
     if isinstance(function, str):
         if function not in fields:
             _refuse_field(function, fields, owner, at)
-        return field(function, fields, owner)
+        return field(str.__str__(function), fields, owner)
     if not callable(function):
         refuse(
             f"{what} is {shown(function)}, not a function of a record",

@@ -104,8 +104,9 @@ class Source:
     def _checked_fields(self, fields: Mapping[str, FieldType]) -> dict[str, FieldType]:
         if not isinstance(fields, Mapping) or not fields:
             refuse(f"{self.owner} has no fields", 'give fields={"flight_id": String(), ...}')
+        checked = {}
         for name, kind in fields.items():
-            check_column(name, "field")
+            checked[check_column(name, "field")] = kind
             if isinstance(kind, type) and issubclass(kind, FieldType):
                 refuse(
                     f"field {name!r} of {self.owner} is the class {kind.__name__}",
@@ -116,7 +117,7 @@ class Source:
                     f"field {name!r} of {self.owner} is {shown(kind)}, no type",
                     "take String(), Int(), Decimal(places), Bool() or Timestamp()",
                 )
-        return dict(fields)
+        return checked
 
     def _field(self, name: str, role: str) -> str:
         if not isinstance(name, str) or name not in self.fields:
@@ -124,10 +125,11 @@ class Source:
                 f"{role} of {self.owner} is {shown(name)}, which is not one of its fields",
                 did_you_mean(name, self.fields),
             )
-        return name
+        return str.__str__(name)
 
     def _time(self, name: str, role: str) -> str:
-        if self.fields[self._field(name, role)].kind != "timestamp":
+        name = self._field(name, role)
+        if self.fields[name].kind != "timestamp":
             times = [n for n, t in self.fields.items() if t.kind == "timestamp"]
             refuse(
                 f"{role} of {self.owner} is {name!r}, a {type(self.fields[name]).__name__}",

@@ -105,7 +105,7 @@ class View:
                     f"feature {shown(name)} of view {self.name!r} is {shown(declared)}, no aggregate",
                     'write mean("delay_minutes").over("1h")',
                 )
-            check_column(name, "feature", declared.at)
+            name = check_column(name, "feature", declared.at)  # noqa: PLW2901
             bound.append(declared.bind(name, self.source.fields, self.source.owner))
         return bound
 
