@@ -153,8 +153,8 @@ class Service:
             self._wait(step, error)
             return
         for event in events:
-            self._publish(event, step, work.training_set.model)
-            _tell(event, work, seconds=round(self._monotonic() - started, 2))
+            told = self._told(event, work, step)
+            _tell(told, work, seconds=round(self._monotonic() - started, 2))
         self._attempts.done(step)
         self._forget(step)
 
@@ -189,6 +189,15 @@ class Service:
             metrics={},
             rejected_at_us=self._ports.clock.now_us(),
         )
+
+    def _told(self, event: Event, work: Work, step: str) -> Event:
+        """Publish it, or the rejection of what can never be published; returns what was published."""
+        try:
+            self._publish(event, step, work.training_set.model)
+        except PermanentError as error:
+            event = self._rejection(work, str(error))
+            self._publish(event, step, work.training_set.model)
+        return event
 
     def _publish(self, event: Event, step: str, model: str) -> None:
         """Until Kafka has it: what was trained is not trained again because a broker restarts."""

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 import msgspec
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message
 
 from examples.flights.data import LiveRecord
 from schemas.topics import PARTITIONER, record_sent
+from twinstream.mesh.kafka.producer import KafkaProducer
 from twinstream.mesh.settings import MeshSettings
 
-ASK_TIMEOUT_S = 60.0
+ASK_TIMEOUT_S, QUEUE_S = 60.0, 30.0
 RESEND_EVERY = 200
 """Every so many records one is sent twice, as a client does whose acknowledgement got lost."""
 BREAK_EVERY = 500
@@ -72,7 +73,7 @@ class Sender:
         self.positions: dict[str, dict[str, int]] = {}
         self.sent = 0
         self._failure: KafkaError | None = None
-        self._producer = Producer(
+        self._producer = KafkaProducer(
             settings.kafka_client(
                 acks="all", enable_idempotence=True, linger_ms=5, partitioner=PARTITIONER
             )
@@ -93,10 +94,11 @@ class Sender:
             )
 
     def _produce(self, record: LiveRecord, data: bytes) -> None:
-        self._producer.produce(
+        self._producer.enqueue(
             record_sent(record.source),
-            data,
-            record.key,
+            QUEUE_S,
+            value=data,
+            key=record.key,
             timestamp=record.known_us // 1000,
             on_delivery=self._delivered,
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
 
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from ingest_svc.dedupe import RecentIds
@@ -15,9 +14,9 @@ from ingest_svc.log_state import LogState, state_of
 from schemas.packs import KNOWN, RAW, decode_rows, log_header
 from twinstream.define.records import key_text
 from twinstream.define.source import Source
-from twinstream.errors import NotRunningError
-from twinstream.mesh.kafka.errors import MESSAGE_BYTES, passes, unread
+from twinstream.mesh.kafka.errors import MESSAGE_BYTES
 from twinstream.mesh.kafka.positions import Range, at_time, range_of
+from twinstream.mesh.kafka.spans import AT_ONCE, Span, messages
 from twinstream.mesh.settings import MeshSettings
 
 BOUND_S = 30.0
@@ -37,12 +36,11 @@ class KafkaTail:
                 "error_cb": note,
                 **self._settings.kafka_client(
                     group_id="ingest-tail",
-                    enable_auto_commit=False,
                     fetch_wait_max_ms=10,
-                    auto_offset_reset="earliest",
                     fetch_message_max_bytes=MESSAGE_BYTES,
                     reconnect_backoff_max_ms=500,
                 ),
+                **AT_ONCE,
             }
         )
 
@@ -64,24 +62,7 @@ class KafkaTail:
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Any]:
         """Messages of [start, end)."""
-        if start >= end:
-            return
-        self._consumer.assign([TopicPartition(topic, partition, start)])
-        give_up = time.monotonic() + BOUND_S
-        while start < end:
-            for message in self._consumer.consume(min(500, end - start), 0.05):
-                if message.error() is not None:
-                    _check(message)
-                    continue
-                start = max(start, message.offset() + 1)
-                give_up = time.monotonic() + BOUND_S
-                if message.offset() < end:
-                    yield message
-            if time.monotonic() > give_up:
-                raise NotRunningError(
-                    f"{topic}[{partition}] gave nothing for {BOUND_S} s at offset {start} of {end}"
-                )
-        self._consumer.unassign()
+        return messages(self._consumer, {(topic, partition): Span(start, end)}, BOUND_S)
 
     def close(self) -> None:
         self._consumer.close()
@@ -91,7 +72,7 @@ Messages = Callable[[int, int], Iterable[tuple[int, bytes | None]]]
 """Gives (offset, value) of a log partition from one offset up to before another."""
 
 
-class Span(NamedTuple):
+class TailSpan(NamedTuple):
     """Offsets of a log: ids are taken from `start` on; messages from `first` on tell how far raw records were covered there."""
 
     first: int
@@ -117,11 +98,11 @@ def log_tail(
     horizon = newest.known_max_us - source.dedupe_us
     found = tail.offset_at(topic, partition, horizon) if source.dedupe_us and end > low else end
     start = max(low, min(end - messages, end if found is None else found))
-    return restored(between, Span(max(low, start - messages), start, end), source, horizon, ids)
+    return restored(between, TailSpan(max(low, start - messages), start, end), source, horizon, ids)
 
 
 def restored(
-    between: Messages, span: Span, source: Source, horizon_us: int, ids: int
+    between: Messages, span: TailSpan, source: Source, horizon_us: int, ids: int
 ) -> tuple[LogState, RecentIds]:
     """Where a log partition stands, and the ids of its rows within the span and the horizon that count.
 
@@ -156,9 +137,3 @@ def dead_letter_offsets(
     found = (m for m in tail.read(topic, 0, end if start is None else start, end) if m.key() == key)
     offsets = {int(dict(m.headers() or ()).get("dead_letter_offset", b"-1")) for m in found}
     return {offset for offset in offsets if offset > state.raw_high}
-
-
-def _check(message: Any) -> None:
-    error = message.error()
-    if error is not None and not passes(error):
-        raise unread(f"{message.topic()}[{message.partition()}]", error)

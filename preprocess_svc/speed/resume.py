@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
 
 from preprocess_svc.speed.chain import BEGINNING, Link, advance, resume_at
 from preprocess_svc.speed.cuts import believed, is_barrier, newest_first
@@ -16,10 +16,9 @@ from schemas.events import ViewPublished
 from schemas.partials import header_of
 from schemas.topics import partials_folded, records_accepted, topic_of
 from twinstream.define import Pipeline
-from twinstream.errors import NotRunningError
 from twinstream.mesh.events import EventReader, Refused
-from twinstream.mesh.kafka.errors import passes, unread
-from twinstream.mesh.kafka.positions import at_time, range_of
+from twinstream.mesh.kafka.positions import Place, at_time, range_of
+from twinstream.mesh.kafka.spans import AT_ONCE, Span, messages
 from twinstream.mesh.settings import MeshSettings
 from twinstream.protocol.manifests import Manifests
 
@@ -45,10 +44,9 @@ class Resume:
         consumer = Consumer(
             self._settings.kafka_client(
                 group_id="twinstream-speed-resume",
-                enable_auto_commit=False,
-                enable_partition_eof=False,
                 fetch_wait_max_ms=20,
             )
+            | AT_ONCE
         )
         try:
             found = {}
@@ -148,7 +146,7 @@ class Resume:
         stamps = []
         for partition, link in zip(partitions * (len(cuts) // len(partitions)), cuts, strict=True):
             message = _message_at(consumer, topic, partition, link.offset)
-            if message is None or message.error() is not None:
+            if message is None:
                 return 0
             stamps.append(message.timestamp()[1])
         return max(0, min(stamps) - self._skew_ms)
@@ -159,12 +157,7 @@ def _ends(consumer: Consumer, topic: str, partition: int, offset: int, epoch: in
     if offset < range_of(consumer, topic, partition, SILENCE_S).low:
         return True
     message = _message_at(consumer, topic, partition, offset)
-    return (
-        message is not None
-        and message.error() is None
-        and message.offset() == offset
-        and is_barrier(message.value(), epoch)
-    )
+    return message is not None and message.offset() == offset and is_barrier(message.value(), epoch)
 
 
 def _message_at(consumer: Consumer, topic: str, partition: int, offset: int) -> Any | None:
@@ -172,50 +165,25 @@ def _message_at(consumer: Consumer, topic: str, partition: int, offset: int) -> 
     low, high = range_of(consumer, topic, partition, SILENCE_S)
     if not low <= offset < high:
         return None
-    consumer.assign([TopicPartition(topic, partition, offset)])
-    return consumer.poll(SILENCE_S)
+    spans = {(topic, partition): Span(offset, offset + 1)}
+    return next(messages(consumer, spans, SILENCE_S), None)
 
 
 def _values(
     consumer: Consumer, topic: str, partitions: int, since_ms: int
 ) -> Iterable[tuple[int, bytes]]:
     """(partition, value) of all that a topic holds now, from the first message stamped `since_ms` or later on."""
-    starts, ends = _span(consumer, topic, partitions, since_ms)
-    consumer.assign([TopicPartition(topic, p, starts[p]) for p in ends])
-    while ends:
-        message = consumer.poll(SILENCE_S)
-        if message is None:
-            raise NotRunningError(
-                f"{topic}: nothing came for {SILENCE_S} s, with partitions {sorted(ends)} not read to their ends"
-            )
-        if message.error() is not None:
-            _checked(message)
-            continue
-        p, offset = message.partition(), message.offset()
-        if p in ends and offset < ends[p]:
-            yield p, message.value()
-        if p in ends and offset >= ends[p] - 1:
-            del ends[p]
+    spans = _spans(consumer, topic, partitions, since_ms)
+    for message in messages(consumer, spans, SILENCE_S):
+        yield message.partition(), message.value()
 
 
-def _span(
-    consumer: Consumer, topic: str, partitions: int, since_ms: int
-) -> tuple[dict[int, int], dict[int, int]]:
-    """By partition, the first offset and the one after the last of what is stamped `since_ms` or
-    later; empty ones are left out.
-    """
+def _spans(consumer: Consumer, topic: str, partitions: int, since_ms: int) -> dict[Place, Span]:
+    """By partition, what is stamped `since_ms` or later."""
     places = [(topic, p) for p in range(partitions)]
     since = at_time(consumer, places, since_ms, SILENCE_S) if since_ms else dict.fromkeys(places, 0)
-    starts, ends = dict[int, int](), dict[int, int]()
+    spans = dict[Place, Span]()
     for place, found in since.items():
         low, high = range_of(consumer, *place, SILENCE_S)
-        start = high if found is None else max(low, found)
-        if start < high:
-            starts[place[1]], ends[place[1]] = start, high
-    return starts, ends
-
-
-def _checked(message: Any) -> None:
-    """Raise what librdkafka does not repair by itself."""
-    if not passes(message.error()):
-        raise unread(f"{message.topic()}[{message.partition()}]", message.error())
+        spans[place] = Span(high if found is None else max(low, found), high)
+    return spans

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
 
 from schemas import packs, topics
 from schemas.events import FileAccepted, ViewPublished
 from twinstream.audit.files import decode_file
 from twinstream.define.records import Decoder
-from twinstream.mesh.kafka.errors import passes, unread
 from twinstream.mesh.kafka.positions import partitions, range_of
+from twinstream.mesh.kafka.spans import AT_ONCE, Span, messages
 
 if TYPE_CHECKING:
     from twinstream.define import Source
@@ -42,39 +42,14 @@ class Known(msgspec.Struct, frozen=True):
 
 def log_messages(settings: MeshSettings, topic: str) -> Iterator[tuple[int, int, bytes]]:
     """(partition, offset, value) of all messages that a topic holds now."""
-    consumer = Consumer(
-        settings.kafka_client(group_id="twinstream-audit", enable_auto_commit=False)
-    )
+    consumer = Consumer(settings.kafka_client(group_id="twinstream-audit") | AT_ONCE)
     try:
-        ends = {
-            p: range_of(consumer, topic, p, POLL_SECONDS).high
-            for p in partitions(consumer, topic, POLL_SECONDS)
-        }
-        for partition, end in sorted(ends.items()):
-            yield from _one_partition(consumer, topic, partition, end)
+        for partition in partitions(consumer, topic, POLL_SECONDS):
+            span = Span(*range_of(consumer, topic, partition, POLL_SECONDS))
+            for message in messages(consumer, {(topic, partition): span}, POLL_SECONDS):
+                yield partition, message.offset(), message.value()
     finally:
         consumer.close()
-
-
-def _one_partition(
-    consumer: Consumer, topic: str, partition: int, end: int
-) -> Iterator[tuple[int, int, bytes]]:
-    start = range_of(consumer, topic, partition, POLL_SECONDS).low
-    consumer.assign([TopicPartition(topic, partition, start)])
-    while start < end:
-        messages = consumer.consume(min(500, end - start), timeout=POLL_SECONDS)
-        if not messages:
-            raise TimeoutError(
-                f"{topic}[{partition}] gave nothing for {POLL_SECONDS} s at offset {start} of {end}"
-            )
-        for message in messages:
-            if (error := message.error()) is not None:
-                if passes(error):
-                    continue
-                raise unread(f"{topic}[{partition}]", error)
-            start = message.offset() + 1
-            if message.offset() < end:
-                yield partition, message.offset(), message.value()
 
 
 def log_records(settings: MeshSettings, source: Source) -> Iterator[Known]:

@@ -21,6 +21,10 @@ MAX_TRACE_CHARS = 8000
 MAX_ORIGINAL_BYTES = 4_000_000
 """A larger original goes to S3, and its dead letter names it."""
 MAX_HEADER_BYTES = 4096
+MAX_CARRIED_BYTES, MAX_KEY_BYTES = 1_000_000, 2_000_000
+"""Of an original's headers together, and of its key. What is beyond is left out, and how much: a
+dead letter that fits no message would stop its service.
+"""
 Kind = Literal["permanent", "bug"]
 
 
@@ -83,11 +87,8 @@ class DeadLetters:
             (f"dead_letter_{name}", _text(value)) for name, value in (facts | overflow).items()
         ]
         headers += [("dead_letter_trace", _text(trace[-MAX_TRACE_CHARS:]))] if trace else []
-        headers += [("dead_letter_key", key)] if key is not None else []
-        headers += [(f"x_{name}", _text(value)) for name, value in extra.items()]
-        headers += [
-            (f"original_{name}", (value or b"")[:MAX_HEADER_BYTES]) for name, value in carried
-        ]
+        headers += _key(key) + _carried(carried)
+        headers += [(f"x_{name}", _text(value)[:MAX_HEADER_BYTES]) for name, value in extra.items()]
         self._publisher.publish_raw(self._topic, value, f"{topic}/{partition}", headers, wait=wait)
 
     def put_message(
@@ -129,6 +130,27 @@ class DeadLetters:
         uri = f"s3://{self._settings.bucket}/{dead_letter_prefix(self._service)}/{digest}"
         self._store.put_uri(uri, original)
         return b"", {"uri": uri, "bytes": len(original)}
+
+
+def _key(key: bytes | None) -> list[tuple[str, bytes]]:
+    if key is None:
+        return []
+    if len(key) > MAX_KEY_BYTES:
+        return [("dead_letter_key_bytes", _text(len(key)))]
+    return [("dead_letter_key", key)]
+
+
+def _carried(headers: Headers) -> list[tuple[str, bytes]]:
+    """The original's own headers, in their order, as long as there is room."""
+    kept: list[tuple[str, bytes]] = []
+    room = MAX_CARRIED_BYTES
+    for name, value in headers:
+        header = (f"original_{name}", (value or b"")[:MAX_HEADER_BYTES])
+        room -= len(header[0].encode()) + len(header[1])
+        if room < 0:
+            return [*kept, ("dead_letter_headers_left_out", _text(len(headers) - len(kept)))]
+        kept.append(header)
+    return kept
 
 
 def _text(value: object) -> bytes:

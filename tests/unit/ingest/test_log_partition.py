@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest_svc.adapters.kafka_tail import Span, restored
+from ingest_svc.adapters.kafka_tail import TailSpan, restored
 from ingest_svc.dedupe import RecentIds
 from ingest_svc.lane import Lane
 from ingest_svc.log_state import LogState, state_of
@@ -114,7 +114,7 @@ class Worker:
     def open(self) -> None:
         end = len(self.log.messages)
         tail = [(i, decode_header(self.log.messages[i])) for i in range(max(0, end - TAIL), end)]
-        _, recent = restored(self.log.between, Span(0, 0, end), self.source, -(1 << 62), 10**6)
+        _, recent = restored(self.log.between, TailSpan(0, 0, end), self.source, -(1 << 62), 10**6)
         state = state_of(tail)
         writer = LogWriter(state, recent, SCREEN, SOURCE.pack_schema, pack_bytes=150)
         self.lane = Lane(
@@ -314,7 +314,7 @@ def test_a_row_that_lost_to_an_earlier_writer_does_not_mark_its_id_as_seen() -> 
     write(0, 95, ["X"])
     write(1, 100, [])  # writer A drops the repeat
     write(1, 106, ["X"])  # writer B does not, and loses
-    state, recent = restored(log.between, Span(0, 0, 3), SHORT, 0, 1000)
+    state, recent = restored(log.between, TailSpan(0, 0, 3), SHORT, 0, 1000)
     writer = LogWriter(state, recent, SCREEN, SOURCE.pack_schema)
     packed = writer.pack(Raws(np.array([2]), np.array([112 * S]), [record("X")]), 1)
     assert (packed.rows, packed.duplicates) == (1, 0)

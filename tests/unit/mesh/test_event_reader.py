@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from schemas.events import SealRequested
 from schemas.topics import topic_of
 from tests.unit.mesh.fakes import Message
 from twinstream.errors import PublishError
-from twinstream.mesh import events
-from twinstream.mesh.events import EventReader, patient
+from twinstream.mesh.kafka import reader as of_reader
+from twinstream.mesh.kafka.reader import EventReader, patient
 from twinstream.mesh.settings import MeshSettings
 
-TOPIC = topic_of(events.ev.SealRequested)
+TOPIC = topic_of(SealRequested)
 
 
 class Read(Message):
@@ -43,8 +44,8 @@ class Partition:
 def test_a_message_that_cannot_be_dead_lettered_now_is_read_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(events, "Consumer", Partition)
-    monkeypatch.setattr(events, "PAUSE_S", 0.0)
+    monkeypatch.setattr(of_reader, "Consumer", Partition)
+    monkeypatch.setattr(of_reader, "PAUSE_S", 0.0)
     refused: list[int] = []
 
     def refuse(message: Any, _reason: str) -> None:
@@ -56,5 +57,5 @@ def test_a_message_that_cannot_be_dead_lettered_now_is_read_again(
     with pytest.raises(PublishError):
         reader.poll()
     event, message = next(patient(reader))
-    assert (event, message.offset()) == (events.ev.SealRequested(), 1)
+    assert (event, message.offset()) == (SealRequested(), 1)
     assert refused == [0, 0, 0]

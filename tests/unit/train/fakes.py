@@ -18,7 +18,7 @@ from train_svc.search import IN_PROCESS, RAY
 from train_svc.service import Service
 from train_svc.settings import TrainSettings
 from twinstream.define import Pipeline
-from twinstream.errors import PublishError
+from twinstream.errors import MessageRefusedError, PublishError
 from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.quarantine import Failures
 from twinstream.mesh.settings import MeshSettings
@@ -36,11 +36,15 @@ class Topic:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.refusals = 0
+        self.too_large: type[Event] | None = None
+        """Kafka never takes an event of this type."""
 
     def publish(self, event: Event, key: str | bytes | None = None, *, wait: bool = True) -> object:
         if self.refusals:
             self.refusals -= 1
             raise PublishError("Kafka did not take it")
+        if self.too_large is not None and isinstance(event, self.too_large):
+            raise MessageRefusedError("Kafka never takes a message of 9000000 bytes")
         self.events.append(event)
         return None
 

@@ -274,6 +274,16 @@ def test_what_was_trained_is_published_when_kafka_is_back(mesh: Mesh) -> None:
     assert service.blocked is None
 
 
+def test_a_verdict_that_fits_no_message_becomes_a_rejection_that_says_so(mesh: Mesh) -> None:
+    mesh.land(1)
+    mesh.topic.too_large = ModelTrained
+    service = mesh.service()
+    (found,) = mesh.run(service)
+    assert isinstance(found, ModelRejected)
+    assert "9000000 bytes" in found.reason
+    assert service.blocked is None
+
+
 def test_a_search_engine_that_falls_costs_only_its_speed(tmp_path: Path) -> None:
     class Fallen:
         def search(self, *_: object) -> Any:
