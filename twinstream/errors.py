@@ -5,7 +5,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+import msgspec
+
+UNDECODABLE: Final = (
+    msgspec.MsgspecError,
+    UnicodeDecodeError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What the JSON decoder raises on bytes that it cannot take: no JSON, no UTF-8, no bytes at all, nested too deep."""
 
 
 class MeshError(Exception):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from twinstream.errors import UNDECODABLE
+
 MAX_LOG_BYTES = 20_000_000
 """Of one log; one older log of each process is kept."""
 TAIL_BYTES = 16_384
@@ -71,7 +73,7 @@ def _plain(line: str) -> str:
     """A line of our own services' JSON as words."""
     try:
         found = msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return line.strip()
     if not isinstance(found, dict):
         return line.strip()

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from twinstream.errors import SettingsError
+from twinstream.errors import UNDECODABLE, SettingsError
 from twinstream.mesh.files import write_whole
 
 HOST = "127.0.0.1"
@@ -52,7 +52,7 @@ def _read(path: Path) -> dict[str, int]:
     """The ports of last time; none when the file was torn."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, int])
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *UNDECODABLE):
         return {}
 
 

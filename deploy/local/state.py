@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from deploy.local.processes import Ref, alive
-from twinstream.errors import SettingsError
+from twinstream.errors import UNDECODABLE, SettingsError
 from twinstream.mesh.files import write_status
 
 READS, READ_AGAIN_S = 5, 0.02
@@ -74,7 +74,7 @@ def read(data: Path) -> MeshState | None:
     for _ in range(READS):
         try:
             return msgspec.json.decode(path_of(data).read_bytes(), type=MeshState)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             time.sleep(READ_AGAIN_S)
         except (FileNotFoundError, NotADirectoryError):
             return None

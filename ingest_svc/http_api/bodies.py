@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from twinstream.errors import UNDECODABLE
+from twinstream.files.encoding import BOM
+from twinstream.files.json_lines import LINE_END
+
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _one = msgspec.json.Decoder(msgspec.Raw)
 
@@ -21,8 +25,8 @@ class TooManyError(BodyError):
 
 def records_in(body: bytes) -> list[bytes]:
     """Each record's bytes. JSON lines are told from one object by whether the whole body is one."""
-    text = body.strip()
-    if text.count(b"\n") >= MOST_RECORDS or (
+    text = body.strip().removeprefix(BOM).strip()
+    if text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n") >= MOST_RECORDS or (
         text[:1] == b"[" and text.count(b",") >= 100 * MOST_RECORDS
     ):
         raise TooManyError(
@@ -34,13 +38,14 @@ def records_in(body: bytes) -> list[bytes]:
         )
     if text[:1] == b"[":
         try:
-            return _counted([bytes(item) for item in _list.decode(text)])
-        except (msgspec.DecodeError, RecursionError) as error:
+            found = _list.decode(text)
+        except UNDECODABLE as error:
             raise BodyError(f"the body starts as a JSON list but is none: {error}") from error
+        return _counted([bytes(item) for item in found])
     try:
         return [bytes(_one.decode(text))]
-    except (msgspec.DecodeError, RecursionError):
-        return [line for line in (line.strip() for line in text.split(b"\n")) if line]
+    except UNDECODABLE:
+        return [line for line in map(bytes.strip, LINE_END.split(text)) if line]
 
 
 def _counted(records: list[bytes]) -> list[bytes]:

@@ -14,7 +14,7 @@ from ingest_svc.http_api.bodies import BodyError, TooManyError, records_in
 from ingest_svc.http_api.sending import Gate, Raw, send_records
 from ingest_svc.ports import Events, Meter
 from schemas.events import DataArrived
-from twinstream.errors import MessageRefusedError, PublishError
+from twinstream.errors import UNDECODABLE, MessageRefusedError, PublishError
 from twinstream.mesh.clock import Clock
 
 _log = structlog.get_logger()
@@ -82,7 +82,7 @@ def _data_arrived(api: Api) -> Response:
     """202: Kafka has the event; the files are checked after the answer."""
     try:
         event = _arrival.decode(request.get_data(cache=False))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         return _error(f"not a DataArrived event: {error}", 400)
     if event.source not in api.gates:
         return _error(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from twinstream.errors import UNDECODABLE
 from twinstream.mesh.heartbeat import Beat, read_beat
 
 LONGEST_WHY = 500
@@ -24,7 +23,7 @@ class HeartbeatFolder:
         for path in sorted(self._folder.glob("*.json")):
             try:
                 beat = read_beat(path)
-            except msgspec.DecodeError:
+            except UNDECODABLE:
                 continue
             if beat is not None:
                 found.append(

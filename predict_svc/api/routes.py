@@ -144,6 +144,8 @@ def read_view(api: Api, view: str) -> Response:
 def states(api: Api, view: str, partition: int) -> Response:
     """All states of one partition, for audits: int64 length of the head, the head as JSON, the states as a partial carries them."""
     reader = reader_of(api, view)
+    if partition >= reader.partitions:
+        raise UnknownError(f"view {view} has partitions 0 to {reader.partitions - 1}")
     snapshot = reader.snapshot(partition, epoch_of(api, view))
     head = {
         "epoch": snapshot.position.epoch,

@@ -110,6 +110,11 @@ class ViewReader:
         with part.begin() as txn:
             return kernel.merge_blobs(self.plan, part.all_blobs(txn, part.seen(txn, epoch), key))
 
+    @property
+    def partitions(self) -> int:
+        """How many the view is spread over."""
+        return len(self._parts)
+
     def snapshot(self, partition: int, epoch: int | None = None) -> Snapshot:
         """All states of one partition, merged and canonical; for comparisons: it takes memory for all of them."""
         part = self._parts[partition]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
 from schemas.topics import PARTITIONER
+from twinstream.cli.sending import exact_record
 from twinstream.define.pipeline import Pipeline
-from twinstream.errors import RecordError
+from twinstream.errors import UNDECODABLE, RecordError
 from twinstream.mesh.dead_letter_reader import Letter
 from twinstream.mesh.events import EventPublisher, Place
 from twinstream.mesh.settings import MeshSettings
+from twinstream.protocol.record_key import key_of
 from twinstream.protocol.replay import Door, Origin, door
 
 
@@ -37,11 +35,10 @@ class Sender:
     def _key(self, found: Door) -> bytes | None:
         """As `twinstream send` keys a line."""
         try:
-            record: dict[str, Any] = msgspec.json.decode(found.value, type=dict[str, Any])
-        except (ValueError, RecursionError) as error:
+            record = exact_record.decode(found.value)
+        except UNDECODABLE as error:
             raise RecordError(f"the corrected record is not a JSON object: {error}") from error
-        key = record.get(self._pipeline.source(found.source).key)
-        return None if key is None else str(key).encode(errors="replace")
+        return key_of(self._pipeline.source(found.source), record)
 
 
 def origin_of_letter(letter: Letter) -> Origin:

@@ -13,6 +13,8 @@ from schemas.plausible import FIRST_US, LAST_US
 from schemas.topics import PARTITIONER, record_sent
 from twinstream.define.source import Source
 from twinstream.errors import MessageRefusedError, PublishError, RecordError
+from twinstream.files.encoding import BOM
+from twinstream.files.json_lines import LINE_END
 from twinstream.mesh.kafka.errors import MESSAGE_BYTES
 from twinstream.mesh.kafka.producer import KafkaProducer
 from twinstream.mesh.settings import MeshSettings
@@ -21,10 +23,10 @@ from twinstream.protocol.record_key import key_of
 Positions = dict[str, dict[int, int]]
 LONGEST_BYTES = 7_000_000
 """A longer line fits no message."""
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+READ_BYTES = 1 << 20
 FLUSH_S, POLL_S = 60, 0.5
 KEPT_REASONS = 3
-_exact = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+exact_record = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -71,14 +73,16 @@ class Sent(msgspec.Struct):
 
 
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines of any number and length in constant memory: of one that is too long, its beginning, longer than LONGEST_BYTES."""
-    first = True
-    while raw := stream.readline(LONGEST_BYTES + 2):
-        rest = raw
-        while not rest.endswith(b"\n") and (rest := stream.readline(1 << 20)):
-            pass
-        yield raw.removeprefix(BYTE_ORDER_MARK) if first else raw
+    """Lines, ended as in files, in constant memory: of one that is too long, its beginning, longer than LONGEST_BYTES."""
+    rest, first = b"", True
+    while raw := stream.readline(READ_BYTES):
+        data = rest + (raw.removeprefix(BOM) if first else raw)
         first = False
+        *whole, rest = LINE_END.split(data)
+        yield from whole
+        rest = rest[: LONGEST_BYTES + 1]
+    if rest:
+        yield rest
 
 
 def send_lines(
@@ -185,7 +189,7 @@ def _line(source: Source, number: int, data: bytes, timestamp_field: str, stamp:
             problem=f"longer than {LONGEST_BYTES} bytes, which fits no message",
         )
     try:
-        record = _exact.decode(data)
+        record = exact_record.decode(data)
     except (ValueError, RecursionError) as error:
         return Line(number, data, stamp_ms=stamp, problem=f"not a JSON object: {error}")
     key_bytes = key_of(source, record)

@@ -16,7 +16,7 @@ from deploy.local import environment, logs, processes, state
 from deploy.local.child import TETHER
 from deploy.local.folder import prepare
 from twinstream.cli.show import note
-from twinstream.errors import MeshError, SettingsError, WaitTimeoutError
+from twinstream.errors import UNDECODABLE, MeshError, SettingsError, WaitTimeoutError
 from twinstream.mesh.settings import ENVIRONMENT, MeshSettings
 
 POLL_S = 0.2
@@ -210,7 +210,7 @@ def _last_words(log: Path, begin: int) -> str:
     for line in reversed(logs.tail(log, begin)):
         try:
             said = msgspec.json.decode(line, type=dict[str, object])
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             continue
         if said.get("event") == "mesh_failed":
             return str(said["reason"])

@@ -21,18 +21,9 @@ from twinstream.define.key_length import LONGEST_KEY, widest
 from twinstream.define.source import Source
 from twinstream.define.types import LIMIT, FieldType
 from twinstream.define.values import stored
-from twinstream.errors import RecordError
+from twinstream.errors import UNDECODABLE, RecordError
 
 SEPARATOR = "\x1f"
-UNDECODABLE = (
-    msgspec.MsgspecError,
-    UnicodeDecodeError,
-    TypeError,
-    ValueError,
-    ArithmeticError,
-    RecursionError,
-)
-"""What the JSON decoder raises on bytes that it cannot take: no JSON, no UTF-8, no bytes at all, nested too deep."""
 _LARGE = msgspec.Meta(ge=-LIMIT, le=LIMIT)
 _JSON: dict[str, Any] = {
     "string": str,

@@ -11,7 +11,7 @@ import numpy as np
 from twinstream.files.encoding import without_mark
 from twinstream.files.parts import BLOCK_BYTES, MOST_ROW_BYTES, BadRow, Part
 
-_END = re.compile(rb"\r\n|\n|\r")
+LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 def read_json_lines(file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Part]:
@@ -59,6 +59,6 @@ def _lines(file: BinaryIO, block_bytes: int) -> Iterator[list[bytes]]:
             )
             continue
         whole, rest = data[: end + 1], data[end + 1 :]
-        yield _END.split(whole) if b"\r" in whole else whole.split(b"\n")
+        yield LINE_END.split(whole) if b"\r" in whole else whole.split(b"\n")
     if rest:
-        yield _END.split(rest)
+        yield LINE_END.split(rest)

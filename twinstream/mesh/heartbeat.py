@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from twinstream.errors import UNDECODABLE
 from twinstream.mesh.clock import Clock, WallClock
 from twinstream.mesh.files import write_status
 from twinstream.mesh.settings import MeshSettings
@@ -120,5 +121,5 @@ def read_beat(path: Path) -> Beat | None:
     """The last beat in this file; None when there is none yet, or it is half written."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Beat)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return None

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import structlog
 
-from twinstream.errors import PermanentError, TransientError
+from twinstream.errors import UNDECODABLE, PermanentError, TransientError
 from twinstream.mesh.dead_letters import Kind, origin_of
 from twinstream.mesh.files import write_whole
 from twinstream.mesh.settings import MeshSettings
@@ -168,7 +168,7 @@ class Quarantine:
 def _read(path: Path) -> dict[str, Failure]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Failure])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return {}
 
 

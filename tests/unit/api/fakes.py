@@ -43,6 +43,8 @@ class FakeReader:
         self.behind: dict[int, dict[int, int]] = {}
         self.on_wait: Callable[[], None] = lambda: None
 
+    partitions = 2
+
     def bases(self) -> set[int]:
         return set(self.landed or ())
 

@@ -102,6 +102,9 @@ def test_what_is_not_there_is_answered_with_what_is(world: World) -> None:
     answer = world.client.get("/v1/views/other?key=a")
     assert (answer.status_code, "spending" in answer.json["error"]) == (404, True)
     assert world.client.get("/nowhere").status_code == 404
+    for partition in (2, 99, 10**30):
+        answer = world.client.get(f"/v1/views/spending/states/{partition}")
+        assert (answer.status_code, "0 to 1" in answer.json["error"]) == (404, True)
     assert world.client.get("/v1/predict/will-buy").status_code == 405
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from twinstream.cli.sending import (
-    BYTE_ORDER_MARK,
     LONGEST_BYTES,
+    READ_BYTES,
     Line,
     Sent,
     keyed,
@@ -19,6 +19,7 @@ from twinstream.cli.sending import (
 )
 from twinstream.define import Source, String, Timestamp
 from twinstream.errors import RecordError
+from twinstream.files.encoding import BOM
 
 WEATHER = Source(
     "weather",
@@ -48,7 +49,7 @@ def test_a_line_is_keyed_by_the_source_and_sent_as_it_is() -> None:
         b'{"origin":"A"}\n',
         b'{"origin":"A"}\r\n',
         b'\r\n\n  {"origin":"A"}  \r\n\n',
-        BYTE_ORDER_MARK + b'{"origin":"A"}\n',
+        BOM + b'{"origin":"A"}\n',
     ],
 )
 def test_ends_of_lines_and_a_byte_order_mark_are_not_the_record(data: bytes) -> None:
@@ -68,7 +69,7 @@ def test_ends_of_lines_and_a_byte_order_mark_are_not_the_record(data: bytes) -> 
         b'{"a":' * 50_000,
         b"NaN",
         b"\x00",
-        BYTE_ORDER_MARK + b"{}",
+        BOM + b"{}",
     ],
 )
 def test_a_bad_line_is_sent_as_it_is_and_the_next_ones_count(bad: bytes) -> None:
@@ -159,3 +160,19 @@ def test_a_summary_counts_and_gives_the_first_reasons() -> None:
     assert str(tally).startswith("sent 5 record(s); 4 of them bad")
     assert "line 2: x" in str(tally)
     assert "line 3" not in str(tally)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_lines_end_as_in_files(mark: bytes, end: bytes) -> None:
+    data = mark + end.join([b'{"origin":"A"}', b"", b'{"origin":"B"}', b'{"origin":"C"}'])
+    assert [line.key for line in screened(data)] == [b"A", b"B", b"C"]
+    assert [line.problem for line in screened(data + end)] == [""] * 3
+
+
+def test_lines_are_whole_wherever_a_read_ends() -> None:
+    """Lines around the size of one read, ended in each way."""
+    for size in range(READ_BYTES - 3, READ_BYTES + 4):
+        for end in (b"\n", b"\r\n", b"\r"):
+            data = (b"x" * size + end) * 3
+            assert [line for line in lines_of(io.BytesIO(data)) if line] == [b"x" * size] * 3

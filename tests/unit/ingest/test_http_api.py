@@ -152,3 +152,37 @@ def test_bodies_that_are_no_records_are_bad_requests_or_bad_records(
 ) -> None:
     for path in ("/v1/records/orders", "/v1/data-arrived"):
         assert client.post(path, data=body[:9_000]).status_code == 400
+
+
+NOT_TEXT = [b"\xff", b"\xe9" * 9, b"\xed\xa0\x80", b"\xc0\xaf"]
+
+
+@pytest.mark.parametrize("odd", NOT_TEXT)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'"%s"',
+        b'{"%s":1}',
+        b'{"source":"%s"}',
+        b'{"source":"orders","x":"%s"}',
+        b'{"source":"orders","files":[{"uri":"%s","sha256":""}]}',
+    ],
+)
+def test_what_is_no_utf_8_is_a_bad_request_wherever_it_lies(
+    client: Any, kafka: Kafka, body: bytes, odd: bytes
+) -> None:
+    """A text that is not UTF-8 inside valid JSON once was a 500 of an arrival."""
+    for path in ("/v1/data-arrived", "/v1/records/orders"):
+        assert client.post(path, data=body % odd).status_code == 400
+    assert not kafka.events
+    assert not kafka.records
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\n\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r", b"\r\r", b"\n\r\n"])
+def test_lines_end_as_in_files_and_a_mark_is_passed_over(mark: bytes, end: bytes) -> None:
+    assert records_in(mark + GOOD) == [GOOD]
+    assert records_in(mark + b"[" + GOOD + b"]") == [GOOD]
+    assert records_in(mark + GOOD + end + GOOD + end) == [GOOD, GOOD]
+    with pytest.raises(TooManyError):
+        records_in(mark + b"{}" + end + (b"{}" + end) * MOST_RECORDS)

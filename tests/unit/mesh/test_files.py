@@ -10,10 +10,13 @@ from typing import TextIO, cast
 
 import pytest
 
+from deploy.local import ports, state
+from monitor_svc.adapters.heartbeat_folder import HeartbeatFolder
 from tests.unit.disk import fill
 from twinstream.mesh.files import BLOCK_BYTES, write_status, write_whole
 from twinstream.mesh.heartbeat import Heartbeat, read_beat
 from twinstream.mesh.log import Forgiving
+from twinstream.mesh.quarantine import Failure, Failures
 from twinstream.mesh.settings import MeshSettings
 
 
@@ -74,3 +77,24 @@ def test_a_closed_stream_is_forgiven() -> None:
     stream = io.StringIO()
     stream.close()
     assert Forgiving(cast("TextIO", stream)).write("x") == 1
+
+
+@pytest.mark.parametrize(
+    "held", [b"", b"{", b'{"name": "\xff"}', b"\x00" * 4096, b"[" * 100_000, b"[]"]
+)
+def test_a_spoilt_file_of_ours_is_none(tmp_path: Path, held: bytes) -> None:
+    """What a power cut leaves is any bytes: no process ends over its own small files."""
+    (tmp_path / "run").mkdir()
+    for name in ("view.json", "mesh.json", "ports.json"):
+        (tmp_path / "run" / name).write_bytes(held)
+    assert read_beat(tmp_path / "run" / "view.json") is None
+    assert state.read(tmp_path) is None
+    assert ports._read(tmp_path / "run" / "ports.json") == {}
+    assert HeartbeatFolder(tmp_path / "run").read() == []
+    folder = tmp_path / "quarantine"
+    folder.mkdir()
+    (folder / "view.json").write_bytes(held)
+    failures = Failures(MeshSettings(pipeline="p", data=str(tmp_path)), "view")
+    assert failures.of("a") is None
+    failures.note("a", Failure(attempts=1))
+    assert Failures(MeshSettings(pipeline="p", data=str(tmp_path)), "view").of("a") is not None
