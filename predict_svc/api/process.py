@@ -15,6 +15,7 @@ import torch
 
 from predict_svc.api.activation import Activation
 from predict_svc.api.freshness import Freshness
+from predict_svc.api.lane import PREFIX, lane
 from predict_svc.api.predictor import Predictor
 from predict_svc.api.raw_ends import RawEnds
 from predict_svc.api.releases import CONSUMES
@@ -93,27 +94,26 @@ def create() -> Door:
         threading.Thread(target=follow, args=(name, work), name=name, daemon=True).start()
     atexit.register(close, stop, predictions, metrics)
     collecting.rarely()
-    app = application(
-        Api(
-            pipeline=pipeline,
-            serving=serving,
-            predictor=predictor,
-            readers=readers,
-            publish=publish,
-            refresh=activation.refresh,
-            ready=lambda: readiness(activation, serving, readers, reach.away),
-            meter=metrics,  # type: ignore[arg-type]
-            clock=clock,
-            room=lambda: len(predictions) < own.unsent_events,
-        )
+    api = Api(
+        pipeline=pipeline,
+        serving=serving,
+        predictor=predictor,
+        readers=readers,
+        publish=publish,
+        refresh=activation.refresh,
+        ready=lambda: readiness(activation, serving, readers, reach.away),
+        meter=metrics,  # type: ignore[arg-type]
+        clock=clock,
+        room=lambda: len(predictions) < own.unsent_events,
     )
+    app = application(api)
     door = DoorSettings(
         hosts=hosts_of(settings.http_host, settings.http_hosts),
         body_bytes=own.body_bytes,
         body_s=own.body_s,
         slots=own.threads,
     )
-    return Door(app, door, metrics.count)
+    return Door(app, door, metrics.count, {PREFIX: lane(api)})
 
 
 def follow(name: str, work: Callable[[], None]) -> None:

@@ -15,8 +15,10 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from predict_svc.api.messages import (
+    Answer,
     ConflictError,
     NotReadyError,
+    PredictBody,
     RequestError,
     TooLargeError,
     UnknownError,
@@ -33,6 +35,7 @@ from predict_svc.view.errors import ViewNotReadyError, WindowNotKept
 from schemas.events import PredictionServed
 from twinstream.errors import MessageRefusedError, RecordError
 from twinstream.features.request import outputs, view_key
+from twinstream.mesh import door
 from twinstream.mesh.clock import Clock
 
 JSON = "application/json"
@@ -80,13 +83,17 @@ def application(api: Api) -> Flask:
 
 
 def predict(api: Api, model: str) -> Response:
-    """Answers the rows, publishes an event for each."""
+    """Answers the rows, publishes an event for each 256 of them."""
+    return answer(predicted(api, model, predict_body(request.get_data(cache=False))))
+
+
+def predicted(api: Api, model: str, body: PredictBody) -> Answer:
+    """The answer to a body, counted, its events on their way to Kafka."""
     started = time.perf_counter()
     if not api.room():
         raise NotReadyError(
             "Kafka does not take prediction events, and too many wait for it: try again when it is back"
         )
-    body = predict_body(request.get_data(cache=False))
     try:
         found, events = api.predictor.predict(active_of(api, model), body)
     except ViewNotReadyError:
@@ -101,7 +108,7 @@ def predict(api: Api, model: str) -> Response:
     )
     api.meter.observe("predict_waited_ms", found.timing.waited_ms, "ms", model=model)
     api.meter.count("predict_rows_total", len(found.predictions), model=model)
-    return answer(found)
+    return found
 
 
 def _publish(api: Api, events: Sequence[PredictionServed]) -> None:
@@ -209,24 +216,36 @@ def epoch_of(api: Api, view: str) -> int | None:
 
 
 def failed(api: Api, error: Exception) -> Response:
+    """What Flask answers to an error."""
+    found = failure(api, error, request.path)
+    return Response(found.body, found.status, headers=found.headers, mimetype=JSON)
+
+
+def failure(api: Api, error: Exception, path: str) -> door.Answer:
     """The one catch-all: a client's mistake in words, ours in the log and as 500."""
     if isinstance(error, ViewNotReadyError):
         error = NotReadyError(f"{error}: try again")
     elif isinstance(error, WindowNotKept):
         error = ConflictError(str(error))
+    if isinstance(error, HTTPException):
+        return told({"error": error.description or error.name}, error.code or 500)
     if isinstance(error, RequestError):
         api.meter.count("predict_refused_total", 1, status=error.status)
-        found = answer({"error": str(error)}, error.status)
+        found = told({"error": str(error)}, error.status)
         if error.status == NotReadyError.status:
-            found.headers["Retry-After"] = "1"
+            found.headers.append(("Retry-After", "1"))
         return found
-    if isinstance(error, HTTPException):
-        return answer({"error": error.description or error.name}, error.code or 500)
     api.meter.count("predict_refused_total", 1, status=500)
-    log.error("request_failed", path=request.path, exc_info=error)
-    return answer(
+    log.error("request_failed", path=path, exc_info=error)
+    return told(
         {"error": "the request failed inside; the log of the predict service says why"}, 500
     )
+
+
+def told(body: object, status: int = 200) -> door.Answer:
+    """JSON of any struct or mapping, as the door sends it."""
+    data = _encode(body)
+    return door.Answer(status, [("content-type", JSON), ("content-length", str(len(data)))], data)
 
 
 def answer(body: object, status: int = 200) -> Response:

@@ -1,14 +1,16 @@
 """What stands before every HTTP service: who may ask, how much and how slowly, and how many at a time.
 
-An ASGI application around a WSGI one. Bodies are read by the event loop, whole and within a bound, so a slow client holds no thread. Health has a
-lane of its own. What comes beyond the slots is shed at once with 503 and Retry-After.
+An ASGI application around a WSGI one. Bodies are read by the event loop, whole and within a bound, so a slow client holds no
+thread. Health has threads of its own. A hot route may have a lane: what it answers in a moment it answers in the event loop,
+without WSGI. What comes beyond the slots is shed at once with 503 and Retry-After.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -16,6 +18,8 @@ import msgspec
 import structlog
 
 Environ = dict[str, Any]
+Scope = dict[str, Any]
+Headers = dict[bytes, bytes]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -25,6 +29,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 RETRY_AFTER_S = 1
 BODIES = 8
 """So many requests for each slot may be sending their bodies: these hold memory, not threads."""
+BUSY = "too many requests are at work: try again in a moment"
+_CHECKED = {
+    "HTTP_HOST": b"host",
+    "HTTP_ORIGIN": b"origin",
+    "HTTP_SEC_FETCH_SITE": b"sec-fetch-site",
+}
 _log = structlog.get_logger()
 
 
@@ -50,28 +60,43 @@ class DoorSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct):
-    """What a WSGI application answered."""
+    """What is sent back."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
 
 
+Lane = Callable[[str, bytes], Answer | Callable[[], Answer]]
+"""Answers a POST: given what follows the lane's prefix in the path, and the body.
+
+What takes longer than a moment comes back as a function, which runs in a worker thread and takes a slot.
+"""
+
+
 class Door:
     """An ASGI application; `app` answers in threads of this process."""
 
-    def __init__(self, app: WsgiApp, settings: DoorSettings, count: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        app: WsgiApp,
+        settings: DoorSettings,
+        count: Callable[..., None],
+        lanes: Mapping[str, Lane] | None = None,
+    ) -> None:
+        """`lanes`: by the prefix of their paths."""
         self._app, self._settings, self._count = app, settings, count
+        self._lanes = tuple((lanes or {}).items())
         self._workers = ThreadPoolExecutor(settings.slots, thread_name_prefix="answer")
         self._health = ThreadPoolExecutor(2, thread_name_prefix="health")
         self._at_work = self._sending = 0
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or say why not."""
         if scope["type"] != "http":
             return
         try:
-            found = await self._answer(environ_of(scope), receive)
+            found = await self._answer(scope, receive)
         except GoneError:
             return
         except RefusedError as error:
@@ -84,37 +109,44 @@ class Door:
         await send({"type": "http.response.start", "status": found.status, "headers": headers})
         await send({"type": "http.response.body", "body": found.body})
 
-    async def _answer(self, environ: Environ, receive: Receive) -> Answer:
-        check(environ, self._settings.hosts)
-        if environ["PATH_INFO"] in HEALTH and environ["REQUEST_METHOD"] in SAFE:
-            return await self._call(self._health, environ)
-        environ["wsgi.input"] = BytesIO(await self._body(environ, receive))
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        headers = headers_of(scope)
+        check(scope["method"], headers, self._settings.hosts)
+        path = scope["path"]
+        if path in HEALTH and scope["method"] in SAFE:
+            return await self._call(self._health, partial(called, self._app, environ_of(scope)))
+        body = await self._body(headers, receive)
+        if scope["method"] == "POST":
+            for prefix, lane in self._lanes:
+                if path.startswith(prefix):
+                    found = lane(path[len(prefix) :], body)
+                    return found if isinstance(found, Answer) else await self._work(found)
+        environ = environ_of(scope)
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(body), str(len(body))
+        return await self._work(partial(called, self._app, environ))
+
+    async def _work(self, answer: Callable[[], Answer]) -> Answer:
+        """What a worker thread answers; raises RefusedError when all are at work."""
         if self._at_work >= self._settings.slots:
-            raise RefusedError(503, "too many requests are at work: try again in a moment")
+            raise RefusedError(503, BUSY)
         self._at_work += 1
         try:
-            return await self._call(self._workers, environ)
+            return await self._call(self._workers, answer)
         finally:
             self._at_work -= 1
 
-    async def _call(self, pool: ThreadPoolExecutor, environ: Environ) -> Answer:
-        return await asyncio.get_running_loop().run_in_executor(pool, called, self._app, environ)
+    async def _call(self, pool: ThreadPoolExecutor, answer: Callable[[], Answer]) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(pool, answer)
 
-    async def _body(self, environ: Environ, receive: Receive) -> bytes:
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
         """The whole body, or none of it."""
-        most, declared = self._settings.body_bytes, environ.get("CONTENT_LENGTH", "")
-        if declared and not (declared.isascii() and declared.isdigit()):
-            raise RefusedError(400, f"Content-Length {declared[:40]!r} is not a number")
-        if declared and int(declared[:20]) > most:
-            raise RefusedError(
-                413,
-                f"the body has {declared[:20]} bytes, at most {most} are taken: send it in parts",
-            )
+        declared = self._declared(headers)
         if self._at_work >= self._settings.slots or self._sending >= BODIES * self._settings.slots:
-            raise RefusedError(503, "too many requests are at work: try again in a moment")
+            raise RefusedError(503, BUSY)
         self._sending += 1
         try:
-            body = await asyncio.wait_for(_all_of(receive, most), self._settings.body_s)
+            async with asyncio.timeout(self._settings.body_s):
+                body = await _all_of(receive, self._settings.body_bytes)
         except TimeoutError:
             raise RefusedError(
                 408,
@@ -122,33 +154,64 @@ class Door:
             ) from None
         finally:
             self._sending -= 1
-        if declared and len(body) != int(declared):
+        if declared is not None and len(body) != declared:
             raise RefusedError(
                 400,
                 f"the body broke off after {len(body)} of {declared} bytes; nothing of it was taken",
             )
-        environ["CONTENT_LENGTH"] = str(len(body))
         return body
+
+    def _declared(self, headers: Headers) -> int | None:
+        """The body's length as the client says it, if he does; raises RefusedError for none that can be."""
+        text = headers.get(b"content-length", b"")
+        if not text:
+            return None
+        if not text.isdigit():
+            raise RefusedError(400, f"Content-Length {_text(text)[:40]!r} is not a number")
+        if int(text[:20]) > self._settings.body_bytes:
+            raise RefusedError(
+                413,
+                f"the body has {_text(text)[:20]} bytes, at most {self._settings.body_bytes}"
+                " are taken: send it in parts",
+            )
+        return int(text)
 
 
 async def _all_of(receive: Receive, most: int) -> bytes:
+    event = await receive()
+    if not event.get("more_body", False) and event["type"] != "http.disconnect":
+        body: bytes = event.get("body", b"")
+        _refuse_large(len(body), most)
+        return body
     parts, size = [], 0
     while True:
-        event = await receive()
         if event["type"] == "http.disconnect":
             raise GoneError
         parts.append(event.get("body", b""))
         size += len(parts[-1])
-        if size > most:
-            raise RefusedError(
-                413,
-                f"the body is larger than {most} bytes: send it in parts; nothing of it was taken",
-            )
+        _refuse_large(size, most)
         if not event.get("more_body", False):
             return b"".join(parts)
+        event = await receive()
 
 
-def environ_of(scope: dict[str, Any]) -> Environ:
+def _refuse_large(size: int, most: int) -> None:
+    if size > most:
+        raise RefusedError(
+            413,
+            f"the body is larger than {most} bytes: send it in parts; nothing of it was taken",
+        )
+
+
+def headers_of(scope: Scope) -> Headers:
+    """Headers by name in small letters; one that comes again is joined, as a list is written."""
+    found: Headers = {}
+    for name, value in scope.get("headers", ()):
+        found[name] = found[name] + b"," + value if name in found else value
+    return found
+
+
+def environ_of(scope: Scope) -> Environ:
     """The WSGI environment of a request (PEP 3333), without its body."""
     server = scope.get("server") or ("", 0)
     environ: Environ = {
@@ -201,22 +264,23 @@ def called(app: WsgiApp, environ: Environ) -> Answer:
     return found
 
 
-def check(environ: Environ, hosts: tuple[str, ...]) -> None:
+def check(method: str, headers: Headers, hosts: tuple[str, ...]) -> None:
     """No page of another site may make its visitor's browser ask, by any name of this address."""
-    host = str(environ.get("HTTP_HOST", ""))
-    if "*" not in hosts and host and _name_of(host) not in hosts:
+    host = headers.get(b"host", b"")
+    if "*" not in hosts and host and _name_of(_text(host)) not in hosts:
         raise RefusedError(
             403,
-            f"this service is not {host[:100]!r}: ask it by its own address, or allow the name in TWINSTREAM_HTTP_HOSTS",
+            f"this service is not {_text(host)[:100]!r}: ask it by its own address, or allow the"
+            " name in TWINSTREAM_HTTP_HOSTS",
         )
-    if environ.get("REQUEST_METHOD") in SAFE:
+    if method in SAFE:
         return
-    origin = environ.get("HTTP_ORIGIN")
-    if origin is not None and origin.partition("://")[2] != host:
+    origin = headers.get(b"origin")
+    if origin is not None and origin.partition(b"://")[2] != host:
         raise RefusedError(
-            403, f"a page of {origin[:100]} may not ask this service to change anything"
+            403, f"a page of {_text(origin)[:100]} may not ask this service to change anything"
         )
-    if environ.get("HTTP_SEC_FETCH_SITE", "none") not in {"none", "same-origin"}:
+    if headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
         raise RefusedError(
             403, "a page of another site may not ask this service to change anything"
         )
@@ -228,6 +292,10 @@ def hosts_of(bound: str, more: str) -> tuple[str, ...]:
     if bound in {"127.0.0.1", "localhost", "::1"}:
         return (*LOOPBACK, *allowed)
     return allowed or ("*",)
+
+
+def _text(value: bytes) -> str:
+    return value.decode("latin-1")
 
 
 def _name_of(host: str) -> str:
@@ -249,8 +317,13 @@ def guarded(app: WsgiApp, hosts: tuple[str, ...], count: Callable[..., None]) ->
     """A WSGI application of which only `check` is asked for, for a server that streams its answers."""
 
     def answer(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        headers = {
+            name: str(environ[key]).encode("latin-1", "replace")
+            for key, name in _CHECKED.items()
+            if key in environ
+        }
         try:
-            check(environ, hosts)
+            check(environ["REQUEST_METHOD"], headers, hosts)
         except RefusedError as error:
             count("http_refused_total", 1, status=error.status)
             found = refusal(error)

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
 from predict_svc.api.activation import Activation
 from predict_svc.api.freshness import Freshness
+from predict_svc.api.lane import lane
 from predict_svc.api.predictor import Predictor
 from predict_svc.api.raw_ends import Look, Looks
 from predict_svc.api.routes import Api, application
@@ -23,6 +25,7 @@ from twinstream.algebra.plan import ViewPlan
 from twinstream.define import View
 from twinstream.features.inputs import Inputs
 from twinstream.mesh.clock import ManualClock
+from twinstream.mesh.door import Answer
 from twinstream.nn import TabularNetwork
 from twinstream.nn.digest import model_digest, qualified_name
 from twinstream.nn.files import ModelConfig, from_files, to_files
@@ -229,6 +232,16 @@ class World:
 
     def ask(self, rows: list[dict[str, Any]], **more: Any) -> Any:
         return self.client.post(f"/v1/predict/{self.model.name}", json={"rows": rows, **more})
+
+    def ask_by_lane(
+        self, rows: object, model: str = "", **more: Any
+    ) -> tuple[int, Any, dict[str, str]]:
+        """Status, body and headers, past Flask."""
+        found = lane(self.api)(
+            model or self.model.name, msgspec.json.encode({"rows": rows, **more})
+        )
+        answer = found if isinstance(found, Answer) else found()
+        return answer.status, msgspec.json.decode(answer.body), dict(answer.headers)
 
     def _load(self, promoted: ModelPromoted) -> Network:
         files = self.files[promoted.model_digest]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from twinstream.mesh.door import Door, DoorSettings, hosts_of
+from twinstream.mesh.door import Answer, Door, DoorSettings, hosts_of
 
 SETTINGS = DoorSettings(
     hosts=hosts_of("127.0.0.1", "shop.example"), body_bytes=100, body_s=0.2, slots=2
@@ -188,3 +188,57 @@ def test_an_application_that_raises_is_an_answer() -> None:
 def test_names_of_an_address_that_is_not_loopback_come_from_the_setting() -> None:
     assert hosts_of("0.0.0.0", "") == ("*",)
     assert hosts_of("0.0.0.0", "a.example, B.example") == ("a.example", "b.example")
+
+
+class Laned(Client):
+    """A door with a lane below /fast/: it answers `now` in the loop, everything else in a worker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[str] = []
+        self.door = Door(self.app, SETTINGS, self._count, {"/fast/": self.lane})
+
+    def lane(self, rest: str, body: bytes) -> Any:
+        answer = Answer(200, [], rest.encode() + b" " + body)
+
+        def late() -> Answer:
+            self.threads.append(threading.current_thread().name)
+            return answer
+
+        return answer if rest == "now" else late
+
+
+def test_a_lane_answers_what_is_posted_below_its_prefix() -> None:
+    client = Laned()
+    assert client.ask(path="/fast/now")[:2] == (200, b"now x")
+    assert client.ask(path="/fast/late", parts=(b"a", b"b"))[:2] == (200, b"late ab")
+    assert [name.startswith("answer") for name in client.threads] == [True]
+    assert client.app.asked == 0
+
+
+def test_what_is_no_post_below_the_prefix_goes_the_usual_way() -> None:
+    client = Laned()
+    client.ask("GET", "/fast/now", parts=())
+    client.ask(path="/fas")
+    client.ask(path="/slow/fast/now")
+    assert client.app.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "parts", "status"),
+    [
+        ({"host": "evil.example"}, (b"x",), 403),
+        ({"origin": "http://evil.example"}, (b"x",), 403),
+        ({"content_length": "101"}, (b"x",), 413),
+        ({"content_length": "5"}, (b"x",), 400),
+        ({}, (b"x" * 101,), 413),
+        ({}, (b"x" * 60, b"x" * 60), 413),
+        ({}, (b"x", None), 408),
+    ],
+)
+def test_a_lane_stands_behind_the_same_door(
+    headers: dict[str, str], parts: tuple[bytes | None, ...], status: int
+) -> None:
+    client = Laned()
+    assert client.ask(path="/fast/now", parts=parts, **headers)[0] == status
+    assert client.counted == 1
