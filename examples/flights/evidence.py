@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
 
 from examples.flights.live import Answer, Moment
 from examples.flights.steps import Mesh
@@ -24,9 +24,13 @@ from twinstream.audit.compare import Audit, keys_of
 from twinstream.audit.everything import log_messages, log_records
 from twinstream.audit.files import decode_file
 from twinstream.define.records import Decoder
+from twinstream.mesh.kafka.positions import range_of
+from twinstream.mesh.kafka.spans import AT_ONCE, Span, messages
 
 if TYPE_CHECKING:
     from twinstream.define import Source
+
+ASK_S = 10.0
 
 NEW_YORK = ZoneInfo("America/New_York")
 BINS_MS = (0, 10, 20, 30, 40, 50, 75, 100, 150, 250, 500, 1000, 10_000)
@@ -126,20 +130,12 @@ def dead_letter_of(mesh: Mesh, source: str) -> int:
 
 def headers_of(mesh: Mesh, topic: str) -> list[dict[str, bytes]]:
     """Headers of every message that a one-partition topic holds now."""
-    consumer = Consumer(
-        mesh.settings.kafka_client(group_id="twinstream-evidence", enable_auto_commit=False)
-    )
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)
-    consumer.assign([TopicPartition(topic, 0, low)])
-    found: list[dict[str, bytes]] = []
-    while len(found) < high - low:
-        found += [
-            dict(m.headers() or [])
-            for m in consumer.consume(high - low - len(found), timeout=5)
-            if m.error() is None
-        ]
-    consumer.close()
-    return found
+    consumer = Consumer(mesh.settings.kafka_client(group_id="twinstream-evidence") | AT_ONCE)
+    try:
+        span = Span(*range_of(consumer, topic, 0, ASK_S))
+        return [dict(m.headers() or []) for m in messages(consumer, {(topic, 0): span}, ASK_S)]
+    finally:
+        consumer.close()
 
 
 def percentiles(values: np.ndarray) -> dict[str, float]:

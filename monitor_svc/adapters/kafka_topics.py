@@ -9,12 +9,11 @@ from typing import Any
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    KafkaError,
     TopicPartition,
 )
 
 from twinstream.errors import TransientError
-from twinstream.mesh.kafka.errors import passes, unread
+from twinstream.mesh.kafka.errors import is_end, passes, unread
 from twinstream.mesh.kafka.positions import Range, at_time, cached_range, partitions, range_of
 from twinstream.mesh.settings import MeshSettings
 
@@ -110,7 +109,7 @@ class Topics:
             self._ended.discard(place)
             self._next[place] = message.offset() + 1
             found.append(message)
-        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+        elif is_end(error):
             self._ended.add(place)
         elif not passes(error):
             self._failure = unread(place[0], error)

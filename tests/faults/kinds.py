@@ -64,7 +64,7 @@ def stop_and_go(arena: Arena, dice: Random) -> str:
     name = dice.choice(
         ("ingest", "speed", "view", "predict", "kafka", *(n for n in SECOND if _runs(arena, n)))
     )
-    seconds = dice.choice((0.5, 2.0, 5.0, 9.0)) if name != "kafka" else dice.choice((0.5, 2.0))
+    seconds = dice.choice((0.5, 2.0, 5.0, 9.0) if name != "kafka" else (0.5, 2.0, 9.0, 40.0))
     try:
         pid = arena.mesh.kill(name, signal.SIGSTOP)
     except NotRunningError:

@@ -43,6 +43,11 @@ def passes(error: KafkaError) -> bool:
     return not error.fatal() and (error.retriable() or error.code() in _PASSING)
 
 
+def is_end(error: KafkaError) -> bool:
+    """Whether this is no error: the consumer stands at the end of a partition."""
+    return error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001
+
+
 def is_fatal(error: KafkaError) -> bool:
     """Whether the client that told of an error takes nothing any more; some calls say so only by
     the code.

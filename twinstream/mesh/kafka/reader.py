@@ -12,7 +12,6 @@ import structlog
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    KafkaError,
     KafkaException,
     TopicPartition,
 )
@@ -20,7 +19,7 @@ from confluent_kafka import (
 from schemas import events as ev
 from twinstream.errors import NotRunningError, TransientError, UndecodableEventError
 from twinstream.mesh.kafka.cloud_events import event_of, where
-from twinstream.mesh.kafka.errors import MESSAGE_BYTES, passes, unread
+from twinstream.mesh.kafka.errors import MESSAGE_BYTES, is_end, passes, unread
 from twinstream.mesh.kafka.positions import partitions, range_of
 from twinstream.mesh.settings import MeshSettings
 
@@ -128,7 +127,7 @@ class EventReader:
             if error is None:
                 self._positions[(message.topic(), message.partition())] = message.offset() + 1
                 return message
-            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            if is_end(error):
                 self._positions[(message.topic(), message.partition())] = message.offset()
             elif passes(error):
                 return None

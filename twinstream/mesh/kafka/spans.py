@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import TopicPartition
 
 from twinstream.errors import NotRunningError
-from twinstream.mesh.kafka.errors import passes, unread
+from twinstream.mesh.kafka.errors import is_end, passes, unread
 from twinstream.mesh.kafka.positions import Place
 
 MOST, WAIT_S = 500, 0.05
@@ -61,7 +61,7 @@ def _reached(message: Any) -> int:
     error = message.error()
     if error is None:
         return int(message.offset()) + 1
-    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+    if is_end(error):
         return int(message.offset())
     if not passes(error):
         raise unread(f"{message.topic()}[{message.partition()}]", error)
