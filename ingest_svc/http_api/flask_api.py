@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 import structlog
@@ -21,20 +21,16 @@ _log = structlog.get_logger()
 _arrival = msgspec.json.Decoder(DataArrived)
 
 
-class RawTopics(Raw, Protocol):
-    """The raw topics, and whether a broker answers."""
-
-    def reachable(self, timeout_s: float = 2.0) -> bool: ...
-
-
 class Api(msgspec.Struct, frozen=True):
     """What the routes need."""
 
     gates: Mapping[str, Gate]
-    raw: RawTopics
+    raw: Raw
     events: Events
     meter: Meter
     clock: Clock
+    away: Callable[[], str] = lambda: ""
+    """Why Kafka cannot be reached, "" when it can."""
 
 
 def make_app(api: Api) -> Flask:
@@ -64,6 +60,8 @@ def _records(api: Api, source: str) -> Response:
             f"source {source!r} is not in the definition; it has {', '.join(sorted(api.gates))}",
             404,
         )
+    if away := api.away():  # at once: who waits for Kafka holds a thread that others could use
+        return _later(away)
     started = api.clock.now_us()
     try:
         values = records_in(request.get_data(cache=False))
@@ -91,6 +89,8 @@ def _data_arrived(api: Api) -> Response:
         )
     if not event.files:
         return _error("`files` is empty: name at least one", 400)
+    if away := api.away():
+        return _later(away)
     event = (
         event
         if event.arrived_at_us
@@ -101,11 +101,8 @@ def _data_arrived(api: Api) -> Response:
 
 
 def _ready(api: Api) -> Response:
-    return (
-        _answer({"status": "ready"})
-        if api.raw.reachable()
-        else _error("Kafka does not answer", 503)
-    )
+    away = api.away()
+    return _error(away, 503) if away else _answer({"status": "ready"})
 
 
 def _failed(error: Exception) -> Response:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from schemas.topics import PARTITIONER, record_sent
@@ -77,14 +77,6 @@ class KafkaRawProducer:
                 f"Kafka has not taken all of the records: {why}. Some may be in: send them again, the id keeps them single"
             )
         return batch.position
-
-    def reachable(self, timeout_s: float = 2.0) -> bool:
-        """Whether a broker answers."""
-        try:
-            self._producer.list_topics(timeout_s)
-        except KafkaException:
-            return False
-        return True
 
     def close(self) -> None:
         """Send the rest."""

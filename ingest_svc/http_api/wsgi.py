@@ -16,6 +16,7 @@ from twinstream.mesh import log, pipeline_file
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.door import Door, DoorSettings, hosts_of
 from twinstream.mesh.events import EventPublisher
+from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.settings import MeshSettings
 
@@ -37,7 +38,7 @@ def make() -> Door:
     threading.Thread(
         target=_end_with_parent, args=(os.getppid(),), name="parent-watch", daemon=True
     ).start()
-    metrics = Metrics(settings, "ingest")
+    metrics, reach = Metrics(settings, "ingest"), watched(settings)
     app = make_app(
         Api(
             gates=gates,
@@ -45,6 +46,7 @@ def make() -> Door:
             events=EventPublisher(settings, "/ingest_svc/http_api", bound_s=knobs.http_confirm_s),
             meter=metrics,
             clock=WallClock(),
+            away=lambda: reach.away,
         )
     )
     door = DoorSettings(

@@ -29,7 +29,7 @@ class Kafka:
     """Takes what it is sent, or nothing."""
 
     def __init__(self) -> None:
-        self.records, self.events, self.away = [], [], False
+        self.records, self.events, self.away, self.known = [], [], False, ""
 
     def send(self, source, records):
         if self.away:
@@ -40,8 +40,8 @@ class Kafka:
     def publish(self, event, key=None, *, wait=True):
         self.events.append(event)
 
-    def reachable(self, timeout_s=2.0):
-        return not self.away
+
+ARRIVAL = b'{"source": "orders", "files": [{"uri": "s3://b/k.csv", "sha256": ""}]}'
 
 
 class Meter:
@@ -59,7 +59,14 @@ def kafka() -> Kafka:
 def client(kafka: Kafka):
     gates = {"orders": Gate(SOURCE, Screen(Decoder(SOURCE), 1000))}
     return make_app(
-        Api(gates=gates, raw=kafka, events=kafka, meter=Meter(), clock=ManualClock(5))
+        Api(
+            gates=gates,
+            raw=kafka,
+            events=kafka,
+            meter=Meter(),
+            clock=ManualClock(5),
+            away=lambda: kafka.known,
+        )
     ).test_client()
 
 
@@ -117,6 +124,15 @@ def test_the_status_says_what_is_wrong(client, kafka: Kafka) -> None:
     assert "source 'nobody'" in client.post("/v1/records/nobody", data=GOOD).json["error"]
     kafka.away = True
     assert client.post("/v1/records/orders", data=GOOD).status_code == 503
+
+
+def test_while_kafka_is_known_to_be_away_nobody_waits_for_it(client, kafka: Kafka) -> None:
+    kafka.known = "Kafka has not answered for 7 s"
+    for path, body in (("records/orders", GOOD), ("data-arrived", ARRIVAL)):
+        answer = client.post(f"/v1/{path}", data=body)
+        assert (answer.status_code, answer.json["error"]) == (503, kafka.known)
+        assert answer.headers["Retry-After"] == "1"
+    assert (kafka.records, kafka.events) == ([], [])
     assert (client.get("/livez").status_code, client.get("/readyz").status_code) == (200, 503)
 
 

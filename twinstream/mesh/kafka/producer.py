@@ -120,10 +120,6 @@ class RenewedProducer:
             self._renew(producer, error)
             return self._now.flush(timeout_s)
 
-    def list_topics(self, timeout_s: float) -> Any:
-        """What `Producer.list_topics` gives; raises KafkaException."""
-        return self._now.client.list_topics(timeout=timeout_s)
-
     def _renew(self, broken: KafkaProducer, error: ProducerBrokenError) -> None:
         with self._lock:
             if self._now is not broken:
