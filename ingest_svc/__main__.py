@@ -22,6 +22,7 @@ from ingest_svc.settings import IngestSettings
 from ingest_svc.validation import Screen
 from schemas.partials import STATE_BYTES
 from twinstream.algebra.plan import ViewPlan
+from twinstream.define.compiled import cells
 from twinstream.define.pipeline import Pipeline
 from twinstream.define.records import Decoder
 from twinstream.errors import MeshError
@@ -69,6 +70,7 @@ class Process:
         }
         id_table.warm_up()
         json_scan.warm_up()
+        cells.warm_up()
         for decoder in decoders.values():
             decoder.json(
                 [b"{}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from twinstream.algebra.compiled.dates import days_in, days_of
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.define.types import LIMIT
 from twinstream.define.values import FIRST_US, LAST_US
@@ -94,17 +95,6 @@ def digits_at(data: Bytes, at: int, n: int) -> int:
 
 
 @compiled
-def days_of(year: int, month: int, day: int) -> int:
-    """Days from 1970-01-01 to a date (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": days_from_civil)."""
-    if month <= 2:
-        year -= 1
-    era = year // 400
-    of_era = year - era * 400
-    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
-    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
-
-
-@compiled
 def moment(data: Bytes, at: int, stop: int) -> int:
     """Microseconds of `2013-10-01T12:00:00.123456Z`, of which the fraction may be shorter or missing; OUTSIDE when it is not sure."""
     if stop - at < 20 or stop - at == 21 or stop - at > 27 or data[stop - 1] != 90:
@@ -127,11 +117,7 @@ def moment(data: Bytes, at: int, stop: int) -> int:
         digits_at(data, at + 14, 2),
         digits_at(data, at + 17, 2),
     )
-    if not (
-        1900 <= year <= 2200
-        and 1 <= month <= 12
-        and 1 <= day <= 28 + (month != 2) * 2 + (month in {1, 3, 5, 7, 8, 10, 12})
-    ):
+    if not (1900 <= year <= 2200 and 1 <= month <= 12 and 1 <= day <= days_in(year, month)):
         return OUTSIDE
     if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59):
         return OUTSIDE

@@ -11,6 +11,7 @@ from ingest_svc.http_api.kafka_raw_producer import KafkaRawProducer
 from ingest_svc.http_api.sending import Gate
 from ingest_svc.settings import IngestSettings
 from ingest_svc.validation import Screen
+from twinstream.define.compiled import cells
 from twinstream.define.records import Decoder
 from twinstream.mesh import log, pipeline_file
 from twinstream.mesh.clock import WallClock
@@ -26,6 +27,7 @@ def make() -> Door:
     log.configure("ingest-http")
     settings, knobs = MeshSettings.from_env(), IngestSettings.from_env()
     pipeline = pipeline_file.load(settings.pipeline)
+    cells.warm_up()
     gates = {
         source.name: Gate(
             source,

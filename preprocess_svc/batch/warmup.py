@@ -10,10 +10,12 @@ from pyspark.sql import SparkSession
 from twinstream.algebra import kernel
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import Pipeline, View
+from twinstream.define.compiled import cells
+from twinstream.files import csv_scan
 
 
 class WarmUp:
-    """Loads the algebra in a Python worker."""
+    """Loads the algebra and the readers of files in a Python worker."""
 
     def __init__(self, views: list[View]) -> None:
         self._views = views
@@ -21,6 +23,8 @@ class WarmUp:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for view in self._views:
             kernel.warm_up(ViewPlan(view))
+        cells.warm_up()
+        csv_scan.warm_up()
         yield from batches
 
 

@@ -9,9 +9,11 @@ from twinstream.algebra import kernel
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define.aggregates import distinct, mean, quantile
+from twinstream.define.compiled import cells
 from twinstream.define.source import Source
 from twinstream.define.types import Int, String, Timestamp
 from twinstream.define.view import View
+from twinstream.files import csv_scan
 
 
 def precompile() -> None:
@@ -30,6 +32,8 @@ def precompile() -> None:
     }
     plan = ViewPlan(View("anything", source, by="id", features=features))
     kernel.warm_up(plan)
+    cells.warm_up()
+    csv_scan.warm_up()
     nothing = np.zeros(0, np.int64)
     events = Events(pa.RecordBatch.from_pylist([], schema=source.schema), nothing, nothing)
     point_in_time(plan, events, Spine([b"0"], np.zeros(1, np.int64)))

@@ -16,7 +16,11 @@ _text: _Is = lambda t: (  # noqa: E731
     pa.types.is_string(t) or pa.types.is_large_string(t) or pa.types.is_string_view(t)
 )
 _number: _Is = lambda t: (  # noqa: E731
-    pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal128(t)
+    pa.types.is_integer(t)
+    or pa.types.is_floating(t)
+    or pa.types.is_decimal32(t)
+    or pa.types.is_decimal64(t)
+    or pa.types.is_decimal128(t)
 )
 _FITS: dict[str, tuple[_Is, str]] = {
     "string": (_text, "string"),

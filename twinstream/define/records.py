@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal as Exact
 from functools import cached_property
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import numpy as np
@@ -55,6 +55,43 @@ class Decoded:
         return key_text(self.batch, self._id_fields)
 
 
+class _Cells(Protocol):
+    """Records as they came: one cell of one, or all of it."""
+
+    def cell(self, name: str, row: int) -> Any: ...
+
+    def row(self, row: int) -> dict[str, Any]: ...
+
+
+class _Columns:
+    """Rows of a file."""
+
+    def __init__(self, columns: dict[str, pa.Array]) -> None:
+        self._columns = columns
+
+    def cell(self, name: str, row: int) -> Any:
+        return self._columns[name][row].as_py()
+
+    def row(self, row: int) -> dict[str, Any]:
+        return {name: column[row].as_py() for name, column in self._columns.items()}
+
+
+class _Objects:
+    """JSON objects, each decoded exactly, and once, when a cell of it is asked for."""
+
+    def __init__(self, values: Sequence[bytes]) -> None:
+        self._values = values
+        self._kept: dict[int, dict[str, Any]] = {}
+
+    def cell(self, name: str, row: int) -> Any:
+        if row not in self._kept:
+            self._kept[row] = self.row(row)
+        return self._kept[row].get(name)
+
+    def row(self, row: int) -> dict[str, Any]:
+        return _object(self._values[row])
+
+
 class Decoder:
     """Decodes records of one source. `keys`: the key fields of views, whose bytes must not exceed 480. `scan`: a faster way for plain JSON.
 
@@ -88,7 +125,7 @@ class Decoder:
         if not parts or not sure.all():
             read, others, rest = self._structs(values, everything[~sure])
             parts, kept = (read, others) if not len(kept) else _merged(parts, sure, read, others)
-        return self._finish(parts, kept, rest, lambda i: _object(values[i]), text=False)
+        return self._finish(parts, kept, rest, _Objects(values), text=False)
 
     def table(self, table: pa.Table | pa.RecordBatch, text: bool = False) -> Decoded:  # noqa: FBT001, FBT002 - one flag: a file of text
         """Rows of a file, in its own types; `text`: all columns are text, as CSV gives them. A missing column is null."""
@@ -98,13 +135,7 @@ class Decoder:
             columns.store(kind, raw[name], text=text and pa.types.is_string(raw[name].type))
             for name, kind in self.source.fields.items()
         ]
-        return self._finish(
-            parts,
-            np.arange(n),
-            [],
-            lambda i: {name: column[i].as_py() for name, column in raw.items()},
-            text=text,
-        )
+        return self._finish(parts, np.arange(n), [], _Columns(raw), text=text)
 
     def check_schema(self, schema: pa.Schema, *, text: bool = False) -> None:
         """Raises RecordError when a file of this schema cannot hold records of the source; `text`: a CSV file."""
@@ -144,24 +175,52 @@ class Decoder:
         parts: list[columns.Stored],
         index: npt.NDArray[np.int64],
         rest: list[int],
-        raw: Callable[[int], dict[str, Any]],
+        source: _Cells,
         *,
         text: bool,
     ) -> Decoded:
-        """Joins what the fast way is sure of with what the slow way makes of the rest, in input order; then the rules."""
-        doubtful = np.logical_or.reduce([part.doubtful for part in parts])
-        batch = pa.RecordBatch.from_arrays([part.array for part in parts], schema=self._schema)
+        """Settles each cell of which the fast way is not sure; adds the rows that it could not read at all, in input order; then the rules."""
         errors: dict[int, str] = {}
-        slow = sorted([*rest, *index[doubtful].tolist()])
-        if slow:
-            kept, extra = self._slow(slow, raw, errors, text=text)
-            batch = pa.Table.from_batches(
-                [batch.filter(pa.array(~doubtful)), extra]
-            ).combine_chunks()
-            index = np.concatenate([index[~doubtful], np.array(kept, np.int64)])
+        arrays = [
+            self._settled(name, part, index, source.cell, errors, text=text)
+            if part.doubtful.any()
+            else part.array
+            for name, part in zip(self.source.fields, parts, strict=True)
+        ]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        if errors:
+            good = ~np.isin(index, list(errors))
+            batch, index = batch.filter(pa.array(good)), index[good]
+        if rest:
+            kept, extra = self._slow(rest, source.row, errors, text=text)
+            batch = pa.Table.from_batches([batch, extra]).combine_chunks()
+            index = np.concatenate([index, np.array(kept, np.int64)])
             order = np.argsort(index)
             batch, index = _one_batch(batch.take(pa.array(order)), self._schema), index[order]
         return self._clean(batch, index, errors)
+
+    def _settled(
+        self,
+        name: str,
+        part: columns.Stored,
+        index: npt.NDArray[np.int64],
+        cell: Callable[[str, int], Any],
+        errors: dict[int, str],
+        *,
+        text: bool,
+    ) -> pa.Array:
+        """The column with its doubtful cells as the slow way has them; `errors` gets the first reason of each row."""
+        kind = self.source.fields[name]
+        values: list[Any] = []
+        for i in index[part.doubtful].tolist():
+            values.append(None)
+            try:
+                values[-1] = stored(kind, cell(name, i), text=text)
+            except RecordError as error:
+                errors.setdefault(i, f"{name}: {error}")
+        return pc.replace_with_mask(
+            part.array, pa.array(part.doubtful), pa.array(values, kind.arrow)
+        )
 
     def _slow(
         self,

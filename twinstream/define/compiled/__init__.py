@@ -1,0 +1,1 @@
+"""Compiled loops over the cells of a column of text."""
