@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from twinstream.define.cleaning import Rule
 from twinstream.define.source import Source
 
+LONGEST_SHOWN = 200
 _CHANGE: dict[str, Callable[[pa.Array], pa.Array]] = {
     "lower": pc.utf8_lower,
     "upper": pc.utf8_upper,
@@ -29,7 +30,7 @@ def apply_rules(source: Source, batch: pa.RecordBatch, broken: dict[int, str]) -
             for row in _refused(rule, column):
                 broken.setdefault(
                     row,
-                    f"{name}: {_shown(column[row].as_py(), source.fields[name].places)} breaks the rule {rule.text}",
+                    f"{name}: {_shown(column[row].as_py(), source.fields[name].places)} breaks the rule {_cut(rule.text)}",
                 )
         batch = batch.set_column(at, batch.schema.field(at), column)
     return batch
@@ -74,4 +75,8 @@ def _refused(rule: Rule, column: pa.Array) -> list[int]:
 
 
 def _shown(value: object, places: int) -> str:
-    return f"{value / 10**places:g}" if places and isinstance(value, int) else repr(value)
+    return f"{value / 10**places:g}" if places and isinstance(value, int) else _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal as Exact
 from typing import Any
@@ -34,13 +34,21 @@ class Written:
     args: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        texts = (_written_out(arg) if isinstance(arg, Exact) else shown(arg) for arg in self.args)
+        """For messages: long values are cut."""
+        return self._text(shown)
+
+    def canonical(self) -> str:
+        """Whole: different rules have different texts. Of values that a field can hold."""
+        return self._text(repr)
+
+    def _text(self, show: Callable[[object], str]) -> str:
+        texts = (_digits(arg, show) if isinstance(arg, Exact) else show(arg) for arg in self.args)
         return f"{self.name}({', '.join(texts)})" if self.args else self.name
 
 
-def _written_out(value: Exact) -> str:
+def _digits(value: Exact, show: Callable[[object], str]) -> str:
     """As users write it; a number of more digits than any field holds is shown short."""
-    return format(value, "f") if abs(value.adjusted()) <= MOST_DIGITS else shown(value)
+    return format(value, "f") if abs(value.adjusted()) <= MOST_DIGITS else show(value)
 
 
 def clip(low: float, high: float) -> Written:
@@ -127,14 +135,14 @@ def _bind(rule: Written, name: str, kind: FieldType) -> Rule:
             f"{rule.name} takes {'at least one' if wanted is None else wanted}",
         )
     if rule.name in {"clip", "between"}:
-        return Rule(rule.name, _bounds(rule, name, kind), (), str(rule))
+        return Rule(rule.name, _bounds(rule, name, kind), (), rule.canonical())
     if rule.name in {"lower", "upper", "strip"} and kind.kind != "string":
         refuse(
             f"{rule} is for text, but field {name!r} is a {type(kind).__name__}",
             "take the rule away",
         )
     values = tuple(fitted(value, kind, f"{rule} on field {name!r}") for value in rule.args)
-    return Rule(rule.name, None, values, str(rule))
+    return Rule(rule.name, None, values, rule.canonical())
 
 
 def _bounds(rule: Written, name: str, kind: FieldType) -> tuple[int, int]:

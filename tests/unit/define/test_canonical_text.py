@@ -14,7 +14,19 @@ from hypothesis import strategies as st
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.slots import Column, Take
 from twinstream.audit import meaning
-from twinstream.define import Bool, Decimal, Int, Source, String, Timestamp, View, count, share
+from twinstream.define import (
+    Bool,
+    Decimal,
+    Int,
+    Source,
+    String,
+    Timestamp,
+    View,
+    between,
+    count,
+    one_of,
+    share,
+)
 from twinstream.define.expressions import MOST_NODES, Row
 from twinstream.define.operations import OPERATIONS
 from twinstream.define.types import LIMIT
@@ -227,3 +239,25 @@ def test_an_expression_that_doubles_itself_is_refused_with_its_line():
     with pytest.raises(DefinitionError, match=f"more than {MOST_NODES} parts") as caught:
         reduce(lambda x, _: x & x, range(60), r.flag)
     assert caught.value.file == __file__
+
+
+def ruled(**clean):
+    fields = {"i": Int(), "t": Timestamp(), "s": String(), "d": Decimal(2)}
+    return Source("x", fields=fields, id="i", key="i", event_time="t", clean=clean)
+
+
+texts = st.text(max_size=3) | st.builds(lambda x: "x" * 300 + x, st.text(max_size=3))
+money = st.integers(-(10**6), 10**6).map(lambda units: units / 100)
+
+
+@given(st.lists(texts, min_size=1, max_size=3), st.lists(texts, min_size=1, max_size=3))
+def test_different_lists_of_texts_are_different_rules(one, other):
+    """Also where they differ beyond what a message shows of a text."""
+    rules = [ruled(s=one_of(*wanted)) for wanted in (one, other)]
+    assert (rules[0].canonical() == rules[1].canonical()) == (one == other)
+
+
+@given(st.lists(money, min_size=2, max_size=2), st.lists(money, min_size=2, max_size=2))
+def test_different_bounds_are_different_rules(one, other):
+    rules = [ruled(d=between(*sorted(bounds))).canonical() for bounds in (one, other)]
+    assert (rules[0] == rules[1]) == (sorted(one) == sorted(other))
