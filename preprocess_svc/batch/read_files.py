@@ -27,7 +27,7 @@ from twinstream.errors import PermanentError, RecordError, StorageUnavailableErr
 from twinstream.files.csv_rows import read_csv
 from twinstream.files.json_lines import read_json_lines
 from twinstream.files.parquet_rows import BATCH_ROWS, read_parquet
-from twinstream.files.parts import BLOCK_BYTES, BadRow, Part, UnreadableFileError, original_of
+from twinstream.files.parts import BLOCK_BYTES, BadRow, Part, UnreadableFileError, bad_row
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 from twinstream.mesh.settings import MeshSettings
@@ -38,6 +38,16 @@ MOST_ROWS = 1 << FILE_SHIFT
 MOST_TASKS = 256
 PAUSES_S = (0.5, 2.0, 8.0)
 """Between attempts at a file while S3 does not answer; then the step fails, and is tried again as a whole."""
+
+
+BAD_ROWS = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("where", pa.string()),
+        ("original", pa.large_binary()),
+        ("reason", pa.string()),
+    ]
+)
 
 
 class NumberedFile(NamedTuple):
@@ -100,16 +110,17 @@ class ReadFiles:
         self, store: ObjectStore, decoder: Decoder, file: NumberedFile, folder: Path
     ) -> Iterator[pa.RecordBatch]:
         """All rows of a file once all of it could be read, else none."""
-        bad: list[BadRow] = []
-        spool = folder / "rows"
+        spool, bad = folder / "rows", folder / "bad"
         try:
             _patiently(lambda: _fetch(store, file.accepted, folder / "file"))
             with (
                 pa.OSFile(str(spool), "wb") as sink,
                 pa.ipc.new_stream(sink, row_schema(self._source)) as writer,
+                pa.OSFile(str(bad), "wb") as bad_sink,
+                pa.ipc.new_stream(bad_sink, BAD_ROWS) as bad_writer,
             ):
                 for chunk in chunks(decoder, folder / "file", file.accepted.format):
-                    bad += chunk.bad
+                    bad_writer.write_batch(_bad_batch(chunk.bad))
                     writer.write_batch(rows(self._source, chunk, file))
         except (TransientError, OSError):
             raise
@@ -145,22 +156,43 @@ class ReadFiles:
         )
         store.put_uri(f"{self._verdicts}/{file.number}", reason.encode(errors="replace"))
 
-    def _dead_letters(self, file: NumberedFile, bad: list[BadRow]) -> None:
-        if not bad:
-            return
-        letters = DeadLetters(self._mesh, "preprocess")
-        for row in bad:
+    def _dead_letters(self, file: NumberedFile, bad: Path) -> None:
+        letters: DeadLetters | None = None
+        uri = file.accepted.file.uri
+        for row in _bad_rows(bad):
+            letters = letters or DeadLetters(self._mesh, "preprocess")
             letters.put(
                 row.original,
-                row.reason,
-                topic=file.accepted.file.uri,
+                f"{uri}: {row.reason}",
+                topic=uri,
                 partition=file.number,
                 offset=row.number,
                 wait=False,
                 source=self._source.name,
                 line=row.where,
             )
-        letters.flush()
+        if letters is not None:
+            letters.flush()
+
+
+def _bad_batch(bad: list[BadRow]) -> pa.RecordBatch:
+    """Bad rows on their way to the disk, where a file of nothing else needs no memory."""
+    texts = [(row.where, row.reason.encode(errors="replace").decode()) for row in bad]
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array([row.number for row in bad], pa.int64()),
+            pa.array([where for where, _ in texts], pa.string()),
+            pa.array([row.original for row in bad], pa.large_binary()),
+            pa.array([reason for _, reason in texts], pa.string()),
+        ],
+        schema=BAD_ROWS,
+    )
+
+
+def _bad_rows(path: Path) -> Iterator[BadRow]:
+    with pa.memory_map(str(path)) as mapped, pa.ipc.open_stream(mapped) as reader:
+        for batch in reader:
+            yield from map(BadRow, *(column.to_pylist() for column in batch.columns))
 
 
 def left_out(store: ObjectStore, verdicts: str) -> list[int]:
@@ -245,10 +277,5 @@ def _decoded(decoder: Decoder, part: Part, *, text: bool) -> Chunk:
         )
     except (RecordError, pa.ArrowException, ValueError, OverflowError) as error:
         raise UnreadableFileError(f"its rows cannot be decoded: {error}") from error
-    bad = [
-        BadRow(
-            int(part.numbers[i]), f"row {part.numbers[i] + 1}", original_of(part.rows, i), reason
-        )
-        for i, reason in found.errors
-    ]
+    bad = [bad_row(int(part.numbers[i]), part.place(i), reason) for i, reason in found.errors]
     return Chunk(found.batch, part.numbers[found.index], sorted([*part.bad, *bad]))

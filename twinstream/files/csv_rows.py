@@ -11,9 +11,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from twinstream.files.csv_scan import CELLS, END, FLAW, START, STRAY, scan_records
+from twinstream.files.csv_scan import CELLS, END, FLAW, LINE, START, STRAY, scan_records
 from twinstream.files.encoding import is_utf8, without_mark
-from twinstream.files.parts import BLOCK_BYTES, MOST_ROW_BYTES, BadRow, Part, UnreadableFileError
+from twinstream.files.parts import (
+    BLOCK_BYTES,
+    KEPT_BYTES,
+    MOST_ROW_BYTES,
+    Part,
+    Place,
+    UnreadableFileError,
+    bad_row,
+)
 
 RECORDS_AT_ONCE = 1 << 16
 SKIPPED = b"-\n"
@@ -104,11 +112,18 @@ def _part(
         flawed[-1] = True
     flawed |= _not_utf8(data, records, flawed)
     bad = [
-        _bad(data, records[i], number + i, len(names), is_open=last_open and i == len(records) - 1)
+        bad_row(
+            number + i,
+            _place(data, records[i]),
+            _reason(records[i], len(names), is_open=last_open and i == len(records) - 1),
+        )
         for i in np.flatnonzero(flawed).tolist()
     ]
     good = np.flatnonzero(~flawed)
-    return Part(_table(data, records[good], names, wanted), number + good, bad)
+    found = records[good]
+    return Part(
+        _table(data, found, names, wanted), number + good, bad, lambda i: _place(data, found[i])
+    )
 
 
 def _not_utf8(data: bytes, records: Words, flawed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -120,31 +135,23 @@ def _not_utf8(data: bytes, records: Words, flawed: npt.NDArray[np.bool_]) -> npt
     return found
 
 
-def _bad(data: bytes, record: Words, number: int, columns: int, *, is_open: bool) -> BadRow:
-    start, end, cells, flaw, line = record.tolist()
-    original = data[start : min(end, start + MOST_ROW_BYTES)]
-    where = f"line {line}"
+def _place(data: bytes, record: Words) -> Place:
+    """Where a record lies; of a long one a byte more than is kept will do."""
+    start, end = int(record[START]), int(record[END])
+    return Place(f"line {record[LINE]}", data[start : min(end, start + KEPT_BYTES + 1)])
+
+
+def _reason(record: Words, columns: int, *, is_open: bool) -> str:
+    """Why a record cannot be read."""
     if is_open:
-        return BadRow(
-            number,
-            where,
-            original,
-            f"{where}: a quote is opened and never closed; all from there on is this one row",
-        )
-    if end - start > MOST_ROW_BYTES:
-        return BadRow(
-            number, where, original, f"{where}: the row is longer than {MOST_ROW_BYTES} bytes"
-        )
-    if flaw == STRAY:
-        return BadRow(
-            number,
-            where,
-            original,
-            f'{where}: a character follows a closing quote: write "" for a quote inside a cell',
-        )
-    if cells != columns:
-        return BadRow(number, where, original, f"{where}: {cells} cells, the header has {columns}")
-    return BadRow(number, where, original, f"{where}: it is not UTF-8")
+        return "a quote is opened and never closed; all from there on is this one row"
+    if record[END] - record[START] > MOST_ROW_BYTES:
+        return f"the row is longer than {MOST_ROW_BYTES} bytes"
+    if record[FLAW] == STRAY:
+        return 'a character follows a closing quote: write "" for a quote inside a cell'
+    if record[CELLS] != columns:
+        return f"{record[CELLS]} cells, the header has {columns}"
+    return "it is not UTF-8"
 
 
 def _table(data: bytes, records: Words, names: list[str], wanted: Sequence[str]) -> pa.Table:

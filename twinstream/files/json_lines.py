@@ -9,41 +9,41 @@ from typing import BinaryIO
 import numpy as np
 
 from twinstream.files.encoding import without_mark
-from twinstream.files.parts import BLOCK_BYTES, MOST_ROW_BYTES, BadRow, Part
+from twinstream.files.parts import BLOCK_BYTES, MOST_ROW_BYTES, Numbers, Part, Place, bad_row
 
+TOO_LONG = f"the row is longer than {MOST_ROW_BYTES} bytes"
 LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 def read_json_lines(file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Part]:
     """All rows in bounded memory. Raises UnreadableFileError for what is no UTF-8 text at all."""
     number = 0
-    for lines in _lines(file, block_bytes):
-        kept = [line for line in lines if line.strip()]
-        numbers = np.arange(number, number + len(kept))
+    for lines, first in _lines(file, block_bytes):
+        kept = [i for i, line in enumerate(lines) if line.strip()]
+        yield _part([lines[i] for i in kept], first + np.array(kept, np.int64), number)
         number += len(kept)
-        long = {i for i, line in enumerate(kept) if len(line) > MOST_ROW_BYTES}
-        bad = [
-            BadRow(
-                int(numbers[i]),
-                f"row {numbers[i] + 1}",
-                kept[i][:MOST_ROW_BYTES],
-                _too_long(kept[i]),
-            )
-            for i in sorted(long)
-        ]
-        good = [i for i in range(len(kept)) if i not in long]
-        yield Part(
-            [kept[i] for i in good] if long else kept, numbers[good] if long else numbers, bad
-        )
 
 
-def _too_long(line: bytes) -> str:
-    return f"the row is longer than {MOST_ROW_BYTES} bytes (at least {len(line)})"
+def _part(rows: list[bytes], lines: Numbers, number: int) -> Part:
+    """Rows with the number of the line of each; `number`: rows before them."""
+    fits = np.fromiter(map(len, rows), np.int64, len(rows)) <= MOST_ROW_BYTES
+    bad = [
+        bad_row(number + i, _place(rows[i], lines[i]), TOO_LONG)
+        for i in np.flatnonzero(~fits).tolist()
+    ]
+    good = np.flatnonzero(fits)
+    if bad:
+        rows, lines = [rows[i] for i in good], lines[good]
+    return Part(rows, number + good, bad, lambda i: _place(rows[i], lines[i]))
 
 
-def _lines(file: BinaryIO, block_bytes: int) -> Iterator[list[bytes]]:
-    """Whole lines, some at a time. A line that is too long is cut short, for it is not read anyway."""
-    rest, first, overlong = b"", True, False
+def _place(row: bytes, line: int) -> Place:
+    return Place(f"line {line}", row)
+
+
+def _lines(file: BinaryIO, block_bytes: int) -> Iterator[tuple[list[bytes], int]]:
+    """(whole lines, some at a time; which line of the file is their first). A line that is too long is cut short, for it is not read anyway."""
+    rest, first, line = b"", True, 1
     while block := file.read(block_bytes):
         block = without_mark(block) if first else block
         first = False
@@ -52,13 +52,11 @@ def _lines(file: BinaryIO, block_bytes: int) -> Iterator[list[bytes]]:
             data.rfind(b"\n"), data.rfind(b"\r", 0, len(data) - 1)
         )  # a CR at the very end may be half of a CRLF
         if end < 0:
-            rest, overlong = (
-                (data[: MOST_ROW_BYTES + 1], True)
-                if len(data) > MOST_ROW_BYTES + 1
-                else (data, overlong)
-            )
+            rest = data[: MOST_ROW_BYTES + 1]
             continue
         whole, rest = data[: end + 1], data[end + 1 :]
-        yield LINE_END.split(whole) if b"\r" in whole else whole.split(b"\n")
+        lines = LINE_END.split(whole) if b"\r" in whole else whole.split(b"\n")
+        yield lines, line
+        line += len(lines) - 1  # behind the last end lies nothing
     if rest:
-        yield LINE_END.split(rest)
+        yield LINE_END.split(rest), line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,11 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 
 from twinstream.files.encoding import is_utf8
-from twinstream.files.parts import BadRow, Part, UnreadableFileError, original_of
+from twinstream.files.parts import Numbers, Part, Place, UnreadableFileError, bad_row, original_of
 
 BATCH_ROWS = 100_000
 BROKEN = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, NotImplementedError)
@@ -40,14 +40,15 @@ def read_parquet(
 
     Raises UnreadableFileError, perhaps after some parts: take none before the last came.
     """
-    with readable(), pa_parquet.ParquetFile(source) as file:
+    with readable(), pa_parquet.ParquetFile(source, page_checksum_verification=True) as file:
         names = set(file.schema_arrow.names)
+        groups = _ends(file.metadata)
+        _check_columns(file.schema_arrow, wanted)
         number = 0
         for batch in file.iter_batches(
             batch_rows, columns=[name for name in wanted if name in names]
         ):
-            table = pa.Table.from_batches([batch])
-            yield _checked(table, number)
+            yield _checked(pa.Table.from_batches([batch]), number, groups)
             number += batch.num_rows
         if number != file.metadata.num_rows:
             raise UnreadableFileError(
@@ -55,28 +56,56 @@ def read_parquet(
             )
 
 
-def _checked(table: pa.Table, number: int) -> Part:
+def _check_columns(schema: pa.Schema, wanted: Sequence[str]) -> None:
+    """Refuses, before a page of it is read, what no field can be: one of several of a name, and lists, structs and maps, of which a small file may hold any amount."""
+    counts = Counter(schema.names)
+    for name in wanted:
+        if counts[name] > 1:
+            raise UnreadableFileError(f"column {name!r} is there {counts[name]} times")
+        if counts[name] and pa.types.is_nested(schema.field(name).type):
+            raise UnreadableFileError(f"column {name!r} is {schema.field(name).type}")
+
+
+def _ends(metadata: pa_parquet.FileMetaData) -> Numbers:
+    """Of each row group the row behind its last."""
+    counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+    return np.cumsum(counts, dtype=np.int64)
+
+
+def _checked(table: pa.Table, number: int, groups: Numbers) -> Part:
     """Arrow does not look whether Parquet's text is UTF-8; all that reads it later does."""
     broken: dict[int, str] = {}
-    for name in table.column_names:
-        column = table.column(name).combine_chunks()
+    as_bytes: list[int] = []
+    for at, name in enumerate(table.column_names):
+        column = table.column(at).combine_chunks()
         if _is_text(column.type) and not _is_valid(column):
-            for row in _not_utf8(column):
+            data = _bytes_of(column)
+            for row in _not_utf8(data):
                 broken.setdefault(row, f"{name}: its text is not UTF-8")
+            # a dictionary with one broken text breaks every row that is decoded with it: from here on each row has its own
+            table = table.set_column(at, name, data)
+            as_bytes.append(at)
+    if not as_bytes:
+        numbers = np.arange(number, number + table.num_rows)
+        return Part(table, numbers, [], lambda i: _place(table, i, number, groups))
     bad = [
-        BadRow(
-            number + row,
-            f"row {number + row + 1}",
-            original_of(table, row),
-            f"row {number + row + 1}: {why}",
-        )
+        bad_row(number + row, _place(table, row, number, groups), why)
         for row, why in sorted(broken.items())
     ]
-    if not bad:
-        return Part(table, np.arange(number, number + table.num_rows), bad)
     good = np.ones(table.num_rows, bool)
     good[list(broken)] = False
-    return Part(table.filter(pa.array(good)), number + np.flatnonzero(good), bad)
+    kept = _as_text(table.filter(pa.array(good)), as_bytes)
+    numbers = number + np.flatnonzero(good)
+    return Part(kept, numbers, bad, lambda i: _place(kept, i, int(numbers[i]) - i, groups))
+
+
+def _place(table: pa.Table, i: int, before: int, groups: Numbers) -> Place:
+    """Where row i lies, and its cells; `before`: rows of the file before row 0."""
+    row = before + i
+    group = int(np.searchsorted(groups, row, "right"))
+    start = int(groups[group - 1]) if group else 0
+    where = f"row {row + 1} (row group {group + 1}, row {row - start + 1} of it)"
+    return Place(where, original_of(table, i))
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -95,9 +124,22 @@ def _is_valid(column: pa.Array) -> bool:
     return True
 
 
-def _not_utf8(column: pa.Array) -> npt.NDArray[np.int64]:
-    """Rows whose text is none."""
+def _bytes_of(column: pa.Array) -> pa.Array:
+    """The bytes of each row's text, whatever they are."""
     if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    data = pc.cast(column, pa.large_binary(), safe=False)
+        values = column.dictionary.cast(pa.large_binary(), safe=False)
+        return values.take(column.indices)
+    return column.cast(pa.large_binary(), safe=False)
+
+
+def _as_text(table: pa.Table, columns: list[int]) -> pa.Table:
+    """The rows that are left, with these columns as text again."""
+    for at in columns:
+        text = table.column(at).cast(pa.large_string())
+        table = table.set_column(at, table.column_names[at], text)
+    return table
+
+
+def _not_utf8(data: pa.Array) -> npt.NDArray[np.int64]:
+    """Rows whose text is none."""
     return np.flatnonzero([value is not None and not is_utf8(value) for value in data.to_pylist()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,9 @@ from twinstream.errors import PermanentError
 
 BLOCK_BYTES = 16 << 20
 MOST_ROW_BYTES = 16 << 20
-"""A longer row cannot be read; so much of it is kept in its dead letter."""
+"""A longer row cannot be read."""
+KEPT_BYTES = 1 << 20
+"""So much of a row lies in its dead letter; of a longer one the rest is found by its place in the file."""
 Numbers = npt.NDArray[np.int64]
 
 
@@ -30,18 +33,39 @@ class BadRow(NamedTuple):
     reason: str
 
 
+class Place(NamedTuple):
+    """Where a row lies (`line 7`, or a row group and a row), and its own bytes."""
+
+    where: str
+    original: bytes
+
+
 class Part(NamedTuple):
-    """Some rows: text (a table whose columns are all text, or JSON objects as bytes) or typed columns. `numbers[i]`: of row i."""
+    """Some rows: text (a table whose columns are all text, or JSON objects as bytes) or typed columns.
+
+    `numbers[i]` is that of row i, `place(i)` where it lies: asked only for a row that turns out to be bad.
+    """
 
     rows: pa.Table | list[bytes]
     numbers: Numbers
     bad: list[BadRow]
+    place: Callable[[int], Place]
 
 
-def original_of(rows: pa.Table | list[bytes], i: int) -> bytes:
-    """Row i for its dead letter: the bytes themselves, or its cells as JSON where the form has no bytes for a row."""
-    if isinstance(rows, list):
-        return rows[i]
+def bad_row(number: int, place: Place, reason: str) -> BadRow:
+    """A bad row whose reason begins with where it lies; of a long one the first bytes are kept."""
+    if len(place.original) <= KEPT_BYTES:
+        return BadRow(number, place.where, place.original, f"{place.where}: {reason}")
+    return BadRow(
+        number,
+        place.where,
+        place.original[:KEPT_BYTES],
+        f"{place.where}: {reason} (its first {KEPT_BYTES} bytes are kept here)",
+    )
+
+
+def original_of(rows: pa.Table, i: int) -> bytes:
+    """Row i for its dead letter: its cells as JSON, as a columnar form has no bytes for a row."""
     import json
 
     cells = {name: _cell(rows.column(name)[i]) for name in rows.column_names}
