@@ -201,12 +201,11 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One answered row; `features` in the order of the event's `inputs`."""
+    """One answered row; `features` in the order of the event's `inputs`, each number in the shortest text that means it exactly."""
 
     at_us: int
     request: dict[str, Any]
     features: list[Any]
-    features_digest: str
     output: float
     batch_shape: int = 0
 

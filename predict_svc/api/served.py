@@ -34,15 +34,13 @@ def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionSer
             at_us=at_us,
             request=row,
             features=values,
-            features_digest=digest,
             output=score,
             batch_shape=shape,
         )
-        for at_us, row, values, digest, score, shape in zip(
+        for at_us, row, values, score, shape in zip(
             scored.at_us,
             scored.rows,
             record.lists(scored.features, inputs),
-            record.digests(scored.features, inputs),
             scored.scores,
             scored.shapes,
             strict=True,
@@ -53,7 +51,7 @@ def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionSer
             id=scored.id,
             model=active.form.model.name,
             release=active.release,
-            inputs=list(inputs.names),
+            inputs=active.quick.names,
             positions=positions,
             places={view: n[first : first + MOST_ROWS] for view, n in places.items()},
             rows=rows[first : first + MOST_ROWS],

@@ -20,6 +20,7 @@ from twinstream.audit.everything import Known, counts_of, file_records, log_reco
 from twinstream.errors import MeshError
 from twinstream.features import record
 from twinstream.features.arrays import codes, vocabularies
+from twinstream.features.inputs import Inputs
 from twinstream.features.request import QuestionForm
 from twinstream.mesh.events import EventReader, pass_over
 from twinstream.mesh.object_store import ObjectStore
@@ -38,6 +39,7 @@ class Rebuilt(msgspec.Struct, frozen=True):
     """A prediction as it was served beside what was computed again; `differing`: feature -> (served, rebuilt)."""
 
     served: Prediction
+    served_digest: str
     features_digest: str
     output: float
     differing: dict[str, tuple[Any, Any]]
@@ -45,10 +47,7 @@ class Rebuilt(msgspec.Struct, frozen=True):
     @property
     def same(self) -> bool:
         """Whether features and score are the same to the byte."""
-        return (
-            self.features_digest == self.served.features_digest
-            and self.output == self.served.output
-        )
+        return self.features_digest == self.served_digest and self.output == self.served.output
 
 
 def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
@@ -71,6 +70,7 @@ def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
     loaded = model_of(settings, served, form.model.network)
     return Rebuilt(
         served=served,
+        served_digest=_digest_of(served, form.inputs),
         features_digest=record.digest(features, 0, form.inputs),
         output=scored(loaded, features, served),
         differing={
@@ -79,6 +79,16 @@ def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
             if served.features.get(name) != value
         },
     )
+
+
+def _digest_of(served: Prediction, inputs: Inputs) -> str:
+    """The digest of the features that were served; raises MeshError when they are not those of the model."""
+    try:
+        return record.digest_of(served.features, inputs)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise MeshError(
+            f"prediction {served.id} was served with other features than its model takes: {error!r}"
+        ) from error
 
 
 def find(settings: MeshSettings, prediction_id: str) -> Prediction:

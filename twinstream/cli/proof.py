@@ -71,7 +71,7 @@ def rebuild(
                 "differing": found.differing,
                 "output": {"served": served.output, "rebuilt": found.output},
                 "features_digest": {
-                    "served": served.features_digest,
+                    "served": found.served_digest,
                     "rebuilt": found.features_digest,
                 },
                 "release": str(served.release),
@@ -79,7 +79,7 @@ def rebuild(
         )
     else:
         rows = [
-            ("features", served.features_digest[:16], found.features_digest[:16]),
+            ("features", found.served_digest[:16], found.features_digest[:16]),
             ("score", served.output, found.output),
         ]
         out.print(

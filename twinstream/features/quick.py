@@ -43,6 +43,7 @@ class QuickForm:
 
     def __init__(self, form: QuestionForm) -> None:
         model = form.model
+        self.names = list(form.inputs.names)
         self._at = model.at
         self._fields = [(name, converter(model.spine, name)) for name in form.needed]
         self._joined = [
@@ -92,35 +93,34 @@ class QuickForm:
 
 
 class Placing:
-    """Where in the input arrays each output of each view goes."""
+    """Where in the input arrays each output of each view goes: all answers side by side, with a NaN behind them, are taken by index."""
 
     def __init__(self, inputs: Inputs, views: Sequence[View]) -> None:
-        self._shape = (len(inputs.numeric), len(inputs.sequences), inputs.longest)
-        self._numeric: list[tuple[str, list[int], list[int]]] = []
-        self._sequences: list[tuple[str, int, int, int]] = []
-        number = {name: i for i, name in enumerate(inputs.numeric)}
-        sequence = {name: i for i, (name, _) in enumerate(inputs.sequences)}
-        for view in views:
-            start, into, out_of = 0, [], []
-            for output in view.outputs:
-                name = f"{view.name}.{output.name}"
-                if name in number:
-                    into.append(number[name])
-                    out_of.append(start)
-                elif name in sequence:
-                    self._sequences.append((view.name, sequence[name], start, output.width))
-                start += output.width
-            self._numeric.append((view.name, into, out_of))
+        self._views = [view.name for view in views]
+        self._steps = (len(inputs.sequences), inputs.longest)
+        starts, end = _starts(views)
+        self._numeric = np.array([starts.get(name, end) for name in inputs.numeric], np.intp)
+        sequences = np.full(self._steps, end, np.intp)
+        for i, (name, length) in enumerate(inputs.sequences):
+            sequences[i, :length] = starts[name] + np.arange(length)
+        self._sequences = sequences.reshape(-1)
 
     def views(self, rows: int, answers: Mapping[str, Numbers]) -> tuple[Numbers, Numbers]:
         """float64[n, N] and float64[n, S, K] with the views' answers in their places, NaN elsewhere."""
-        n, s, k = self._shape
-        numeric, sequences = np.full((rows, n), np.nan), np.full((rows, s, k), np.nan)
-        for view, into, out_of in self._numeric:
-            numeric[:, into] = answers[view][:, out_of]
-        for view, i, start, width in self._sequences:
-            sequences[:, i, :width] = answers[view][:, start : start + width]
-        return numeric, sequences
+        parts = [answers[view] for view in self._views]
+        flat = np.concatenate([*parts, np.full((rows, 1), np.nan)], axis=1)
+        sequences = flat.take(self._sequences, axis=1).reshape(rows, *self._steps)
+        return flat.take(self._numeric, axis=1), sequences
+
+
+def _starts(views: Sequence[View]) -> tuple[dict[str, int], int]:
+    """The first column of each output in all answers side by side, and the number of columns."""
+    starts, at = {}, 0
+    for view in views:
+        for output in view.outputs:
+            starts[f"{view.name}.{output.name}"] = at
+            at += output.width
+    return starts, at
 
 
 def _keys_of(fields: tuple[str, ...], columns: Columns) -> list[bytes | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,25 +33,27 @@ def values(features: Features, row: int, inputs: Inputs) -> dict[str, Any]:
 
 
 def lists(features: Features, inputs: Inputs) -> list[list[Any]]:
-    """`values` of every row, in the order of the inputs, without their names."""
-    rows: list[list[Any]] = _nullable(features.numeric)
+    """`values` of every row, in the order of the inputs, without their names; null is NaN, which JSON writes as null."""
+    rows: list[list[Any]] = features.numeric.tolist()
     more: list[list[Any]] = list(features.texts)
     for i, (_, length) in enumerate(inputs.sequences):
-        more.append(_nullable(features.sequences[:, i, :length]))
+        more.append(features.sequences[:, i, :length].tolist())
     for i, row in enumerate(rows):
         row += [column[i] for column in more]
     return rows
 
 
-def digests(features: Features, inputs: Inputs) -> list[str]:
-    """`digest` of every row."""
-    steps = [features.sequences[:, i, :length] for i, (_, length) in enumerate(inputs.sequences)]
-    numbers = _rows_of_bytes(np.concatenate([features.numeric, *steps], axis=1))
-    texts = zip(*features.texts, strict=True) if features.texts else [()] * len(features)
-    return [
-        hashlib.sha256(b"".join((row, *map(_text_bytes, words)))).hexdigest()
-        for row, words in zip(numbers, texts, strict=True)
-    ]
+def digest_of(named: Mapping[str, Any], inputs: Inputs) -> str:
+    """`digest` of a row from its values by name, as `values` gives them and an event carries them.
+
+    Raises KeyError for an input that is not there, TypeError and ValueError for a value that is none of its kind.
+    """
+    numeric = np.array([[named[name] for name in inputs.numeric]], np.float64)
+    steps = np.full((1, len(inputs.sequences), inputs.longest), np.nan)
+    for i, (name, length) in enumerate(inputs.sequences):
+        steps[0, i, :length] = named[name]
+    texts = [[named[name]] for name in inputs.categorical]
+    return digest(Features(numeric, texts, steps), 0, inputs)
 
 
 def digest(features: Features, row: int, inputs: Inputs) -> str:
@@ -69,22 +72,6 @@ def digest(features: Features, row: int, inputs: Inputs) -> str:
 
 def _float_bytes(numbers: Floats) -> bytes:
     return np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes()
-
-
-def _rows_of_bytes(numbers: Floats) -> list[bytes]:
-    """The bytes of each row of float64[n, k]."""
-    width, data = 8 * numbers.shape[1], _float_bytes(numbers)
-    return [data[i * width : (i + 1) * width] for i in range(len(numbers))]
-
-
-def _nullable(numbers: Floats) -> list[Any]:
-    """The same numbers as Python's, None for NaN."""
-    null = np.isnan(numbers)
-    if not null.any():
-        return numbers.tolist()
-    found = numbers.astype(object)
-    found[null] = None
-    return found.tolist()
 
 
 def _text_bytes(text: str | None) -> bytes:

@@ -24,7 +24,6 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     request: dict[str, Any]
     positions: dict[str, ViewPosition]
     features: dict[str, Any]
-    features_digest: str
     output: float
     batch_shape: int = 0
     served_at_us: int = 0
@@ -65,7 +64,6 @@ def predictions_of(event: PredictionServed) -> Iterator[Prediction]:
             request=row.request,
             positions=positions,
             features=features,
-            features_digest=row.features_digest,
             output=row.output,
             batch_shape=row.batch_shape,
             served_at_us=event.served_at_us,

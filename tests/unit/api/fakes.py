@@ -19,7 +19,7 @@ from predict_svc.api.raw_ends import Look, Looks
 from predict_svc.api.routes import Api, application
 from predict_svc.api.serving import Network, Serving
 from predict_svc.view.errors import ViewBehindError, ViewNotReadyError
-from schemas.events import Event, ModelPromoted, PredictionServed, ViewPosition
+from schemas.events import Event, ModelPromoted, PredictionServed, ViewPosition, decode, encode
 from tests.unit.train.material import learnable, shop, statistics
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import View
@@ -191,7 +191,7 @@ class World:
             serving=self.serving,
             predictor=self.predictor,
             readers=self.readers,
-            publish=lambda event: self.events.append(event),  # noqa: PLW0108  (tests replace it)
+            publish=lambda event: self.events.append(wired(event)),
             refresh=self.activation.refresh,
             ready=lambda: (self.activation.caught_up, {}),
             meter=self.meter,
@@ -249,6 +249,11 @@ class World:
         return Network(
             promoted.model_digest, from_files(given, promoted.model_digest, TabularNetwork)
         )
+
+
+def wired(event: PredictionServed) -> Any:
+    """The event as its readers get it."""
+    return decode(type(event).__name__, encode(event))
 
 
 def visit(shopper: str = "s1", **more: Any) -> dict[str, Any]:

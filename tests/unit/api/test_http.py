@@ -6,6 +6,8 @@ import pytest
 
 from tests.unit.api.fakes import NOW, World, visit
 from twinstream.errors import MessageRefusedError
+from twinstream.features import record
+from twinstream.features.inputs import Inputs
 from twinstream.protocol.batch_shapes import SHAPES
 
 
@@ -46,8 +48,10 @@ def test_every_row_is_published_with_what_rebuilds_it(world: World) -> None:
     assert second.features["by-country.orders_1h"] == 0.0
     assert second.features["by-country.amount_24h"] is None
     assert first.features["spending.orders_24h"] == 3.0
-    assert len(bytes.fromhex(first.features_digest)) == hashlib.sha256().digest_size
-    assert first.features_digest != second.features_digest
+    inputs = Inputs.of(world.model.inputs)
+    digests = [record.digest_of(row.features, inputs) for row in (first, second)]
+    assert len(bytes.fromhex(digests[0])) == hashlib.sha256().digest_size
+    assert digests[0] != digests[1]
 
 
 def test_a_question_that_cannot_be_remembered_is_not_answered(

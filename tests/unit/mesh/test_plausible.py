@@ -44,7 +44,6 @@ GOOD = (
                 at_us=1,
                 request={"model": "A 320", "epoch": -3},
                 features=[],
-                features_digest="ab",
                 output=0.5,
             )
         ],

@@ -90,7 +90,6 @@ def prediction(
         at_us=at_us,
         request={"flight_id": flight_id, "origin": "JFK", "distance": 500},
         features=list(features.values()),
-        features_digest="",
         output=score,
     )
     return ev.PredictionServed(

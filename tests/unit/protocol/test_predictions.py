@@ -27,7 +27,6 @@ def served(rows: int = 3, first_row: int = 256) -> PredictionServed:
                 at_us=i,
                 request={"x": i},
                 features=[i, None],
-                features_digest=f"digest-{i}",
                 output=i / 10,
                 batch_shape=8,
             )
