@@ -42,14 +42,17 @@ class TabularNetwork(nn.Module):
         super().__init__()
         self.normalise = Normalisation(
             [statistics["numeric"].get(name, {}) for name in inputs.numeric]
+            + [
+                statistics["sequences"].get(name, {})
+                for name, length in inputs.sequences
+                for _ in range(length)
+            ]
         )
         self.embed = Embeddings(
             [len(statistics["categories"].get(name, ())) for name in inputs.categorical]
         )
-        self.read = SequenceReader(
-            [length for _, length in inputs.sequences],
-            [statistics["sequences"].get(name, {}) for name, _ in inputs.sequences],
-        )
+        self.read = SequenceReader([length for _, length in inputs.sequences])
+        self.numbers = len(inputs.numeric)
         total = 2 * len(inputs.numeric) + self.embed.width + self.read.width
         self.stem = nn.Linear(max(total, 1), width)
         self.blocks = nn.Sequential(*(ResidualBlock(width, dropout) for _ in range(blocks)))
@@ -58,7 +61,10 @@ class TabularNetwork(nn.Module):
 
     def forward(self, numeric: Tensor, categorical: Tensor, sequences: Tensor) -> Tensor:
         """float64[n, N] (NaN: null), int64[n, C] (0: unknown or null), float64[n, S, K] (NaN padded, newest first) -> float32[n]."""
-        parts = [self.normalise(numeric), self.embed(categorical), self.read(sequences)]
+        values, null = self.normalise(self.read.beside(numeric, sequences))
+        n = self.numbers
+        parts = [values[:, :n], null[:, :n], self.embed(categorical)]
+        parts.append(self.read(values[:, n:], null[:, n:]))
         joined = torch.cat(parts, dim=1)
         if joined.shape[1] == 0:
             joined = torch.zeros(numeric.shape[0], 1)
@@ -66,7 +72,7 @@ class TabularNetwork(nn.Module):
 
 
 class Normalisation(nn.Module):
-    """(x - mean) / std, compressed beyond one std so that outliers keep their order, plus an indicator of null."""
+    """(x - mean) / std, compressed beyond one std so that outliers keep their order, and an indicator of null."""
 
     def __init__(self, statistics: Sequence[Mapping[str, float | None]]) -> None:
         super().__init__()
@@ -81,11 +87,11 @@ class Normalisation(nn.Module):
             ),
         )
 
-    def forward(self, values: Tensor) -> Tensor:
-        """float64[n, N] -> float32[n, 2 N]."""
-        scaled = compress((values - self.mean) / self.std)
+    def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """float64[n, N] -> values float32[n, N], 0 for null, and whether each is null, float32[n, N]."""
         null = torch.isnan(values)
-        return torch.cat([scaled.masked_fill(null, 0.0), null], dim=1).float()
+        scaled = compress((values - self.mean) / self.std)
+        return scaled.masked_fill(null, 0.0).float(), null.float()
 
 
 class Embeddings(nn.Module):
@@ -112,22 +118,34 @@ class Embeddings(nn.Module):
 class SequenceReader(nn.Module):
     """A small GRU per sequence, from its last value (the oldest of a last_k) to its first; null steps say that they are null."""
 
-    def __init__(
-        self, lengths: Sequence[int], statistics: Sequence[Mapping[str, float | None]]
-    ) -> None:
+    def __init__(self, lengths: Sequence[int]) -> None:
         super().__init__()
         self.lengths = tuple(lengths)
-        self.normalise = nn.ModuleList(Normalisation([s]) for s in statistics)
-        self.cells = nn.ModuleList(nn.GRU(2, SEQUENCE_WIDTH, batch_first=True) for _ in statistics)
-        self.width = SEQUENCE_WIDTH * len(statistics)
+        self.cells = nn.ModuleList(nn.GRU(2, SEQUENCE_WIDTH, batch_first=True) for _ in lengths)
+        self.width = SEQUENCE_WIDTH * len(lengths)
+        oldest_first = [
+            i * max(lengths) + step
+            for i, length in enumerate(lengths)
+            for step in reversed(range(length))
+        ]
+        self.register_buffer("order", torch.tensor(oldest_first, dtype=torch.int64))
 
-    def forward(self, sequences: Tensor) -> Tensor:
-        """float64[n, S, K] -> float32[n, width]."""
-        parts = []
-        for i, (normalise, cell) in enumerate(zip(self.normalise, self.cells, strict=True)):
-            steps = sequences[:, i, : self.lengths[i]].flip(1).reshape(-1, 1)
-            parts.append(cell(normalise(steps).reshape(sequences.shape[0], -1, 2))[1][0])
-        return torch.cat(parts, dim=1) if parts else torch.zeros(sequences.shape[0], 0)
+    def beside(self, numeric: Tensor, sequences: Tensor) -> Tensor:
+        """float64[n, N] and float64[n, S, K] -> float64[n, N + sum of the lengths], each sequence from its oldest step to its newest."""
+        if not self.lengths:
+            return numeric
+        steps = sequences.flatten(1).index_select(1, self.order)
+        return torch.cat([numeric, steps], dim=1)
+
+    def forward(self, values: Tensor, null: Tensor) -> Tensor:
+        """The steps' values and whether each is null, float32[n, sum of the lengths] both -> float32[n, width]."""
+        parts, at = [], 0
+        for length, cell in zip(self.lengths, self.cells, strict=True):
+            end = at + length
+            steps = torch.stack([values[:, at:end], null[:, at:end]], dim=2)
+            parts.append(cell(steps)[1][0])
+            at = end
+        return torch.cat(parts, dim=1) if parts else values[:, :0]
 
 
 class ResidualBlock(nn.Module):
@@ -151,7 +169,7 @@ class ResidualBlock(nn.Module):
 def compress(z: Tensor) -> Tensor:
     """Of |z| up to 1 itself, then 1 + log |z|, with the sign: monotone, continuous with its slope, and at most 8 for |z| <= 1000."""
     size = z.abs()
-    return torch.sign(z) * torch.where(size <= 1, size, 1 + torch.log(size.clamp(min=1)))
+    return torch.sign(z) * torch.minimum(size, 1 + torch.log(size.clamp(min=1)))
 
 
 def start_from_base_rate(last: nn.Linear, rate: float | None) -> None:
