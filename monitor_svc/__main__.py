@@ -9,7 +9,7 @@ import threading
 import structlog
 
 from monitor_svc import service
-from monitor_svc.adapters.flask_page import PageServer
+from monitor_svc.adapters.granian_page import PageServer
 from monitor_svc.adapters.heartbeat_folder import HeartbeatFolder
 from monitor_svc.adapters.kafka_topics import Topics
 from monitor_svc.board import Board

@@ -23,6 +23,7 @@ class Board:
         self._away = away
         self._state, self._beats, self._clock = state, beats, clock
         self.lock = threading.Lock()
+        self._one_snapshot, self._begun, self._shown = threading.Lock(), 0, b""
         self._new_tick = threading.Condition()
         self._tick: tuple[int, bytes] = (0, b"")
         self._listeners = 0
@@ -33,7 +34,18 @@ class Board:
         return self._state.caught_up and not self._away()
 
     def whole(self) -> bytes:
-        """JSON of everything, with history."""
+        """JSON of everything, with history.
+
+        One thread at a time makes it: those who wait share the first one begun after they asked.
+        """
+        asked = self._begun
+        with self._one_snapshot:
+            if self._begun == asked:
+                self._begun += 1
+                self._shown = self._snapshot()
+            return self._shown
+
+    def _snapshot(self) -> bytes:
         beats, now_us = list(self._beats.read()), self._clock.now_us()
         with self.lock:
             return msgspec.json.encode(snapshot.whole(self._state, beats, now_us))

@@ -30,11 +30,6 @@ RETRY_AFTER_S = 1
 BODIES = 8
 """So many requests for each slot may be sending their bodies: these hold memory, not threads."""
 BUSY = "too many requests are at work: try again in a moment"
-_CHECKED = {
-    "HTTP_HOST": b"host",
-    "HTTP_ORIGIN": b"origin",
-    "HTTP_SEC_FETCH_SITE": b"sec-fetch-site",
-}
 _log = structlog.get_logger()
 
 
@@ -311,24 +306,3 @@ def refusal(error: RefusedError) -> Answer:
     headers += [("retry-after", str(RETRY_AFTER_S))] if error.status == 503 else []
     headers += [("connection", "close")] if error.status in {408, 413} else []
     return Answer(error.status, headers, body)
-
-
-def guarded(app: WsgiApp, hosts: tuple[str, ...], count: Callable[..., None]) -> WsgiApp:
-    """A WSGI application of which only `check` is asked for, for a server that streams its answers."""
-
-    def answer(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        headers = {
-            name: str(environ[key]).encode("latin-1", "replace")
-            for key, name in _CHECKED.items()
-            if key in environ
-        }
-        try:
-            check(environ["REQUEST_METHOD"], headers, hosts)
-        except RefusedError as error:
-            count("http_refused_total", 1, status=error.status)
-            found = refusal(error)
-            start_response(f"{found.status} Refused", found.headers)
-            return [found.body]
-        return app(environ, start_response)
-
-    return answer

@@ -7,7 +7,7 @@ import sys
 import time
 
 from monitor_svc import handlers, service
-from monitor_svc.adapters.flask_page import PageServer
+from monitor_svc.adapters.granian_page import PageServer
 from monitor_svc.board import Board
 from monitor_svc.ledger import DeadLetter
 from monitor_svc.state import State
