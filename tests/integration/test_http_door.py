@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from deploy.local.ports import any_free
+from tests.e2e.overload import Door, overload
 from twinstream.mesh.door import RETRY_AFTER_S
 
 pytestmark = pytest.mark.engine
 THREADS, SLOTS = 6, 3
+MOST_GROWN_MB = 100.0
 PROGRAM = f"""
 import sys
 from flask import Flask, request
@@ -29,7 +31,9 @@ from twinstream.mesh.door import Door, DoorSettings, hosts_of
 def make():
     app = Flask("toy")
     app.post("/v1/echo", endpoint="echo")(lambda: str(len(request.get_data())))
+    app.post("/v1/work", endpoint="work")(lambda: str(sum(range(100_000))))
     app.get("/livez", endpoint="livez")(lambda: "live")
+    app.get("/readyz", endpoint="readyz")(lambda: "ready")
     return Door(app, DoorSettings(hosts=hosts_of("127.0.0.1", ""), body_bytes=100_000, body_s=3.0, slots={SLOTS}), lambda *_, **__: None)
 
 if __name__ == "__main__":
@@ -41,8 +45,8 @@ if __name__ == "__main__":
 class Toy:
     """A server of its own process."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, pid: int) -> None:
+        self.port, self.pid = port, pid
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, **headers: str
@@ -78,7 +82,7 @@ def toy(tmp_path: Path) -> Iterator[Toy]:
         cwd=tmp_path,
         env={"PYTHONPATH": f"{root}:{tmp_path}", "PATH": "/usr/bin:/bin"},
     )
-    made = Toy(port)
+    made = Toy(port, process.pid)
     try:
         _until(made.lives, 30)
         yield made
@@ -145,6 +149,16 @@ def test_many_at_a_time_are_answered_or_told_when_to_come_again(toy: Toy) -> Non
     assert set(statuses) <= {200, 503}
     assert statuses.count(200) > 0
     assert RETRY_AFTER_S > 0
+
+
+def test_twice_what_it_answers_is_answered_or_shed_while_health_goes_on(toy: Toy) -> None:
+    address = f"http://127.0.0.1:{toy.port}"
+    found = overload(Door(address, lambda _: ("POST /v1/work", b"x" * 100), toy.pid), 5.0)
+    assert found.wrong == set()
+    assert found.statuses[200] > 0
+    assert found.statuses[503] > 0
+    assert {status for _, status in found.health} == {200}
+    assert found.grown_mb < MOST_GROWN_MB
 
 
 def _until(reached: object, bound_s: float) -> None:
