@@ -78,6 +78,8 @@ class EpochSealRequested(Event, frozen=True, kw_only=True):
     requested_at_us: int = 0
     wishes: int = 0
     """How many messages of the topic of `SealRequested` this epoch answers."""
+    retrains: int = 0
+    """How many messages of the topic of `RetrainRequested` this epoch answers."""
 
 
 class EpochSealed(Event, frozen=True, kw_only=True):

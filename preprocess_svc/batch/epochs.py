@@ -19,7 +19,7 @@ from schemas.events import (
     TrainingSetPublished,
     ViewPublished,
 )
-from twinstream.protocol.file_state import withdraws
+from twinstream.protocol.file_state import Withdrawals
 from twinstream.protocol.known_time import EARLIEST_US
 
 ASK_AGAIN_US = 5_000_000
@@ -48,6 +48,7 @@ class Seal(msgspec.Struct, frozen=True):
     epoch: int
     wishes: int
     reason: str
+    retrains: int = 0
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -97,14 +98,15 @@ class Seen:
         self.started_us = started_us
         self.files: dict[int, FileAccepted] = {}
         """By number, which is the event's offset in its topic."""
-        self.withdrawn: list[FileWithdrawn] = []
+        self.withdrawn = Withdrawals()
         self.requested: dict[int, EpochSealRequested] = {}
         self.sealed: dict[tuple[int, str, int], EpochSealed] = {}
         self.published: dict[tuple[str, int], ViewPublished] = {}
         self.training: list[TrainingSetPublished] = []
         self.trained: set[tuple[str, int, str]] = set()
-        self.retrain_us: dict[str, int] = {}
-        self.wishes = 0
+        self.retrain: dict[str, int] = {}
+        """By model, how many messages its topic held with the last request for retraining: no date decides."""
+        self.retrains = self.wishes = 0
 
     def take(self, event: Event, offset: int) -> None:
         """Learn one event; `offset` is its place in its topic, which has one partition."""
@@ -112,7 +114,7 @@ class Seen:
             case FileAccepted():
                 self.files.setdefault(offset, event)
             case FileWithdrawn():
-                self.withdrawn.append(event)
+                self.withdrawn.add(event)
             case SealRequested():
                 self.wishes = max(self.wishes, offset + 1)
             case EpochSealRequested():
@@ -125,9 +127,8 @@ class Seen:
                 self.training.append(event)
                 self.trained.add((event.model, event.epoch, event.definition_digest))
             case RetrainRequested():
-                self.retrain_us[event.model] = max(
-                    event.requested_at_us, self.retrain_us.get(event.model, 0)
-                )
+                self.retrains = max(self.retrains, offset + 1)
+                self.retrain[event.model] = max(offset + 1, self.retrain.get(event.model, 0))
             case _:
                 pass
 
@@ -142,7 +143,7 @@ class Seen:
 
     def is_withdrawn(self, number: int) -> bool:
         """Whether a user took this file back."""
-        return any(withdraws(event, self.files[number]) for event in self.withdrawn)
+        return self.withdrawn.covers(self.files[number])
 
     def training_set_before(self, model: str, digest: str) -> TrainingSetPublished | None:
         """The newest training set of this definition, unless retraining was asked for after its epoch's end was."""
@@ -150,16 +151,13 @@ class Seen:
             event
             for event in self.training
             if (event.model, event.definition_digest) == (model, digest)
+            and event.epoch <= self.newest
         ]
         newest = max(sets, key=lambda event: event.epoch, default=None)
         asked = (
             self.requested.get(newest.epoch) if newest is not None else None
         )  # None: long ago, and deleted from its topic
-        return (
-            newest
-            if (asked.requested_at_us if asked else 0) >= self.retrain_us.get(model, 0)
-            else None
-        )
+        return newest if (asked.retrains if asked else 0) >= self.retrain.get(model, 0) else None
 
     @property
     def newest(self) -> int:
@@ -172,8 +170,9 @@ class Seen:
 
     @property
     def last_sealed_us(self) -> int:
-        """When an epoch's end was asked for last; at the start of this process if never."""
-        return max((event.requested_at_us for event in self.believed), default=self.started_us)
+        """When the newest epoch's end was asked for; at the start of this process if never."""
+        newest = max(self.believed, key=lambda event: event.epoch, default=None)
+        return self.started_us if newest is None else newest.requested_at_us
 
     @property
     def believed(self) -> list[EpochSealRequested]:
@@ -184,6 +183,11 @@ class Seen:
     def answered(self) -> int:
         """How many of the users' wishes the requests so far answer."""
         return max((min(event.wishes, self.wishes) for event in self.believed), default=0)
+
+    @property
+    def retrains_answered(self) -> int:
+        """How many of the requests for retraining they answer."""
+        return max((min(event.retrains, self.retrains) for event in self.believed), default=0)
 
 
 def next_step(plan: Plan, seen: Seen, now_us: int) -> Step:
@@ -211,21 +215,27 @@ def _open_epoch(plan: Plan, seen: Seen, epoch: int, now_us: int) -> Step:
     if not missing:
         return _land(plan, seen, epoch, plan.views)
     asked = seen.requested.get(epoch)
-    if asked is not None and now_us - asked.requested_at_us < ASK_AGAIN_US:
+    if asked is not None and _within(ASK_AGAIN_US, asked.requested_at_us, now_us):
         return Wait(epoch, missing)
     if asked is not None or len(missing) < len(places):
-        return Seal(epoch, asked.wishes if asked else 0, "barriers are missing")
+        wishes, retrains = (asked.wishes, asked.retrains) if asked else (0, 0)
+        return Seal(epoch, wishes, "barriers are missing", retrains)
     reason = _reason(plan, seen, now_us)
-    return Seal(epoch, seen.wishes, reason) if reason else Rest()
+    return Seal(epoch, seen.wishes, reason, seen.retrains) if reason else Rest()
+
+
+def _within(span_us: int, at_us: int, now_us: int) -> bool:
+    """Whether a moment is so long ago at most; one that is still to come was told by a wrong clock."""
+    return 0 <= now_us - at_us < span_us
 
 
 def _reason(plan: Plan, seen: Seen, now_us: int) -> str:
     """Why the open epoch should end now; "": it should not."""
     if seen.wishes > seen.answered:
         return "asked for"
-    if any(seen.retrain_us.get(model, 0) > seen.last_sealed_us for model in plan.models):
+    if any(seen.retrain.get(model, 0) > seen.retrains_answered for model in plan.models):
         return "training asked for"
-    if plan.seal_every_us and now_us - seen.last_sealed_us >= plan.seal_every_us:
+    if plan.seal_every_us and not _within(plan.seal_every_us, seen.last_sealed_us, now_us):
         return "schedule"
     if (
         plan.seal_after_files

@@ -155,13 +155,15 @@ class Batch:
         return True
 
     def _seal(self, step: Seal) -> None:
-        """Never dated before a wish for training that is known: another host's clock may go ahead of this one's."""
+        """Dated by this process's own clock: no date of another moves it."""
         _log.info("seal_requested", epoch=step.epoch, reason=step.reason)
-        now_us = max(self._clock.now_us(), *self.seen.retrain_us.values(), 0)
-        self._publish(
-            EpochSealRequested(epoch=step.epoch, requested_at_us=now_us, wishes=step.wishes),
-            str(step.epoch),
+        request = EpochSealRequested(
+            epoch=step.epoch,
+            requested_at_us=self._clock.now_us(),
+            wishes=step.wishes,
+            retrains=step.retrains,
         )
+        self._publish(request, str(step.epoch))
 
     def _land(self) -> None:
         """All files that are accepted by now belong to the epoch, so everything is read up to its end first."""

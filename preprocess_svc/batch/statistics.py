@@ -10,6 +10,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+BOUND = 2.0**450
+"""No sum of so many squares as a set has rows overflows below it. A value beyond counts as the bound, and is counted."""
+
 
 class Split(msgspec.Struct, frozen=True):
     """Rows up to and with `train_until_us` are for training, those after it up to and with `validation_until_us` for validation, the rest for the test."""
@@ -19,7 +22,10 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class Moments(msgspec.Struct, frozen=True):
-    """Count, mean and sum of squared differences from it, of the values that are not null; extremes and nulls."""
+    """Count, mean and sum of squared differences from it, of the values that are not null; extremes and nulls.
+
+    `clipped` of the values lay beyond BOUND, and stand in all of these as it.
+    """
 
     count: int = 0
     nulls: int = 0
@@ -27,12 +33,14 @@ class Moments(msgspec.Struct, frozen=True):
     squares: float = 0.0
     low: float = math.inf
     high: float = -math.inf
+    clipped: int = 0
 
     @classmethod
     def of(cls, values: np.ndarray) -> Moments:
         """float64, NaN for null; the sums are correctly rounded, so their order has no meaning."""
-        good = values[~np.isnan(values)]
-        nulls = len(values) - len(good)
+        given = values[~np.isnan(values)]
+        nulls = len(values) - len(given)
+        good = np.clip(given, -BOUND, BOUND)
         if not len(good):
             return cls(nulls=nulls)
         mean = math.fsum(good.tolist()) / len(good)
@@ -44,6 +52,7 @@ class Moments(msgspec.Struct, frozen=True):
             squares=squares,
             low=float(good.min()),
             high=float(good.max()),
+            clipped=int((good != given).sum()),
         )
 
     def merged(self, other: Moments) -> Moments:
@@ -60,6 +69,7 @@ class Moments(msgspec.Struct, frozen=True):
             squares=self.squares + other.squares + delta * delta * self.count * other.count / count,
             low=min(self.low, other.low),
             high=max(self.high, other.high),
+            clipped=self.clipped + other.clipped,
         )
 
     def summary(self) -> dict[str, float | int]:
@@ -73,6 +83,7 @@ class Moments(msgspec.Struct, frozen=True):
             "std": deviation,
             "min": low,
             "max": high,
+            "clipped": self.clipped,
         }
 
 

@@ -8,6 +8,9 @@ import msgspec
 
 from schemas.events import FileAccepted, FileWithdrawn, ViewPublished
 
+ALWAYS_US = (1 << 63) - 1
+"""Until then a withdrawal without a time holds."""
+
 
 class FileState(msgspec.Struct, frozen=True, kw_only=True):
     """`number` is the file's place in the topic of accepted files; `epoch` the one whose cut holds it, 0 while none does."""
@@ -24,6 +27,30 @@ def withdraws(event: FileWithdrawn, accepted: FileAccepted) -> bool:
     if event.version_id:
         return same and event.version_id == accepted.file.version_id
     return same and (not event.withdrawn_at_us or accepted.accepted_at_us <= event.withdrawn_at_us)
+
+
+class Withdrawals:
+    """All withdrawals so far: asked about a file, in one look each, what `withdraws` says of any of them."""
+
+    def __init__(self) -> None:
+        self._until_us: dict[tuple[str, str], int] = {}
+        self._versions: set[tuple[str, str, str]] = set()
+
+    def add(self, event: FileWithdrawn) -> None:
+        """Learn one; the order does not matter."""
+        name = (event.source, event.uri)
+        if event.version_id:
+            self._versions.add((*name, event.version_id))
+            return
+        until_us = event.withdrawn_at_us or ALWAYS_US
+        self._until_us[name] = max(until_us, self._until_us.get(name, until_us))
+
+    def covers(self, accepted: FileAccepted) -> bool:
+        """Whether a user took this file back."""
+        name = (accepted.source, accepted.file.uri)
+        return (*name, accepted.file.version_id) in self._versions or (
+            name in self._until_us and accepted.accepted_at_us <= self._until_us[name]
+        )
 
 
 def state_of(

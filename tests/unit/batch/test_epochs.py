@@ -1,6 +1,7 @@
 """The batch layer's next step, from what the topics say: also after a crash between any two events."""
 
 import msgspec
+import pytest
 
 from preprocess_svc.batch.epochs import (
     ASK_AGAIN_US,
@@ -252,23 +253,47 @@ def test_a_wish_for_retraining_makes_the_last_training_set_count_no_more() -> No
     seen = seen_after(*EPOCH_1)
     assert seen.training_set_before("returns", "d") == trained(1)
     assert seen.training_set_before("returns", "other") is None
-    seen.take(RetrainRequested(model="returns", reason="drift", requested_at_us=NOW), 0)
+    seen.take(RetrainRequested(model="another", reason="drift"), 0)
     assert seen.training_set_before("returns", "d") == trained(1)
-    seen.take(RetrainRequested(model="returns", reason="drift", requested_at_us=NOW + 1), 1)
+    seen.take(RetrainRequested(model="returns", reason="drift"), 1)
     assert seen.training_set_before("returns", "d") is None
+
+
+def test_a_training_set_of_an_epoch_to_come_is_not_the_last_one() -> None:
+    seen = seen_after(*EPOCH_1, trained(1_000_000))
+    assert seen.training_set_before("returns", "d") == trained(1)
 
 
 def test_a_wish_for_retraining_ends_the_open_epoch_once() -> None:
     seen = seen_after(*EPOCH_1)
-    seen.take(RetrainRequested(model="another", reason="drift", requested_at_us=NOW + 1), 0)
-    seen.take(RetrainRequested(model="returns", reason="drift", requested_at_us=NOW), 1)
+    seen.take(RetrainRequested(model="another", reason="drift"), 0)
     assert next_step(PLAN, seen, NOW + 1) == Rest()
-    seen.take(RetrainRequested(model="returns", reason="drift", requested_at_us=NOW + 1), 2)
-    assert next_step(PLAN, seen, NOW + 2) == Seal(2, 1, "training asked for")
-    seen.take(EpochSealRequested(epoch=2, requested_at_us=NOW + 2, wishes=1), 1)
+    seen.take(RetrainRequested(model="returns", reason="drift"), 1)
+    assert next_step(PLAN, seen, NOW + 2) == Seal(2, 1, "training asked for", 2)
+    seen.take(EpochSealRequested(epoch=2, requested_at_us=NOW + 2, wishes=1, retrains=2), 1)
     for event in sealed(2, offset=40):
         seen.take(event, 0)
     assert isinstance(next_step(PLAN, seen, NOW + 3), Land)
+    for view in PLAN.views:
+        seen.take(published(view, 2, files=1), 0)
+    seen.take(trained(2), 0)
+    assert next_step(PLAN, seen, NOW + 4) == Rest()
+
+
+@pytest.mark.parametrize("at_us", [0, NOW, NOW + 10**15])
+def test_no_date_of_a_wish_for_retraining_moves_a_seal(at_us: int) -> None:
+    seen = seen_after(*EPOCH_1)
+    seen.take(RetrainRequested(model="returns", reason="drift", requested_at_us=at_us), 0)
+    assert next_step(PLAN, seen, NOW + 1) == Seal(2, 1, "training asked for", 1)
+
+
+def test_a_seal_dated_ahead_is_asked_for_again_and_stops_no_schedule() -> None:
+    scheduled = msgspec.structs.replace(PLAN, seal_every_us=100)
+    ahead = EpochSealRequested(epoch=1, requested_at_us=NOW + 10**12, wishes=1)
+    asked = seen_after(file(), SealRequested(), ahead)
+    assert next_step(PLAN, asked, NOW) == Seal(1, 1, "barriers are missing")
+    landed = seen_after(*[ahead if event is REQUEST else event for event in EPOCH_1])
+    assert next_step(scheduled, landed, NOW + 200) == Seal(2, 1, "schedule")
 
 
 def test_the_last_training_set_counts_also_when_the_request_of_its_epoch_has_expired() -> None:

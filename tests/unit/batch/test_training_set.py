@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -10,7 +12,7 @@ import pytest
 from preprocess_svc.batch.assembly import Assemble, digest_of, floats
 from preprocess_svc.batch.features import ViewFeatures, as_bytes, numbers
 from preprocess_svc.batch.outcomes import Outcomes
-from preprocess_svc.batch.statistics import Moments, Split, Tally, merge_tallies
+from preprocess_svc.batch.statistics import BOUND, Moments, Split, Tally, merge_tallies
 from preprocess_svc.batch.training_set import file_bounds, time_split
 from twinstream import Bool, Int, Label, Model, Source, String, Timestamp, View, count, last_k
 from twinstream.mesh.settings import MeshSettings
@@ -186,6 +188,27 @@ def test_statistics_do_not_depend_on_the_parts(cuts: list[int]) -> None:
     assert merged.squares == pytest.approx(np.nansum((values - np.nanmean(values)) ** 2), rel=1e-12)
 
 
+@pytest.mark.parametrize("value", [1.7e308, -1.7e308, np.inf, -np.inf, 1e200])
+def test_numbers_too_large_for_a_sum_are_clipped_and_counted(value: float) -> None:
+    """Three of the same, and their negative: mean and deviation of numbers at the bound, in any parts."""
+    values = np.array([value, value, value, -value, np.nan])
+    merged = Moments.of(values[:2]).merged(Moments.of(values[2:]))
+    for moments in (Moments.of(values), merged):
+        summary = moments.summary()
+        assert (summary["count"], summary["nulls"], summary["clipped"]) == (4, 1, 4)
+        assert summary["mean"] == pytest.approx(math.copysign(BOUND / 2, value))
+        assert summary["std"] == pytest.approx(BOUND * math.sqrt(0.75))
+        assert (summary["min"], summary["max"]) == (-BOUND, BOUND)
+
+
+def test_no_count_of_rows_makes_the_largest_deviation_overflow() -> None:
+    low, high = (
+        Moments(count=1 << 40, mean=mean, squares=0.0, low=mean, high=mean)
+        for mean in (-BOUND, BOUND)
+    )
+    assert low.merged(high).summary()["std"] == pytest.approx(BOUND)
+
+
 def test_a_tally_of_no_rows_travels() -> None:
     empty = Tally(
         numeric={"x": Moments.of(np.zeros(0))}, categories={"c": []}, sequences={}, label=Moments()
@@ -198,7 +221,7 @@ def test_a_tally_of_no_rows_travels() -> None:
         label=Moments.of(np.ones(1)),
     )
     assert merge_tallies([sent, full]).statistics(Split(1, 2))["numeric"] == {
-        "x": {"count": 1, "nulls": 0, "mean": 2.0, "std": 0.0, "min": 2.0, "max": 2.0}
+        "x": {"count": 1, "nulls": 0, "mean": 2.0, "std": 0.0, "min": 2.0, "max": 2.0, "clipped": 0}
     }
     assert sent.statistics(Split(1, 2))["label"] == {"count": 0, "mean": 0.0}
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.events import FileAccepted, FileRef, FileWithdrawn, ViewPublished
-from twinstream.protocol.file_state import state_of, withdraws
+from twinstream.protocol.file_state import Withdrawals, state_of, withdraws
 
 FILE = FileAccepted(
     source="s",
@@ -81,3 +83,25 @@ def test_a_corrected_file_under_the_same_name_is_not_withdrawn_with_the_one_befo
     withdrawn = FileWithdrawn(source="s", uri="s3://raw/a", withdrawn_at_us=5)
     again = msgspec.structs.replace(FILE, accepted_at_us=6)
     assert [withdraws(withdrawn, file) for file in (FILE, again)] == [True, False]
+
+
+TIMES = st.integers(0, 3)
+EVENTS = st.builds(
+    FileWithdrawn,
+    source=st.sampled_from("st"),
+    uri=st.sampled_from(["s3://raw/a", "s3://raw/b"]),
+    version_id=st.sampled_from(["", "v1", "v2"]),
+    withdrawn_at_us=TIMES,
+)
+
+
+@given(st.lists(EVENTS, max_size=6), st.sampled_from("st"), st.sampled_from(["", "v1"]), TIMES)
+def test_all_withdrawals_cover_what_any_of_them_withdraws(
+    events: list[FileWithdrawn], source: str, version: str, at_us: int
+) -> None:
+    pinned = msgspec.structs.replace(FILE.file, version_id=version)
+    file = msgspec.structs.replace(FILE, source=source, file=pinned, accepted_at_us=at_us)
+    all_of_them = Withdrawals()
+    for event in events:
+        all_of_them.add(event)
+    assert all_of_them.covers(file) == any(withdraws(event, file) for event in events)
