@@ -15,7 +15,7 @@ from preprocess_svc.batch.merging import in_parts
 from schemas.events import FileRef
 from twinstream.algebra.keys import text_buffers
 from twinstream.algebra.state import StateBatch
-from twinstream.errors import MeshError
+from twinstream.errors import ObjectMissingError, PermanentError
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 
 SCHEMA = pa.schema(
@@ -26,7 +26,7 @@ ARRAY_WORDS = 2**27
 """An Arrow array of binary has less than 2 GiB."""
 
 
-class CorruptBaseError(MeshError, ValueError):
+class CorruptBaseError(PermanentError, ValueError):
     """A base file on S3 is not what was published."""
 
 
@@ -68,14 +68,21 @@ class BaseWriter:
         self._writer.close()
 
 
-def read_base(store: ObjectStore, file: FileRef, path: Path) -> Iterator[StateBatch]:
-    """The states of a base file, by row group; raises CorruptBaseError when its bytes are not those that were published."""
-    store.download(file.uri, path)
+def fetch_base(store: ObjectStore, file: FileRef, path: Path) -> None:
+    """Download a base file; raises CorruptBaseError when it is gone, or its bytes are not those that were published."""
+    try:
+        store.download(file.uri, path)
+    except ObjectMissingError as error:
+        raise CorruptBaseError(str(error)) from error
     found = sha256_of(path)
     if found != file.sha256:
         raise CorruptBaseError(
-            f"{file.uri} has SHA-256 {found}, but {file.sha256} was published: restore the object, or delete the epoch's events to fold again"
+            f"{file.uri} has SHA-256 {found}, but {file.sha256} was published: was the object cut off or replaced?"
         )
+
+
+def read_base(path: Path) -> Iterator[StateBatch]:
+    """The states of a base file, by row group."""
     with pa_parquet.ParquetFile(path) as parquet:
         for batch in parquet.iter_batches(GROUP_ROWS):
             if batch.num_rows:

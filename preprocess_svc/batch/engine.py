@@ -42,7 +42,7 @@ class Engine:
         )
         history = self._history = History(context)
         history.ensure_tables()
-        self._landing = Landing(context, history, clock, self.observe)
+        self._landing = Landing(context, history, clock, self.observe, self.base_lost)
         self._training = TrainingSets(context, history)
         self._retention = Retention(context)
 
@@ -83,6 +83,11 @@ class Engine:
 
     def observe(self, phase: str, seconds: float) -> None:
         self._metrics.observe("batch_phase_seconds", seconds, "s", phase=phase)
+
+    def base_lost(self, view: str, reason: str) -> None:
+        """A base on S3 is not what was published; the view is folded whole."""
+        self._metrics.count("batch_bases_lost_total", 1, view=view)
+        self.alert(f"the base of view {view} is folded whole from the history: {reason}")
 
     def alert(self, reason: str) -> None:
         _log.error("alert", reason=reason)

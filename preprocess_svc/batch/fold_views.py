@@ -5,19 +5,19 @@ A group is one (view, partition): its file is sorted by key, and written where n
 
 from __future__ import annotations
 
-import os
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from preprocess_svc.batch.base_file import BaseWriter, read_base
+from preprocess_svc.batch.base_file import BaseWriter, CorruptBaseError, fetch_base, read_base
 from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.history_files import map_files
 from preprocess_svc.batch.merging import Group, grouped, in_parts, merged
@@ -40,7 +40,7 @@ STATES = "group int, first_key binary, part binary"
 STATES_SCHEMA = pa.schema(
     [("group", pa.int32()), ("first_key", pa.binary()), ("part", pa.binary())]
 )
-WRITTEN = "group int, uri string, sha256 string, size_bytes bigint, rows bigint"
+WRITTEN = "group int, uri string, sha256 string, size_bytes bigint, rows bigint, lost string"
 WRITTEN_SCHEMA = pa.schema(
     [
         ("group", pa.int32()),
@@ -48,6 +48,7 @@ WRITTEN_SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("size_bytes", pa.int64()),
         ("rows", pa.int64()),
+        ("lost", pa.string()),
     ]
 )
 
@@ -65,10 +66,17 @@ class Fold(msgspec.Struct, frozen=True):
     whole: bool = False
 
 
+class Folded(NamedTuple):
+    """The new base files of each view, by partition; `lost`: by view whose base before cannot be used, why. It has no files."""
+
+    files: dict[str, list[FileRef]]
+    lost: dict[str, str]
+
+
 def fold(
     context: Context, folds: list[Fold], rows: Mapping[str, list[tuple[list[str], list[int]]]]
-) -> dict[str, list[FileRef]]:
-    """The new base files of each view, by partition.
+) -> Folded:
+    """Fold new rows onto the bases before, and write the new ones to S3.
 
     `rows`: per source, URIs of files of the history with the numbers (in `folds`) of the views that take them.
     """
@@ -97,11 +105,22 @@ def fold(
         .sortWithinPartitions("group", "first_key")
         .mapInArrow(MergeAndWrite(mesh, folds), WRITTEN)
     )
-    files: dict[str, list[FileRef]] = {f.view.name: [] for f in folds}
-    for row in sorted(written.toArrow().to_pylist(), key=lambda row: row["group"]):
-        number, partition = divmod(row.pop("group"), mesh.partitions)
-        files[folds[number].view.name].append(FileRef(partition=partition, **row))
-    return files
+    found = written.toArrow().to_pylist()
+    return folded(found, [f.view.name for f in folds], mesh.partitions)
+
+
+def folded(written: list[dict[str, Any]], views: list[str], partitions: int) -> Folded:
+    """What the rows of WRITTEN say, in any order: group n is partition `n % partitions` of view `n // partitions`."""
+    files: dict[str, list[FileRef]] = {name: [] for name in views}
+    lost: dict[str, str] = {}
+    for row in sorted(written, key=lambda row: row["group"]):
+        number, partition = divmod(row["group"], partitions)
+        if row["lost"]:
+            lost.setdefault(views[number], row["lost"])
+        else:
+            named = {name: row[name] for name in ("uri", "sha256", "size_bytes", "rows")}
+            files[views[number]].append(FileRef(partition=partition, **named))
+    return Folded({name: refs for name, refs in files.items() if name not in lost}, lost)
 
 
 def to_lift(views: list[View]) -> list[str]:
@@ -191,7 +210,10 @@ def _states(group: int, states: StateBatch) -> pa.RecordBatch:
 
 
 class MergeAndWrite:
-    """Sorted parts of states to one base file a group. A group's first row has no key: it is there even when nothing is new."""
+    """Sorted parts of states to one base file a group. A group's first row has no key: it is there even when nothing is new.
+
+    A group whose base before cannot be used gets no file: the driver is told, and folds its view whole.
+    """
 
     def __init__(self, mesh: MeshSettings, folds: list[Fold]) -> None:
         self._mesh, self._folds = mesh, folds
@@ -207,17 +229,25 @@ class MergeAndWrite:
         before = fold.before.get(partition)
         uri = f"{fold.prefix}/{partition:05d}-{uuid.uuid4().hex}.parquet"
         with tempfile.TemporaryDirectory(prefix="twinstream-base-") as folder:
-            old = read_base(store, before, Path(folder) / "before") if before else iter(())
-            with BaseWriter(Path(folder) / "base") as writer:
+            path = Path(folder) / "before"
+            try:
+                if before:
+                    fetch_base(store, before, path)
+            except CorruptBaseError as error:
+                return _written(group.number, "", "", 0, 0, str(error))
+            old = read_base(path) if before else iter(())
+            path = Path(folder) / "base"
+            with BaseWriter(path) as writer:
                 for states in merged(plan, old, group.parts):
                     writer.write(prune(states, fold.since))
-            path = Path(folder) / "base"
             store.upload(path, uri)
-            row = (group.number, uri, sha256_of(path), os.path.getsize(path), writer.rows)  # noqa: PTH202
-        return pa.RecordBatch.from_arrays(
-            [
-                pa.array([value], field.type)
-                for value, field in zip(row, WRITTEN_SCHEMA, strict=True)
-            ],
-            schema=WRITTEN_SCHEMA,
-        )
+            return _written(
+                group.number, uri, sha256_of(path), path.stat().st_size, writer.rows, ""
+            )
+
+
+def _written(*row: object) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [pa.array([value], field.type) for value, field in zip(row, WRITTEN_SCHEMA, strict=True)],
+        schema=WRITTEN_SCHEMA,
+    )

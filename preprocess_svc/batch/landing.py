@@ -14,7 +14,7 @@ import structlog
 from preprocess_svc.batch import read_files, read_log
 from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.epochs import Land, Seen
-from preprocess_svc.batch.fold_views import Fold, fold
+from preprocess_svc.batch.fold_views import Fold, Folded, fold
 from preprocess_svc.batch.history import History, Landed
 from preprocess_svc.batch.pruning import complete_since, reaches
 from schemas.events import Cut, FileAccepted, FileRef, ViewPublished
@@ -50,7 +50,7 @@ class Appended(msgspec.Struct, frozen=True):
 
 
 class Landing:
-    """Does a `Land` step. `observe(phase, seconds)` is told how long each phase took."""
+    """Does a `Land` step. `observe(phase, seconds)` is told how long each phase took, `base_lost(view, why)` which base on S3 is none."""
 
     def __init__(
         self,
@@ -58,10 +58,11 @@ class Landing:
         history: History,
         clock: Clock,
         observe: Callable[[str, float], None],
+        base_lost: Callable[[str, str], None],
     ) -> None:
         self._context, self._mesh, self._pipeline = context, context.mesh, context.pipeline
         self._history, self._clock, self._observe = history, clock, observe
-        self._store = ObjectStore(context.mesh)
+        self._store, self._base_lost = ObjectStore(context.mesh), base_lost
 
     def land(self, step: Land, seen: Seen) -> list[ViewPublished]:
         """The manifests of the step's views; nothing is published yet, and doing it again gives the same states."""
@@ -158,14 +159,26 @@ class Landing:
     def _fold(
         self, step: Land, seen: Seen, landed: dict[str, Landed], as_of: int
     ) -> list[tuple[View, list[FileRef]]]:
+        """A view whose base before is gone or damaged on S3 is folded whole from the history: nothing is lost with a base."""
         views = [self._pipeline.view(name) for name in step.views]
         folds = [self._one_fold(step, seen, view, as_of) for view in views]
+        first = self._folded(step, folds, landed)
+        for name, why in first.lost.items():
+            self._base_lost(name, why)
+        again = [
+            msgspec.structs.replace(one, before={}, whole=True)
+            for one in folds
+            if one.view.name in first.lost
+        ]
+        files = first.files | (self._folded(step, again, landed).files if again else {})
+        return [(view, files[view.name]) for view in views]
+
+    def _folded(self, step: Land, folds: list[Fold], landed: dict[str, Landed]) -> Folded:
         rows = {
             source.name: self._new_rows(step, folds, source, landed[source.name])
             for source in self._pipeline.sources
         }
-        files = fold(self._context, folds, rows)
-        return [(view, files[view.name]) for view in views]
+        return fold(self._context, folds, rows)
 
     def _one_fold(self, step: Land, seen: Seen, view: View, as_of: int) -> Fold:
         """On the base before, if it was folded under this very definition and lacks nothing; else from the whole history."""
