@@ -16,6 +16,7 @@ from schemas.events import FileRef
 from twinstream.errors import PermanentError, RecordError
 from twinstream.files.csv_rows import header_of
 from twinstream.files.json_lines import read_json_lines
+from twinstream.files.limits import check_rows
 from twinstream.files.parquet_rows import readable
 from twinstream.mesh.object_store import split_uri
 
@@ -137,6 +138,7 @@ def _check_parquet(file: FileRef, decoder: FileDecoder, objects: Objects) -> Fil
     with readable(), objects.open(file.uri, file.version_id, file.size_bytes) as stream:
         parquet = pq.ParquetFile(stream)
         decoder.check_schema(parquet.schema_arrow)
+        check_rows(parquet.metadata.num_rows, file.size_bytes)
         return msgspec.structs.replace(file, rows=int(parquet.metadata.num_rows))
 
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from preprocess_svc.batch import session, warmup
@@ -68,6 +69,8 @@ def run(
     pipeline: Pipeline,
     stopping: threading.Event,
     logger: Any,
+    *,
+    farewell: list[Callable[[], None]],
 ) -> None:
     """Everything real, wired; returns once `stopping` is set."""
     pulse, clock = Pulse(mesh, stopping), WallClock()
@@ -80,6 +83,7 @@ def run(
     spark = session.create(mesh, knobs)
     metrics = Metrics(mesh, "batch")
     engine = Engine(Context(spark, mesh, knobs, pipeline), clock, metrics)
+    farewell.append(engine.forgive)
     warmup.run(spark, pipeline)
     batch = Batch(plan_of(mesh, knobs, pipeline), engine, clock, Attempts(engine.failures))
     pulse.state = lambda: {
@@ -100,12 +104,12 @@ def run(
 def main() -> int:
     """Run until SIGTERM or SIGINT; 1 for a mistake of the user or a broken engine, with one line that says what."""
     logger = log.configure("batch")
-    stopping = threading.Event()
+    stopping, farewell = threading.Event(), list[Callable[[], None]]()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _end(stopping))
+        signal.signal(number, lambda *_: _end(stopping, farewell))
     try:
         mesh, knobs = MeshSettings.from_env(), BatchSettings.from_env()
-        run(mesh, knobs, pipeline_file.load(mesh.pipeline), stopping, logger)
+        run(mesh, knobs, pipeline_file.load(mesh.pipeline), stopping, logger, farewell=farewell)
     except MeshError as error:
         logger.error("stopped", reason=str(error))  # noqa: TRY400  (a mistake of the user: no stack trace)
         return 1
@@ -114,6 +118,7 @@ def main() -> int:
             logger.info(
                 "broken_off", reason=repr(error)
             )  # Spark ends under a step that goes on; it is done again
+            _say(farewell)
             return 0
         logger.exception("failed")
         return 1
@@ -121,12 +126,25 @@ def main() -> int:
     return 0
 
 
-def _end(stopping: threading.Event) -> None:
+def _end(stopping: threading.Event, farewell: list[Callable[[], None]]) -> None:
     """End at the next step; a step of Spark that takes longer is broken off, which is safe, as it is done again."""
     stopping.set()
-    timer = threading.Timer(END_BOUND_S, os._exit, (0,))
-    timer.daemon = True
-    timer.start()
+
+    def leave() -> None:
+        _say(farewell)
+        os._exit(0)
+
+    for bound_s, act in ((END_BOUND_S, leave), (2 * END_BOUND_S, lambda: os._exit(0))):
+        timer = threading.Timer(bound_s, act)
+        timer.daemon = True
+        timer.start()
+
+
+def _say(farewell: list[Callable[[], None]]) -> None:
+    """What is to be said before the end, as far as anyone listens."""
+    with suppress(Exception):
+        for word in farewell:
+            word()
 
 
 if __name__ == "__main__":

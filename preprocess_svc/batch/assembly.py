@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -15,6 +13,7 @@ import pyarrow.parquet as pa_parquet
 from preprocess_svc.batch.features import numbers
 from preprocess_svc.batch.outcomes import ANSWERS, ROW, VIEW
 from preprocess_svc.batch.statistics import Split, Tally, tally
+from preprocess_svc.batch.working_folder import working_folder
 from twinstream.define import Model, View
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 from twinstream.mesh.settings import MeshSettings
@@ -47,8 +46,8 @@ class Assemble:
         part = key[0].as_py()
         table = self.table(questions, answers)
         uri = f"{self._prefix}/part-{part:05d}.parquet"
-        with tempfile.TemporaryDirectory(prefix="twinstream-training-") as folder:
-            path = Path(folder) / "part"
+        with working_folder("training") as folder:
+            path = folder / "part"
             pa_parquet.write_table(table, path, compression="zstd")
             ObjectStore(self._mesh).upload(path, uri)
             counted = msgspec.msgpack.encode(self._tally(table))

@@ -35,14 +35,14 @@ class Engine:
         self._letters = DeadLetters(context.mesh, "preprocess", self._publisher)
         quarantine = Quarantine(context.mesh, "batch", self._letters, metrics)
         self.failures = quarantine.failures
-        self._mesh, self._sealed = context.mesh, EpochOrder()
+        self._mesh, self._sealed, self._landed = context.mesh, EpochOrder(), 0
         self._manifests = Manifests(context.pipeline, context.mesh.partitions, context.mesh.bucket)
         self._reader = EventReader(
             context.mesh, TOPICS, refused=quarantine.refuse, check=self._unlikely
         )
         history = self._history = History(context)
         history.ensure_tables()
-        self._landing = Landing(context, history, clock, self.observe, self.base_lost)
+        self._landing = Landing(context, history, clock, self)
         self._training = TrainingSets(context, history)
         self._retention = Retention(context)
 
@@ -66,7 +66,12 @@ class Engine:
         self._publisher.publish(event, key)
 
     def land(self, step: Land, seen: Seen) -> list[ViewPublished]:
+        self._landed = step.epoch
         return self._landing.land(step, seen)
+
+    def forgive(self) -> None:
+        """This process is told to stop, perhaps in the middle of a file: see `ReadingMarks.forgive`."""
+        self._landing.forgive(self._landed)
 
     def questions_since(self, model: str, before: int, epoch: int) -> int:
         return self._history.rows(

@@ -5,11 +5,9 @@ A group is one (view, partition): its file is sorted by key, and written where n
 
 from __future__ import annotations
 
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +21,7 @@ from preprocess_svc.batch.history_files import map_files
 from preprocess_svc.batch.merging import Group, grouped, in_parts, merged
 from preprocess_svc.batch.pruning import first_tiles, prune
 from preprocess_svc.batch.rows import POSITION
+from preprocess_svc.batch.working_folder import working_folder
 from schemas.events import FileRef
 from twinstream.algebra import columns, kernel
 from twinstream.algebra.layout import HEADER
@@ -228,15 +227,15 @@ class MergeAndWrite:
         fold, plan = self._folds[number], ViewPlan(self._folds[number].view)
         before = fold.before.get(partition)
         uri = f"{fold.prefix}/{partition:05d}-{uuid.uuid4().hex}.parquet"
-        with tempfile.TemporaryDirectory(prefix="twinstream-base-") as folder:
-            path = Path(folder) / "before"
+        with working_folder("base") as folder:
+            path = folder / "before"
             try:
                 if before:
                     fetch_base(store, before, path)
             except CorruptBaseError as error:
                 return _written(group.number, "", "", 0, 0, str(error))
             old = read_base(path) if before else iter(())
-            path = Path(folder) / "base"
+            path = folder / "base"
             with BaseWriter(path) as writer:
                 for states in merged(plan, old, group.parts):
                     writer.write(prune(states, fold.since))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
 
 from preprocess_svc.batch import read_files, read_log
+from preprocess_svc.batch.away import is_away
 from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.epochs import Land, Seen
 from preprocess_svc.batch.fold_views import Fold, Folded, fold
 from preprocess_svc.batch.history import History, Landed
 from preprocess_svc.batch.pruning import complete_since, reaches
+from preprocess_svc.batch.reading_marks import ReadingMarks
 from schemas.events import Cut, FileAccepted, FileRef, ViewPublished
 from schemas.topics import base_prefix, verdict_prefix
 from twinstream.algebra.plan import ViewPlan
@@ -24,10 +26,28 @@ from twinstream.define import Source, View
 from twinstream.errors import MeshError
 from twinstream.mesh.clock import Clock
 from twinstream.mesh.object_store import ObjectStore
+from twinstream.mesh.quarantine import ATTEMPTS
 from twinstream.protocol.known_time import as_of as time_of
 
 _log = structlog.get_logger()
 SOURCES_AT_ONCE = 4
+
+
+Numbered = dict[str, list[read_files.NumberedFile]]
+"""Files of an epoch by the name of their source."""
+
+
+class Reports(Protocol):
+    """Who is told what happens within a step."""
+
+    def observe(self, phase: str, seconds: float) -> None:
+        """How long a phase took."""
+
+    def base_lost(self, view: str, reason: str) -> None:
+        """A base on S3 is gone or damaged, and its view is folded whole."""
+
+    def alert(self, reason: str) -> None:
+        """Something was given up."""
 
 
 class BlockedError(MeshError, RuntimeError):
@@ -50,29 +70,26 @@ class Appended(msgspec.Struct, frozen=True):
 
 
 class Landing:
-    """Does a `Land` step. `observe(phase, seconds)` is told how long each phase took, `base_lost(view, why)` which base on S3 is none."""
+    """Does a `Land` step."""
 
     def __init__(
         self,
         context: Context,
         history: History,
         clock: Clock,
-        observe: Callable[[str, float], None],
-        base_lost: Callable[[str, str], None],
+        reports: Reports,
     ) -> None:
         self._context, self._mesh, self._pipeline = context, context.mesh, context.pipeline
-        self._history, self._clock, self._observe = history, clock, observe
-        self._store, self._base_lost = ObjectStore(context.mesh), base_lost
+        self._history, self._clock, self._reports = history, clock, reports
+        self._store = ObjectStore(context.mesh)
 
     def land(self, step: Land, seen: Seen) -> list[ViewPublished]:
         """The manifests of the step's views; nothing is published yet, and doing it again gives the same states."""
         files_to = seen.files_end if step.files_to is None else step.files_to
-        verdicts = self._verdicts(step.epoch)
         withdrawn = _withdrawn(step, seen, files_to)
         started = time.monotonic()
-        appended = self._append_all(step, seen, files_to, withdrawn, verdicts)
-        self._observe("history", time.monotonic() - started)
-        left_out = sorted({*withdrawn, *read_files.left_out(self._store, verdicts)})
+        appended, left_out = self._read_all(step, seen, files_to, withdrawn)
+        self._reports.observe("history", time.monotonic() - started)
         if step.left_out is not None and left_out != sorted(step.left_out):
             raise BlockedError(
                 f"epoch {step.epoch} has views without the files {list(step.left_out)}, and now {left_out} cannot be read: restore their objects on S3"
@@ -80,7 +97,7 @@ class Landing:
         as_of = self._as_of(step, appended)
         started = time.monotonic()
         manifests = self._fold(step, seen, {name: a.landed for name, a in appended.items()}, as_of)
-        self._observe("fold", time.monotonic() - started)
+        self._reports.observe("fold", time.monotonic() - started)
         cuts = {name: a.cut for name, a in appended.items()}
         common = {
             "cuts": cuts,
@@ -91,9 +108,66 @@ class Landing:
         }
         return [self._manifest(view, files, common) for view, files in manifests]
 
-    def _verdicts(self, epoch: int) -> str:
-        """S3 URI below which this attempt's workers name the files that they leave out."""
-        return f"s3://{self._mesh.bucket}/{verdict_prefix(self._pipeline.name, epoch)}/{uuid.uuid4().hex}"
+    def _care(self, epoch: int, *, marked: bool) -> read_files.Care:
+        """This attempt's way to read files."""
+        return read_files.Care(
+            verdicts=self._below(epoch, uuid.uuid4().hex),
+            memory_bytes=self._context.knobs.file_memory_bytes,
+            expanded_bytes=self._context.knobs.file_expanded_bytes,
+            marks=self._below(epoch, "reading") if marked else "",
+        )
+
+    def _below(self, epoch: int, name: str) -> str:
+        """S3 URI of what is said of this epoch's files."""
+        return f"s3://{self._mesh.bucket}/{verdict_prefix(self._pipeline.name, epoch)}/{name}"
+
+    def _marks(self, epoch: int, name: str) -> ReadingMarks:
+        return ReadingMarks(self._store, self._below(epoch, name))
+
+    def forgive(self, epoch: int) -> None:
+        """This process is told to stop: no file of this epoch is to blame for that."""
+        for name in ("reading", "attempts"):
+            self._marks(epoch, name).forgive()
+
+    def _read_all(
+        self, step: Land, seen: Seen, files_to: int, withdrawn: set[int]
+    ) -> tuple[dict[str, Appended], list[int]]:
+        """All sources' rows in the history, and the files that are left out. An attempt whose process died marks the files of the next."""
+        numbered = self._numbered(step, seen, files_to, withdrawn)
+        attempts = self._marks(step.epoch, "attempts")
+        marked = bool(attempts.deaths())
+        with attempts.reading(0):
+            appended, verdicts = self._append_patiently(step, numbered, marked=marked)
+        return appended, sorted({*withdrawn, *read_files.left_out(self._store, verdicts)})
+
+    def _append_patiently(
+        self, step: Land, numbered: Numbered, *, marked: bool
+    ) -> tuple[dict[str, Appended], str]:
+        """The rows, and where their attempt names the files that it lacks.
+
+        After a failure files are read one at a time, each marked; as long as readers die, until the deadly files are left out.
+        """
+        marks = self._marks(step.epoch, "reading")
+        while True:
+            care = self._care(step.epoch, marked=marked)
+            deaths = marks.deaths() if marked else Counter[int]()
+            try:
+                appended = self._append_all(step, numbered, care)
+            except Exception as error:
+                if is_away(error) or (marked and marks.deaths() <= deaths):
+                    raise
+                _log.warning("files_are_read_one_at_a_time", epoch=step.epoch, exc_info=error)
+                marked = True
+            else:
+                self._tell_deadly(step.epoch, marks.deaths() if marked else deaths)
+                return appended, care.verdicts
+
+    def _tell_deadly(self, epoch: int, deaths: Counter[int]) -> None:
+        for number, times in deaths.items():
+            if times >= ATTEMPTS:
+                self._reports.alert(
+                    f"file {number} is left out of epoch {epoch}: {read_files.DEADLY}"
+                )
 
     def sweep(self, step: Land) -> None:
         """Delete what crashed attempts at a published epoch wrote to the history, and what all of them said of files."""
@@ -111,32 +185,36 @@ class Landing:
         claims = [us for part in appended.values() for us in (part.landed.files_us, part.lanes_us)]
         return time_of(step.as_of_us, claims, self._clock.now_us())
 
-    def _append_all(
-        self, step: Land, seen: Seen, files_to: int, without: set[int], verdicts: str
-    ) -> dict[str, Appended]:
-        """All sources at the same time: their jobs are small, and most of a small job is waiting."""
-        with ThreadPoolExecutor(SOURCES_AT_ONCE, thread_name_prefix="append") as pool:
-            sources = self._pipeline.sources
-            numbered: dict[str, list[read_files.NumberedFile]] = {s.name: [] for s in sources}
-            for n in range(step.files_from, files_to):
-                if n in seen.files and n not in without and seen.files[n].source in numbered:
-                    numbered[seen.files[n].source].append(
-                        read_files.NumberedFile(
-                            n, seen.files[n], self._latest_us(step, seen.files[n])
-                        )
-                    )
-            return dict(
-                zip(
-                    (s.name for s in sources),
-                    pool.map(lambda s: self._append(step, numbered[s.name], s, verdicts), sources),
-                    strict=True,
+    def _numbered(self, step: Land, seen: Seen, files_to: int, without: set[int]) -> Numbered:
+        """The files of the epoch, by source."""
+        numbered: Numbered = {source.name: [] for source in self._pipeline.sources}
+        for n in range(step.files_from, files_to):
+            if n in seen.files and n not in without and seen.files[n].source in numbered:
+                file = seen.files[n]
+                numbered[file.source].append(
+                    read_files.NumberedFile(n, file, self._latest_us(step, file))
                 )
-            )
+        return numbered
+
+    def _append_all(
+        self, step: Land, numbered: Numbered, care: read_files.Care
+    ) -> dict[str, Appended]:
+        """All sources at the same time (their jobs are small, and most of a small job is waiting), unless files are read one at a time."""
+        sources = self._pipeline.sources
+        with ThreadPoolExecutor(
+            1 if care.marks else SOURCES_AT_ONCE, thread_name_prefix="append"
+        ) as pool:
+            appended = pool.map(lambda s: self._append(step, numbered[s.name], s, care), sources)
+            return dict(zip((s.name for s in sources), appended, strict=True))
 
     def _append(
-        self, step: Land, numbered: list[read_files.NumberedFile], source: Source, verdicts: str
+        self,
+        step: Land,
+        numbered: list[read_files.NumberedFile],
+        source: Source,
+        care: read_files.Care,
     ) -> Appended:
-        files = read_files.read(self._context, source, numbered, verdicts)
+        files = read_files.read(self._context, source, numbered, care)
         log, ends = read_log.read(
             self._context, source, step.after[source.name], step.cut[source.name]
         )
@@ -164,7 +242,7 @@ class Landing:
         folds = [self._one_fold(step, seen, view, as_of) for view in views]
         first = self._folded(step, folds, landed)
         for name, why in first.lost.items():
-            self._base_lost(name, why)
+            self._reports.base_lost(name, why)
         again = [
             msgspec.structs.replace(one, before={}, whole=True)
             for one in folds

@@ -1,12 +1,11 @@
 """The rows of accepted files, each read at the pinned version, its checksum verified, cleaned by the same decoder as live records.
 
 What does not fit is a dead letter: a row with the file's URI as topic and the row's number as offset, a file as a whole with offset -1.
-A file that cannot be read is left out of its epoch; it never keeps the epoch from landing.
+A file that cannot be read is left out of its epoch, and so is one whose readers died; it never keeps the epoch from landing.
 """
 
 from __future__ import annotations
 
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -19,23 +18,29 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from preprocess_svc.batch.context import Context
+from preprocess_svc.batch.reading_marks import ReadingMarks
 from preprocess_svc.batch.rows import row_schema, spark_schema
+from preprocess_svc.batch.working_folder import working_folder
 from schemas.events import FileAccepted
 from twinstream.define import Source
 from twinstream.define.records import Decoded, Decoder
 from twinstream.errors import PermanentError, RecordError, StorageUnavailableError, TransientError
 from twinstream.files.csv_rows import read_csv
 from twinstream.files.json_lines import read_json_lines
-from twinstream.files.parquet_rows import BATCH_ROWS, read_parquet
+from twinstream.files.limits import limited_memory, too_large
+from twinstream.files.parquet_rows import BATCH_ROWS, check_parquet, read_parquet
 from twinstream.files.parts import BLOCK_BYTES, BadRow, Part, UnreadableFileError, bad_row
-from twinstream.mesh.dead_letters import DeadLetters
+from twinstream.mesh.dead_letters import DeadLetters, Kind
 from twinstream.mesh.object_store import ObjectStore, sha256_of
+from twinstream.mesh.quarantine import ATTEMPTS
 from twinstream.mesh.settings import MeshSettings
 
 FILES_FROM = -(1 << 62)
 FILE_SHIFT = 32
 MOST_ROWS = 1 << FILE_SHIFT
 MOST_TASKS = 256
+SLICE_BYTES = 64 << 20
+DEADLY = f"the process that read it died {ATTEMPTS} times while it did (of memory, or of a fault in a library): it is not read again"
 PAUSES_S = (0.5, 2.0, 8.0)
 """Between attempts at a file while S3 does not answer; then the step fails, and is tried again as a whole."""
 
@@ -58,6 +63,18 @@ class NumberedFile(NamedTuple):
     latest_us: int
 
 
+class Care(NamedTuple):
+    """How files are read: what one may cost, and the S3 URIs below which left-out files are named, and files that are being read.
+
+    `marks` "": not noted, for no reader has died yet. With it, one file is read at a time.
+    """
+
+    verdicts: str
+    memory_bytes: int
+    expanded_bytes: int
+    marks: str = ""
+
+
 class Chunk(NamedTuple):
     """Some rows of a file as decoded: `numbers[i]` is that of row i of the batch; `bad` the rows that do not count."""
 
@@ -67,15 +84,16 @@ class Chunk(NamedTuple):
 
 
 def read(
-    context: Context, source: Source, files: list[NumberedFile], verdicts: str
+    context: Context, source: Source, files: list[NumberedFile], care: Care
 ) -> DataFrame | None:
-    """All good rows of these files, one task a file; None when there is no file. `verdicts`: S3 URI below which left-out files are named."""
+    """All good rows of these files, one task per file; None when there is no file."""
     if not files:
         return None
     keys = [view.by for view in context.pipeline.views_of(source.name)]
-    numbers = context.spark.range(0, len(files), 1, min(len(files), MOST_TASKS))
+    tasks = 1 if care.marks else min(len(files), MOST_TASKS)
+    numbers = context.spark.range(0, len(files), 1, tasks)
     return numbers.mapInArrow(
-        ReadFiles(context.mesh, source, keys, files, verdicts), spark_schema(source)
+        ReadFiles(context.mesh, source, keys, files, care), spark_schema(source)
     )
 
 
@@ -88,14 +106,14 @@ class ReadFiles:
         source: Source,
         keys: list[tuple[str, ...]],
         files: list[NumberedFile],
-        verdicts: str,
+        care: Care,
     ) -> None:
-        self._mesh, self._source, self._keys, self._files, self._verdicts = (
+        self._mesh, self._source, self._keys, self._files, self._care = (
             mesh,
             source,
             keys,
             files,
-            verdicts,
+            care,
         )
 
     def __call__(self, indexes: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -103,8 +121,22 @@ class ReadFiles:
         store, decoder = ObjectStore(self._mesh), Decoder(self._source, self._keys)
         for batch in indexes:
             for index in batch.column(0).to_pylist():
-                with tempfile.TemporaryDirectory(prefix="twinstream-file-") as folder:
-                    yield from self._one(store, decoder, self._files[index], Path(folder))
+                with working_folder("file") as folder:
+                    yield from self._noted(store, decoder, self._files[index], folder)
+
+    def _noted(
+        self, store: ObjectStore, decoder: Decoder, file: NumberedFile, folder: Path
+    ) -> Iterator[pa.RecordBatch]:
+        """With marks it is known which file was read when a process died, however it died."""
+        if not self._care.marks:
+            yield from self._one(store, decoder, file, folder)
+            return
+        marks = ReadingMarks(store, self._care.marks)
+        if marks.is_deadly(file.number):
+            self._leave_out(store, file, DEADLY, kind="bug")
+            return
+        with marks.reading(file.number):
+            yield from self._one(store, decoder, file, folder)
 
     def _one(
         self, store: ObjectStore, decoder: Decoder, file: NumberedFile, folder: Path
@@ -113,15 +145,8 @@ class ReadFiles:
         spool, bad = folder / "rows", folder / "bad"
         try:
             _patiently(lambda: _fetch(store, file.accepted, folder / "file"))
-            with (
-                pa.OSFile(str(spool), "wb") as sink,
-                pa.ipc.new_stream(sink, row_schema(self._source)) as writer,
-                pa.OSFile(str(bad), "wb") as bad_sink,
-                pa.ipc.new_stream(bad_sink, BAD_ROWS) as bad_writer,
-            ):
-                for chunk in chunks(decoder, folder / "file", file.accepted.format):
-                    bad_writer.write_batch(_bad_batch(chunk.bad))
-                    writer.write_batch(rows(self._source, chunk, file))
+            with limited_memory(self._care.memory_bytes):
+                self._spool(decoder, file, folder / "file", spool, bad)
         except (TransientError, OSError):
             raise
         except PermanentError as error:
@@ -132,15 +157,45 @@ class ReadFiles:
                 store,
                 file,
                 f"{type(error).__name__}: {error}",
+                kind="bug",
                 trace="".join(traceback.format_exception(error)),
             )
             return
         self._dead_letters(file, bad)
         with pa.memory_map(str(spool)) as mapped, pa.ipc.open_stream(mapped) as reader:
-            yield from reader
+            for batch in reader:
+                yield from in_slices(batch)
+
+    def _spool(
+        self, decoder: Decoder, file: NumberedFile, path: Path, spool: Path, bad: Path
+    ) -> None:
+        """All rows into one local file, those that do not count into another.
+
+        Raises UnreadableFileError, and whatever a reader of broken bytes may raise.
+        """
+        form, most = file.accepted.format, self._care.expanded_bytes
+        if form == "parquet":
+            check_parquet(path, list(decoder.source.fields), most)
+        with (
+            pa.OSFile(str(spool), "wb") as sink,
+            pa.ipc.new_stream(sink, row_schema(self._source)) as writer,
+            pa.OSFile(str(bad), "wb") as bad_sink,
+            pa.ipc.new_stream(bad_sink, BAD_ROWS) as bad_writer,
+        ):
+            for chunk in chunks(decoder, path, form):
+                bad_writer.write_batch(_bad_batch(chunk.bad))
+                writer.write_batch(rows(self._source, chunk, file))
+                if (written := sink.tell() + bad_sink.tell()) > most:
+                    raise too_large(written, most)
 
     def _leave_out(
-        self, store: ObjectStore, file: NumberedFile, reason: str, trace: str = ""
+        self,
+        store: ObjectStore,
+        file: NumberedFile,
+        reason: str,
+        *,
+        kind: Kind = "permanent",
+        trace: str = "",
     ) -> None:
         """A dead letter for the file as a whole, and a note for the driver, which says in the manifest what the epoch lacks."""
         DeadLetters(self._mesh, "preprocess").put(
@@ -149,12 +204,12 @@ class ReadFiles:
             topic=file.accepted.file.uri,
             partition=file.number,
             offset=-1,
-            kind="bug" if trace else "permanent",
+            kind=kind,
             trace=trace,
             source=self._source.name,
             uri=file.accepted.file.uri,
         )
-        store.put_uri(f"{self._verdicts}/{file.number}", reason.encode(errors="replace"))
+        store.put_uri(f"{self._care.verdicts}/{file.number}", reason.encode(errors="replace"))
 
     def _dead_letters(self, file: NumberedFile, bad: Path) -> None:
         letters: DeadLetters | None = None
@@ -193,6 +248,13 @@ def _bad_rows(path: Path) -> Iterator[BadRow]:
     with pa.memory_map(str(path)) as mapped, pa.ipc.open_stream(mapped) as reader:
         for batch in reader:
             yield from map(BadRow, *(column.to_pylist() for column in batch.columns))
+
+
+def in_slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches that the JVM's memory holds: a few long texts make a batch of gigabytes."""
+    rows_at_once = max(1, batch.num_rows * SLICE_BYTES // max(1, batch.nbytes))
+    for start in range(0, batch.num_rows, rows_at_once):
+        yield batch.slice(start, rows_at_once)
 
 
 def left_out(store: ObjectStore, verdicts: str) -> list[int]:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import structlog
 
+from preprocess_svc.batch.away import is_away
 from preprocess_svc.batch.epochs import Land, Plan, Rest, Seal, Seen, Step, Train, Wait, next_step
 from schemas.events import (
     EpochSealed,
@@ -79,28 +80,6 @@ class Ports(Protocol):
 
     def alert(self, reason: str) -> None:
         """Tell those who run the mesh that work was given up."""
-
-
-AWAY = (
-    "StorageUnavailableError",
-    "NotRunningError",
-    "PublishError",
-    "Connection refused",
-    "UnknownHostException",
-    "SdkClientException",
-    "TTransportException",
-    "org.apache.kafka.common.errors.TimeoutException",
-    "NoBrokersAvailable",
-    "SocketTimeoutException",
-)
-
-
-def is_away(error: Exception) -> bool:
-    """Whether an engine does not answer: as our own kind, or as Spark tells it of a worker or of its own clients."""
-    return isinstance(error, TransientError) or (
-        type(error).__module__.split(".")[0] in {"py4j", "pyspark"}
-        and any(word in str(error) for word in AWAY)
-    )
 
 
 class Batch:

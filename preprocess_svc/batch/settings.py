@@ -28,6 +28,10 @@ class BatchSettings(Knobs, frozen=True, kw_only=True):
     """Added to the scheduling niceness, so that live records go first where they share cores with a fold."""
     keep_epochs: Annotated[int, msgspec.Meta(ge=2)] = 3
     """Batch views and training sets of so many newest epochs stay on S3, at least two; older ones are deleted."""
+    file_memory_bytes: Annotated[int, msgspec.Meta(ge=256 << 20)] = 4 << 30
+    """Memory that reading one file may take in a worker, at least 256 MiB; a file that needs more is left out of its epoch."""
+    file_expanded_bytes: Annotated[int, msgspec.Meta(ge=1)] = 200_000_000_000
+    """Bytes that the declared columns of one file may expand to (they lie on the worker's disk for a while); a larger file is left out."""
     rows_per_file: int = 65_536
     """Rows of one file of a training set, and of one of its sort tasks; part of its digest."""
     training_growth: float = 0.0

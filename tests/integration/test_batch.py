@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame
@@ -71,7 +76,11 @@ class Shop:
         self.settings, self.pipeline = mesh.settings, load(SHOP)
         self.world = World(self.settings, self.pipeline)
         knobs = self.knobs = BatchSettings.from_env(
-            mesh.env | {"TWINSTREAM_BATCH_ROWS_PER_FILE": "100"}
+            mesh.env
+            | {
+                "TWINSTREAM_BATCH_ROWS_PER_FILE": "100",
+                "TWINSTREAM_BATCH_FILE_MEMORY_BYTES": str(1 << 30),
+            }
         )
         self.spark = session.create(self.settings, knobs)
         self.context = Context(self.spark, self.settings, knobs, self.pipeline)
@@ -530,6 +539,130 @@ def test_every_bad_row_and_file_and_lie_is_one_dead_letter(shop: Shop, poisoned:
 
 def test_poisoned_epoch_equals_the_fold_of_all_that_counts(shop: Shop, poisoned: Poisoned) -> None:
     assert any(assert_equals_the_oracle(shop, poisoned.batch, poisoned.batch.seen.newest))
+
+
+class Hostile(NamedTuple):
+    """An epoch with files that would take a worker's memory or disk, or its life, on bases of which some are damaged."""
+
+    batch: Batch
+    left_out: list[FileAccepted]
+    alerts: list[str]
+    reasons: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def hostile(shop: Shop, poisoned: Poisoned) -> Hostile:
+    world, alerts = shop.world, list[str]()
+    before = poisoned.batch.seen
+    for view, damage in (("by-shopper", False), ("by-country", True)):
+        uri = before.published[view, before.newest].files[0].uri
+        if damage:
+            world.store.put_uri(uri, world.store.get_uri(uri)[:100])
+        else:
+            world.store.delete(*split_uri(uri))
+    visits = [world.visit(520 + i % 5) for i in range(100_000)]
+    bombs = [
+        world.put("visits", repeated_text(), "parquet"),
+        world.put("visits", equal_rows(), "parquet"),
+        world.file("visits", visits),
+    ]
+    world.file("visits", [world.visit(521)])
+    world.log("orders", [world.order(521)])
+    engine_of = shop.engine
+
+    def told() -> Engine:
+        engine = engine_of()
+        engine.alert = alerts.append  # type: ignore[method-assign]
+        return engine
+
+    shop.engine = told  # type: ignore[method-assign]
+    with killing_readers_of(world.store.head_uri(bombs[2].file.uri).size_bytes):
+        batch = shop.epoch()
+    del shop.engine
+    return Hostile(batch, bombs, alerts, file_reasons(shop))
+
+
+def repeated_text() -> bytes:
+    """800 GB of text in 250 kB: one page of eight million letters, named in each of 100,000 rows."""
+    columns = {
+        "visit_id": pa.array([f"b{i}" for i in range(100_000)]),
+        "page": pa.DictionaryArray.from_arrays(
+            pa.array([0] * 100_000, pa.int32()), pa.array(["x" * (8 << 20)])
+        ),
+    }
+    return parquet_of(columns, 100_000)
+
+
+def equal_rows() -> bytes:
+    """50 million rows in 90 kB."""
+    one = pa.DictionaryArray.from_arrays(pa.array(np.zeros(50_000_000, np.int32)), pa.array(["v"]))
+    return parquet_of({"visit_id": one}, 50_000_000)
+
+
+def parquet_of(columns: dict[str, pa.Array], group: int) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        pa.table(columns),
+        sink,
+        row_group_size=group,
+        compression="zstd",
+        write_statistics=False,
+        store_schema=False,
+    )
+    return sink.getvalue().to_pybytes()
+
+
+@contextmanager
+def killing_readers_of(size_bytes: int) -> Iterator[None]:
+    """Kill each worker as soon as it reads a file of this size, as the kernel does when memory is short."""
+    over = threading.Event()
+
+    def hunt() -> None:
+        while not over.wait(0.01):
+            for path in Path("/proc").glob("[0-9]*/fd/*"):
+                with suppress(OSError):
+                    if (
+                        "/twinstream-file-" in str(path.readlink())
+                        and path.stat().st_size == size_bytes
+                    ):
+                        os.kill(int(path.parts[2]), signal.SIGKILL)
+
+    hunter = threading.Thread(target=hunt, daemon=True)
+    hunter.start()
+    try:
+        yield
+    finally:
+        over.set()
+        hunter.join(10)
+
+
+def file_reasons(shop: Shop) -> dict[str, str]:
+    """Why files were left out, by URI, as their dead letters say."""
+    reasons = {}
+    with EventReader(shop.settings, [dead_letter("preprocess")]) as reader:
+        while not reader.at_end():
+            if (message := reader.poll_raw(1.0)) is not None:
+                headers = {name: value.decode() for name, value in message.headers()}
+                if headers["dead_letter_offset"] == "-1":
+                    reasons[headers["dead_letter_topic"]] = headers["dead_letter_reason"]
+    return reasons
+
+
+def test_files_that_would_kill_their_reader_are_left_out(shop: Shop, hostile: Hostile) -> None:
+    manifest = hostile.batch.seen.manifest(hostile.batch.seen.newest)
+    assert manifest is not None
+    lacking = [hostile.batch.seen.files[number].file.uri for number in manifest.left_out]
+    assert sorted(lacking) == sorted(bomb.file.uri for bomb in hostile.left_out)
+    memory, rows, deadly = (hostile.reasons[bomb.file.uri] for bomb in hostile.left_out)
+    assert "more than 1073741824 bytes of memory" in memory
+    assert "50000000 rows in" in rows
+    assert "died 3 times" in deadly
+    assert any("died 3 times" in alert for alert in hostile.alerts)
+
+
+def test_epoch_on_damaged_bases_equals_the_fold_of_everything(shop: Shop, hostile: Hostile) -> None:
+    assert any(assert_equals_the_oracle(shop, hostile.batch, hostile.batch.seen.newest))
+    assert len([alert for alert in hostile.alerts if "folded whole" in alert]) == 2
 
 
 def crashed_everywhere(shop: Shop) -> Batch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
 from twinstream.files.encoding import is_utf8
+from twinstream.files.limits import check_expansion, check_rows
 from twinstream.files.parts import Numbers, Part, Place, UnreadableFileError, bad_row, original_of
 
 BATCH_ROWS = 100_000
-BROKEN = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, NotImplementedError)
+BROKEN = (pa.ArrowException, OSError, ValueError, OverflowError, NotImplementedError)
 """What pyarrow raises on a footer or a page that is not what it says."""
 
 
@@ -27,10 +29,19 @@ def readable() -> Iterator[None]:
         yield
     except UnreadableFileError:
         raise
+    except MemoryError:
+        raise
     except BROKEN as error:
         raise UnreadableFileError(
             f"its pages or its footer cannot be read: {str(error)[:500]}"
         ) from error
+
+
+def check_parquet(path: Path, wanted: Sequence[str], most_bytes: int) -> None:
+    """Raise UnreadableFileError when the footer alone says that the file is none, or expands to too much."""
+    with readable(), pa_parquet.ParquetFile(path) as file:
+        check_rows(file.metadata.num_rows, path.stat().st_size)
+        check_expansion(file.metadata, set(wanted), most_bytes)
 
 
 def read_parquet(

@@ -10,7 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from preprocess_svc.batch.read_files import FILE_SHIFT, FILES_FROM, NumberedFile, chunks, rows
+from preprocess_svc.batch.read_files import (
+    FILE_SHIFT,
+    FILES_FROM,
+    SLICE_BYTES,
+    NumberedFile,
+    chunks,
+    in_slices,
+    rows,
+)
 from preprocess_svc.batch.read_log import POSITION_SHIFT, Unpack
 from schemas import packs
 from schemas.events import FileAccepted, FileRef
@@ -169,3 +177,11 @@ def test_files_sort_before_the_log_and_in_their_order() -> None:
     first, last = FILES_FROM + (0 << FILE_SHIFT), FILES_FROM + ((2**29) << FILE_SHIFT) + 2**32 - 1
     assert first < last < 0
     assert np.int64(first) == first
+
+
+def test_long_texts_reach_the_jvm_in_batches_that_it_can_hold() -> None:
+    batch = pa.record_batch({"n": pa.array(range(40)), "text": pa.array(["x" * (4 << 20)] * 40)})
+    slices = list(in_slices(batch))
+    assert pa.Table.from_batches(slices).equals(pa.Table.from_batches([batch]))
+    assert max(part.nbytes for part in slices) <= SLICE_BYTES
+    assert list(in_slices(batch.slice(0, 0))) == []

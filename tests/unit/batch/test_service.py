@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from preprocess_svc.batch.away import is_away
 from preprocess_svc.batch.epochs import Land, Plan, Seen
-from preprocess_svc.batch.service import Batch, is_away
+from preprocess_svc.batch.service import Batch
 from schemas.events import (
     Cut,
     EpochSealed,
