@@ -37,6 +37,8 @@ def judge(
             )
     if champion is None:
         return Verdict(promoted=True, reason="good enough, and no promoted model to compare with")
+    if measure not in metrics:
+        return Verdict(promoted=False, reason=f"{measure} was not measured")
     ours, theirs = metrics[measure], champion[measure]
     if no_worse(measure, ours, theirs, tolerance):
         return Verdict(

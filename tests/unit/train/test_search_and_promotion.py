@@ -75,3 +75,9 @@ def test_a_model_is_promoted_only_when_it_is_no_worse_than_the_one_that_answers(
     assert judge(ours, {"auc": 0.75}, {"log_loss": 0.41}, "log_loss", 0.0).promoted
     assert not judge(ours, {"auc": 0.75}, {"log_loss": 0.39}, "log_loss", 0.0).promoted
     assert judge(ours, {"auc": 0.75}, {"log_loss": 0.39}, "log_loss", 0.05).promoted
+
+
+def test_what_was_not_measured_is_no_evidence() -> None:
+    """An event of anybody's may lack the measure: a verdict, not a KeyError three times."""
+    verdict = judge({"auc": 0.9}, {}, {"log_loss": 0.4}, "log_loss", 0.0)
+    assert (verdict.promoted, verdict.reason) == (False, "log_loss was not measured")
