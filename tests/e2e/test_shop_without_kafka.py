@@ -79,7 +79,10 @@ class Outage:
 
 
 def test_a_stopped_broker_makes_services_wait_and_loses_nothing(shop: Shop) -> None:
+    """An epoch is being ended meanwhile: its barriers, its manifests and its release wait as well."""
+    epoch = shop.release()["epoch"]
     outage = Outage(shop, "stopped")
+    shop.seal()
     begun = time.monotonic()
     shop.mesh.kill("kafka", signal.SIGSTOP)
     try:
@@ -90,6 +93,7 @@ def test_a_stopped_broker_makes_services_wait_and_loses_nothing(shop: Shop) -> N
     finally:
         shop.mesh.kill("kafka", signal.SIGCONT)
     outage.end()
+    shop.wait(lambda: shop.release()["epoch"] > epoch, "the epoch that was being ended", 120)
 
 
 def test_a_killed_broker_comes_back_and_no_service_is_replaced(shop: Shop) -> None:
