@@ -13,7 +13,7 @@ from twinstream.errors import (
     PublishError,
     TransientError,
 )
-from twinstream.mesh.kafka.errors import asking, passes, unsent
+from twinstream.mesh.kafka.errors import asking, is_end, passes, unsent
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,8 @@ def test_what_is_not_sent_has_a_kind(error: KafkaError, kind: type[Exception]) -
 def test_what_is_not_answered_names_what_was_asked() -> None:
     with pytest.raises(NotRunningError, match=r"log\[3\]: Kafka does not answer"), asking("log[3]"):
         raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+
+def test_the_end_of_a_partition_is_no_error() -> None:
+    assert is_end(KafkaError(KafkaError._PARTITION_EOF))
+    assert not is_end(KafkaError(KafkaError._TRANSPORT))
