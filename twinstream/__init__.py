@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twinstream import aggregates
+from twinstream.aggregates import *  # noqa: F403 - one name for each module of an aggregate
 from twinstream.define import (
     Bool,
     Decimal,
@@ -18,28 +20,14 @@ from twinstream.define import (
     between,
     choice,
     clip,
-    count,
-    count_by,
-    distinct,
-    first,
     int_uniform,
-    last,
-    last_k,
     log_uniform,
     lower,
-    maximum,
-    mean,
-    minimum,
     one_of,
-    quantile,
     required,
-    share,
-    std,
     strip,
-    sum_,
     uniform,
     upper,
-    variance,
 )
 from twinstream.errors import DefinitionError, MeshError, RecordError
 
@@ -62,26 +50,13 @@ __all__ = [
     "between",
     "choice",
     "clip",
-    "count",
-    "count_by",
-    "distinct",
-    "first",
     "int_uniform",
-    "last",
-    "last_k",
     "log_uniform",
     "lower",
-    "maximum",
-    "mean",
-    "minimum",
     "one_of",
-    "quantile",
     "required",
-    "share",
-    "std",
     "strip",
-    "sum_",
     "uniform",
     "upper",
-    "variance",
 ]
+__all__ += aggregates.__all__

@@ -31,6 +31,7 @@ from twinstream import (
     share,
     std,
     sum_,
+    time_since_last,
     variance,
 )
 from twinstream.algebra.plan import ViewPlan
@@ -51,6 +52,7 @@ AGGREGATES: dict[str, Any] = {
     "count_by": lambda **o: count_by("place", ["", "a", "é"], **o),
     "quantile": lambda **o: quantile("amount", 0.29, **o),
     "distinct": lambda **o: distinct("place", **o),
+    "time_since_last": lambda **o: time_since_last("place", **o),
 }
 WINDOWS = ("5m", "7m", "3h", "24h", "40h", "30d", "365d", "all")
 

@@ -64,7 +64,8 @@ def answers(
         taken: list[list[Moment]] = [
             list(chain(*of_slot)) for of_slot in zip(*rows, strict=True)
         ] or [[] for _ in slots(plan.layout(hop))]
-        answer(plan.tables, number, np.array(row(plan.layout(hop), 0, taken), np.int64), 0, out)
+        words = np.array(row(plan.layout(hop), 0, taken), np.int64)
+        answer(plan.tables, hop, number, at_us, words, 0, out)
     return [float(value) for value in out]
 
 

@@ -32,7 +32,14 @@ COUNT_MASK: Final = 2**48 - 1
 FULL: Final = 2**63 - 1  # a count that no longer counts
 FULL_ENTRY: Final = COUNT_MASK  # the same in a sparse array
 
-HEADER: Final = 2  # words before the slots
+MOMENT: Final = 3  # words of a moment of FIRST, LAST and LASTK
+MOMENT_TIME: Final = 0
+MOMENT_POSITION: Final = 1
+MOMENT_VALUE: Final = 2
+
+ROW_KEY: Final = 0  # words of a row before its slots
+ROW_WORDS: Final = 1
+HEADER: Final = 2
 HOP_SHIFT: Final = 40  # rowkey = hop * 2**40 + tile
 HALF_HOP: Final = 2**39
 

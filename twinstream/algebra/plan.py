@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from twinstream.algebra import buckets, layout, windows
+from twinstream.algebra import buckets, layout, tables, windows
 from twinstream.algebra.aggregates import declaration
 from twinstream.algebra.slots import Column, Declaration, Slot
+from twinstream.algebra.tables import Tables
 
 Words = npt.NDArray[np.int64]
-
-
-class Tables(NamedTuple):
-    """A plan for the compiled loops; `hops` has the rows 0..3, the other tables are cut by its ranges."""
-
-    hops: Words  # [4, 7]: fixed first, last; sparse first, last; fixed words; windows first, last (empty: hop not used)
-    fixed: Words  # [n, 4]: op, column, offset in the row, words
-    sparse: Words  # [n, 2]: op, column
-    windows: Words  # [n, 3], shortest first within a hop: microseconds, outputs first, last
-    outputs: Words  # [n, 8]: form, three places (offset in the row, or number of the sparse array), width, first column of the answer, parameter as a fraction
-    divisors: npt.NDArray[np.float64]  # [n]
-    buckets: npt.NDArray[np.float64]  # [IDS]: what stands for each bucket id, then NaN
 
 
 @dataclass(frozen=True)
@@ -59,12 +48,10 @@ class HopLayout:
         return sum(slot.words for slot, _ in self.fixed)
 
     def place(self, slot: Slot) -> int:
-        """Offset of a fixed slot in the row, or number of a sparse one."""
-        return (
-            self.sparse.index(slot)
-            if slot.sparse
-            else next(at for s, at in self.fixed if s == slot)
-        )
+        """Offset of a fixed slot in the row, or of a sparse one ~number."""
+        if slot.sparse:
+            return ~self.sparse.index(slot)
+        return next(at for fixed, at in self.fixed if fixed == slot)
 
 
 class ViewPlan:
@@ -151,54 +138,75 @@ def _hop(hop: int, outputs: tuple[PlannedOutput, ...]) -> HopLayout:
     """The slots of all outputs of a hop, each once, in the order in which they are first needed."""
     mine = [o for o in outputs if windows.hop_of(o.window) == hop]
     slots = tuple(dict.fromkeys(slot for o in mine for slot in o.declared.slots))
-    at, fixed = layout.HEADER, []
+    sparse = tuple(slot for slot in slots if slot.sparse)
+    lengths = sorted({o.window for o in mine}, key=lambda w: (windows.length_us(w), w))
+    return HopLayout(hop, _placed(slots), sparse, tuple(lengths))
+
+
+def _placed(slots: tuple[Slot, ...]) -> tuple[tuple[Slot, int], ...]:
+    """The fixed slots, each with its offset in the row."""
+    at, placed = layout.HEADER, []
     for slot in slots:
         if not slot.sparse:
-            fixed.append((slot, at))
+            placed.append((slot, at))
             at += slot.words
-    lengths = sorted({o.window for o in mine}, key=lambda w: (windows.length_us(w), w))
-    return HopLayout(hop, tuple(fixed), tuple(s for s in slots if s.sparse), tuple(lengths))
+    return tuple(placed)
+
+
+class _Rows:
+    """The tables of a plan, row by row."""
+
+    def __init__(self, plan: ViewPlan) -> None:
+        self.plan = plan
+        self.hops = np.zeros((4, 7), np.int64)
+        self.fixed: list[tuple[int, ...]] = []
+        self.sparse: list[tuple[int, ...]] = []
+        self.windows: list[tuple[int, ...]] = []
+        self.outputs: list[tuple[int, ...]] = []
+        self.divisors: list[float] = []
+        for hop in plan.hops:
+            self._add(hop)
+
+    def _add(self, hop: HopLayout) -> None:
+        first = len(self.fixed), len(self.sparse), len(self.windows)
+        self.fixed += [(*self._fed(slot), at, slot.words) for slot, at in hop.fixed]
+        self.sparse += [self._fed(slot) for slot in hop.sparse]
+        for window in hop.windows:
+            self._add_window(hop, window)
+        ranges = self.hops[hop.hop]
+        ranges[[tables.FIXED, tables.SPARSE, tables.WINDOWS]] = first
+        ranges[tables.FIXED_END] = len(self.fixed)
+        ranges[tables.SPARSE_END] = len(self.sparse)
+        ranges[tables.WINDOWS_END] = len(self.windows)
+        ranges[tables.FIXED_WORDS] = hop.words
+
+    def _fed(self, slot: Slot) -> tuple[int, int]:
+        """OP and COLUMN."""
+        return slot.op, self.plan.columns.index(slot.column)
+
+    def _add_window(self, hop: HopLayout, window: str) -> None:
+        mine = [o for o in self.plan.outputs if o.window == window]
+        first = len(self.outputs)
+        self.outputs += [_output_row(o, hop) for o in mine]
+        self.divisors += [float(o.divisor) for o in mine]
+        self.windows.append((windows.length_us(window), first, len(self.outputs)))
 
 
 def _tables(plan: ViewPlan) -> Tables:
-    hops = np.zeros((4, 7), np.int64)
-    fixed: list[tuple[int, ...]] = []
-    sparse: list[tuple[int, ...]] = []
-    spans: list[tuple[int, ...]] = []
-    outputs: list[tuple[int, ...]] = []
-    divisors: list[float] = []
-    for hop in plan.hops:
-        first = len(fixed), len(sparse), len(spans)
-        fixed += [
-            (slot.op, plan.columns.index(slot.column), at, slot.words) for slot, at in hop.fixed
-        ]
-        sparse += [(slot.op, plan.columns.index(slot.column)) for slot in hop.sparse]
-        for window in hop.windows:
-            mine = [o for o in plan.outputs if o.window == window]
-            spans.append((windows.length_us(window), len(outputs), len(outputs) + len(mine)))
-            outputs += [_output_row(o, hop) for o in mine]
-            divisors += [float(o.divisor) for o in mine]
-        hops[hop.hop] = (
-            first[0],
-            len(fixed),
-            first[1],
-            len(sparse),
-            hop.words,
-            first[2],
-            len(spans),
-        )
+    rows = _Rows(plan)
     return Tables(
-        hops,
-        _table(fixed, 4),
-        _table(sparse, 2),
-        _table(spans, 3),
-        _table(outputs, 8),
-        np.array(divisors, np.float64),
+        rows.hops,
+        _table(rows.fixed, 4),
+        _table(rows.sparse, 2),
+        _table(rows.windows, 3),
+        _table(rows.outputs, 8),
+        np.array(rows.divisors, np.float64),
         np.append(buckets.values(), np.full(layout.IDS - buckets.size(), np.nan)),
     )
 
 
 def _output_row(output: PlannedOutput, hop: HopLayout) -> tuple[int, ...]:
+    """FORM to DENOMINATOR."""
     a, b, c = [*(hop.place(slot) for slot in output.declared.slots), 0, 0][:3]
     q = output.declared.parameter
     return output.declared.form, a, b, c, output.width, output.at, q.numerator, q.denominator

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from twinstream.aggregates import distinct, mean, quantile
 from twinstream.algebra import kernel
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
-from twinstream.define.aggregates import distinct, mean, quantile
 from twinstream.define.compiled import cells
 from twinstream.define.source import Source
 from twinstream.define.types import Int, String, Timestamp

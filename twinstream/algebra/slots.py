@@ -1,11 +1,11 @@
-"""The vocabulary in which an aggregate is declared: what is taken from a record, the slots that keep it, the form of its answer."""
+"""The vocabulary in which an aggregate is declared: what is taken from a record, and the slots that keep it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,22 +20,6 @@ class Take(StrEnum):
     CATEGORY = "category"  # the index of the value in `categories`; other values are not taken
     BUCKET = "bucket"  # the id of the value's DDSketch bucket
     REGISTER = "register"  # the HLL register of the value, and its rank
-
-
-class Form(IntEnum):
-    """How words become an answer; `answer.py` has each one."""
-
-    COUNT = 0  # a: ADD64
-    SUM = 1  # a: ADD128, b: ADD64 (how many); null without a value
-    MEAN = 2  # a: ADD128, b: ADD64
-    VARIANCE = 3  # a: ADD128, b: ADD64, c: SQUARE192; of the population
-    DEVIATION = 4  # the root of it
-    VALUE = 5  # a: MIN or MAX
-    MOMENT = 6  # a: FIRST, LAST or LASTK: the values, then nulls
-    SHARE = 7  # a: ADD64 over b: ADD64
-    COUNTS = 8  # a: TALLY
-    QUANTILE = 9  # a: ADDMAP of buckets; parameter: which quantile
-    DISTINCT = 10  # a: MAXMAP of registers
 
 
 @dataclass(frozen=True)
@@ -82,13 +66,23 @@ def _canonical(of: Any, where: Any) -> str:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What an aggregate module returns: the form of the answer, its slots, its width, and the power of 10**places that divides it."""
+    """What `declare` of an aggregate's module returns."""
 
-    form: Form
+    form: int
+    """The module's FORM: the number of its answer in tables and digests. A number never gets another meaning."""
     slots: tuple[Slot, ...]
     power: int = 0
+    """The answer is divided by 10**(places of the field * power)."""
     width: int = 1
     parameter: Fraction = Fraction(0)
+
+
+class Documented(NamedTuple):
+    """A row of the reference of aggregates."""
+
+    call: str
+    answer: str
+    no_value: str
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,14 @@ class Row(NamedTuple):
     position: int
 
 
+class Question(NamedTuple):
+    """What an answer may depend on besides the records."""
+
+    fields: dict[str, FieldType]
+    event_time: str
+    at_us: int
+
+
 class Answer(NamedTuple):
     """The numbers of one output (None: null), and how far off each may be."""
 
@@ -56,9 +64,8 @@ def _answer(view: View, output: Output, rows: Sequence[Row], at_us: int) -> Answ
     inside = [row for row in rows if first is None or first <= row.record[time] < end]
     meant = [row for row in inside if holds(output.feature.aggregate.where, row.record)]
     meant.sort(key=lambda row: (row.record[time], row.position))
-    return _KINDS[output.feature.aggregate.kind](
-        output.feature.aggregate, meant, view.source.fields
-    )
+    aggregate = output.feature.aggregate
+    return _KINDS[aggregate.kind](aggregate, meant, Question(view.source.fields, time, at_us))
 
 
 def window(name: str, at_us: int) -> tuple[int | None, int]:
@@ -70,10 +77,10 @@ def window(name: str, at_us: int) -> tuple[int | None, int]:
     return (at_us - length) // tile * tile, at_us // tile * tile + tile
 
 
-def _numbers(of: Aggregate, rows: Sequence[Row], fields: dict[str, FieldType]) -> list[Fraction]:
+def _numbers(of: Aggregate, rows: Sequence[Row], asked: Question) -> list[Fraction]:
     """The values that are not null, in their own unit, oldest first."""
     assert of.field is not None
-    unit = 10 ** fields[of.field].places
+    unit = 10 ** asked.fields[of.field].places
     found = (row.record[of.field] for row in rows)
     return [Fraction(int(stored), unit) for stored in found if stored is not None]
 
@@ -82,22 +89,22 @@ def _one(number: Fraction | float | None, off: float = LAST_BITS) -> Answer:
     return Answer([None if number is None else float(number)], off)
 
 
-def _count(of: Aggregate, rows: Sequence[Row], _: Any) -> Answer:
+def _count(of: Aggregate, rows: Sequence[Row], _: Question) -> Answer:
     return _one(Fraction(sum(of.field is None or row.record[of.field] is not None for row in rows)))
 
 
-def _sum(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
-    values = _numbers(of, rows, fields)
+def _sum(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+    values = _numbers(of, rows, asked)
     return _one(sum(values, Fraction(0)) if values else None)
 
 
-def _mean(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
-    values = _numbers(of, rows, fields)
+def _mean(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+    values = _numbers(of, rows, asked)
     return _one(sum(values, Fraction(0)) / len(values) if values else None)
 
 
-def _variance(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
-    values = _numbers(of, rows, fields)
+def _variance(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+    values = _numbers(of, rows, asked)
     if not values:
         return _one(None)
     squares = sum((v * v for v in values), Fraction(0))
@@ -106,37 +113,37 @@ def _variance(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
 
 
 def _extreme(choose: Callable[[list[Fraction]], Fraction]) -> Any:
-    def answer(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
-        values = _numbers(of, rows, fields)
+    def answer(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+        values = _numbers(of, rows, asked)
         return _one(choose(values) if values else None)
 
     return answer
 
 
-def _last_k(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
-    newest: list[float | None] = [float(v) for v in reversed(_numbers(of, rows, fields))]
+def _last_k(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+    newest: list[float | None] = [float(v) for v in reversed(_numbers(of, rows, asked))]
     k = of.params["k"]
     return Answer([*newest, *[None] * k][:k], LAST_BITS)
 
 
-def _share(of: Aggregate, rows: Sequence[Row], _: Any) -> Answer:
+def _share(of: Aggregate, rows: Sequence[Row], _: Question) -> Answer:
     found = [value(of.params["condition"], row.record) for row in rows]
     known = [condition for condition in found if condition is not None]
     return _one(Fraction(sum(map(bool, known)), len(known)) if known else None)
 
 
-def _count_by(of: Aggregate, rows: Sequence[Row], _: Any) -> Answer:
+def _count_by(of: Aggregate, rows: Sequence[Row], _: Question) -> Answer:
     found = [row.record[str(of.field)] for row in rows]
     return Answer([float(found.count(category)) for category in of.params["categories"]], LAST_BITS)
 
 
-def _quantile(of: Aggregate, rows: Sequence[Row], fields: Any) -> Answer:
-    values = sorted(_numbers(of, rows, fields))
+def _quantile(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+    values = sorted(_numbers(of, rows, asked))
     rank = math.floor(Fraction(repr(of.params["q"])) * (len(values) - 1))
     return _one(values[rank] if values else None, QUANTILE_ERROR)
 
 
-def _distinct(of: Aggregate, rows: Sequence[Row], _: Any) -> Answer:
+def _distinct(of: Aggregate, rows: Sequence[Row], _: Question) -> Answer:
     return _one(
         Fraction(
             len(
@@ -147,7 +154,16 @@ def _distinct(of: Aggregate, rows: Sequence[Row], _: Any) -> Answer:
     )
 
 
-_KINDS: dict[str, Callable[[Aggregate, Sequence[Row], Any], Answer]] = {
+def _time_since_last(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+    times = [
+        row.record[asked.event_time]
+        for row in rows
+        if of.field is None or row.record[of.field] is not None
+    ]
+    return _one(Fraction(asked.at_us - max(times), 1_000_000) if times else None)
+
+
+_KINDS: dict[str, Callable[[Aggregate, Sequence[Row], Question], Answer]] = {
     "count": _count,
     "sum": _sum,
     "mean": _mean,
@@ -162,4 +178,5 @@ _KINDS: dict[str, Callable[[Aggregate, Sequence[Row], Any], Answer]] = {
     "count_by": _count_by,
     "quantile": _quantile,
     "distinct": _distinct,
+    "time_since_last": _time_since_last,
 }

@@ -2,24 +2,7 @@
 
 from __future__ import annotations
 
-from twinstream.define.aggregates import (
-    Aggregate,
-    Feature,
-    count,
-    count_by,
-    distinct,
-    first,
-    last,
-    last_k,
-    maximum,
-    mean,
-    minimum,
-    quantile,
-    share,
-    std,
-    sum_,
-    variance,
-)
+from twinstream.define.aggregates import Aggregate, Feature
 from twinstream.define.cleaning import between, clip, lower, one_of, required, strip, upper
 from twinstream.define.expressions import Expr
 from twinstream.define.label import Label
@@ -63,26 +46,12 @@ __all__ = [
     "between",
     "choice",
     "clip",
-    "count",
-    "count_by",
-    "distinct",
-    "first",
     "int_uniform",
-    "last",
-    "last_k",
     "log_uniform",
     "lower",
-    "maximum",
-    "mean",
-    "minimum",
     "one_of",
-    "quantile",
     "required",
-    "share",
-    "std",
     "strip",
-    "sum_",
     "uniform",
     "upper",
-    "variance",
 ]

@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn
 
 from twinstream.errors import DefinitionError
 
-_OURS = str(Path(__file__).parent)
+_OURS = tuple(str(Path(__file__).parent.parent / package) for package in ("define", "algebra"))
 _LONGEST = 200
 
 

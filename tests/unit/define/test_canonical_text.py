@@ -11,10 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinstream.algebra.plan import ViewPlan
-from twinstream.algebra.slots import Column, Take
-from twinstream.audit import meaning
-from twinstream.define import (
+from twinstream import (
     Bool,
     Decimal,
     Int,
@@ -27,6 +24,9 @@ from twinstream.define import (
     one_of,
     share,
 )
+from twinstream.algebra.plan import ViewPlan
+from twinstream.algebra.slots import Column, Take
+from twinstream.audit import meaning
 from twinstream.define.expressions import MOST_NODES, Row
 from twinstream.define.operations import OPERATIONS
 from twinstream.define.types import LIMIT

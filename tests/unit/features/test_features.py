@@ -8,10 +8,10 @@ import pytest
 
 from predict_svc.api.messages import RequestError, predict_body
 from tests.unit.train.material import shop
+from twinstream import Decimal, Label, Model, Source, String, Timestamp, View, count
 from twinstream.algebra import kernel
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
-from twinstream.define import Decimal, Label, Model, Source, String, Timestamp, View, count
 from twinstream.define.records import Decoder
 from twinstream.errors import RecordError
 from twinstream.features import record

@@ -1,9 +1,15 @@
-"""One module an aggregate, found by its kind: `declare(taken) -> Declaration` says which slots it keeps and how they answer."""
+"""One module an aggregate, found by its kind. `twinstream.algebra.generate` writes what is derived from all of them.
+
+A module holds, in this order: FORM, the number of its answer; DOCUMENTED, its row of the reference; its constructor, which has its
+name; `declare(taken)`, the slots that it keeps; `answer(merged, slots)`, what they say at the moment of a question. Aggregates whose
+slots are read alike share FORM and `answer`.
+"""
 
 from __future__ import annotations
 
+import pkgutil
 from functools import cache
-from importlib import import_module, util
+from importlib import import_module
 from typing import Any
 
 from twinstream.algebra.slots import Declaration, Taken
@@ -14,17 +20,22 @@ class UnknownAggregateError(MeshError, LookupError):
     """There is no module for this kind of aggregate."""
 
 
+def kinds() -> list[str]:
+    """Every kind of aggregate."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
 def declaration(kind: str, of: Any, where: Any, params: dict[str, Any]) -> Declaration:
     """What an aggregate of this kind keeps and answers."""
-    declared: Declaration = _module(kind).declare(Taken(of, where, params))
+    declared: Declaration = module_of(kind).declare(Taken(of, where, params))
     return declared
 
 
 @cache
-def _module(kind: str) -> Any:
-    name = f"{__name__}.{kind}"
-    if not kind.isidentifier() or util.find_spec(name) is None:
+def module_of(kind: str) -> Any:
+    """The module of a kind."""
+    if kind not in kinds():
         raise UnknownAggregateError(
             f"no aggregate is called {kind!r}: add twinstream/algebra/aggregates/{kind}.py"
         )
-    return import_module(name)
+    return import_module(f"{__name__}.{kind}")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.rows import clear, compact, lift
 from twinstream.algebra.layout import ADDMAP, COUNT_BITS, HEADER, HOP_SHIFT
-from twinstream.algebra.plan import Tables
+from twinstream.algebra.tables import Tables
 from twinstream.algebra.windows import CHUNK_TILES, HOP_US
 
 Words = npt.NDArray[np.int64]

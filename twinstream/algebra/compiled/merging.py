@@ -10,7 +10,7 @@ from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.order import compare
 from twinstream.algebra.compiled.rows import combine, compact, sparse_at
 from twinstream.algebra.layout import FINE, HALF_HOP, HEADER, HOP_SHIFT, MALFORMED
-from twinstream.algebra.plan import Tables
+from twinstream.algebra.tables import Tables
 
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.int64]

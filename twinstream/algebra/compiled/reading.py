@@ -22,7 +22,7 @@ from twinstream.algebra.layout import (
     IDS,
     MALFORMED,
 )
-from twinstream.algebra.plan import Tables
+from twinstream.algebra.tables import Tables
 
 Words = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -149,7 +149,7 @@ def read_hop(
                 fault = max(fault, spread_rows(t, hop, words, r, dense, touched))
         end = oldest
         gather_entries(t, hop, row, dense, touched)
-        answer(t, window, row, 0, out)
+        answer(t, hop, window, at_us, row, 0, out)
     wipe(dense, touched)
     return fault
 

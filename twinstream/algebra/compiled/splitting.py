@@ -8,7 +8,7 @@ import numpy.typing as npt
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.merging import hop_of, row_fits
 from twinstream.algebra.layout import FINE, HEADER, HOP_SHIFT, MALFORMED
-from twinstream.algebra.plan import Tables
+from twinstream.algebra.tables import Tables
 from twinstream.algebra.windows import CHUNK_TILES
 
 Words = npt.NDArray[np.int64]

@@ -12,7 +12,7 @@ from twinstream.algebra.compiled.lifting import tile_of, used
 from twinstream.algebra.compiled.reading import gather_entries, scratch, spread_entry, wipe
 from twinstream.algebra.compiled.rows import clear, combine, lift
 from twinstream.algebra.layout import ADDMAP, COUNT_BITS, COUNT_MASK, FULL_ENTRY, HEADER
-from twinstream.algebra.plan import Tables
+from twinstream.algebra.tables import Tables
 
 Words = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -145,7 +145,7 @@ def ask(
                     spread_entry(t.sparse[t.hops[hop, 2] + s, 0], entry, dense[s], touched[s])
         end = begin
         gather_entries(t, hop, row, dense, touched)
-        answer(t, window, row, 0, out)
+        answer(t, hop, window, at_us, row, 0, out)
     wipe(dense, touched)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from twinstream.algebra.compiled.jit import compiled
+from twinstream.algebra.compiled.jit import compiled_late
 from twinstream.algebra.layout import FULL
 
 Words = npt.NDArray[np.int64]
@@ -17,14 +17,14 @@ HALF = np.uint64(32)
 ONE, NONE = np.uint64(1), np.uint64(0)
 
 
-@compiled
+@compiled_late
 def add_count(words: Words, at: int, value: int) -> None:
     """Add to the count at `at`; what would pass FULL stays there. Associative, as counts are not negative."""
     total = np.uint64(words[at]) + np.uint64(value)
     words[at] = FULL if total > np.uint64(FULL) else np.int64(total)
 
 
-@compiled
+@compiled_late
 def add128(words: Words, at: int, low: int, high: int) -> None:
     """Add to the number at `at`, modulo 2**128: exact in any order of the terms, as their sum always fits."""
     total = np.uint64(words[at]) + np.uint64(low)
@@ -33,7 +33,7 @@ def add128(words: Words, at: int, low: int, high: int) -> None:
     words[at + 1] = np.int64(np.uint64(words[at + 1]) + np.uint64(high) + carry)
 
 
-@compiled
+@compiled_late
 def add192(words: Words, at: int, low: int, middle: int, high: int) -> None:
     """Add to the number at `at`, modulo 2**192."""
     total = np.uint64(words[at]) + np.uint64(low)
@@ -47,7 +47,7 @@ def add192(words: Words, at: int, low: int, middle: int, high: int) -> None:
     words[at + 2] = np.int64(np.uint64(words[at + 2]) + np.uint64(high) + carry)
 
 
-@compiled
+@compiled_late
 def product(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     """(low, high) of an unsigned product."""
     a1, a0, b1, b0 = a >> HALF, a & U32, b >> HALF, b & U32
@@ -57,7 +57,7 @@ def product(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     return (right << HALF) | (low & U32), a1 * b1 + (left >> HALF) + (right >> HALF)
 
 
-@compiled
+@compiled_late
 def square(value: int) -> tuple[int, int]:
     """(low, high) of value * value for |value| <= 2**62."""
     size = np.uint64(abs(value))
@@ -65,7 +65,7 @@ def square(value: int) -> tuple[int, int]:
     return np.int64(low), np.int64(high)  # type: ignore[return-value]
 
 
-@compiled
+@compiled_late
 def magnitude(low: int, high: int) -> tuple[np.uint64, np.uint64]:
     """The absolute value, unsigned."""
     a, b = np.uint64(low), np.uint64(high)
@@ -74,7 +74,7 @@ def magnitude(low: int, high: int) -> tuple[np.uint64, np.uint64]:
     return ~a + ONE, ~b + (ONE if a == NONE else NONE)
 
 
-@compiled
+@compiled_late
 def float128(low: int, high: int) -> float:
     """The number as a float: exact up to 2**53, else within one unit in the last place."""
     a, b = magnitude(low, high)
@@ -82,7 +82,7 @@ def float128(low: int, high: int) -> float:
     return -size if high < 0 else size
 
 
-@compiled
+@compiled_late
 def plus(a: np.uint64, b: np.uint64, carry: np.uint64) -> tuple[np.uint64, np.uint64]:
     """(sum, carry) of two words and a carry."""
     total = a + carry
@@ -91,7 +91,7 @@ def plus(a: np.uint64, b: np.uint64, carry: np.uint64) -> tuple[np.uint64, np.ui
     return total, over + (ONE if total < b else NONE)
 
 
-@compiled
+@compiled_late
 def minus(a: np.uint64, b: np.uint64, borrow: np.uint64) -> tuple[np.uint64, np.uint64]:
     """(difference, borrow) of two words and a borrow."""
     left = a - b
@@ -99,7 +99,7 @@ def minus(a: np.uint64, b: np.uint64, borrow: np.uint64) -> tuple[np.uint64, np.
     return left - borrow, under + (ONE if left < borrow else NONE)
 
 
-@compiled
+@compiled_late
 def spread(count: int, words: Words, total: int, squares: int) -> float:
     """Count * squares - sum**2 exactly in 256 bits, then as a float. It is never negative (Cauchy and Schwarz).
 
@@ -120,7 +120,7 @@ def spread(count: int, words: Words, total: int, squares: int) -> float:
     return ((float(r3) * 2.0**64 + float(r2)) * 2.0**64 + float(r1)) * 2.0**64 + float(r0)
 
 
-@compiled
+@compiled_late
 def square128(low: int, high: int) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
     """The square of a number of two words, in four."""
     a, b = magnitude(low, high)
@@ -135,7 +135,7 @@ def square128(low: int, high: int) -> tuple[np.uint64, np.uint64, np.uint64, np.
     return s0, s1, s2, s3 + carry
 
 
-@compiled
+@compiled_late
 def exceeds(a: int, b: int, c: int, d: int) -> bool:
     """Whether a * b > c * d, of numbers that are not negative."""
     low, high = product(np.uint64(a), np.uint64(b))
