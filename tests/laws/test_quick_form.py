@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from twinstream.define import (
+from twinstream import (
     Bool,
     Decimal,
     Int,
