@@ -30,6 +30,7 @@ from twinstream.mesh import collecting, log, pipeline_file, topics_admin
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher
+from twinstream.mesh.exit_codes import exit_code
 from twinstream.mesh.heartbeat import BackgroundBeat, Heartbeat
 from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
@@ -157,7 +158,7 @@ class Process:
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; 1 for a mistake of the user or a refused message, with one line that says what."""
+    """Run until SIGTERM or SIGINT; of `twinstream.mesh.exit_codes` otherwise, with one line that says what."""
     logger = log.configure("ingest")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -171,7 +172,7 @@ def main() -> int:
         process.run(stopping)
     except MeshError as error:
         logger.error("stopped", reason=str(error))  # noqa: TRY400  (a mistake of the user or of a broker: no stack trace)
-        return 1
+        return exit_code(error)
     except Exception:
         logger.exception("failed")
         return 1

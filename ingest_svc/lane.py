@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from ingest_svc.log_writer import LogMessage, LogWriter, Packed
+from ingest_svc.log_writer import DeadLetter, LogMessage, LogWriter, Packed
 from ingest_svc.ports import Place
 from schemas.packs import PackHeader
 
@@ -45,10 +45,6 @@ class Lane:
         before, self._forgotten = self._forgotten, self.writer.forgotten
         return self._forgotten - before
 
-    def to_dead_letter(self, packed: Packed) -> list[tuple[int, bytes, str]]:
-        """(raw offset, original, reason) of what must be dead-lettered and is not yet."""
-        return [
-            (p.offset, p.value, p.reason)
-            for p in packed.dead_letters
-            if p.offset not in self._dead_before
-        ]
+    def to_dead_letter(self, packed: Packed) -> list[DeadLetter]:
+        """What must be dead-lettered and is not yet."""
+        return [found for found in packed.dead_letters if found.offset not in self._dead_before]

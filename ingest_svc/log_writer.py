@@ -5,7 +5,7 @@ Pure: no Kafka, no clock. It leaves the anatomy because every record passes here
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -27,15 +27,23 @@ class OverlapError(MeshError, RuntimeError):
     """Another writer wrote into this log partition: what this one knows of it is out of date."""
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """What a raw record has besides its value."""
+
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
 class Raws(msgspec.Struct, frozen=True):
     """Raw records of one partition in their order: offsets, Kafka timestamps in microseconds, values (None: tombstone).
 
-    With the wall clock a timestamp is the moment at which the broker appended the record, 0 where its topic does not tell.
+    `beside` gives the rest of the record at an offset; it is asked for bad ones alone. With the wall clock a timestamp is the moment at which the broker appended the record, 0 where its topic does not tell.
     """
 
     offsets: Int64s
     times_us: Int64s
     values: Sequence[bytes | None]
+    beside: Callable[[int], Beside] = lambda _: Beside()
 
     def beyond(self, raw_high: int) -> Raws:
         """Those after an offset."""
@@ -43,7 +51,7 @@ class Raws(msgspec.Struct, frozen=True):
         return (
             self
             if start == 0
-            else Raws(self.offsets[start:], self.times_us[start:], self.values[start:])
+            else Raws(self.offsets[start:], self.times_us[start:], self.values[start:], self.beside)
         )
 
 
@@ -55,11 +63,12 @@ class LogMessage(msgspec.Struct, frozen=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """One raw record that cannot be accepted, as it came."""
+    """One raw record that cannot be accepted, as it came: a replay has to be the same record."""
 
     offset: int
     value: bytes
     reason: str
+    beside: Beside = Beside()
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -111,10 +120,7 @@ class LogWriter:
         new = self._recent.add(screened.ids, known[screened.index], self._time.now_us)
         messages = self._messages(raws, known, screened, new, now_us)
         self.raw_high = int(raws.offsets[-1])
-        dead_letters = [
-            DeadLetter(int(raws.offsets[i]), raws.values[i] or b"", reason)
-            for i, reason in screened.rejected
-        ]
+        dead_letters = [_dead(raws, i, reason) for i, reason in screened.rejected]
         rows = int(new.sum())
         return Packed(messages, dead_letters, rows, len(new) - rows)
 
@@ -204,3 +210,8 @@ class LogWriter:
             known_max_us=self._time.now_us,
             written_us=now_us,
         )
+
+
+def _dead(raws: Raws, row: int, reason: str) -> DeadLetter:
+    offset = int(raws.offsets[row])
+    return DeadLetter(offset, raws.values[row] or b"", reason, raws.beside(offset))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class DeadLetterSink(Protocol):
         partition: int,
         offset: int,
         wait: bool = True,
+        carried: Sequence[tuple[str, bytes]] = (),
+        key: bytes | None = None,
         **extra: Any,
     ) -> object: ...
 

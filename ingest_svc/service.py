@@ -15,7 +15,7 @@ import structlog
 
 from ingest_svc.handlers import handle_epoch_seal_requested
 from ingest_svc.lane import Lane
-from ingest_svc.log_writer import LogWriter, OverlapError, Raws
+from ingest_svc.log_writer import DeadLetter, LogWriter, OverlapError, Raws
 from ingest_svc.ports import (
     Confirmed,
     DeadLetterSink,
@@ -163,7 +163,7 @@ class Ingest:
             lane, len(records.offsets), packed.rows, packed.duplicates, len(packed.dead_letters)
         )
 
-    def _put_dead(self, lane: Lane, rejected: list[tuple[int, bytes, str]]) -> None:
+    def _put_dead(self, lane: Lane, rejected: list[DeadLetter]) -> None:
         """Kafka has what is dead-lettered before the pack that covers it goes out."""
         if not rejected:
             return
@@ -173,19 +173,21 @@ class Ingest:
             source=lane.place.source,
             partition=lane.place.partition,
             count=len(rejected),
-            first_offset=rejected[0][0],
-            reason=rejected[0][2],
+            first_offset=rejected[0].offset,
+            reason=rejected[0].reason,
         )
 
-    def _write_dead(self, lane: Lane, rejected: list[tuple[int, bytes, str]]) -> None:
-        for offset, original, reason in rejected:
+    def _write_dead(self, lane: Lane, rejected: list[DeadLetter]) -> None:
+        for dead in rejected:
             self._ports.dead_letters.put(
-                original,
-                reason,
+                dead.value,
+                dead.reason,
                 topic=lane.raw_topic,
                 partition=lane.place.partition,
-                offset=offset,
+                offset=dead.offset,
                 wait=False,
+                carried=dead.beside.headers,
+                key=dead.beside.key,
                 source=lane.place.source,
             )
         self._ports.dead_letters.flush()

@@ -23,6 +23,7 @@ from twinstream.mesh import log, pipeline_file
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher
+from twinstream.mesh.exit_codes import exit_code
 from twinstream.mesh.heartbeat import BackgroundBeat, Heartbeat
 from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
@@ -43,7 +44,7 @@ def main() -> int:
         run(mesh, MonitorSettings.from_env(), pipeline_file.load(mesh.pipeline), stopping)
     except MeshError as error:
         structlog.get_logger().error("stopped", reason=str(error))
-        return 1
+        return exit_code(error)
     return 0
 
 

@@ -26,6 +26,7 @@ from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader
+from twinstream.mesh.exit_codes import exit_code
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
@@ -99,4 +100,5 @@ if __name__ == "__main__":
     try:
         main()
     except MeshError as error:
-        sys.exit(f"train: {error}")
+        print(f"train: {error}", file=sys.stderr)
+        sys.exit(exit_code(error))

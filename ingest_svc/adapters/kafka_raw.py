@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -20,11 +23,12 @@ from confluent_kafka import (
 )
 
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
-from ingest_svc.log_writer import Raws
+from ingest_svc.log_writer import Beside, Raws
 from ingest_svc.ports import Place
 from ingest_svc.settings import IngestSettings
 from schemas.topics import record_sent
 from twinstream.errors import TransientError
+from twinstream.mesh.kafka.cloud_events import headers_of
 from twinstream.mesh.kafka.errors import asking, passes, unread
 from twinstream.mesh.kafka.positions import cached_range
 from twinstream.mesh.settings import MeshSettings
@@ -226,13 +230,19 @@ class KafkaRaw:
             times = np.fromiter((m.timestamp()[1] for m in group), np.int64, n) * 1000
         else:
             times = append_times(group)
-        return Raws(offsets, times, list(map(Message.value, group)))
+        return Raws(offsets, times, list(map(Message.value, group)), partial(beside, group))
 
     @staticmethod
     def _check(error: KafkaError) -> None:
         if not passes(error):
             raise unread("raw records", error)
         _log.warning("raw_read_interrupted", reason=error.str())
+
+
+def beside(group: Sequence[Any], offset: int) -> Beside:
+    """Key and headers of the message at an offset of a partition's messages."""
+    message = group[bisect_left(group, offset, key=methodcaller("offset"))]
+    return Beside(message.key(), headers_of(message))
 
 
 def append_times(group: Sequence[Any]) -> npt.NDArray[np.int64]:

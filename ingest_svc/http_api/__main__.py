@@ -13,6 +13,7 @@ from granian.server import Server
 from ingest_svc.settings import IngestSettings
 from twinstream.errors import MeshError
 from twinstream.mesh import log, pipeline_file, topics_admin
+from twinstream.mesh.exit_codes import exit_code
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.settings import MeshSettings
@@ -30,7 +31,7 @@ def main() -> int:
         topics_admin.ensure(settings, pipeline_file.load(settings.pipeline))
     except MeshError as error:
         logger.error("stopped", reason=str(error))  # noqa: TRY400  (a mistake of the user: no stack trace)
-        return 1
+        return exit_code(error)
     stopping = threading.Event()
     beats = threading.Thread(target=_beat, args=(settings, stopping), name="heartbeat", daemon=True)
     beats.start()

@@ -20,6 +20,7 @@ from twinstream.errors import MeshError
 from twinstream.mesh import faust_app, pipeline_file
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader, patient
+from twinstream.mesh.exit_codes import exit_code
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.log import configure
@@ -66,7 +67,7 @@ def main() -> None:
         follow(reader, worker.publications)
     except MeshError as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400  a user's mistake needs no trace
-        sys.exit(2)
+        sys.exit(exit_code(error))
     worker.publications.start()
     worker.app = faust_app.CarrierApp(settings, worker.options, worker)
 

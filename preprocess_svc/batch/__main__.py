@@ -22,6 +22,7 @@ from twinstream.errors import MeshError
 from twinstream.mesh import log, pipeline_file
 from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import WallClock
+from twinstream.mesh.exit_codes import exit_code
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
@@ -112,7 +113,7 @@ def main() -> int:
         run(mesh, knobs, pipeline_file.load(mesh.pipeline), stopping, logger, farewell=farewell)
     except MeshError as error:
         logger.error("stopped", reason=str(error))  # noqa: TRY400  (a mistake of the user: no stack trace)
-        return 1
+        return exit_code(error)
     except Exception as error:
         if stopping.is_set():
             logger.info(

@@ -11,6 +11,7 @@ from twinstream.algebra import kernel
 from twinstream.errors import MeshError
 from twinstream.mesh import faust_app, pipeline_file
 from twinstream.mesh.dead_letters import DeadLetters
+from twinstream.mesh.exit_codes import exit_code
 from twinstream.mesh.heartbeat import Heartbeat
 from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.log import configure
@@ -36,7 +37,7 @@ def main() -> None:
         )
     except MeshError as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400  a user's mistake needs no trace
-        sys.exit(2)
+        sys.exit(exit_code(error))
     reach = watched(settings)
     heartbeat = Heartbeat(settings, name, away=lambda: reach.away)
     heartbeat.beat(ready=False)

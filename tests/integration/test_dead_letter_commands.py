@@ -10,10 +10,11 @@ import pytest
 
 from schemas.events import DataArrived, FileRef
 from schemas.topics import record_sent, topic_of
-from twinstream.cli.main import FAILED, OK, run
+from twinstream.cli.main import run
 from twinstream.mesh import topics_admin
 from twinstream.mesh.dead_letters import MAX_ORIGINAL_BYTES, DeadLetters
 from twinstream.mesh.events import EventReader
+from twinstream.mesh.exit_codes import FAILED, OK
 from twinstream.mesh.pipeline_file import load
 from twinstream.mesh.settings import MeshSettings
 

@@ -10,10 +10,11 @@ import pytest
 
 from schemas.events import FileAccepted, FileRef, FileWithdrawn, ViewPublished
 from schemas.topics import topic_of
-from twinstream.cli.main import FAILED, OK, USAGE, run
+from twinstream.cli.main import run
 from twinstream.mesh import topics_admin
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader
+from twinstream.mesh.exit_codes import FAILED, OK, USAGE
 from twinstream.mesh.settings import MeshSettings
 
 pytestmark = pytest.mark.engine

@@ -10,8 +10,9 @@ import pytest
 
 from deploy.local import processes, state
 from schemas.events import ViewPublished
-from twinstream.cli.main import FAILED, NOT_RUNNING, OK, USAGE, run
+from twinstream.cli.main import run
 from twinstream.cli.records import _await_views
+from twinstream.mesh.exit_codes import FAILED, NOT_RUNNING, OK, USAGE
 
 COMMANDS = (
     "up",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ import typer
 
 from schemas.events import DeadLetterResolved
 from schemas.topics import SERVICES
-from twinstream.cli import replaying, running
+from twinstream.cli import editing, replaying, running
 from twinstream.cli.options import DEFAULT_DATA, Data, Json
 from twinstream.cli.show import as_json, note, out, shown, table
 from twinstream.errors import MeshError, SettingsError
@@ -242,6 +243,9 @@ def replay(
             "--with", help="Bytes to send in place of the original's.", exists=True, dir_okay=False
         ),
     ] = None,
+    edit: Annotated[  # noqa: FBT002
+        bool, typer.Option("--edit", help="Correct the original in $EDITOR and send that.")
+    ] = False,
     again: Annotated[  # noqa: FBT002
         bool, typer.Option("--again", help="Also what was replayed or dropped before.")
     ] = False,
@@ -249,16 +253,40 @@ def replay(
     """Send originals through the door that they came by; each counts once. Name ids, or filters: all that they hold is sent."""
     mesh = running.mesh(data)
     which = wanted(service, reason, source, kind, origin, since, until)
-    if corrected is not None and len(ids or ()) != 1:
-        raise SettingsError("--with corrects one dead letter: name its id")
+    if corrected is not None and edit:
+        raise SettingsError("--with and --edit each say what to send: give one of them")
+    if (corrected is not None or edit) and len(ids or ()) != 1:
+        raise SettingsError("--with and --edit correct one dead letter: name its id")
+    command = editing.editor(os.environ) if edit else []
     sender = replaying.Sender(mesh.settings, mesh.pipeline())
-    failed = [
-        problem
-        for letter in _chosen(mesh.settings, ids or [], which, again=again)
-        if (problem := _replayed(mesh.settings, sender, letter, corrected))
-    ]
+    failed = []
+    for letter in _chosen(mesh.settings, ids or [], which, again=again):
+        problem = (
+            _edited(mesh.settings, sender, letter, command)
+            if edit
+            else _replayed(mesh.settings, sender, letter, corrected)
+        )
+        failed += [problem] if problem else []
     if failed:
         raise MeshError(f"{len(failed)} not replayed: {failed[0]}")
+
+
+def _edited(
+    settings: MeshSettings, sender: replaying.Sender, letter: Letter, command: list[str]
+) -> str:
+    """As `_replayed`, of what a user makes of the original. What they wrote is kept until it is sent."""
+    file = editing.written(f"{letter.id}-".replace("/", "-"), original_of(settings, letter))
+    try:
+        better = editing.edited(file, command)
+    except MeshError:
+        file.unlink()
+        raise
+    file.write_bytes(better)
+    problem = _replayed(settings, sender, letter, file)
+    if problem:
+        return f"{problem}; what you wrote is in {file}: mend it and give it with --with"
+    file.unlink()
+    return ""
 
 
 def _replayed(

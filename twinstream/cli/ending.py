@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 
+from twinstream.mesh.exit_codes import INTERRUPTED
+
 GRACE_S = 0.8
 """So long has a command after Ctrl-C to end by itself: a call into an engine's library cannot be interrupted."""
-INTERRUPTED = 130
 SLOW_TO_END = {"up", "down", "demo"}
 """Commands that have processes to stop."""
 

@@ -16,14 +16,15 @@ from rich.markup import escape
 from deploy.local import processes, state
 from deploy.local.services import ALL
 from deploy.local.supervisor import end_leftovers
-from twinstream.cli import external, running, starting
+from twinstream.cli import external, running, starting, trouble
 from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout
 from twinstream.cli.show import as_json, note, out, table
 from twinstream.errors import MeshError, NotRunningError, SettingsError
+from twinstream.mesh.exit_codes import TERMINATED
+from twinstream.mesh.settings import MeshSettings
 
 POLL_S = 0.2
 STOP_BOUND_S = 90.0
-UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (0, "s"))
 
 
 def up(
@@ -98,8 +99,9 @@ def stop(data: Path) -> bool:
 
 
 def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
-    """Show each process: is it up, is it ready, since when, how far is it behind, what went wrong last; and the addresses."""
+    """Show each process: is it up, is it ready, since when, how far is it behind, what went wrong last; what is open of dead letters and alerts; and the addresses."""
     found = _found(data.resolve()) if running.is_external() else status_of(data.resolve())
+    found |= _trouble(data.resolve(), found["services"])
     if json:
         as_json(found)
     else:
@@ -121,6 +123,7 @@ def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT0
         )
         if found.get("problem"):
             out.print(f"[bold red]problem:[/] {escape(found['problem'])}", soft_wrap=True)
+        trouble.show(found)
         out.print(table(("address", ""), list(found["addresses"].items())))
     if not any(service["state"] == "up" for service in found["services"].values()):
         raise NotRunningError(
@@ -128,6 +131,15 @@ def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT0
             if not running.is_external()
             else "nothing answers at these addresses"
         )
+
+
+def _trouble(data: Path, services: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Nothing is asked of a mesh that does not run."""
+    if not any(service["state"] == "up" for service in services.values()):
+        return {"dead_letters": {}, "alerts": [], "unknown": ""}
+    here = running.services_here(data) if running.is_external() else running.embedded(data)
+    env = here.env if here is not None else {"TWINSTREAM_PIPELINE": "none", **os.environ}
+    return trouble.of_mesh(MeshSettings.from_env(env), services)
 
 
 def _found(data: Path) -> dict[str, Any]:
@@ -167,7 +179,7 @@ def _shown(service: state.ServiceState, *, lives: bool) -> dict[str, object]:
 def _row(name: str, service: dict[str, Any]) -> tuple[object, ...]:
     """A process in the table. What runs elsewhere says less of itself."""
     why = service.get("blocked") or service.get("last_error") or ""
-    since = _ago(service.get("since_us") or 0)
+    since = trouble.ago(service.get("since_us") or 0)
     return (
         name,
         service["state"],
@@ -178,14 +190,6 @@ def _row(name: str, service: dict[str, Any]) -> tuple[object, ...]:
         service["pid"],
         escape(why),
     )
-
-
-def _ago(at_us: int) -> str:
-    """How long ago a moment of this machine's clock was."""
-    if not at_us:
-        return ""
-    seconds = max(0, int(time.time() - at_us / 1e6))
-    return next(f"{seconds // max(size, 1)} {unit}" for size, unit in UNITS if seconds >= size)
 
 
 def logs(
@@ -220,4 +224,4 @@ def logs(
             time.sleep(POLL_S)
 
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))

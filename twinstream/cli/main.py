@@ -22,30 +22,20 @@ from twinstream.cli import (
     watching,
 )
 from twinstream.cli.show import note, shown
-from twinstream.errors import (
-    DefinitionError,
-    MeshError,
-    NotRunningError,
-    SettingsError,
-    WaitTimeoutError,
+from twinstream.errors import MeshError
+from twinstream.mesh.exit_codes import (
+    FAILED,
+    INTERRUPTED,
+    NOT_RUNNING,
+    OK,
+    READER_GONE,
+    exit_code,
 )
 
-OK, FAILED, USAGE, NOT_RUNNING, TIMEOUT, INTERRUPTED, READER_GONE = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    ending.INTERRUPTED,
-    141,
+EPILOG = (
+    "Exit codes: 0 ok, 1 failed, 2 wrong usage or definition, 3 not running, 4 waited too long, "
+    "130 Ctrl-C, 141 nobody reads the output, 143 ended by SIGTERM."
 )
-_CODES = (
-    (NotRunningError, NOT_RUNNING),
-    (WaitTimeoutError, TIMEOUT),
-    (SettingsError, USAGE),
-    (DefinitionError, USAGE),
-)
-EPILOG = "Exit codes: 0 ok, 1 failed, 2 wrong usage or definition, 3 not running, 4 waited too long, 130 Ctrl-C, 141 nobody reads the output."
 TRACE = "TWINSTREAM_TRACE"
 
 app = typer.Typer(
@@ -108,7 +98,7 @@ def run(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except MeshError as error:
         _say(str(error))
-        return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+        return exit_code(error)
     except KafkaException as error:
         _say(f"Kafka does not answer: {error}; see twinstream status")
         return NOT_RUNNING

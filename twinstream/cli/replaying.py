@@ -24,7 +24,7 @@ class Sender:
         """The place where Kafka has it now; raises RecordError when there is no door for it, PublishError."""
         sources = {source.name for source in self._pipeline.sources}
         found = door(origin_of_letter(letter), original, sources, corrected=corrected)
-        key = self._key(found) if found.source else found.key
+        key = keyed(self._pipeline, found) if found.source else found.key
         place = self.events.publish_raw(
             found.topic, found.value, key, found.headers, partition=found.partition
         )
@@ -32,13 +32,16 @@ class Sender:
             raise RecordError(f"{letter.id}: Kafka did not say where it is")
         return place
 
-    def _key(self, found: Door) -> bytes | None:
-        """As `twinstream send` keys a line."""
-        try:
-            record = exact_record.decode(found.value)
-        except UNDECODABLE as error:
-            raise RecordError(f"the corrected record is not a JSON object: {error}") from error
-        return key_of(self._pipeline.source(found.source), record)
+
+def keyed(pipeline: Pipeline, found: Door) -> bytes | None:
+    """The Kafka key of a record, by the same rule as every sender's; raises RecordError for what is
+    not a JSON object.
+    """
+    try:
+        record = exact_record.decode(found.value)
+    except UNDECODABLE as error:
+        raise RecordError(f"the corrected record is not a JSON object: {error}") from error
+    return key_of(pipeline.source(found.source), record)
 
 
 def origin_of_letter(letter: Letter) -> Origin:

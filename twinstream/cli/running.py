@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from deploy.local import environment
 from deploy.local import state as states
+from twinstream.cli.show import note
 from twinstream.define.pipeline import Pipeline
 from twinstream.errors import NotRunningError
 from twinstream.mesh.pipeline_file import load
 from twinstream.mesh.settings import MeshSettings
+
+OF_ENGINES = ("TWINSTREAM_KAFKA", "TWINSTREAM_S3_ENDPOINT", "TWINSTREAM_HIVE")
+"""Where engines are that run elsewhere; embedded ones say it themselves."""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +33,19 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_external() -> bool:
     """Whether the environment says that Kafka, S3 and Hive run elsewhere."""
-    return os.environ.get("TWINSTREAM_EXTERNAL", "") not in {"", "0", "false"}
+    return environment.is_external(os.environ)
+
+
+def unused(shell: Mapping[str, str]) -> str:
+    """Addresses that the shell gives without saying that they are to be used, as a sentence; "" for none."""
+    given = [name for name in OF_ENGINES if shell.get(name)]
+    if not given or environment.is_external(shell):
+        return ""
+    are = "is set but" if len(given) == 1 else "are set but"
+    return (
+        f"{' and '.join(given)} {are} not used without TWINSTREAM_EXTERNAL=1: "
+        "set that for engines that run elsewhere, or unset the addresses"
+    )
 
 
 def mesh(data: Path) -> Running:
@@ -35,6 +53,8 @@ def mesh(data: Path) -> Running:
     from deploy.local.plan import addresses
 
     state = services_here(data) if is_external() else embedded(data)
+    if said := unused(os.environ):
+        note(f"[yellow]note:[/] {said}")
     if state is None:
         settings = MeshSettings.from_env()
         return Running(settings=settings, addresses=addresses(settings))
@@ -57,5 +77,6 @@ def embedded(data: Path) -> states.MeshState:
     if state is None or not state.running:
         raise NotRunningError(
             f"no mesh is running in {data}: start one with twinstream up --pipeline FILE --data {data}"
+            + (f" ({said})" if (said := unused(os.environ)) else "")
         )
     return state

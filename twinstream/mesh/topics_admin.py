@@ -16,12 +16,11 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from schemas.partials import STATE_BYTES
 from schemas.topics import CONTROL_TOPICS, Topic, all_topics
 from twinstream.errors import (
-    DefinitionError,
     MeshError,
     NotRunningError,
-    SettingsError,
     WaitTimeoutError,
 )
+from twinstream.mesh.exit_codes import exit_code
 from twinstream.mesh.kafka.errors import asking
 from twinstream.mesh.settings import MeshSettings
 
@@ -145,11 +144,9 @@ def main(bound_s: float = 120.0) -> None:
         pipeline = load(settings.pipeline)
         _wait_for_kafka(settings, bound_s)
         ensure(settings, pipeline)
-    except (DefinitionError, SettingsError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
     except MeshError as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)
+        sys.exit(exit_code(error))
 
 
 def _wait_for_kafka(settings: MeshSettings, bound_s: float) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.topics import dead_letter, record_sent
 from tests.unit.mesh.fakes import Message
+from twinstream import Int, Source, String, Timestamp
 from twinstream.cli.dead_letters import Wanted, _cells, moment_us, row
-from twinstream.cli.replaying import origin_of_letter
+from twinstream.cli.replaying import keyed, origin_of_letter
 from twinstream.cli.show import shown
-from twinstream.errors import SettingsError
+from twinstream.errors import RecordError, SettingsError
 from twinstream.mesh.dead_letter_reader import Letter, LetterId, letter_of
+from twinstream.protocol.record_key import key_of
+from twinstream.protocol.replay import Door
 
 
 @dataclass
@@ -131,3 +137,20 @@ def test_times_are_read_and_refused() -> None:
 
 def test_a_terminal_gets_no_command_from_a_letter() -> None:
     assert shown("a\x1b]0;x\x07[red]") == "a\\x1b]0;x\\x07\\[red]"
+
+
+def test_a_corrected_record_is_keyed_as_every_sender_keys_it() -> None:
+    source = Source(
+        "meters",
+        id="id",
+        key="meter",
+        event_time="at",
+        fields={"id": String(), "meter": Int(), "at": Timestamp()},
+    )
+    pipeline: Any = SimpleNamespace(source=lambda _: source)
+    for text in (b'{"meter": 10}', b'{"meter": 10.0}', b'{"meter": "x"}', b"{}"):
+        record = msgspec.json.decode(text)
+        found = Door(topic=record_sent("meters"), value=text, source="meters")
+        assert keyed(pipeline, found) == key_of(source, record)
+    with pytest.raises(RecordError, match="not a JSON object"):
+        keyed(pipeline, Door(topic="t", value=b"[]", source="meters"))

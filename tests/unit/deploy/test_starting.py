@@ -15,8 +15,9 @@ from deploy.local import processes, state
 from deploy.local.supervisor import take_over
 from tests.unit.test_supervisor import SLEEP
 from twinstream.cli import lifecycle, starting
-from twinstream.cli.main import FAILED, OK, TIMEOUT, USAGE, run
+from twinstream.cli.main import run
 from twinstream.errors import MeshError
+from twinstream.mesh.exit_codes import FAILED, OK, TIMEOUT, USAGE
 
 ADDRESSES = {"monitor": "http://m", "predict": "http://p"}
 
@@ -211,3 +212,20 @@ def test_a_torn_state_is_none(torn: str, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     state.path_of(tmp_path).write_text(torn)
     assert state.read(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["TWINSTREAM_KAFKA", "TWINSTREAM_S3_ENDPOINT", "TWINSTREAM_HIVE"])
+def test_addresses_of_engines_that_would_not_be_used_are_refused(
+    tmp_path: Path,
+    definition: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    monkeypatch.setenv(name, "elsewhere:9092")
+    assert up(tmp_path / "new", "--pipeline", str(definition)) == USAGE
+    assert not (tmp_path / "new").exists()
+    running(tmp_path, definition)
+    assert up(tmp_path) == OK  # a mesh that runs is not what they are about: said, not refused
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count(f"{name} is set but not used without TWINSTREAM_EXTERNAL=1") == 2

@@ -2,17 +2,19 @@
 
 import json
 from collections import deque
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest_svc.adapters.kafka_raw import beside
 from ingest_svc.adapters.kafka_tail import TailSpan, restored
 from ingest_svc.dedupe import RecentIds
 from ingest_svc.lane import Lane
 from ingest_svc.log_state import LogState, state_of
-from ingest_svc.log_writer import LogMessage, LogWriter, OverlapError, Raws
+from ingest_svc.log_writer import Beside, LogMessage, LogWriter, OverlapError, Raws
 from ingest_svc.ports import Place
 from ingest_svc.validation import Screen
 from schemas.events import EpochSealed
@@ -26,6 +28,7 @@ from schemas.packs import (
     decode_rows,
     encode_pack,
 )
+from tests.unit.mesh.fakes import Message
 from twinstream import Int, Source, String, Timestamp
 from twinstream.define.records import Decoder
 
@@ -139,8 +142,8 @@ class Worker:
         packed = self.lane.writer.pack(
             Raws(offsets, self.times[start : start + count], values), self.clock[0]
         )
-        for offset, original, _ in self.lane.to_dead_letter(packed):
-            self.log.dead_letters[offset] = original
+        for dead in self.lane.to_dead_letter(packed):
+            self.log.dead_letters[dead.offset] = dead.value
         for message in packed.messages:
             self.lane.sent(message, 0)
             self.flying.append(message)
@@ -424,7 +427,7 @@ def test_what_was_dead_lettered_is_not_dead_letters_again_when_only_its_covering
     assert set(log.dead_letters) == {1}
     again = Worker(log, raw, [1])
     packed = again.lane.writer.pack(Raws(np.arange(4), np.zeros(4, np.int64), raw), 1)
-    assert [offset for offset, _, _ in again.lane.to_dead_letter(packed)] == [3]
+    assert [dead.offset for dead in again.lane.to_dead_letter(packed)] == [3]
     assert [p.offset for p in packed.dead_letters] == [1, 3]
 
 
@@ -438,3 +441,17 @@ def test_reasons_name_what_is_wrong() -> None:
     assert "more than the 400" in reasons[0]
     assert "tombstone" in reasons[1]
     assert "JSON" in reasons[2]
+
+
+def test_a_dead_letter_has_key_and_headers_of_its_record() -> None:
+    group = [
+        Message(at=offset, name=b"k%d" % offset, head=[("h", b"%d" % offset)])
+        for offset in (3, 5, 6)  # a transaction's mark is at 4
+    ]
+    values = [record("a"), b"{", None]
+    raws = Raws(np.array([3, 5, 6]), np.zeros(3, np.int64), values, partial(beside, group))
+    writer = LogWriter(LogState(raw_high=3), RecentIds(0), SCREEN, SOURCE.pack_schema)
+    assert [(dead.offset, dead.beside) for dead in writer.pack(raws, 1).dead_letters] == [
+        (5, Beside(b"k5", [("h", b"5")])),
+        (6, Beside(b"k6", [("h", b"6")])),
+    ]

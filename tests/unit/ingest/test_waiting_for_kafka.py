@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ingest_svc import service
+from ingest_svc.log_writer import DeadLetter
 from ingest_svc.ports import Place
 from ingest_svc.service import Ingest
 from ingest_svc.settings import IngestSettings
@@ -52,7 +53,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_dead_letters_that_kafka_lost_are_written_again() -> None:
     sink = DeadLetters()
     lane: Any = SimpleNamespace(raw_topic="raw", place=Place("orders", 0))
-    ingest_of(dead_letters=sink)._put_dead(lane, [(3, b"x", "bad"), (5, b"y", "bad")])
+    ingest_of(dead_letters=sink)._put_dead(
+        lane, [DeadLetter(3, b"x", "bad"), DeadLetter(5, b"y", "bad")]
+    )
     assert sink.written == [3, 5]
 
 
@@ -61,7 +64,7 @@ def test_a_worker_that_is_to_stop_waits_no_longer() -> None:
     ingest._stopping.set()
     lane: Any = SimpleNamespace(raw_topic="raw", place=Place("orders", 0))
     with pytest.raises(PublishError):
-        ingest._put_dead(lane, [(3, b"x", "bad")])
+        ingest._put_dead(lane, [DeadLetter(3, b"x", "bad")])
 
 
 def test_requests_that_cannot_be_read_now_end_no_worker() -> None:

@@ -14,12 +14,13 @@ class Message:
     at: int = 0
     of: str = "client.data-arrived.v1"
     head: list[tuple[str, bytes]] = field(default_factory=list)
+    name: bytes | None = None
 
     def value(self) -> bytes:
         return self.data
 
     def key(self) -> bytes | None:
-        return None
+        return self.name
 
     def topic(self) -> str:
         return self.of

@@ -1,0 +1,137 @@
+"""How many dead letters are open, by service, with the newest one's reason: what `status` shows.
+
+Bounded: the newest WINDOW messages of each topic partition, for as long as BOUND_S.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Container, Iterable, Iterator
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from schemas.events import DeadLetterResolved
+from schemas.topics import SERVICES, dead_letter, topic_of
+from twinstream.errors import UndecodableEventError
+from twinstream.mesh.dead_letter_reader import Letter, LetterId, letter_of
+from twinstream.mesh.kafka.cloud_events import event_of
+from twinstream.mesh.kafka.errors import MESSAGE_BYTES, asking, passes
+from twinstream.mesh.kafka.positions import ends
+from twinstream.mesh.settings import MeshSettings
+
+WINDOW = 2_000
+BOUND_S, ASK_S = 1.0, 1.0
+AT_ONCE = 500
+RESOLVED = topic_of(DeadLetterResolved)
+_TOPICS = {dead_letter(service): service for service in SERVICES}
+
+
+class Open(msgspec.Struct, kw_only=True):
+    """Of one service. `whole` False: `count` is of what was looked at, and there is more."""
+
+    count: int = 0
+    bugs: int = 0
+    whole: bool = True
+    newest: str = ""
+    newest_at_us: int = 0
+    reason: str = ""
+
+    def add(self, letter: Letter) -> None:
+        """Count one that nobody has dealt with."""
+        self.count += 1
+        self.bugs += letter.fact("kind") == "bug"
+        if letter.at_us >= self.newest_at_us:
+            self.newest, self.newest_at_us = str(letter.id), letter.at_us
+            self.reason = letter.fact("reason")
+
+
+def open_letters(settings: MeshSettings, bound_s: float = BOUND_S) -> dict[str, Open]:
+    """Of each service that has some, or may have; raises NotRunningError when Kafka does not answer."""
+    found, done = list[Letter](), set[LetterId]()
+    wanted, cut = _spans(settings)
+    consumer = Consumer(
+        settings.kafka_client(
+            log_level=0,
+            group_id=f"open-letters-{uuid.uuid4().hex}",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            enable_partition_eof=True,
+            fetch_wait_max_ms=100,
+            fetch_message_max_bytes=MESSAGE_BYTES,
+        )
+    )
+    try:
+        consumer.assign(wanted)
+        left = {(tp.topic, tp.partition) for tp in wanted}
+        for message in _read(consumer, left, time.monotonic() + bound_s):
+            if message.topic() == RESOLVED:
+                done |= _resolved(message)
+            else:
+                found.append(letter_of(message))
+    finally:
+        consumer.close()
+    unread = {topic for topic, _ in left}
+    cut |= set(SERVICES) if RESOLVED in unread else {_TOPICS[topic] for topic in unread}
+    return summary(found, done, cut)
+
+
+def _spans(settings: MeshSettings) -> tuple[list[TopicPartition], set[str]]:
+    """Where to begin in each partition, and the services of which older letters are passed over."""
+    admin = AdminClient(settings.kafka_client(log_level=0))
+    with asking("dead letters"):
+        topics = admin.list_topics(timeout=ASK_S).topics
+    places = [
+        (name, number)
+        for name in (*_TOPICS, RESOLVED)
+        if name in topics
+        for number in topics[name].partitions
+    ]
+    spans, cut = list[TopicPartition](), set[str]()
+    for (topic, number), end in ends(admin, places, ASK_S).items():
+        first = 0 if topic == RESOLVED else max(0, end - WINDOW)
+        if first:
+            cut.add(_TOPICS[topic])
+        if end:
+            spans.append(TopicPartition(topic, number, first))
+    return spans, cut
+
+
+def _read(consumer: Any, left: set[tuple[str, int]], until: float) -> Iterator[Any]:
+    """Messages to the ends of their partitions; those whose end was not reached stay in `left`."""
+    while left and (wait_s := until - time.monotonic()) > 0:
+        for message in consumer.consume(AT_ONCE, min(wait_s, 0.1)):
+            error = message.error()
+            if error is None:
+                yield message
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                left.discard((message.topic(), message.partition()))
+            elif not passes(error):
+                return
+
+
+def _resolved(message: Any) -> set[LetterId]:
+    try:
+        event = event_of(message)
+    except UndecodableEventError:
+        return set()
+    if not isinstance(event, DeadLetterResolved):
+        return set()
+    return {LetterId(event.service, event.partition, event.offset)}
+
+
+def summary(
+    letters: Iterable[Letter], done: Container[LetterId], cut: Container[str]
+) -> dict[str, Open]:
+    """By service. The first letter of an input stands for it, as in the list; `cut`: not all were read."""
+    found, seen = {name: Open(whole=name not in cut) for name in SERVICES}, set[bytes]()
+    for letter in sorted(letters, key=lambda letter: letter.id):
+        if letter.place in seen:
+            continue
+        seen.add(letter.place)
+        if letter.id not in done:
+            found[letter.id.service].add(letter)
+    return {name: one for name, one in found.items() if one.count or not one.whole}
