@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from twinstream.mesh import topics_admin
 from twinstream.mesh.dead_letters import MAX_ORIGINAL_BYTES, DeadLetters
 from twinstream.mesh.events import EventReader
 from twinstream.mesh.exit_codes import FAILED, OK
+from twinstream.mesh.open_letters import WINDOW, open_letters
 from twinstream.mesh.pipeline_file import load
 from twinstream.mesh.settings import MeshSettings
 
@@ -184,3 +186,61 @@ def test_bad_lines_are_sent_as_they_are_and_the_others_count(
     file.write_bytes(b"{}\n[]\n")
     assert run(["send", "visits", str(file)]) == OK
     assert run(["send", "visits", str(file), "--strict"]) == FAILED
+
+
+def test_an_original_is_corrected_in_an_editor(
+    shop: MeshSettings,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = uuid4().hex
+    DeadLetters(shop, "ingest").put(
+        b'{"shopper": "%s", "n": ' % own.encode(),
+        own,
+        topic=RAW,
+        partition=0,
+        offset=3 * 10**9,
+        source="visits",
+        carried=[("h", b"1")],
+        key=b"lost",
+    )
+    where = str(listed(capfd, "--reason", own)[0]["id"])
+    script = tmp_path / "editor.py"
+    script.write_text(
+        "import sys, pathlib; f = pathlib.Path(sys.argv[1]); f.write_bytes(f.read_bytes() + b'7}')"
+    )
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "true")
+    assert run(["dead-letters", "replay", where, "--edit"]) == FAILED
+    assert [line["state"] for line in listed(capfd, "--reason", own)] == [""]
+    monkeypatch.setenv("EDITOR", f"{sys.executable} {script}")
+    assert run(["dead-letters", "replay", where, "--edit"]) == OK
+    assert [line["state"] for line in listed(capfd, "--reason", own, "--all")] == ["replayed"]
+    with EventReader(shop, [RAW]) as reader:
+        mine = [m for m in reader.messages_to_end() if own.encode() in (m.value() or b"")]
+    assert [(m.key(), m.headers()) for m in mine] == [(own.encode(), [("h", b"1")])]
+    assert mine[0].value().endswith(b'"n": 7}')
+
+
+def test_what_is_open_is_counted_by_service(shop: MeshSettings) -> None:
+    own, letters = uuid4().hex, DeadLetters(shop, "monitor")
+    for offset in range(3):
+        letters.put(
+            b"x", f"{own} {offset}", topic="t", partition=0, offset=offset, kind="bug", wait=False
+        )
+    letters.flush()
+    found = open_letters(shop, bound_s=30.0)["monitor"]
+    assert (found.bugs >= 3, found.whole, found.reason) == (True, True, f"{own} 2")
+    assert run(["dead-letters", "drop", "--reason", own, "--why", "a test"]) == OK
+    after = open_letters(shop, bound_s=30.0).get("monitor")
+    assert (after.count if after else 0) == found.count - 3
+
+
+def test_more_letters_than_are_looked_at_are_told_as_such(shop: MeshSettings) -> None:
+    own, letters = uuid4().hex, DeadLetters(shop, "preprocess")
+    for offset in range(WINDOW + 50):
+        letters.put(b"x", own, topic=own, partition=0, offset=offset, wait=False)
+    letters.flush()
+    found = open_letters(shop, bound_s=30.0)["preprocess"]
+    assert (found.count, found.whole, found.reason) == (WINDOW, False, own)

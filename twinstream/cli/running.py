@@ -57,8 +57,16 @@ def mesh(data: Path) -> Running:
         note(f"[yellow]note:[/] {said}")
     if state is None:
         settings = MeshSettings.from_env()
-        return Running(settings=settings, addresses=addresses(settings))
-    return Running(settings=MeshSettings.from_env(state.env), addresses=state.addresses)
+        return Running(settings=quiet(settings), addresses=addresses(settings))
+    return Running(settings=quiet(MeshSettings.from_env(state.env)), addresses=state.addresses)
+
+
+def quiet(settings: MeshSettings) -> MeshSettings:
+    """Without librdkafka's own lines, of which a broker that is away brings twenty a second: a command
+    says it once, in words. What the settings say of its log holds all the same.
+    """
+    options = f"log_level=0;{settings.kafka_options}"
+    return msgspec.structs.replace(settings, kafka_options=options)
 
 
 def services_here(data: Path) -> states.MeshState | None:
