@@ -327,12 +327,15 @@ def drop(
     events = EventPublisher(settings, SENDER)
     count = 0
     for letter in _chosen(settings, ids or [], which, again=False):
-        _resolve(events, letter.id, "dropped", why)
+        _resolve(events, letter.id, "dropped", why, wait=False)
         count += 1
+    events.flush()
     note(f"{count} dead letter(s) dropped")
 
 
-def _resolve(events: EventPublisher, where: LetterId, how: str, reason: str) -> None:
+def _resolve(
+    events: EventPublisher, where: LetterId, how: str, reason: str, *, wait: bool = True
+) -> None:
     events.publish(
         DeadLetterResolved(
             service=where.service,
@@ -341,7 +344,8 @@ def _resolve(events: EventPublisher, where: LetterId, how: str, reason: str) -> 
             how=how,
             reason=reason,
             resolved_at_us=WallClock().now_us(),
-        )
+        ),
+        wait=wait,
     )
 
 

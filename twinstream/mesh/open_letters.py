@@ -23,7 +23,7 @@ from twinstream.mesh.kafka.errors import MESSAGE_BYTES, asking, passes
 from twinstream.mesh.kafka.positions import ends
 from twinstream.mesh.settings import MeshSettings
 
-WINDOW = 2_000
+WINDOW = 5_000
 BOUND_S, ASK_S = 1.0, 1.0
 AT_ONCE = 500
 RESOLVED = topic_of(DeadLetterResolved)
@@ -50,7 +50,7 @@ class Open(msgspec.Struct, kw_only=True):
 
 
 def open_letters(settings: MeshSettings, bound_s: float = BOUND_S) -> dict[str, Open]:
-    """Of each service that has some, or may have; raises NotRunningError when Kafka does not answer."""
+    """Of each service that has some; raises NotRunningError when Kafka does not answer."""
     found, done = list[Letter](), set[LetterId]()
     wanted, cut = _spans(settings)
     consumer = Consumer(
@@ -134,4 +134,4 @@ def summary(
         seen.add(letter.place)
         if letter.id not in done:
             found[letter.id.service].add(letter)
-    return {name: one for name, one in found.items() if one.count or not one.whole}
+    return {name: one for name, one in found.items() if one.count}
