@@ -24,7 +24,7 @@ def of_mesh(settings: MeshSettings, services: Mapping[str, Mapping[str, Any]]) -
     try:
         letters = msgspec.to_builtins(open_letters(settings))
     except (MeshError, KafkaException) as error:
-        unknown = f"dead letters are not known while Kafka does not answer ({error})"
+        unknown = f"open dead letters are not counted: {error}"
     blocked = [
         f"{name} is blocked: {service['blocked']}"
         for name, service in services.items()
