@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.events import DeadLetterResolved
@@ -19,7 +19,7 @@ from schemas.topics import SERVICES, dead_letter, topic_of
 from twinstream.errors import NotRunningError, UndecodableEventError
 from twinstream.mesh.dead_letter_reader import Letter, LetterId, letter_of
 from twinstream.mesh.kafka.cloud_events import event_of
-from twinstream.mesh.kafka.errors import MESSAGE_BYTES, asking, passes
+from twinstream.mesh.kafka.errors import MESSAGE_BYTES, asking, is_end, passes
 from twinstream.mesh.kafka.positions import ends
 from twinstream.mesh.settings import MeshSettings
 
@@ -114,7 +114,7 @@ def _read(
                 error = message.error()
                 if error is None:
                     yield message
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                elif is_end(error):
                     left.discard((message.topic(), message.partition()))
                 elif not passes(error):
                     return
