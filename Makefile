@@ -66,6 +66,7 @@ lock: $(STAMP) ## write the hashed lock files again from requirements/*.in; add 
 	$(COMPILE) $(UPGRADE) requirements/dev.in -o requirements/dev.lock
 	$(COMPILE) -c requirements/dev.lock requirements/main.in -o requirements/main.lock
 	$(COMPILE) $(UPGRADE) benchmarks/peers/quix.in -o benchmarks/peers/quix.txt
+	$(COMPILE) $(UPGRADE) benchmarks/peers/fastapi.in -o benchmarks/peers/fastapi.txt
 
 clean: ## remove the virtual environment, caches and the data of local meshes
 	rm -rf $(VENV) .twinstream .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
