@@ -90,8 +90,19 @@ def _records(file: BinaryIO, block_bytes: int) -> Iterator[tuple[bytes, Words, b
         if not block:
             return
         if len(rest) > MOST_ROW_BYTES + block_bytes:
-            yield rest, np.array([[0, len(rest), 1, STRAY, line]]), True
-            return
+            yield rest, np.array([[0, len(rest), 1, STRAY, line]]), is_open
+            if is_open:
+                return
+            rest, line = _behind_this_line(file, block_bytes), line + 1
+
+
+def _behind_this_line(file: BinaryIO, block_bytes: int) -> bytes:
+    """What was read of the file behind the end of the line in which it stands; nothing of that line is kept."""
+    while block := file.read(block_bytes):
+        end = min(at for at in (block.find(b"\n"), block.find(b"\r"), len(block)) if at >= 0)
+        if end < len(block):
+            return block[end + 2 if block[end : end + 2] == b"\r\n" else end + 1 :]
+    return b""
 
 
 def _part(

@@ -11,6 +11,7 @@ import pytest
 
 from twinstream.define import Decimal, Int, Source, String, Timestamp
 from twinstream.define.records import Decoder
+from twinstream.files.csv_rows import read_csv
 from twinstream.files.json_lines import read_json_lines
 from twinstream.files.parquet_rows import read_parquet
 from twinstream.files.parts import KEPT_BYTES, MOST_ROW_BYTES, UnreadableFileError
@@ -46,6 +47,26 @@ def test_a_line_beyond_the_limit_is_one_bad_row_and_the_others_count() -> None:
     assert [line for part in parts for line in part.rows] == [b'{"a":1}', b'{"b":2}']
     (bad,) = [row for part in parts for row in part.bad]
     assert (bad.number, bad.where, len(bad.original)) == (1, "line 2", KEPT_BYTES)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_csv_line_beyond_the_limit_is_one_bad_row_and_the_others_count(end: bytes) -> None:
+    long = b"x" * (MOST_ROW_BYTES + (3 << 20))
+    data = end.join([b"a,b", b"1,2", long, b"3,4", b"5", b"6,7", b""])
+    parts = list(read_csv(io.BytesIO(data), block_bytes=1 << 20))
+    assert [a for part in parts for a in part.rows["a"].to_pylist()] == ["1", "3", "6"]
+    bad = [row for part in parts for row in part.bad]
+    assert [(row.number, row.where) for row in bad] == [(1, "line 3"), (3, "line 5")]
+    assert "longer than" in bad[0].reason
+    assert "cells" in bad[1].reason
+
+
+def test_a_quote_that_is_opened_and_never_closed_is_the_rest_of_the_file() -> None:
+    data = b'a,b\n1,2\n"' + b"x,y\n" * (5 << 20)
+    parts = list(read_csv(io.BytesIO(data), block_bytes=1 << 20))
+    assert [a for part in parts for a in part.rows["a"].to_pylist()] == ["1"]
+    (bad,) = [row for part in parts for row in part.bad]
+    assert "never closed" in bad.reason
 
 
 def written(table: pa.Table, **options: object) -> bytes:
