@@ -42,7 +42,7 @@ def make_app(api: Api) -> Flask:
     app.add_url_rule(
         "/v1/data-arrived", "data_arrived", lambda: _data_arrived(api), methods=["POST"]
     )
-    app.add_url_rule("/livez", "livez", lambda: _answer({"status": "ok"}))
+    app.add_url_rule("/livez", "livez", lambda: _answer({"live": True}))
     app.add_url_rule("/readyz", "readyz", lambda: _ready(api))
     app.register_error_handler(
         HTTPException, lambda error: _error(error.description or error.name, error.code or 500)

@@ -1,7 +1,7 @@
 """What stands before every HTTP service: who may ask, how much and how slowly, and how many at a time.
 
 An ASGI application around a WSGI one. Bodies are read by the event loop, whole and within a bound, so a slow client holds no
-thread. Health has threads of its own. A hot route may have a lane: what it answers in a moment it answers in the event loop,
+thread. Health has threads of its own, and that the process lives the loop says itself. A hot route may have a lane: what it answers in a moment it answers in the event loop,
 without WSGI. What comes beyond the slots is shed at once with 503 and Retry-After.
 """
 
@@ -17,18 +17,22 @@ from typing import Any
 import msgspec
 import structlog
 
+from twinstream.mesh.loop_lag import LoopLag
+
 Environ = dict[str, Any]
 Scope = dict[str, Any]
 Headers = dict[bytes, bytes]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
-HEALTH = ("/livez", "/readyz")
+LIVE, READY = "/livez", "/readyz"
 SAFE = ("GET", "HEAD", "OPTIONS")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 RETRY_AFTER_S = 1
 BODIES = 8
 """So many requests for each slot may be sending their bodies: these hold memory, not threads."""
+MOST_LAG_S = 0.03
+FEW_WAITING = 4
 BUSY = "too many requests are at work: try again in a moment"
 _log = structlog.get_logger()
 
@@ -85,6 +89,7 @@ class Door:
         self._workers = ThreadPoolExecutor(settings.slots, thread_name_prefix="answer")
         self._health = ThreadPoolExecutor(2, thread_name_prefix="health")
         self._at_work = self._sending = 0
+        self._lag = LoopLag()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or say why not."""
@@ -108,17 +113,34 @@ class Door:
         headers = headers_of(scope)
         check(scope["method"], headers, self._settings.hosts)
         path = scope["path"]
-        if path in HEALTH and scope["method"] in SAFE:
+        if path == LIVE and scope["method"] in SAFE:
+            return alive(scope["method"])
+        if path == READY and scope["method"] in SAFE:
             return await self._call(self._health, partial(called, self._app, environ_of(scope)))
+        lane, rest = self._lane_of(scope["method"], path)
+        if lane is not None:
+            self._refuse_late()
         body = await self._body(headers, receive)
-        if scope["method"] == "POST":
-            for prefix, lane in self._lanes:
-                if path.startswith(prefix):
-                    found = lane(path[len(prefix) :], body)
-                    return found if isinstance(found, Answer) else await self._work(found)
+        if lane is not None:
+            found = lane(rest, body)
+            return found if isinstance(found, Answer) else await self._work(found)
         environ = environ_of(scope)
         environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(body), str(len(body))
         return await self._work(partial(called, self._app, environ))
+
+    def _lane_of(self, method: str, path: str) -> tuple[Lane | None, str]:
+        """The lane of a request, if it has one, and what follows its prefix."""
+        if method == "POST":
+            for prefix, lane in self._lanes:
+                if path.startswith(prefix):
+                    return lane, path[len(prefix) :]
+        return None, ""
+
+    def _refuse_late(self) -> None:
+        """Shed what would wait long for the loop: only when others wait, for a loop is late too when the machine is."""
+        self._lag.watch()
+        if self._lag.seconds > MOST_LAG_S and self._sending >= FEW_WAITING:
+            raise RefusedError(503, BUSY)
 
     async def _work(self, answer: Callable[[], Answer]) -> Answer:
         """What a worker thread answers; raises RefusedError when all are at work."""
@@ -204,6 +226,13 @@ def headers_of(scope: Scope) -> Headers:
     for name, value in scope.get("headers", ()):
         found[name] = found[name] + b"," + value if name in found else value
     return found
+
+
+def alive(method: str) -> Answer:
+    """What `/livez` says: a process whose loop answers lives."""
+    body = b'{"live":true}'
+    headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
+    return Answer(200, headers, b"" if method == "HEAD" else body)
 
 
 def environ_of(scope: Scope) -> Environ:

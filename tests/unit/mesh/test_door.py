@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from twinstream.mesh.door import Answer, Door, DoorSettings, hosts_of
+from twinstream.mesh.door import FEW_WAITING, Answer, Door, DoorSettings, hosts_of
 
 SETTINGS = DoorSettings(
     hosts=hosts_of("127.0.0.1", "shop.example"), body_bytes=100, body_s=0.2, slots=2
@@ -242,3 +242,25 @@ def test_a_lane_stands_behind_the_same_door(
     client = Laned()
     assert client.ask(path="/fast/now", parts=parts, **headers)[0] == status
     assert client.counted == 1
+
+
+def test_what_would_wait_long_for_the_loop_is_shed_and_health_is_not() -> None:
+    client = Laned()
+    client.door._lag.seconds = 1.0
+    client.door._lag.watch = lambda: None
+    assert (
+        client.ask(path="/fast/now")[0] == 200
+    )  # nobody else waits: the machine is late, not the queue
+    client.door._sending = FEW_WAITING
+    status, _, headers = client.ask(path="/fast/now")
+    assert (status, headers["retry-after"]) == (503, "1")
+    assert client.ask("GET", "/livez", parts=())[0] == 200
+    assert client.ask("GET", "/readyz", parts=())[0] == 200
+
+
+def test_a_loop_that_answers_lives() -> None:
+    client = Client()
+    assert client.ask("GET", "/livez", parts=())[:2] == (200, b'{"live":true}')
+    status, body, headers = client.ask("HEAD", "/livez", parts=())
+    assert (status, body, headers["content-length"]) == (200, b"", "13")
+    assert client.app.asked == 0
