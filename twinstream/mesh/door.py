@@ -27,6 +27,9 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 LIVE, READY = "/livez", "/readyz"
 SAFE = ("GET", "HEAD", "OPTIONS")
+FORMS = {b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain"}
+"""What a page may send anywhere without being asked first whether it may (the Fetch standard's CORS-safelisted types)."""
+OF_BROWSERS = (b"origin", b"referer", b"sec-fetch-site", b"sec-fetch-mode")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 RETRY_AFTER_S = 1
 BODIES = 8
@@ -303,6 +306,11 @@ def check(method: str, headers: Headers, hosts: tuple[str, ...]) -> None:
     if origin is not None and origin.partition(b"://")[2] != host:
         raise RefusedError(
             403, f"a page of {_text(origin)[:100]} may not ask this service to change anything"
+        )
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind in FORMS and any(name in headers for name in OF_BROWSERS):
+        raise RefusedError(
+            415, f"a browser's {_text(kind)} is not taken: send Content-Type: application/json"
         )
     if headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
         raise RefusedError(

@@ -264,3 +264,30 @@ def test_a_loop_that_answers_lives() -> None:
     status, body, headers = client.ask("HEAD", "/livez", parts=())
     assert (status, body, headers["content-length"]) == (200, b"", "13")
     assert client.app.asked == 0
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "TEXT/plain; charset=utf-8", "multipart/form-data; boundary=x"]
+)
+@pytest.mark.parametrize(
+    "browser", [{"referer": "http://evil.example/"}, {"sec_fetch_mode": "no-cors"}]
+)
+def test_a_form_of_a_browser_that_hides_its_origin_is_refused(
+    kind: str, browser: dict[str, str]
+) -> None:
+    client = Client()
+    assert client.ask(content_type=kind, **browser)[0] == 415
+    assert client.app.asked == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content_type": "application/x-www-form-urlencoded"},  # what curl -d sends
+        {"content_type": "text/plain"},
+        {"content_type": "application/json", "origin": "http://127.0.0.1:80"},
+        {},
+    ],
+)
+def test_a_program_may_send_any_type_and_a_page_of_ours_json(headers: dict[str, str]) -> None:
+    assert Client().ask(**headers)[0] == 200
