@@ -15,6 +15,7 @@ for name in (
     "recovery",
     "growth",
     "dedupe",
+    "predict",
 ):
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
 subprocess.run([sys.executable, "-m", "benchmarks.render"], check=True)

@@ -1,4 +1,4 @@
-"""Twice what each HTTP door can answer: what is answered, what is shed, whether health goes on, whether memory stays: `python -m benchmarks.overload [seconds]`.
+"""Twice what each HTTP door can answer: what is answered, what is shed, whether health goes on, whether memory stays: `python -m benchmarks.overload [seconds] [door ...]`.
 
 A closed loop on 16 connections finds what a door answers; an open loop asks for twice that by the clock. Another process asks
 `/livez` ten times a second meanwhile.
@@ -123,14 +123,16 @@ def healthy(found: Found) -> dict[str, Any]:
     }
 
 
-def main(seconds: float = 120.0) -> None:
-    """Measures and records the result."""
+def main(seconds: float = 120.0, *names: str) -> None:
+    """Measures some doors, or all, and records the result."""
     with tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder:
         shop = Shop(Path(folder) / "mesh")
         try:
             shop.begin()
             figures = {}
             for name, load in doors(shop).items():
+                if names and name not in names:
+                    continue
                 figures[name] = overloaded(load, seconds)
                 print(name, msgspec.json.encode(figures[name]).decode(), flush=True)
             figures["restarts"] = {
@@ -139,7 +141,7 @@ def main(seconds: float = 120.0) -> None:
         finally:
             shop.mesh.stop()
     record(
-        "overload",
+        "-".join(["overload", *names]),
         {"seconds_a_door": seconds, **figures},
         "the whole mesh, the client and the probes share the two cores with what else ran on the"
         f" machine; {CONNECTIONS} connections at most",
@@ -147,4 +149,4 @@ def main(seconds: float = 120.0) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:]))
+    main(*map(float, sys.argv[1:2]), *sys.argv[2:])

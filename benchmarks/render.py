@@ -14,7 +14,8 @@ HERE = Path(__file__).parent
 HEAD = """# Benchmarks
 
 Each table is written by `python -m benchmarks.render` from `results/*.json`, which the commands below write with machine and commit. The machines are shared and noisy: look at ratios of one run
-before absolute figures of two. `make bench` runs all but the demo and the soak, which is `make soak`.
+before absolute figures of two. `make bench` runs all but the demo, the overload of the
+HTTP doors (`python -m benchmarks.overload`) and the soak, which is `make soak`.
 
 """
 SHOWN = (
@@ -26,6 +27,9 @@ SHOWN = (
     "recovery",
     "growth",
     "dedupe",
+    "predict",
+    "overload",
+    "overload-predict",
     "soak",
     "fold",
     "peers",
