@@ -47,4 +47,4 @@ class IngestSettings(Knobs, frozen=True, kw_only=True):
     http_confirm_s: float = 10.0
     """Seconds that an HTTP request waits for Kafka before it is answered with 503."""
     http_threads: int = 16
-    """Threads that answer HTTP requests; what comes while all are at work is shed with 503. Health has threads of its own."""
+    """Threads that answer HTTP requests; as many more may wait for one, and what comes beyond is shed with 503. Health has threads of its own."""

@@ -13,7 +13,7 @@ class PredictSettings(Knobs, frozen=True, kw_only=True):
     PREFIX: ClassVar[str] = "TWINSTREAM_PREDICT_"
 
     threads: int = 12
-    """Threads that answer requests; what comes while all are at work is shed with 503. Health has threads of its own."""
+    """Threads that answer requests; as many more may wait for one, and what comes beyond is shed with 503. Health has threads of its own."""
     waiters: int = 6
     """Requests that may wait for a position at the same time; what comes beyond is shed with 503."""
     body_bytes: int = 32_000_000

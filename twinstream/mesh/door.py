@@ -32,6 +32,8 @@ FORMS = {b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/pl
 OF_BROWSERS = (b"origin", b"referer", b"sec-fetch-site", b"sec-fetch-mode")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 RETRY_AFTER_S = 1
+ADMITTED = 2
+"""So many requests for each slot are at work or wait for a thread; what comes beyond is shed."""
 BODIES = 8
 """So many requests for each slot may be sending their bodies: these hold memory, not threads."""
 MOST_LAG_S = 0.03
@@ -146,8 +148,8 @@ class Door:
             raise RefusedError(503, BUSY)
 
     async def _work(self, answer: Callable[[], Answer]) -> Answer:
-        """What a worker thread answers; raises RefusedError when all are at work."""
-        if self._at_work >= self._settings.slots:
+        """What a worker thread answers; raises RefusedError when as many wait for one as are at work."""
+        if self._at_work >= ADMITTED * self._settings.slots:
             raise RefusedError(503, BUSY)
         self._at_work += 1
         try:
@@ -161,7 +163,10 @@ class Door:
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         """The whole body, or none of it."""
         declared = self._declared(headers)
-        if self._at_work >= self._settings.slots or self._sending >= BODIES * self._settings.slots:
+        if (
+            self._at_work >= ADMITTED * self._settings.slots
+            or self._sending >= BODIES * self._settings.slots
+        ):
             raise RefusedError(503, BUSY)
         self._sending += 1
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from twinstream.mesh.door import FEW_WAITING, Answer, Door, DoorSettings, hosts_of
+from twinstream.mesh.door import ADMITTED, FEW_WAITING, Answer, Door, DoorSettings, hosts_of
 
 SETTINGS = DoorSettings(
     hosts=hosts_of("127.0.0.1", "shop.example"), body_bytes=100, body_s=0.2, slots=2
@@ -160,8 +160,8 @@ def test_beyond_its_slots_requests_are_shed_at_once_and_health_is_answered() -> 
     client = Client(Busy())
 
     async def story() -> tuple[int, str, int, list[int], int]:
-        busy = [asyncio.create_task(client.asked()) for _ in range(SETTINGS.slots)]
-        for _ in busy:
+        busy = [asyncio.create_task(client.asked()) for _ in range(ADMITTED * SETTINGS.slots)]
+        for _ in range(SETTINGS.slots):
             await asyncio.to_thread(inside.acquire, timeout=10)
         status, _, headers = await client.asked()
         health = (await client.asked("GET", "/livez"))[0]
@@ -174,7 +174,7 @@ def test_beyond_its_slots_requests_are_shed_at_once_and_health_is_answered() -> 
             (await client.asked())[0],
         )
 
-    assert asyncio.run(story()) == (503, "1", 200, [200] * SETTINGS.slots, 200)
+    assert asyncio.run(story()) == (503, "1", 200, [200] * ADMITTED * SETTINGS.slots, 200)
 
 
 def test_an_application_that_raises_is_an_answer() -> None:

@@ -15,6 +15,7 @@ from monitor_svc.adapters.granian_page import PageServer
 from monitor_svc.board import Board
 from tests.unit.monitor.world import state
 from twinstream.mesh.clock import ManualClock
+from twinstream.mesh.door import ADMITTED
 
 
 class Beats:
@@ -98,7 +99,7 @@ def test_a_listener_too_many_is_told_when_to_come_again(served: Served) -> None:
 def test_beyond_its_slots_it_sheds_and_health_is_answered(served: Served) -> None:
     served.beats.go.clear()
     statuses: list[int] = []
-    threads = [served.ask_aside("/v1/state", statuses) for _ in range(SLOTS + 5)]
+    threads = [served.ask_aside("/v1/state", statuses) for _ in range(ADMITTED * SLOTS + 5)]
     wait(lambda: statuses == [503] * 5)
     shed = served.ask("/")
     assert (shed.status, shed.headers["retry-after"]) == (503, "1")
@@ -107,7 +108,7 @@ def test_beyond_its_slots_it_sheds_and_health_is_answered(served: Served) -> Non
     served.beats.go.set()
     for thread in threads:
         thread.join(20)
-    assert sorted(statuses) == [200] * SLOTS + [503] * 5
+    assert sorted(statuses) == [200] * ADMITTED * SLOTS + [503] * 5
 
 
 def test_those_who_wait_for_a_snapshot_share_one_that_was_begun_after_they_asked() -> None:

@@ -61,8 +61,9 @@ class EventPublisher:
         lost: Callable[[int], None] | None = None,
         most_waiting: int = 100_000,
         bound_s: float = DELIVERY_BOUND_S,
+        linger_ms: int = 1,
     ) -> None:
-        """A message that Kafka has not taken after `bound_s` has failed.
+        """A message that Kafka has not taken after `bound_s` has failed. So long a message waits for others to travel with: `linger_ms`.
 
         With `lost` a message that is not waited for waits for Kafka as long as it takes, in memory,
         at most so many of them.
@@ -74,7 +75,7 @@ class EventPublisher:
             settings.kafka_client(
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=1,
+                linger_ms=linger_ms,
                 message_max_bytes=MESSAGE_BYTES,
                 queue_buffering_max_messages=most_waiting,
                 message_timeout_ms=int(bound_s * 1000) if lost is None else 0,
