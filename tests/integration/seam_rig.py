@@ -59,6 +59,7 @@ class SeamRig:
             source="orders",
             epoch=epoch,
             cut=cut,
+            cuts={"orders": cut},
             files=[self._file(view, epoch, p, states, corrupt) for p in range(PARTITIONS)],
             definition_digest=pipeline.digest,
             as_of_us=NOW_US,

@@ -137,7 +137,8 @@ def test_a_training_set_becomes_a_promoted_model_that_answers(mesh: EmbeddedMesh
     trained = events(settings, ModelTrained)[0]
     assert trained.metrics["auc"] > 0.6
     assert (trained.model_digest, trained.training_set_digest) == (promoted.model_digest, "set-1")
-    assert set(trained.version_ids) == {"model.safetensors", "config.json", "metrics.json"}
+    files = {"model.safetensors", "model.onnx", "config.json", "metrics.json"}
+    assert set(trained.version_ids) == files
     assert all(trained.version_ids.values())
     named = wait_for(lambda: release(settings))
     assert named.endswith(promoted.model_digest[:8])

@@ -130,7 +130,7 @@ def test_a_manifest_that_lies_costs_no_record_and_the_right_one_lands(rig: SeamR
     rig.wait(lambda: 2 in rig.readers[good.view].bases(), "base landed")
     ahead = {partition: Cut(offset=10**6, raw_high=10**6) for partition in range(PARTITIONS)}
     torn = [msgspec.structs.replace(file, sha256="0" * 64) for file in good.files]
-    lie = msgspec.structs.replace(good, epoch=3, cut=ahead, files=torn)
+    lie = msgspec.structs.replace(good, epoch=3, cut=ahead, cuts={"orders": ahead}, files=torn)
     refused = rig.mesh.log("view").count("base_refused")
     EventPublisher(rig.mesh.settings, "/test").publish(lie, key=good.view)
     rig.wait(lambda: rig.mesh.log("view").count("base_refused") > refused, "lie refused")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from schemas import events as ev
 from schemas.plausible import foreign
 from twinstream.define import Pipeline
-from twinstream.protocol.epoch_order import EpochEnds, EpochOrder
+from twinstream.protocol.epoch_order import EpochOrder
 
 
 class Manifests:
@@ -15,23 +15,20 @@ class Manifests:
 
     A view that joined later begins with an epoch that another view has, or the next; what earlier
     definitions published counts for the order of epochs too. What names objects that are not the
-    mesh's, or not exactly its partitions, counts for nothing; nor does an epoch that ends before the one
-    that it follows, or elsewhere than another view says.
+    mesh's, or not exactly its partitions, counts for nothing. Where epochs end is not
+    compared between manifests: one that lies must not stand in the way of the right one behind it.
     """
 
     def __init__(self, pipeline: Pipeline, partitions: int, bucket: str) -> None:
         self._sources = {view.name: view.source.name for view in pipeline.views}
         self._digest, self._partitions, self._bucket = pipeline.digest, partitions, bucket
-        self._epochs, self._ends = EpochOrder(), EpochEnds()
+        self._epochs = EpochOrder()
 
     def refusal(self, event: ev.Event) -> str:
         """Why an event cannot be believed; "" when it can."""
         if not isinstance(event, ev.ViewPublished):
             return ""
-        if found := next(self._problems(event), ""):
-            return found
-        beyond = event.epoch > self._epochs.newest + 1
-        return (not beyond and self._ends.refusal(event)) or self._epochs.refusal(event.epoch)
+        return next(self._problems(event), "") or self._epochs.refusal(event.epoch)
 
     def _problems(self, event: ev.ViewPublished) -> Iterator[str]:
         if found := foreign(event, self._bucket, ""):
