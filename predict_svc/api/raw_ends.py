@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import structlog
-from confluent_kafka.admin import AdminClient
 
 from predict_svc.api.messages import NotReadyError
 from schemas.topics import record_sent
 from twinstream.errors import NotRunningError
-from twinstream.mesh.kafka.positions import ends
+from twinstream.mesh.kafka.ends import partition_ends
 from twinstream.mesh.settings import MeshSettings
 
 BOUND_S = 2.0
@@ -55,7 +54,7 @@ class RawEnds:
     """Asks and remembers. Safe for threads."""
 
     def __init__(self, settings: MeshSettings, sources: Sequence[str], max_age_ms: float) -> None:
-        self._settings, self._admin = settings, AdminClient(settings.kafka_client())
+        self._ends = partition_ends(settings)
         self._places = {
             (record_sent(source), p): source
             for source in sources
@@ -92,12 +91,9 @@ class RawEnds:
     def _ask(self) -> Ends:
         found: Ends = {}
         try:
-            for place, end in ends(self._admin, list(self._places), BOUND_S).items():
+            for place, end in self._ends(list(self._places), BOUND_S).items():
                 found.setdefault(self._places[place], {})[place[1]] = end - 1
         except NotRunningError as error:
-            self._admin = AdminClient(
-                self._settings.kafka_client()
-            )  # after a broker's restart an old one may answer FENCED_LEADER_EPOCH for ever
             raise NotReadyError(
                 f"Kafka does not say where the raw topics end, so no age can be promised: {error}"
             ) from error

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from confluent_kafka.admin import AdminClient
-
 from schemas.topics import records_accepted
-from twinstream.errors import NotRunningError
-from twinstream.mesh.kafka.positions import ends
+from twinstream.mesh.kafka.ends import partition_ends
 from twinstream.mesh.settings import MeshSettings
 
 BOUND_S = 10.0
@@ -16,16 +13,10 @@ class LogEnds:
     """Asks Kafka. Safe for threads."""
 
     def __init__(self, settings: MeshSettings) -> None:
-        self._settings, self._admin = settings, AdminClient(settings.kafka_client())
+        self._partitions, self._ends = settings.partitions, partition_ends(settings)
 
     def __call__(self, source: str) -> dict[int, int]:
         """Last offset of each log partition (-1: none); raises NotRunningError when Kafka does not say."""
         topic = records_accepted(source)
-        wanted = [(topic, p) for p in range(self._settings.partitions)]
-        try:
-            return {place[1]: end - 1 for place, end in ends(self._admin, wanted, BOUND_S).items()}
-        except NotRunningError:
-            self._admin = AdminClient(
-                self._settings.kafka_client()
-            )  # after a broker's restart an old one may answer FENCED_LEADER_EPOCH for ever
-            raise
+        wanted = [(topic, p) for p in range(self._partitions)]
+        return {place[1]: end - 1 for place, end in self._ends(wanted, BOUND_S).items()}

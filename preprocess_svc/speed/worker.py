@@ -31,7 +31,7 @@ _log = structlog.get_logger()
 
 
 class SpeedWorker:
-    """Folds the log partitions that Faust assigns, and sends their partials in order. A send that fails ends the process."""
+    """Folds the log partitions that Faust assigns, and sends their partials in order."""
 
     def __init__(
         self,
@@ -60,7 +60,6 @@ class SpeedWorker:
         self._topic_of = {v.name: partials_folded(v.name) for v in pipeline.views}
         self._folders: dict[TP, Folder] = {}
         self._resumed_at: dict[TP, float] = {}
-        self._unconfirmed = 0
         self.blocks = Blocks()
         self.app: CarrierApp
         self._seeking: set[asyncio.Future[None]] = set()
@@ -232,19 +231,8 @@ class SpeedWorker:
         sent: Awaitable[Any] | None = None
         for partial in partials:
             sent = await self.app.send(self._topic_of[partial.view], partial.target, partial.value)
-            self._unconfirmed += 1
-            sent.add_done_callback(self._confirmed)  # type: ignore[attr-defined]
-        if sent is not None and self._unconfirmed > self._knobs.unconfirmed:
+        if sent is not None and self.app.unconfirmed > self._knobs.unconfirmed:
             await sent
-
-    def _confirmed(self, sent: asyncio.Future[Any]) -> None:
-        self._unconfirmed -= 1
-        if sent.cancelled() or sent.exception() is not None:
-            _log.error(
-                "partial_not_sent",
-                reason="cancelled" if sent.cancelled() else repr(sent.exception()),
-            )
-            end(FAILED)
 
 
 def _read_gaps(

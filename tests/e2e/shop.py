@@ -121,6 +121,13 @@ class Shop:
         ]
         return self.ask("predict", f"/v1/predict/{MODEL}", {"rows": visits, **more})
 
+    def answered(self, bound_s: float, **more: Any) -> Answer:
+        """The first answer with status 200 to a question that is asked again and again, else the last."""
+        give_up = time.monotonic() + bound_s
+        while (answer := self.predict(**more)).status != 200 and time.monotonic() < give_up:
+            time.sleep(0.1)
+        return answer
+
     def ask(self, service: str, path: str, body: object = None) -> Answer:
         """GET, or POST when there is a body."""
         data = None if body is None else msgspec.json.encode(body)

@@ -60,7 +60,8 @@ class Outage:
         shop = self._shop
         shop.wait(lambda: shop.mesh.supervisor.ready, f"all ready; {reasons(shop)}", 120)
         assert {service: shop.mesh.pid(service) for service in services.ALL} == self._pids
-        shop.wait(lambda: shop.predict(max_staleness_ms=2000).status == 200, "a fresh answer", 30)
+        fresh = shop.answered(30, max_staleness_ms=2000)
+        assert fresh.status == 200, (fresh, reasons(shop))
         answers, accepted = self._client.end(), self._customer.end()
         assert {answer.status for answer in answers} == {200}, refusals(answers)
         shop.wait(lambda: orders(shop, self._shopper) == accepted, "each order counted once", 60)

@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import faust
 import msgspec
@@ -26,6 +26,8 @@ from twinstream.errors import MessageRefusedError
 from twinstream.mesh import collecting, kafka_security
 from twinstream.mesh.eager import begun
 from twinstream.mesh.exit_codes import WORKER_FAILED
+from twinstream.mesh.kafka import ends
+from twinstream.mesh.kafka.ends import EndsWatched
 from twinstream.mesh.settings import MeshSettings
 from twinstream.mesh.topics_admin import MAX_MESSAGE_BYTES
 
@@ -136,6 +138,9 @@ class CarrierApp(faust.App):
 
     def __init__(self, settings: MeshSettings, options: WorkerOptions, carried: Carried) -> None:
         self.options, self.carried = options, carried
+        self.unconfirmed = self.confirmed = 0
+        """Messages sent that Kafka has not, and has, said to have."""
+        self.settings = settings
         folder = Path(settings.data) / "faust" / f"{options.name}-{options.instance}"
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(f"twinstream-{options.name}", **configuration(settings, options, folder))
@@ -156,22 +161,23 @@ class CarrierApp(faust.App):
         for what is too large.
         """
         try:
-            return await self.producer.send(topic, None, value, partition, None, None)
+            sent = await self.producer.send(topic, None, value, partition, None, None)
         except MessageSizeTooLargeError as error:
             raise MessageRefusedError(
                 f"{topic}[{partition}]: Kafka never takes a message of {len(value)} bytes; a view with fewer states "
                 f"a key, or smaller packs (TWINSTREAM_INGEST_PACK_ROWS), make smaller ones"
             ) from error
+        self.unconfirmed += 1
+        sent.add_done_callback(self._confirmed)
+        return sent
 
-    def lag(self) -> int | None:
-        """Messages in the assigned partitions that are not handled; None before the first fetch."""
-        following = self.carried.next_offsets()
-        ends = {
-            tp: self.consumer.highwater(tp) for tp in self.consumer.assignment() if tp in following
-        }
-        if not following or any(end is None for end in ends.values()):
-            return None
-        return sum(max(0, end - following[tp]) for tp, end in ends.items())
+    def _confirmed(self, sent: asyncio.Future[Any]) -> None:
+        self.unconfirmed -= 1
+        self.confirmed += 1
+        if sent.cancelled() or sent.exception() is not None:
+            reason = "cancelled" if sent.cancelled() else repr(sent.exception())
+            _log.error("message_not_sent", reason=reason)
+            end(FAILED)
 
     def _read_all(self) -> None:
         topic = self.topic(
@@ -230,10 +236,11 @@ def run(
     hang.
     """
     loop = loop or event_loop()
+    watched = ends.watched(app.settings, app.options.topics)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, 0)
     try:
-        loop.run_until_complete(_main(app, beat, list(tasks), away))
+        loop.run_until_complete(_main(app, beat, list(tasks), away, watched))
     except BaseException:  # noqa: BLE001
         _log.exception("worker_failed")
     end(FAILED)
@@ -258,6 +265,7 @@ async def _main(
     beat: Callable[[int | None], None],
     tasks: list[Callable[[], Awaitable[None]]],
     away: Callable[[], str],
+    watched: EndsWatched,
 ) -> None:
     watchdog = Watchdog(app.options.stall_s)
     beat(None)
@@ -265,9 +273,13 @@ async def _main(
     running = [asyncio.ensure_future(task()) for task in tasks]
     collecting.rarely()
     while not (app.crashed or app.should_stop):
-        lag = app.lag()
+        following = app.carried.next_offsets()
+        lag, awaited = watched.lag(following), not away()
         beat(lag)
-        watchdog.tick(0 if away() else lag, tuple(app.carried.next_offsets().items()))
+        watchdog.tick(
+            Work("to read", (lag or 0) * awaited, tuple(following.items())),
+            Work("to be confirmed", app.unconfirmed * awaited, app.confirmed),
+        )
         done, _ = await asyncio.wait(
             [*running, asyncio.ensure_future(asyncio.sleep(1.0))],
             return_when=asyncio.FIRST_COMPLETED,
@@ -278,8 +290,18 @@ async def _main(
     _log.error("worker_crashed", reason=repr(app.crash_reason))
 
 
+class Work(NamedTuple):
+    """What a worker has to do of one kind: how much is left, and something that changes when it
+    does some of it.
+    """
+
+    kind: str
+    left: int
+    done: object
+
+
 class Watchdog:
-    """Ends the process when it is behind and stands still, or when its event loop does.
+    """Ends the process when work is left and none is done, or when its event loop stands still.
 
     It counts its own seconds, so a stopped process that goes on is not taken for one that hangs.
     """
@@ -287,19 +309,20 @@ class Watchdog:
     def __init__(self, stall_s: int) -> None:
         self._stall_s = stall_s
         self._ticked = threading.Event()
-        self._position: object = None
-        self._stood_s = 0
+        self._done: dict[str, object] = {}
+        self._stood_s: dict[str, int] = {}
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
-    def tick(self, lag: int | None, position: object) -> None:
+    def tick(self, *works: Work) -> None:
         """Called once a second by the loop that is watched."""
         self._ticked.set()
-        moved = not lag or position != self._position
-        self._position = position
-        self._stood_s = 0 if moved else self._stood_s + 1
-        if self._stood_s >= self._stall_s:
-            _log.error("worker_stood_still", lag=lag, seconds=self._stood_s)
-            end(FAILED)
+        for work in works:
+            moved = not work.left or work.done != self._done.get(work.kind)
+            self._done[work.kind] = work.done
+            self._stood_s[work.kind] = 0 if moved else self._stood_s.get(work.kind, 0) + 1
+            if self._stood_s[work.kind] >= self._stall_s:
+                _log.error("worker_stood_still", **work._asdict(), seconds=self._stall_s)
+                end(FAILED)
 
     def _watch(self) -> None:
         silent_s = 0

@@ -110,6 +110,8 @@ def test_a_partial_that_is_none_is_passed_over_and_the_chain_tells_what_is_missi
 class Carrier:
     """Faust and Kafka of a speed worker."""
 
+    unconfirmed = 0
+
     def __init__(self) -> None:
         self.sent: list[tuple[str, int, bytes]] = []
         self.sought: list[dict[TP, int]] = []
