@@ -25,7 +25,7 @@ from twinstream.algebra.plan import ViewPlan
 from twinstream.define.compiled import cells
 from twinstream.define.pipeline import Pipeline
 from twinstream.define.records import Decoder
-from twinstream.errors import MeshError
+from twinstream.errors import MeshError, NotRunningError
 from twinstream.mesh import collecting, log, pipeline_file, topics_admin
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.dead_letters import DeadLetters
@@ -39,6 +39,10 @@ from twinstream.mesh.quarantine import Quarantine
 from twinstream.mesh.settings import MeshSettings
 
 BEAT_EVERY_S = 0.5
+SILENT_GROUP_S = 60.0
+"""A group that waits for a member that is no more says nothing for minutes; one that joins under
+the same name takes its place.
+"""
 COLLECT_AFTER = 200_000
 """New objects after which Python looks for cycles among them: far more than the `pack_rows` messages of a round, which have none."""
 
@@ -62,6 +66,7 @@ class Process:
     ) -> None:
         topics_admin.ensure(settings, pipeline)
         clock, reach = WallClock(), watched(settings)
+        self._reach = reach
         sources = {source.name: source for source in pipeline.sources}
         decoders = {
             name: Decoder(
@@ -154,7 +159,12 @@ class Process:
             f"{place.source}/{place.partition}": lane.next_raw
             for place, lane in self.ingest.lanes.items()
         }
-        self.pulse.tell(self.raw.assigned, lag, {"next_raw": lanes})
+        self.pulse.tell(self.raw.assignment.known, lag, {"next_raw": lanes})
+        if self.raw.assignment.waited_s > SILENT_GROUP_S and not self._reach.away:
+            raise NotRunningError(
+                f"Kafka answers, but its consumer group has given this worker no partitions for"
+                f" {SILENT_GROUP_S:.0f} s: it joins again"
+            )
 
 
 def main() -> int:

@@ -23,6 +23,7 @@ from confluent_kafka import (
 )
 
 from ingest_svc.adapters.kafka_notes import CRITICAL, note
+from ingest_svc.assignment import Assignment
 from ingest_svc.log_writer import Beside, Raws
 from ingest_svc.ports import Place
 from ingest_svc.settings import IngestSettings
@@ -69,7 +70,7 @@ class KafkaRaw:
         self._replay = settings.clock == "replay"
         self._fresh: dict[Place, int] = {}
         self._opened_now: set[tuple[str, int]] = set()
-        self.assigned = False
+        self.assignment = Assignment()
         self._consumer = Consumer(
             {
                 "log_level": CRITICAL,
@@ -159,7 +160,7 @@ class KafkaRaw:
             self._opened_now.add((partition.topic, partition.partition))
             starts.append(TopicPartition(partition.topic, partition.partition, start))
         consumer.incremental_assign(starts)
-        self.assigned = True
+        self.assignment.given(map(self._place, partitions))
 
     def _start_of(self, place: Place) -> int:
         """Where to start, however long Kafka takes to say: a broker that comes back hands out
@@ -179,7 +180,9 @@ class KafkaRaw:
                     raise
 
     def _revoke(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        self._closed([self._place(partition) for partition in partitions])
+        places = [self._place(partition) for partition in partitions]
+        self._closed(places)
+        self.assignment.taken(places)
         consumer.incremental_unassign(partitions)
 
     def _place(self, partition: TopicPartition) -> Place:
