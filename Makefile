@@ -10,7 +10,7 @@ COMPILE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-emi
 
 MINUTES ?= 20
 
-.PHONY: setup demo test test-e2e test-unit check faults poison bench soak lock clean help
+.PHONY: setup demo test test-e2e test-unit check reference docs faults poison bench soak lock clean help
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -48,6 +48,9 @@ check: setup ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+reference: setup ## write docs/reference again from the code
+	$(BIN)/python -m deploy.reference
 
 faults: setup ## the long fault run: kills, stops, broken files, compared byte for byte
 	$(BIN)/python -m tests.faults.run

@@ -23,7 +23,9 @@ class Rejected(msgspec.Struct, frozen=True):
     """One record that was not taken, and why."""
 
     index: int
+    """Its place in the request, from 0."""
     reason: str
+    """The field, and what is wrong with it."""
 
 
 MOST_REASONS = 100
@@ -33,9 +35,13 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of a request; `rejected` names the first of the `rejections`. `position`, by source and partition: a reader's `min_position` for all of these records."""
 
     accepted: int
+    """Records that Kafka has."""
     rejected: list[Rejected]
+    """The first hundred that were not taken."""
     position: dict[str, dict[int, int]]
+    """By source and partition the highest raw offset: a reader's `min_position`."""
     rejections: int = 0
+    """How many were not taken."""
 
 
 class Gate(msgspec.Struct, frozen=True):

@@ -64,22 +64,29 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """How fresh an answer must be. `max_staleness_ms`: all that was in the raw topics so long ago must be contained."""
 
     min_position: Positions = {}
+    """By source and partition a raw offset that must be contained, as `send` and ingest return it."""
     max_staleness_ms: Annotated[float, msgspec.Meta(ge=0, le=1e12)] | None = None
+    """What was in the raw topics so many milliseconds ago must be contained."""
 
 
 class PredictBody(Wish, frozen=True, kw_only=True):
     """Body of `POST /v1/predict/<model>`; `at` is RFC 3339 or UTC microseconds, for rows without a moment of their own."""
 
     rows: list[dict[str, Any]]
+    """The questions: fields of the model's spine."""
     at: int | str | None = None
+    """The moment of rows that have none of their own; not given: now."""
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds of a request's parts."""
 
     waited_ms: float
+    """For the position or the freshness that was asked for."""
     views_ms: float
+    """For the features."""
     model_ms: float
+    """For the network."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,23 +96,36 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     predictions: list[float]
+    """A probability or a number for each row, in the order of the rows."""
     id: str
+    """The request's; the prediction of row i is `<id>-<i>`."""
     release: str
+    """Definition, epoch and model that answered."""
     position: dict[str, ViewPosition]
+    """By view where it was read."""
     age_ms: float | None
+    """What was in the raw topics so long ago is contained; null: longer ago than is remembered."""
     timing: Timing
+    """Where the time went."""
 
 
 class ViewAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Answer of `GET /v1/views/<view>`; `key` is a list when the view is kept by several fields, `age_ms` as in `Answer`."""
 
     view: str
+    """Its name."""
     key: str | list[str]
+    """As it was asked for."""
     at: int
+    """The moment of the answer, UTC microseconds."""
     features: dict[str, Any]
+    """By name; null where there is no value."""
     position: ViewPosition
+    """Where it was read."""
     age_ms: float | None
+    """As in the answer of a prediction."""
     release: str
+    """Definition and epoch."""
 
 
 _WHOLE = re.compile(r"-?[0-9]{1,19}")

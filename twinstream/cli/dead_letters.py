@@ -182,7 +182,9 @@ def _cells(line: dict[str, Any]) -> tuple[str, ...]:
 
 @app.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID")],
+    letter_id: Annotated[
+        str, typer.Argument(metavar="ID", help="As list prints it, SERVICE/PARTITION/OFFSET.")
+    ],
     data: Data = DEFAULT_DATA,
     raw: Annotated[  # noqa: FBT002
         bool, typer.Option("--raw", help="Only the original's bytes, as they came.")

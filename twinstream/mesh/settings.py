@@ -44,21 +44,27 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     http_hosts: str = ""
     """Names under which the HTTP services may be asked, comma separated, `*` for any; "": loopback's own, or any where they bind another address."""
     ingest_port: int = 8081
+    """Port of ingest over HTTP."""
     predict_port: int = 8082
+    """Port of the predictor."""
     monitor_port: int = 8083
+    """Port of the dashboard."""
     seal_every_s: float = 0.0
     """Seconds between seals of an epoch; 0 means on demand only."""
     seal_after_files: int = 0
     """Accepted files after which an epoch is sealed; 0 means never for this reason."""
     spark_master: str = "local[2]"
+    """Address of Spark's master; `local[n]`: in the batch process, with n threads."""
     ray_address: str = ""
     """Address of a Ray cluster; "" means in process."""
     access_key: str = ""
     """S3 key; "" leaves it to the standard credential chain."""
     secret_key: str = ""
+    """Second part of an S3 key."""
     session_token: str = ""
     """Third part of a temporary S3 key."""
     region: str = "us-east-1"
+    """Region of the S3 service."""
     instance: str = ""
     """Which of several workers of one service this process is; "" for the first."""
     external: bool = False
