@@ -91,7 +91,7 @@ def run(arguments: list[str] | None = None) -> int:
     ):  # a name in another encoding than the terminal's is spelled out
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app(arguments)
+        app(arguments, prog_name="twinstream")
     except SystemExit as ended:
         return _ended(ended)
     except KeyboardInterrupt:

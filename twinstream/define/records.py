@@ -20,7 +20,7 @@ from twinstream.define.file_schema import check_schema
 from twinstream.define.key_length import LONGEST_KEY, widest
 from twinstream.define.source import Source
 from twinstream.define.types import LIMIT, FieldType
-from twinstream.define.values import stored
+from twinstream.define.values import expected, stored
 from twinstream.errors import UNDECODABLE, RecordError
 
 SEPARATOR = "\x1f"
@@ -375,7 +375,7 @@ def _object(value: bytes) -> dict[str, Any]:
     except UNDECODABLE as error:
         raise RecordError(f"not JSON: {error}") from error
     if not isinstance(record, dict):
-        raise RecordError(f"expected a JSON object, got {type(record).__name__}")
+        raise expected("a JSON object", record)
     return record
 
 

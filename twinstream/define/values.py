@@ -45,7 +45,7 @@ def stored(kind: FieldType, value: Any, *, text: bool = False) -> Any:
 
 def _string(kind: FieldType, value: Any, text: bool) -> str:
     if not isinstance(value, str):
-        raise _expected("text", value)
+        raise expected("text", value)
     return value
 
 
@@ -53,14 +53,14 @@ def _bool(kind: FieldType, value: Any, text: bool) -> bool:
     if text and value.lower() in _BOOLS:
         return _BOOLS[value.lower()]
     if not isinstance(value, bool):
-        raise _expected("true or false", value)
+        raise expected("true or false", value)
     return value
 
 
 def _int(kind: FieldType, value: Any, text: bool) -> int:
     exact = _exact("int", value, take_text=text)
     if exact.adjusted() <= _DIGITS and exact != exact.to_integral_value():
-        raise _expected("int", value)
+        raise expected("int", value)
     return _bounded(exact, value)
 
 
@@ -79,7 +79,7 @@ def _timestamp(kind: FieldType, value: Any, text: bool) -> int:
     else:
         us = _int(kind, value, text)
     if not FIRST_US <= us <= LAST_US:
-        raise _expected("a moment in the years 1900 to 2200", value)
+        raise expected("a moment in the years 1900 to 2200", value)
     return us
 
 
@@ -95,12 +95,12 @@ _STORED: dict[str, Callable[[FieldType, Any, bool], Any]] = {
 def _exact(what: str, value: Any, *, take_text: bool) -> Exact:
     """The number exactly as written; a float stands for its shortest text."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Exact, str)):
-        raise _expected(what, value)
+        raise expected(what, value)
     if isinstance(value, str) and not (take_text and _NUMBER.fullmatch(value)):
-        raise _expected(what, value)
+        raise expected(what, value)
     exact = Exact(repr(value)) if isinstance(value, float) else Exact(value)
     if not exact.is_finite():
-        raise _expected(f"a finite {what}", value)
+        raise expected(f"a finite {what}", value)
     return exact
 
 
@@ -118,14 +118,15 @@ def _moment(text: str) -> int:
             return int(pa.scalar(tidy).cast(MOMENT).value)
     except pa.ArrowInvalid:
         pass
-    raise _expected("RFC 3339 with a zone or whole microseconds", text)
+    raise expected("RFC 3339 with a zone or whole microseconds", text)
 
 
 def _too_large(value: Any) -> RecordError:
-    return _expected("at most 2**62 in the last place", value)
+    return expected("at most 2**62 in the last place", value)
 
 
-def _expected(what: str, value: Any) -> RecordError:
+def expected(what: str, value: Any) -> RecordError:
+    """The error of a value that is not what it must be; shows its beginning."""
     try:
         shown = (
             msgspec.json.encode(value, enc_hook=str).decode()
