@@ -1,4 +1,4 @@
-"""Every run-time metric of our processes, described once; docs/reference/metrics.md is made from it.
+"""Every run-time metric of our processes, described once; docs/reference/metrics.md is made of it.
 
 A test compares each with the calls that send it: name, kind, unit and labels.
 """
@@ -114,7 +114,7 @@ BATCH = (
     Described("batch_epoch_number", "the newest epoch that landed", kind="gauge"),
     Described(
         "batch_phase_seconds",
-        "time that a phase of an epoch took: `history` or `fold`",
+        "time that a phase of an epoch took: `history`, `fold`, `land` (all of it) or `training_set`",
         kind="summary",
         unit="s",
         labels=("phase",),
