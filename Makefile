@@ -52,6 +52,10 @@ check: setup ## ruff, mypy and the import contracts
 reference: setup ## write docs/reference again from the code
 	$(BIN)/python -m deploy.reference
 
+docs: setup ## build the documentation site, strictly, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html, or with search: $(BIN)/python -m http.server --directory site"
+
 faults: setup ## the long fault run: kills, stops, broken files, compared byte for byte
 	$(BIN)/python -m tests.faults.run
 
@@ -72,4 +76,4 @@ lock: $(STAMP) ## write the hashed lock files again from requirements/*.in; add 
 	$(COMPILE) $(UPGRADE) benchmarks/peers/fastapi.in -o benchmarks/peers/fastapi.txt
 
 clean: ## remove the virtual environment, caches and the data of local meshes
-	rm -rf $(VENV) .twinstream .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) site .twinstream .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

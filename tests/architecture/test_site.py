@@ -1,0 +1,59 @@
+"""The documentation site builds without a broken link, and asks nobody else when it is read."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.reference.declared import ROOT
+
+LOADED = re.compile(
+    r"<(?:script|img|iframe|source)[^>]*\ssrc=\"([^\"]+)\"|<link[^>]*href=\"([^\"]+)\""
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+    asked = {
+        link
+        for page in site.rglob("*.html")
+        for found in LOADED.findall(page.read_text())
+        for link in found
+        if re.match(r"(https?:)?//", link)
+    }
+    assert asked == set()
+
+
+def test_every_document_has_a_page(site: Path) -> None:
+    missing = [
+        path.name
+        for path in (ROOT / "docs").rglob("*.md")
+        if path.name != "README.md"
+        and not (site / path.relative_to(ROOT / "docs")).with_suffix(".html").exists()
+    ]
+    assert missing == []
+
+
+def test_what_lies_outside_the_documents_is_in_the_site(site: Path) -> None:
+    page = (site / "guide.html").read_text()
+    assert 'href="tree/examples/shop/pipeline.py.html"' in page
+    assert "by_shopper" in (site / "tree/examples/shop/pipeline.py.html").read_text()
