@@ -125,12 +125,10 @@ def by_partition(batch: StateBatch, partitions: int, *, chunked: bool = False) -
 
 def read(plan: ViewPlan, words: Words, at_us: int) -> Floats:
     """The answers [n_out] of one key at a moment from its (concatenated) blobs; NaN is null. Raises StateFormError."""
-    return read_pieces(
-        plan,
-        Pieces(words, np.array((0, len(words)), np.int64), _ONLY),
-        _ONLY,
-        np.array((at_us,), np.int64),
-    )[0]
+    out = np.empty((1, plan.n_out), np.float64)
+    offsets, at = np.array((0, len(words)), np.int64), np.array((at_us,), np.int64)
+    check(plan, reading.read_each(plan.tables, own(words), offsets, _ONLY, _ONLY, at, out))
+    return out[0]
 
 
 def read_many(plan: ViewPlan, words: Words, offsets: Words, at_us: Words) -> Floats:

@@ -8,6 +8,7 @@ without WSGI. What comes beyond the slots is shed at once with 503 and Retry-Aft
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -36,8 +37,13 @@ ADMITTED = 2
 """So many requests for each slot are at work or wait for a thread; what comes beyond is shed."""
 BODIES = 8
 """So many requests for each slot may be sending their bodies: these hold memory, not threads."""
-MOST_LAG_S = 0.03
+MOST_LAG_S = 0.012
+"""What a lane may let the loop be late before it sheds: health waits as long."""
 FEW_WAITING = 4
+SWITCH_S = 0.001
+"""So long a thread keeps Python's lock while others wait: with the usual 5 ms the loop waits for
+many threads that compute, and health with it.
+"""
 BUSY = "too many requests are at work: try again in a moment"
 _log = structlog.get_logger()
 
@@ -89,6 +95,7 @@ class Door:
         lanes: Mapping[str, Lane] | None = None,
     ) -> None:
         """`lanes`: by the prefix of their paths."""
+        sys.setswitchinterval(SWITCH_S)
         self._app, self._settings, self._count = app, settings, count
         self._lanes = tuple((lanes or {}).items())
         self._workers = ThreadPoolExecutor(settings.slots, thread_name_prefix="answer")
