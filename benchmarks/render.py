@@ -1,4 +1,4 @@
-"""Writes `benchmarks/README.md` from `results/*.json`: no figure in it is typed by hand.
+"""Writes `benchmarks/README.md`, and three figures into the README, from `results/*.json`.
 
 `python -m benchmarks.render [report.json of a demo]` takes a demo's report into `results/demo.json` first.
 """
@@ -35,6 +35,9 @@ SHOWN = (
     "peers",
 )
 IMAGES = HERE.parent / "docs" / "images"
+OPENING = HERE.parent / "README.md"
+BEGIN = "<!-- figures: begin (python -m benchmarks.render) -->"
+END = "<!-- figures: end -->"
 
 
 def main(report: str = "") -> None:
@@ -49,6 +52,57 @@ def main(report: str = "") -> None:
         if (path := HERE / "results" / f"{name}.json").exists()
     ]
     (HERE / "README.md").write_text(HEAD + "\n".join(parts))
+    OPENING.write_text(opening(OPENING.read_text()))
+
+
+def opening(readme: str) -> str:
+    """The README with its three figures against peers as they were measured."""
+    before, _, rest = readme.partition(BEGIN)
+    return f"{before}{BEGIN}\n{_against_peers()}\n{END}{rest.partition(END)[2]}"
+
+
+def _against_peers() -> str:
+    rows = [_chain(_result("peers")), _counts(_result("faults")), _rows(_result("predict"))]
+    head = "| on two cores | Twinstream | peer | commit |\n|---|---|---|---|"
+    return "\n".join([head, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _result(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((HERE / "results" / f"{name}.json").read_text())
+    return found
+
+
+def _chain(result: dict[str, Any]) -> tuple[str, ...]:
+    figures = result["figures"]
+    quix = figures["quix_at_least_once_2_processes"]["records_per_s"]
+    faust = figures["faust_linger_20_ms"]["records_per_s"]
+    return (
+        "records a second, from Kafka to readable",
+        f"**{figures['ours']['records_per_s']:,}**: the whole chain, nine features",
+        f"{quix:,} Quix Streams, {faust:,} Faust: one keyed sum",
+        f"`{result['commit']}`",
+    )
+
+
+def _counts(result: dict[str, Any]) -> tuple[str, ...]:
+    last, peer = result["compared"][-1], result["faust_table"]
+    kills = sum(result["kills"].values())
+    return (
+        "keys that are wrong after `kill -9`",
+        f"**{last['different']:,}** of {last['keys']:,}, after {kills:,} kills",
+        f"{peer['wrong']:,} of {peer['keys']:,} in a Faust table, after {peer['kills']:,} kills",
+        f"`{result['commit']}`",
+    )
+
+
+def _rows(result: dict[str, Any]) -> tuple[str, ...]:
+    ours, peer = (result["figures"]["rows_1"][name] for name in ("twinstream", "fastapi"))
+    return (
+        "predictions a second, one row a request",
+        f"{ours['requests_per_s']:,.0f}: three views at one position, each answer logged to Kafka",
+        f"**{peer['requests_per_s']:,.0f}** FastAPI: three reads of LMDB, nothing logged",
+        f"`{result['commit']}`",
+    )
 
 
 def _from_demo(report: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deploy.reference import (
     commands_page,
+    decisions_page,
     errors_page,
     events_page,
     http_page,
@@ -16,6 +17,7 @@ from deploy.reference.declared import ROOT
 
 FOLDER = ROOT / "docs" / "reference"
 PAGES = {
+    "../adr/README.md": decisions_page.written,
     "commands.md": commands_page.written,
     "errors.md": errors_page.written,
     "events.md": events_page.written,
@@ -27,4 +29,4 @@ PAGES = {
 
 def written() -> dict[Path, str]:
     """The text of every page."""
-    return {FOLDER / name: text() for name, text in PAGES.items()}
+    return {(FOLDER / name).resolve(): text() for name, text in PAGES.items()}

@@ -22,6 +22,14 @@ LANGUAGES = {".py": "python", ".json": "json", ".toml": "toml", ".java": "java"}
 FIRST = "README.md"
 
 
+def on_config(config: Any) -> Any:
+    """Every decision is in the navigation, below their list, which is its last part."""
+    decisions = sorted(f"adr/{path.name}" for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    (shown,) = config.nav[-1].values()
+    shown += decisions
+    return config
+
+
 def on_files(files: Files, config: Any) -> Files:
     """Adds the services' pages, and a page for each file that a page links to."""
     services = (path.relative_to(ROOT).as_posix() for path in ROOT.glob("*_svc/**/README.md"))
