@@ -20,6 +20,11 @@ from predict_svc.api.messages import (
     ScoreError,
     Timing,
     ViewAnswer,
+    ViewBody,
+    ViewKeys,
+    ViewRow,
+    ViewRows,
+    ViewsBody,
 )
 
 HEALTH = {
@@ -37,7 +42,12 @@ ROUTES: dict[str, dict[str, str]] = {
     "predict": {
         "POST /v1/predict/<model>": "A `PredictBody`; answered with an `Answer`",
         "GET /v1/views/<view>": "Features of one key, as a `ViewAnswer`. Query: `key` (once "
-        "for each key field), `at`, `min_position` (JSON), `max_staleness_ms`",
+        "for each key field), `feature` (once for each; default all), `at`, `min_position` "
+        "(JSON), `max_staleness_ms`. `Accept: application/vnd.apache.arrow.stream`: as Arrow",
+        "POST /v1/views/<view>": "Features of many keys: a `ViewBody`, answered with `ViewRows` "
+        "or, if it is accepted, an Arrow stream",
+        "POST /v1/views": "Several views at one moment: a `ViewsBody`, answered with "
+        '`{"views": {name: ViewRows}}`, or with an Arrow stream for each view in their order',
         "GET /v1/views/<view>/states/<int:partition>": "All states of a partition as bytes, "
         "for audits",
         "GET /v1/releases": "What answers for each model, or why nothing does",
@@ -76,6 +86,17 @@ ADDRESSES = {
     "predict": "`TWINSTREAM_PREDICT_PORT`",
     "monitor": "`TWINSTREAM_MONITOR_PORT`",
 }
+PREDICT_BODIES = (
+    PredictBody,
+    Answer,
+    ViewAnswer,
+    ViewBody,
+    ViewsBody,
+    ViewKeys,
+    ViewRows,
+    ViewRow,
+    Timing,
+)
 FIELD_HEAD = ("field", "type", "default", "what")
 STATUS_HEAD = ("status", "when")
 INTRODUCTION = """
@@ -130,7 +151,7 @@ def written() -> str:
         "What stands before every service refuses (`twinstream/mesh/door.py`):",
         table(STATUS_HEAD, _statuses(DOOR)),
         *_service("ingest", INGEST, (Receipt, Rejected)),
-        *_service("predict", statuses(), (PredictBody, Answer, ViewAnswer, Timing)),
+        *_service("predict", statuses(), PREDICT_BODIES),
         "`ViewPosition` is in [events](events.md#viewposition).",
         *_service("monitor", {503: "32 listen to `/v1/stream` already"}, ()),
     )

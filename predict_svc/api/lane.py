@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from predict_svc.api.base import Api, told
 from predict_svc.api.messages import PredictBody, predict_body
-from predict_svc.api.routes import Api, failure, predicted, told
+from predict_svc.api.routes import failure, predicted
 from twinstream.mesh.door import Answer, Lane
 
 PREFIX = "/v1/predict/"

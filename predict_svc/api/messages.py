@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -14,6 +15,7 @@ from twinstream.errors import MeshError, RecordError
 from twinstream.features.request import as_written
 
 Offset = Annotated[int, msgspec.Meta(ge=-1, le=1 << 62)]
+Body = TypeVar("Body")
 Positions = dict[str, dict[Annotated[int, msgspec.Meta(ge=0, le=100_000)], Offset]]
 """Per source and partition a raw offset that must be contained."""
 
@@ -37,9 +39,15 @@ class ConflictError(RequestError):
 
 
 class TooLargeError(RequestError):
-    """The event of the question would fit no message."""
+    """The question, or its event, is larger than is taken."""
 
     status = 413
+
+
+class UnprocessableError(RequestError):
+    """More keys, views or levels than one question may have."""
+
+    status = 422
 
 
 class NotReadyError(RequestError):
@@ -109,6 +117,67 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Where the time went."""
 
 
+Part = str | int | bool
+"""A part of a key; a decimal or a moment as text."""
+
+
+class ViewKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked of one view."""
+
+    keys: list[Part | list[Part]]
+    """A list for a key of several fields, in the order of the view's `by`."""
+    features: list[str] | None = None
+    """Names of outputs; not given: all."""
+
+
+class ViewBody(Wish, frozen=True, kw_only=True):
+    """Body of `POST /v1/views/<view>`."""
+
+    keys: list[Part | list[Part]]
+    """A list for a key of several fields, in the order of the view's `by`."""
+    features: list[str] | None = None
+    """Names of outputs; not given: all."""
+    at: int | str | None = None
+    """The moment of the answer, RFC 3339 or UTC microseconds; not given: now."""
+
+
+class ViewsBody(Wish, frozen=True, kw_only=True):
+    """Body of `POST /v1/views`: several views at one moment."""
+
+    views: dict[str, ViewKeys]
+    """By the name of the view."""
+    at: int | str | None = None
+    """As in a `ViewBody`."""
+
+
+class ViewRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The features of one key; a key that no record ever had gets counts of 0 and nulls."""
+
+    key: Part | list[Part]
+    """As it was asked for."""
+    features: dict[str, Any]
+    """By name. Counts are integers, decimals numbers with all their places, moments RFC 3339."""
+    nulls: dict[str, str]
+    """Why a feature is null, or has nulls: `no_value_in_window`, `no_record_in_window`, `fewer_values_than_asked`."""
+
+
+class ViewRows(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `POST /v1/views/<view>`, a row for each key in order."""
+
+    view: str
+    """Its name."""
+    at: datetime
+    """The moment of the answer."""
+    rows: list[ViewRow]
+    """In the order of the keys."""
+    position: ViewPosition | None
+    """What every row has seen; null when no key was asked for."""
+    age_ms: float | None
+    """As in the answer of a prediction."""
+    release: str
+    """Definition and epoch."""
+
+
 class ViewAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Answer of `GET /v1/views/<view>`; `key` is a list when the view is kept by several fields, `age_ms` as in `Answer`."""
 
@@ -119,7 +188,9 @@ class ViewAnswer(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     """The moment of the answer, UTC microseconds."""
     features: dict[str, Any]
-    """By name; null where there is no value."""
+    """By name; null where there is no value. Types as in a `ViewRow`."""
+    nulls: dict[str, str]
+    """Why a feature is null, as in a `ViewRow`."""
     position: ViewPosition
     """Where it was read."""
     age_ms: float | None
@@ -133,13 +204,33 @@ _body = msgspec.json.Decoder(PredictBody)
 _exact_body = msgspec.json.Decoder(PredictBody, float_hook=as_written)
 _DIGITS = bytes.maketrans(b"123456789.E", b"0000000000e")
 _positions = msgspec.json.Decoder(Positions)
+_view_body = msgspec.json.Decoder(ViewBody)
+_views_body = msgspec.json.Decoder(ViewsBody)
+BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
 
 def predict_body(data: bytes) -> PredictBody:
     """Raises RequestError that says where the body does not fit."""
     try:
         return (_exact_body if _may_round(data) else _body).decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
+    except BAD as error:
+        raise RequestError(f"the body does not fit: {error}") from error
+
+
+def view_body(data: bytes) -> ViewBody:
+    """Raises RequestError."""
+    return _decoded(_view_body, data)
+
+
+def views_body(data: bytes) -> ViewsBody:
+    """Raises RequestError."""
+    return _decoded(_views_body, data)
+
+
+def _decoded(decoder: msgspec.json.Decoder[Body], data: bytes) -> Body:
+    try:
+        return decoder.decode(data)
+    except BAD as error:
         raise RequestError(f"the body does not fit: {error}") from error
 
 

@@ -45,7 +45,7 @@ class Predictor:
         max_rows: int,
     ) -> None:
         self._readers, self.freshness, self._clock = readers, freshness, clock
-        self._max_rows = max_rows
+        self.max_rows = max_rows
 
     def predict(self, active: Active, body: PredictBody) -> tuple[Answer, list[PredictionServed]]:
         """Raises RequestError and its kinds; ViewNotReadyError when the release's epoch is no longer kept."""
@@ -78,8 +78,8 @@ class Predictor:
 
     def _question(self, active: Active, body: PredictBody) -> QuickQuestion | Question:
         """The rows, typed: the quick way if it can, else the exact one, which knows what is wrong."""
-        if not 0 < len(body.rows) <= self._max_rows:
-            raise RequestError(f"rows holds {len(body.rows)} rows: give 1 to {self._max_rows}")
+        if not 0 < len(body.rows) <= self.max_rows:
+            raise RequestError(f"rows holds {len(body.rows)} rows: give 1 to {self.max_rows}")
         asked_us = moment(body.at, self._clock.now_us())
         if (quick := active.quick.decode(body.rows, asked_us)) is not None:
             return quick

@@ -14,12 +14,13 @@ import structlog
 import torch
 
 from predict_svc.api.activation import Activation
+from predict_svc.api.base import Api
 from predict_svc.api.freshness import Freshness
 from predict_svc.api.lane import PREFIX, lane
 from predict_svc.api.predictor import Predictor
 from predict_svc.api.raw_ends import RawEnds
 from predict_svc.api.releases import CONSUMES
-from predict_svc.api.routes import Api, application
+from predict_svc.api.routes import application
 from predict_svc.api.serving import Network, Serving
 from predict_svc.api.settings import PredictSettings
 from predict_svc.view.errors import ViewNotReadyError

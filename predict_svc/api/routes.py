@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from predict_svc.api import view_routes
+from predict_svc.api.base import JSON, Api, active_of, answer, epoch_of, reader_of, told
 from predict_svc.api.messages import (
     Answer,
     ConflictError,
@@ -22,56 +21,22 @@ from predict_svc.api.messages import (
     RequestError,
     TooLargeError,
     UnknownError,
-    ViewAnswer,
-    Wish,
-    moment,
-    positions,
     predict_body,
 )
-from predict_svc.api.predictor import Predictor
-from predict_svc.api.serving import Active, Serving
-from predict_svc.api.view_lookup import read_keys
 from predict_svc.view.errors import ViewNotReadyError, WindowNotKept
 from schemas.events import PredictionServed
-from twinstream.errors import MessageRefusedError, RecordError
-from twinstream.features.request import outputs, view_key
+from twinstream.errors import MessageRefusedError
 from twinstream.mesh import door
-from twinstream.mesh.clock import Clock
 
-JSON = "application/json"
-_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 _encode = msgspec.json.Encoder().encode
 log = structlog.get_logger()
-
-
-class Meter:
-    """What requests are measured by; `twinstream.mesh.metrics.Metrics` is one."""
-
-    def observe(self, name: str, value: float, unit: str = "", **labels: object) -> None: ...
-    def count(self, name: str, n: float = 1, **labels: object) -> None: ...
-
-
-class Api(msgspec.Struct, frozen=True):
-    """What the routes stand on."""
-
-    pipeline: Any
-    serving: Serving
-    predictor: Predictor
-    readers: Mapping[str, Any]
-    publish: Callable[[PredictionServed], None]
-    refresh: Callable[[], None]
-    ready: Callable[[], tuple[bool, dict[str, object]]]
-    meter: Meter
-    clock: Clock
-    room: Callable[[], bool] = lambda: True
-    """Whether more prediction events may wait for Kafka."""
 
 
 def application(api: Api) -> Flask:
     """The WSGI application."""
     app = Flask("predict")
     app.post("/v1/predict/<model>", endpoint="predict")(lambda model: predict(api, model))
-    app.get("/v1/views/<view>", endpoint="view")(lambda view: read_view(api, view))
+    view_routes.register(app, api)
     app.get("/v1/views/<view>/states/<int:partition>", endpoint="states")(
         lambda view, partition: states(api, view, partition)
     )
@@ -120,34 +85,6 @@ def _publish(api: Api, events: Sequence[PredictionServed]) -> None:
         raise TooLargeError(f"the question is too large to be remembered: {error}") from error
 
 
-def read_view(api: Api, view: str) -> Response:
-    """The features of one key at a moment."""
-    reader, parts = reader_of(api, view), request.args.getlist("key")
-    try:
-        key = view_key(reader.plan.view, parts)
-    except RecordError as error:
-        raise RequestError(str(error)) from error
-    at_us = moment(request.args.get("at"), api.clock.now_us())
-    epoch = epoch_of(api, view)
-    api.predictor.freshness.wait(_wish(), [view], epoch)
-    found, (position,) = read_keys(reader, [key], np.array([at_us]), epoch)
-    named = {
-        name.removeprefix(f"{view}."): _plain(value[0])
-        for name, value in outputs(reader.plan.view, found).items()
-    }
-    return answer(
-        ViewAnswer(
-            view=view,
-            key=parts[0] if len(parts) == 1 else parts,
-            at=at_us,
-            features=named,
-            position=position,
-            age_ms=api.predictor.freshness.age_ms({view: position}),
-            release=f"{api.pipeline.digest[:8]}-e{position.epoch}",
-        )
-    )
-
-
 def states(api: Api, view: str, partition: int) -> Response:
     """All states of one partition, for audits: int64 length of the head, the head as JSON, the states as a partial carries them."""
     reader = reader_of(api, view)
@@ -189,32 +126,6 @@ def readiness(api: Api) -> Response:
     return answer({"ready": ready, **detail}, 200 if ready else 503)
 
 
-def active_of(api: Api, model: str) -> Active:
-    """What answers for a model now; raises UnknownError, NotReadyError."""
-    now = api.serving.now
-    if model in now.active:
-        return now.active[model]
-    if model not in {m.name for m in api.pipeline.models}:
-        raise UnknownError(
-            f"there is no model {model!r}; there are: {', '.join(m.name for m in api.pipeline.models)}"
-        )
-    raise NotReadyError(
-        f"model {model} cannot answer: {now.reasons.get(model, 'this process has just started')}"
-    )
-
-
-def reader_of(api: Api, view: str) -> Any:
-    """The reader of a view; raises UnknownError."""
-    if view not in api.readers:
-        raise UnknownError(f"there is no view {view!r}; there are: {', '.join(api.readers)}")
-    return api.readers[view]
-
-
-def epoch_of(api: Api, view: str) -> int | None:
-    """The epoch at which a view is read alone: the newest that landed in all its partitions."""
-    return api.serving.now.epochs.get(view)
-
-
 def failed(api: Api, error: Exception) -> Response:
     """What Flask answers to an error."""
     found = failure(api, error, request.path)
@@ -240,31 +151,3 @@ def failure(api: Api, error: Exception, path: str) -> door.Answer:
     return told(
         {"error": "the request failed inside; the log of the predict service says why"}, 500
     )
-
-
-def told(body: object, status: int = 200) -> door.Answer:
-    """JSON of any struct or mapping, as the door sends it."""
-    data = _encode(body)
-    return door.Answer(status, [("content-type", JSON), ("content-length", str(len(data)))], data)
-
-
-def answer(body: object, status: int = 200) -> Response:
-    """JSON of any struct or mapping."""
-    return Response(_encode(body), status, mimetype=JSON)
-
-
-def _wish() -> Wish:
-    stale = request.args.get("max_staleness_ms")
-    if stale and not _NUMBER.fullmatch(stale):
-        raise RequestError(
-            f"max_staleness_ms is {stale[:40]!r}: give a number of milliseconds, 0 or more"
-        )
-    return Wish(
-        min_position=positions(request.args.get("min_position") or "{}"),
-        max_staleness_ms=float(stale) if stale else None,
-    )
-
-
-def _plain(value: Any) -> Any:
-    values = [None if np.isnan(x) else float(x) for x in np.atleast_1d(value)]
-    return values if np.ndim(value) else values[0]

@@ -117,18 +117,33 @@ def outputs(view: View, answers: Numbers) -> dict[str, Numbers]:
 
 def view_key(view: View, parts: Sequence[str]) -> bytes:
     """Key bytes from the texts of a view's key fields; raises RecordError when their number or a value does not fit."""
+    return view_keys(view, [parts])[0]
+
+
+def view_keys(view: View, many: Sequence[Sequence[str]]) -> list[bytes]:
+    """Key bytes of many keys, each given as `view_key` takes it; raises RecordError."""
+    return [_given(view, key) for key in _keys(key_batch(view, many), view)]
+
+
+def key_batch(view: View, many: Sequence[Sequence[str]]) -> pa.RecordBatch:
+    """A column for each key field, a row for each key, in stored form; raises RecordError."""
+    rows = [_parts(view, parts) for parts in many]
+    kinds = [view.source.fields[name] for name in view.by]
+    columns = [pa.array([row[i] for row in rows], kind.arrow) for i, kind in enumerate(kinds)]
+    return pa.RecordBatch.from_arrays(columns, names=list(view.by))
+
+
+def _parts(view: View, parts: Sequence[str]) -> list[Any]:
     if len(parts) != len(view.by):
         raise RecordError(
             f"view {view.name} is kept by {', '.join(view.by)}: give key once for each, {len(view.by)} in all"
         )
-    values = {
-        name: _of_url(view.source.fields[name], text)
-        for name, text in zip(view.by, parts, strict=True)
-    }
-    batch = pa.RecordBatch.from_pydict(
-        {name: pa.array([value], view.source.fields[name].arrow) for name, value in values.items()}
-    )
-    key = _keys(batch, view)[0]
+    return [
+        _of_url(view.source.fields[name], text) for name, text in zip(view.by, parts, strict=True)
+    ]
+
+
+def _given(view: View, key: bytes | None) -> bytes:
     if key is None:
         raise RecordError(
             f"a part of the key ({', '.join(view.by)}) is empty: a row without it counts in no key"

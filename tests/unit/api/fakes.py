@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from predict_svc.api.activation import Activation
+from predict_svc.api.base import Api
 from predict_svc.api.freshness import Freshness
 from predict_svc.api.lane import lane
 from predict_svc.api.predictor import Predictor
 from predict_svc.api.raw_ends import Look, Looks
-from predict_svc.api.routes import Api, application
+from predict_svc.api.routes import application
 from predict_svc.api.serving import Network, Serving
 from predict_svc.view.errors import ViewBehindError, ViewNotReadyError
 from schemas.events import Event, ModelPromoted, PredictionServed, ViewPosition, decode, encode

@@ -1,0 +1,93 @@
+"""What every route shares: what it answers from, what is asked of it, and the form of an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from flask import Response, request
+
+from predict_svc.api.messages import NotReadyError, RequestError, UnknownError, Wish, positions
+from predict_svc.api.predictor import Predictor
+from predict_svc.api.serving import Active, Serving
+from schemas.events import PredictionServed
+from twinstream.mesh import door
+from twinstream.mesh.clock import Clock
+
+JSON = "application/json"
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Meter:
+    """What requests are measured by; `twinstream.mesh.metrics.Metrics` is one."""
+
+    def observe(self, name: str, value: float, unit: str = "", **labels: object) -> None: ...
+    def count(self, name: str, n: float = 1, **labels: object) -> None: ...
+
+
+class Api(msgspec.Struct, frozen=True):
+    """What the routes stand on."""
+
+    pipeline: Any
+    serving: Serving
+    predictor: Predictor
+    readers: Mapping[str, Any]
+    publish: Callable[[PredictionServed], None]
+    refresh: Callable[[], None]
+    ready: Callable[[], tuple[bool, dict[str, object]]]
+    meter: Meter
+    clock: Clock
+    room: Callable[[], bool] = lambda: True
+    """Whether more prediction events may wait for Kafka."""
+
+
+def active_of(api: Api, model: str) -> Active:
+    """What answers for a model now; raises UnknownError, NotReadyError."""
+    now = api.serving.now
+    if model in now.active:
+        return now.active[model]
+    if model not in {m.name for m in api.pipeline.models}:
+        raise UnknownError(
+            f"there is no model {model!r}; there are: {', '.join(m.name for m in api.pipeline.models)}"
+        )
+    raise NotReadyError(
+        f"model {model} cannot answer: {now.reasons.get(model, 'this process has just started')}"
+    )
+
+
+def reader_of(api: Api, view: str) -> Any:
+    """The reader of a view; raises UnknownError."""
+    if view not in api.readers:
+        raise UnknownError(f"there is no view {view!r}; there are: {', '.join(api.readers)}")
+    return api.readers[view]
+
+
+def epoch_of(api: Api, view: str) -> int | None:
+    """The epoch at which a view is read alone: the newest that landed in all its partitions."""
+    return api.serving.now.epochs.get(view)
+
+
+def told(body: object, status: int = 200) -> door.Answer:
+    """JSON of any struct or mapping, as the door sends it."""
+    data = _encode(body)
+    return door.Answer(status, [("content-type", JSON), ("content-length", str(len(data)))], data)
+
+
+def answer(body: object, status: int = 200) -> Response:
+    """JSON of any struct or mapping."""
+    return Response(_encode(body), status, mimetype=JSON)
+
+
+def wish() -> Wish:
+    stale = request.args.get("max_staleness_ms")
+    if stale and not _NUMBER.fullmatch(stale):
+        raise RequestError(
+            f"max_staleness_ms is {stale[:40]!r}: give a number of milliseconds, 0 or more"
+        )
+    return Wish(
+        min_position=positions(request.args.get("min_position") or "{}"),
+        max_staleness_ms=float(stale) if stale else None,
+    )

@@ -1,0 +1,234 @@
+"""Views over HTTP: one key, many keys, several views at one moment; as JSON or as Arrow streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from flask import Flask, Response, request
+
+from predict_svc.api.base import Api, answer, epoch_of, reader_of, wish
+from predict_svc.api.messages import (
+    Part,
+    RequestError,
+    UnprocessableError,
+    ViewAnswer,
+    ViewKeys,
+    ViewRow,
+    ViewRows,
+    Wish,
+    moment,
+    view_body,
+    views_body,
+)
+from predict_svc.api.view_lookup import joined, read_keys
+from predict_svc.api.view_values import Typed, key_form, moment_of, nulls, typed
+from schemas.events import ViewPosition
+from twinstream.define import View
+from twinstream.errors import RecordError
+from twinstream.features.request import key_batch, outputs, view_key, view_keys
+
+ARROW = "application/vnd.apache.arrow.stream"
+JSON = "application/json"
+MOST_VIEWS = 64
+
+
+class Lookup(msgspec.Struct, frozen=True):
+    """Keys of one view, read at one moment."""
+
+    view: View
+    asked: Sequence[Part | list[Part]]
+    at_us: int
+    typed: list[Typed]
+    features: list[dict[str, Any]]
+    position: ViewPosition | None
+    age_ms: float | None
+    release: str
+
+
+def register(app: Flask, api: Api) -> None:
+    """The routes of views."""
+    app.get("/v1/views/<view>", endpoint="view")(lambda view: one_key(api, view))
+    app.post("/v1/views/<view>", endpoint="view-keys")(lambda view: many_keys(api, view))
+    app.post("/v1/views", endpoint="views")(lambda: many_views(api))
+
+
+def one_key(api: Api, view: str) -> Response:
+    """The features of one key, its parts from the query."""
+    declared, parts = reader_of(api, view).plan.view, request.args.getlist("key")
+    _refused(lambda: view_key(declared, parts))
+    key: Part | list[Part] = parts[0] if len(parts) == 1 else list(parts)
+    names = request.args.getlist("feature") or None
+    at_us = moment(request.args.get("at"), api.clock.now_us())
+    found = looked_up(api, view, ViewKeys(keys=[key], features=names), at_us, wish())
+    return _arrow([found]) if _wants_arrow() else answer(_single(found))
+
+
+def many_keys(api: Api, view: str) -> Response:
+    """A row for each key."""
+    body = view_body(request.get_data(cache=False))
+    at_us = moment(body.at, api.clock.now_us())
+    _check_size(api, {view: ViewKeys(keys=body.keys)})
+    wanted = ViewKeys(keys=body.keys, features=body.features)
+    found = looked_up(api, view, wanted, at_us, body)
+    return _arrow([found]) if _wants_arrow() else answer(_rows(found))
+
+
+def many_views(api: Api) -> Response:
+    """Several views at one moment; as Arrow one stream after the other, in the order of the views."""
+    body = views_body(request.get_data(cache=False))
+    at_us = moment(body.at, api.clock.now_us())
+    _check_size(api, body.views)
+    found = [looked_up(api, view, keys, at_us, body) for view, keys in body.views.items()]
+    if _wants_arrow():
+        return _arrow(found)
+    return answer({"views": {lookup.view.name: _rows(lookup) for lookup in found}})
+
+
+def looked_up(api: Api, view: str, wanted: ViewKeys, at_us: int, fresh: Wish) -> Lookup:
+    """Reads the keys when the view is as fresh as is wished."""
+    reader = reader_of(api, view)
+    declared, chosen = reader.plan.view, _chosen(reader.plan.view, wanted.features)
+    keys = _keys(declared, wanted.keys)
+    epoch = epoch_of(api, view)
+    api.predictor.freshness.wait(fresh, [view], epoch)
+    at = np.full(len(keys), at_us, np.int64)
+    answers, positions = read_keys(reader, keys, at, epoch)
+    named = outputs(declared, answers)
+    columns = {one.name: _column(one, named[f"{view}.{one.name}"]) for one in chosen}
+    seen = joined(positions) if positions else None
+    return Lookup(
+        declared,
+        wanted.keys,
+        at_us,
+        chosen,
+        [{name: values[i] for name, values in columns.items()} for i in range(len(keys))],
+        seen,
+        api.predictor.freshness.age_ms({view: seen}) if seen else None,
+        f"{api.pipeline.digest[:8]}-e{seen.epoch if seen else epoch}",
+    )
+
+
+def _check_size(api: Api, views: Mapping[str, ViewKeys]) -> None:
+    """No question holds a thread for long."""
+    keys, most = sum(len(wanted.keys) for wanted in views.values()), api.predictor.max_rows
+    if keys > most:
+        raise UnprocessableError(f"{keys} keys were asked for: give at most {most} in all")
+    if len(views) > MOST_VIEWS:
+        raise UnprocessableError(f"{len(views)} views were asked for: give at most {MOST_VIEWS}")
+
+
+def _chosen(view: View, names: Sequence[str] | None) -> list[Typed]:
+    by_name = {output.name: output for output in view.outputs}
+    unknown = sorted(set(names or ()) - set(by_name))
+    if unknown:
+        raise RequestError(
+            f"view {view.name} has no feature {', '.join(unknown)}; it has {', '.join(by_name)}"
+        )
+    wanted = list(dict.fromkeys(names)) if names is not None else list(by_name)
+    return [typed(view, by_name[name]) for name in wanted]
+
+
+def _keys(view: View, asked: Sequence[Part | list[Part]]) -> list[bytes]:
+    """Key bytes; a key that does not fit is named by its number."""
+    many = [_texts(key) for key in asked]
+    try:
+        return view_keys(view, many)
+    except RecordError:
+        for i, parts in enumerate(many):
+            _refused(lambda parts=parts: view_key(view, parts), f"key {i}: ")  # type: ignore[misc]
+        raise
+
+
+def _refused(check: Any, where: str = "") -> None:
+    try:
+        check()
+    except RecordError as error:
+        raise RequestError(f"{where}{error}") from error
+
+
+def _texts(key: Part | list[Part]) -> list[str]:
+    return [_text(part) for part in (key if isinstance(key, list) else [key])]
+
+
+def _text(part: Part) -> str:
+    return str(part).lower() if isinstance(part, bool) else str(part)
+
+
+def _column(one: Typed, numbers: Any) -> list[Any]:
+    return [one.value(row) for row in numbers.reshape(len(numbers), one.width).tolist()]
+
+
+def _single(found: Lookup) -> ViewAnswer:
+    assert found.position is not None
+    return ViewAnswer(
+        view=found.view.name,
+        key=found.asked[0],  # type: ignore[arg-type]
+        at=found.at_us,
+        features=found.features[0],
+        nulls=nulls(found.typed, found.features[0]),
+        position=found.position,
+        age_ms=found.age_ms,
+        release=found.release,
+    )
+
+
+def _rows(found: Lookup) -> ViewRows:
+    rows = [
+        ViewRow(key=key, features=features, nulls=nulls(found.typed, features))
+        for key, features in zip(found.asked, found.features, strict=True)
+    ]
+    return ViewRows(
+        view=found.view.name,
+        at=moment_of(found.at_us),
+        rows=rows,
+        position=found.position,
+        age_ms=found.age_ms,
+        release=found.release,
+    )
+
+
+def _wants_arrow() -> bool:
+    return request.accept_mimetypes.best_match([JSON, ARROW], default=JSON) == ARROW
+
+
+def _arrow(found: Sequence[Lookup]) -> Response:
+    sink = pa.BufferOutputStream()
+    for lookup in found:
+        batch = _batch(lookup)
+        with pa.ipc.new_stream(sink, batch.schema) as stream:
+            stream.write_batch(batch)
+    return Response(sink.getvalue().to_pybytes(), mimetype=ARROW)
+
+
+def _batch(found: Lookup) -> pa.RecordBatch:
+    """Key fields, then features; the schema's metadata holds what JSON says beside the rows."""
+    keys = key_batch(found.view, [_texts(key) for key in found.asked])
+    fields, columns = [], []
+    for name in found.view.by:
+        arrow, form = key_form(found.view.source.fields[name])
+        fields.append(pa.field(name, arrow))
+        columns.append(pa.array([form(value) for value in keys[name].to_pylist()], arrow))
+    for one in found.typed:
+        fields.append(pa.field(one.name, one.column))
+        columns.append(pa.array([row[one.name] for row in found.features], one.column))
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields, _metadata(found)))
+
+
+def _metadata(found: Lookup) -> dict[str, str]:
+    known = {
+        "view": found.view.name,
+        "release": found.release,
+        "at": moment_of(found.at_us),
+        "position": found.position,
+        "age_ms": found.age_ms,
+    }
+    return {
+        f"twinstream.{name}": value
+        if isinstance(value, str)
+        else msgspec.json.encode(value).decode()
+        for name, value in known.items()
+    }

@@ -1,0 +1,115 @@
+"""The numbers that a view answers, in the types that its definition gives them: integers, exact decimals, moments, or null and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Context
+from decimal import Decimal as Exact
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from twinstream.define import Decimal, Timestamp, View
+from twinstream.define.types import FieldType
+from twinstream.define.view import Output
+
+COUNTS = {"count", "count_by"}
+OF_A_FIELD = {"sum", "first", "last", "last_k", "maximum", "minimum"}
+"""Their answers are sums or values of the field: as exact as it is, up to 2**53 units of its last place."""
+NO_VALUE, NO_RECORD, FEWER = "no_value_in_window", "no_record_in_window", "fewer_values_than_asked"
+DECIMAL_DIGITS = 38
+WIDE = Context(prec=400)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOMENTS = pa.timestamp("us", "UTC")
+
+
+class Typed(msgspec.Struct, frozen=True):
+    """How one output is answered: its Arrow type, and a finite number in its type."""
+
+    name: str
+    width: int
+    arrow: pa.DataType
+    of: Callable[[float], Any]
+    why_null: str
+
+    def value(self, numbers: Iterable[float]) -> Any:
+        """One value, or a list of them for an output of several numbers."""
+        values = [self.of(x) if math.isfinite(x) else None for x in numbers]
+        return values[0] if self.width == 1 else values
+
+    @property
+    def column(self) -> pa.DataType:
+        """The type of its column."""
+        return self.arrow if self.width == 1 else pa.list_(self.arrow, self.width)
+
+
+def typed(view: View, output: Output) -> Typed:
+    """How an output of a view is answered."""
+    arrow, of = _form(view, output)
+    return Typed(output.name, output.width, arrow, of, _why_null(output))
+
+
+def nulls(outputs: Iterable[Typed], features: dict[str, Any]) -> dict[str, str]:
+    """Why features are null, or hold nulls."""
+    return {o.name: o.why_null for o in outputs if _lacks(features[o.name])}
+
+
+def moment_of(us: float) -> datetime:
+    """A moment from UTC microseconds."""
+    return EPOCH + timedelta(microseconds=int(us))
+
+
+def scaled(places: int) -> Callable[[float], Exact]:
+    """A number with so many decimal places."""
+    unit = Exact(1).scaleb(-places)
+
+    def exact(x: float) -> Exact:
+        # Up to 2**53 units a double is nearer to its own decimal than to any other.
+        return Exact(x).quantize(unit, context=WIDE)
+
+    return exact
+
+
+def key_form(kind: FieldType) -> tuple[pa.DataType, Callable[[Any], Any]]:
+    """Arrow type of a key field, and its stored value in that type."""
+    if isinstance(kind, Timestamp):
+        return MOMENTS, moment_of
+    if isinstance(kind, Decimal) and kind.places:
+        unit = Exact(1).scaleb(-kind.places)
+        return pa.decimal128(DECIMAL_DIGITS, kind.places), lambda stored: Exact(stored) * unit
+    return kind.arrow, lambda stored: stored
+
+
+def _form(view: View, output: Output) -> tuple[pa.DataType, Callable[[float], Any]]:
+    aggregate = output.feature.aggregate
+    if aggregate.kind in COUNTS:
+        return pa.int64(), int
+    kind = view.source.fields.get(aggregate.field or "")
+    if aggregate.kind not in OF_A_FIELD or kind is None:
+        return pa.float64(), float
+    return _of_field(kind, aggregate.kind)
+
+
+def _of_field(kind: FieldType, aggregate: str) -> tuple[pa.DataType, Callable[[float], Any]]:
+    if isinstance(kind, Timestamp) and aggregate != "sum":
+        return MOMENTS, moment_of
+    if aggregate == "sum" and not kind.places:
+        return pa.decimal128(DECIMAL_DIGITS, 0), int
+    if kind.places:
+        return pa.decimal128(DECIMAL_DIGITS, kind.places), scaled(kind.places)
+    return pa.int64(), int
+
+
+def _why_null(output: Output) -> str:
+    aggregate = output.feature.aggregate
+    if aggregate.kind == "last_k":
+        return FEWER
+    by_record = aggregate.kind == "time_since_last" and aggregate.field is None
+    return NO_RECORD if by_record else NO_VALUE
+
+
+def _lacks(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and None in value)
