@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import structlog
 
-from monitor_svc import handlers, service
-from monitor_svc.adapters.kafka_topics import Topics
+from monitor_svc import handlers, reading
 from monitor_svc.board import Board
 from monitor_svc.ledger import LONGEST_TEXT, DeadLetter
 from monitor_svc.ports import MetricSink, Publisher
+from monitor_svc.reading import Streams
 from monitor_svc.state import State
 from monitor_svc.telemetry import SECOND_US
 from schemas import events as ev
@@ -28,19 +28,6 @@ MOST_UNSENT = 100
 LONGEST_NUMBER = 18
 WAIT_S, PAUSE_S = 0.05, 1.0
 _log = structlog.get_logger()
-
-
-class Streams(msgspec.Struct, frozen=True):
-    """What is read: rare facts, run-time metrics, dead letters, predictions, logs of label sources."""
-
-    facts: Topics
-    metrics: Topics
-    dead_letters: Topics
-    predictions: Topics
-    labels: Topics
-
-    def all(self) -> tuple[Topics, ...]:
-        return (self.facts, self.metrics, self.dead_letters, self.predictions, self.labels)
 
 
 class Run:
@@ -68,7 +55,7 @@ class Run:
         self._unsent: deque[ev.Event] = deque(maxlen=MOST_UNSENT)
         self._untaken: deque[Any] = deque()
         self._dropped = 0
-        self._sources = service.label_topics(state.pipeline)
+        self._sources = reading.label_topics(state.pipeline)
         self._measured: dict[str, int] = {}
         self._second = 0
 
@@ -117,16 +104,16 @@ class Run:
 
     def _handle(self, message: Any) -> None:
         topic = message.topic()
-        if topic in service.DEAD_LETTERS:
+        if topic in reading.DEAD_LETTERS:
             handlers.handle_dead_letter(
-                dead_letter_of(message, service.DEAD_LETTERS[topic]), self._state
+                dead_letter_of(message, reading.DEAD_LETTERS[topic]), self._state
             )
         elif topic in self._sources:
             handlers.handle_log_message(
                 self._sources[topic], message.partition(), message.value() or b"", self._state
             )
         else:
-            service.handle(event_of(message), self._state)
+            reading.handle(event_of(message), self._state)
 
     def _follow_ends(self) -> None:
         known, streams = self._state.known, self._streams

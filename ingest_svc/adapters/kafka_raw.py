@@ -29,6 +29,7 @@ from ingest_svc.ports import Place
 from ingest_svc.settings import IngestSettings
 from schemas.topics import record_sent
 from twinstream.errors import TransientError
+from twinstream.mesh.kafka import declared
 from twinstream.mesh.kafka.cloud_events import headers_of
 from twinstream.mesh.kafka.errors import asking, passes, unread
 from twinstream.mesh.kafka.positions import cached_range
@@ -93,6 +94,7 @@ class KafkaRaw:
                 ),
             }
         )
+        declared.reading(self._places)
         self._consumer.subscribe(
             list(self._places), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
         )

@@ -2,66 +2,55 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-
 from ingest_svc.http_api.flask_api import Api, make_app
 from ingest_svc.http_api.kafka_raw_producer import KafkaRawProducer
 from ingest_svc.http_api.sending import Gate
+from ingest_svc.http_api.service import SERVICE
 from ingest_svc.settings import IngestSettings
 from ingest_svc.validation import Screen
 from twinstream.define.compiled import cells
+from twinstream.define.pipeline import Pipeline
 from twinstream.define.records import Decoder
-from twinstream.mesh import log, pipeline_file
-from twinstream.mesh.clock import WallClock
+from twinstream.define.source import Source
+from twinstream.mesh import process
 from twinstream.mesh.door import Door, DoorSettings, hosts_of
 from twinstream.mesh.events import EventPublisher
-from twinstream.mesh.kafka.reach import watched
 from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.process import Process
 from twinstream.mesh.settings import MeshSettings
 
 
 def make() -> Door:
     """The application with its real ports."""
-    log.configure("ingest-http")
-    settings, knobs = MeshSettings.from_env(), IngestSettings.from_env()
-    pipeline = pipeline_file.load(settings.pipeline)
+    worker = process.worker(SERVICE)
     cells.warm_up()
-    gates = {
-        source.name: Gate(
-            source,
-            Screen(
-                Decoder(source, [v.by for v in pipeline.views_of(source.name)]), knobs.record_bytes
-            ),
-        )
-        for source in pipeline.sources
-    }
-    threading.Thread(
-        target=_end_with_parent, args=(os.getppid(),), name="parent-watch", daemon=True
-    ).start()
-    metrics, reach = Metrics(settings, "ingest"), watched(settings)
-    app = make_app(
-        Api(
-            gates=gates,
-            raw=KafkaRawProducer(settings, knobs.http_confirm_s),
-            events=EventPublisher(settings, "/ingest_svc/http_api", bound_s=knobs.http_confirm_s),
-            meter=metrics,
-            clock=WallClock(),
-            away=lambda: reach.away,
-        )
+    metrics = Metrics(worker.settings, "ingest")
+    return Door(make_app(api(worker, metrics)), door(worker.settings, worker.own), metrics.count)
+
+
+def api(worker: Process[IngestSettings], metrics: Metrics) -> Api:
+    """What the routes need."""
+    confirm_s, reach = worker.own.http_confirm_s, worker.reach
+    return Api(
+        gates={s.name: _gate(worker.pipeline, s, worker.own) for s in worker.pipeline.sources},
+        raw=KafkaRawProducer(worker.settings, confirm_s),
+        events=EventPublisher(worker.settings, "/ingest_svc/http_api", bound_s=confirm_s),
+        meter=metrics,
+        clock=worker.clock,
+        away=lambda: reach.away,
     )
-    door = DoorSettings(
+
+
+def door(settings: MeshSettings, own: IngestSettings) -> DoorSettings:
+    """What is let in."""
+    return DoorSettings(
         hosts=hosts_of(settings.http_host, settings.http_hosts),
-        body_bytes=knobs.http_body_bytes,
-        body_s=knobs.http_body_s,
-        slots=knobs.http_threads,
+        body_bytes=own.http_body_bytes,
+        body_s=own.http_body_s,
+        slots=own.http_threads,
     )
-    return Door(app, door, metrics.count)
 
 
-def _end_with_parent(parent: int) -> None:
-    """A worker whose parent was killed would keep the port: end too."""
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
+def _gate(pipeline: Pipeline, source: Source, own: IngestSettings) -> Gate:
+    keys = [view.by for view in pipeline.views_of(source.name)]
+    return Gate(source, Screen(Decoder(source, keys), own.record_bytes))

@@ -13,6 +13,7 @@ from confluent_kafka import (
 )
 
 from twinstream.errors import TransientError
+from twinstream.mesh.kafka import declared
 from twinstream.mesh.kafka.errors import is_end, passes, unread
 from twinstream.mesh.kafka.positions import Range, at_time, cached_range, partitions, range_of
 from twinstream.mesh.settings import MeshSettings
@@ -42,9 +43,11 @@ class Topics:
                 queued_max_messages_kbytes=queue_kb,
             )
         )
+        wanted = list(topics)
+        declared.reading(wanted)
         self._partitions = [
             TopicPartition(topic, number)
-            for topic in topics
+            for topic in wanted
             for number in partitions(self._consumer, topic, TIMEOUT_S)
         ]
         self._failure: TransientError | None = None

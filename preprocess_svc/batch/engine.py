@@ -11,7 +11,7 @@ from preprocess_svc.batch.epochs import Land, Seen
 from preprocess_svc.batch.history import History
 from preprocess_svc.batch.landing import Landing
 from preprocess_svc.batch.retention import Retention
-from preprocess_svc.batch.service import TOPICS
+from preprocess_svc.batch.service import SERVICE
 from preprocess_svc.batch.training_set import TrainingSets
 from schemas.events import EpochSealed, Event, TrainingSetPublished, ViewPublished
 from schemas.plausible import foreign
@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 
 
 class Engine:
-    """See `service.Ports`."""
+    """See `steps.Ports`."""
 
     def __init__(self, context: Context, clock: Clock, metrics: Metrics) -> None:
         self._pipeline, self._metrics = context.pipeline, metrics
@@ -38,7 +38,7 @@ class Engine:
         self._mesh, self._sealed, self._landed = context.mesh, EpochOrder(), 0
         self._manifests = Manifests(context.pipeline, context.mesh.partitions, context.mesh.bucket)
         self._reader = EventReader(
-            context.mesh, TOPICS, refused=quarantine.refuse, check=self._unlikely
+            context.mesh, SERVICE.control_topics, refused=quarantine.refuse, check=self._unlikely
         )
         history = self._history = History(context)
         history.ensure_tables()

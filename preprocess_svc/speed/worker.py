@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import structlog
@@ -242,13 +242,7 @@ def _read_gaps(
     reports: asyncio.Queue[GapFound],
 ) -> None:
     """Thread: hand over reports that come from now on; when it fails the process ends."""
-    put: Callable[[GapFound], Any] = lambda gap: loop.call_soon_threadsafe(reports.put_nowait, gap)  # noqa: E731
-    try:
-        for event, _ in patient(
-            EventReader(settings, [topic_of(GapFound)], from_beginning=False, refused=refused)
-        ):
-            if isinstance(event, GapFound):
-                put(event)
-    except Exception:  # noqa: BLE001  a thread that reads no more must not go unnoticed
-        _log.exception("gap_reports_unreadable")
-        end(FAILED)
+    reader = EventReader(settings, [topic_of(GapFound)], from_beginning=False, refused=refused)
+    for event, _ in patient(reader):
+        if isinstance(event, GapFound):
+            loop.call_soon_threadsafe(reports.put_nowait, event)

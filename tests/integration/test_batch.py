@@ -22,14 +22,14 @@ from pyspark.sql import DataFrame
 
 from deploy.local.mesh import EmbeddedMesh
 from preprocess_svc.batch import session
-from preprocess_svc.batch.__main__ import plan_of
 from preprocess_svc.batch.context import Context
 from preprocess_svc.batch.engine import Engine
 from preprocess_svc.batch.epochs import Rest, Seal, next_step
 from preprocess_svc.batch.history import History
 from preprocess_svc.batch.rows import spark_schema
-from preprocess_svc.batch.service import Batch
 from preprocess_svc.batch.settings import BatchSettings
+from preprocess_svc.batch.steps import Batch
+from preprocess_svc.batch.wiring import plan_of
 from schemas.events import (
     Event,
     FileAccepted,

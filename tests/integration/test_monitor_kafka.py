@@ -16,16 +16,19 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from monitor_svc import __main__ as entry
+from monitor_svc import wiring
 from monitor_svc.adapters.kafka_topics import Topics
+from monitor_svc.service import SERVICE
 from monitor_svc.settings import MonitorSettings
 from schemas import events as ev
 from schemas.topics import data_topics, records_accepted, topic_of
 from tests.unit.monitor.world import HOUR, arrivals, pack, pipeline, prediction, scores_and_labels
 from twinstream.define.pipeline import Pipeline
 from twinstream.mesh.dead_letters import DeadLetters
+from twinstream.mesh.ending import Ending
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.heartbeat import read_beat
+from twinstream.mesh.process import Process
 from twinstream.mesh.settings import MeshSettings
 from twinstream.mesh.topics_admin import ensure_topics
 
@@ -52,20 +55,20 @@ def monitor(
 ) -> Iterator[str]:
     """Runs the service in a thread; gives the page's address."""
 
-    class Noting(entry.PageServer):
+    class Noting(wiring.PageServer):
         def __init__(self, *arguments: object, **more: object) -> None:
             super().__init__(*arguments, **more)  # type: ignore[arg-type]
             port_of.append(self.port)
 
-    monkeypatch.setattr(entry, "PageServer", Noting)
-    stopping, before = threading.Event(), len(port_of)
-    thread = threading.Thread(target=entry.run, args=(mesh, KNOBS, definition, stopping))
+    monkeypatch.setattr(wiring, "PageServer", Noting)
+    process, before = Process(SERVICE, mesh, KNOBS, definition, Ending(4.0)), len(port_of)
+    thread = threading.Thread(target=wiring.work, args=(process,))
     thread.start()
     try:
         wait(lambda: len(port_of) > before)
         yield f"http://127.0.0.1:{port_of[-1]}"
     finally:
-        stopping.set()
+        process.stopping.set()
         thread.join(10)
         assert not thread.is_alive()
 

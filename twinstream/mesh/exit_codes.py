@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from twinstream.errors import (
     DefinitionError,
-    MeshError,
     NotRunningError,
     SettingsError,
     WaitTimeoutError,
@@ -34,6 +33,6 @@ _KINDS = (
 )
 
 
-def exit_code(error: MeshError) -> int:
+def exit_code(error: BaseException) -> int:
     """The status of a process that an error ends."""
     return next((code for kind, code in _KINDS if isinstance(error, kind)), FAILED)

@@ -6,8 +6,6 @@ Nothing is committed. A worker that stands still, or whose loop does, ends; its 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -25,9 +23,12 @@ from faust.types import TP
 from twinstream.errors import MessageRefusedError
 from twinstream.mesh import collecting, kafka_security
 from twinstream.mesh.eager import begun
-from twinstream.mesh.exit_codes import WORKER_FAILED
-from twinstream.mesh.kafka import ends
+from twinstream.mesh.ending import gone
+from twinstream.mesh.exit_codes import OK, WORKER_FAILED
+from twinstream.mesh.kafka import declared, ends
 from twinstream.mesh.kafka.ends import EndsWatched
+from twinstream.mesh.process import Process
+from twinstream.mesh.service import Own
 from twinstream.mesh.settings import MeshSettings
 from twinstream.mesh.topics_admin import MAX_MESSAGE_BYTES
 
@@ -137,6 +138,7 @@ class CarrierApp(faust.App):
     """A Faust app that reads `options.topics` as raw bytes and hands each message to `carried`, one at a time."""
 
     def __init__(self, settings: MeshSettings, options: WorkerOptions, carried: Carried) -> None:
+        declared.reading(options.topics)
         self.options, self.carried = options, carried
         self.unconfirmed = self.confirmed = 0
         """Messages sent that Kafka has not, and has, said to have."""
@@ -160,6 +162,7 @@ class CarrierApp(faust.App):
         """Enqueue in order; await the answer to know that Kafka has it. Raises MessageRefusedError
         for what is too large.
         """
+        declared.writing(topic)
         try:
             sent = await self.producer.send(topic, None, value, partition, None, None)
         except MessageSizeTooLargeError as error:
@@ -223,24 +226,22 @@ def configuration(settings: MeshSettings, options: WorkerOptions, folder: Path) 
 
 
 def run(
+    process: Process[Own],
     app: CarrierApp,
     beat: Callable[[int | None], None],
     tasks: Iterable[Callable[[], Awaitable[None]]] = (),
     loop: asyncio.AbstractEventLoop | None = None,
-    away: Callable[[], str] = lambda: "",
 ) -> NoReturn:
-    """Run a worker until SIGTERM (exit 0) or a failure (exit 70). `beat(lag)` is called once a
-    second; `tasks` run beside.
+    """Run a worker until it is told to stop (exit 0) or fails (exit 70). `beat(lag)` is called once
+    a second; `tasks` run beside.
 
-    While `away` says that Kafka cannot be reached, a worker that does not move waits, and does not
-    hang.
+    While Kafka cannot be reached, a worker that does not move waits, and does not hang.
     """
     loop = loop or event_loop()
+    process.ending.on_stop(lambda: end(OK))
     watched = ends.watched(app.settings, app.options.topics)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end, 0)
     try:
-        loop.run_until_complete(_main(app, beat, list(tasks), away, watched))
+        loop.run_until_complete(_main(app, beat, list(tasks), lambda: process.reach.away, watched))
     except BaseException:  # noqa: BLE001
         _log.exception("worker_failed")
     end(FAILED)
@@ -257,7 +258,7 @@ def event_loop() -> asyncio.AbstractEventLoop:
 def end(status: int) -> NoReturn:
     """Leave now. Nothing needs a goodbye: what was done stands in Kafka or in the store, with its place."""
     _log.info("worker_ended", status=status)
-    os._exit(status)
+    gone(status)
 
 
 async def _main(

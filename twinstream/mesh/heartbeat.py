@@ -17,7 +17,8 @@ from twinstream.mesh.files import write_status
 from twinstream.mesh.settings import MeshSettings
 
 BEAT_S, SILENT_S = 1.0, 15.0
-Told = tuple[float, bool, int | None, dict[str, object]]
+Vitals = tuple[bool, int | None, dict[str, object]]
+"""Whether a process serves, how far it is behind, and what else it says."""
 _log = structlog.get_logger()
 
 
@@ -80,8 +81,7 @@ class Heartbeat:
 
 
 class BackgroundBeat:
-    """Beats every second, in a thread of its own, what a process's loop told last: the loop may
-    wait for an engine meanwhile.
+    """Beats what a process's loop told last: the loop may wait for an engine meanwhile.
 
     A loop that tells nothing for `SILENT_S` is not ready: a pulse hides no hung process.
     """
@@ -90,31 +90,28 @@ class BackgroundBeat:
         self, heartbeat: Heartbeat, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._heartbeat, self._monotonic = heartbeat, monotonic
-        self._told: Told = (monotonic(), False, None, {})
+        self._told: tuple[float, Vitals] = (monotonic(), (False, None, {}))
 
     def tell(self, ready: bool, lag: int | None, detail: dict[str, object]) -> None:  # noqa: FBT001
         """How the loop finds itself now."""
-        self._told = (self._monotonic(), ready, lag, detail)
+        self._told = (self._monotonic(), (ready, lag, detail))
 
     def beat(self) -> None:
         """Beat once."""
-        told_s, ready, lag, detail = self._told
+        told_s, (ready, lag, detail) = self._told
         silent_s = self._monotonic() - told_s
         if silent_s >= SILENT_S:
             ready = False
             detail = {**detail, "reason": f"no round was finished for {silent_s:.0f} s"}
         self._heartbeat.beat(ready, lag, detail)
 
-    def run_until(self, stopping: threading.Event) -> BackgroundBeat:
-        """Beat in a thread until told to stop."""
-        threading.Thread(target=self._run, args=(stopping,), name="pulse", daemon=True).start()
-        return self
 
-    def _run(self, stopping: threading.Event) -> None:
-        while True:
-            self.beat()
-            if stopping.wait(BEAT_S):
-                return
+def every_second(stopping: threading.Event, beat: Callable[[], None]) -> None:
+    """Beat until told to stop, the first time at once."""
+    while True:
+        beat()
+        if stopping.wait(BEAT_S):
+            return
 
 
 def read_beat(path: Path) -> Beat | None:

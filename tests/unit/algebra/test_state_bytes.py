@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from ingest_svc.__main__ import pack_rows
+from ingest_svc.wiring import pack_rows
 from schemas.partials import HEADER_BYTES, STATE_BYTES
 from tests.laws.cases import source
 from twinstream import View, distinct, last_k, quantile

@@ -9,7 +9,7 @@ import pytest
 
 from preprocess_svc.batch.away import is_away
 from preprocess_svc.batch.epochs import Land, Plan, Seen
-from preprocess_svc.batch.service import Batch
+from preprocess_svc.batch.steps import Batch
 from schemas.events import (
     Cut,
     EpochSealed,

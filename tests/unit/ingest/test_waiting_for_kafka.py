@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from ingest_svc import service
+from ingest_svc import worker
 from ingest_svc.log_writer import DeadLetter
 from ingest_svc.ports import Place
-from ingest_svc.service import Ingest
 from ingest_svc.settings import IngestSettings
+from ingest_svc.worker import Ingest
 from twinstream.errors import NotRunningError, PublishError
 
 
@@ -47,7 +47,7 @@ def ingest_of(**ports: object) -> Ingest:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "PAUSE_S", 0.0)
+    monkeypatch.setattr(worker, "PAUSE_S", 0.0)
 
 
 def test_dead_letters_that_kafka_lost_are_written_again() -> None:

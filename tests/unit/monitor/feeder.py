@@ -6,7 +6,7 @@ import random
 import sys
 import time
 
-from monitor_svc import handlers, service
+from monitor_svc import handlers, reading
 from monitor_svc.adapters.granian_page import PageServer
 from monitor_svc.board import Board
 from monitor_svc.ledger import DeadLetter
@@ -72,7 +72,7 @@ class Feeder:
             observed_at_us=at_us,
             **more,
         )
-        service.handle(event, self.world)
+        reading.handle(event, self.world)
 
     def _metrics(self, at_us: int) -> None:
         rng = self.rng
@@ -138,7 +138,7 @@ class Feeder:
                     "by-tail.last_delay_24h": delay * 2,
                 },
             )
-            service.handle(event, self.world)
+            reading.handle(event, self.world)
             if self.rng.random() < 0.975:
                 rows.append(
                     (
@@ -159,7 +159,7 @@ class Feeder:
         if self.second in {3, 200}:
             self.epoch = 1 if self.second == 3 else 2
             for view in ("by-origin", "sky"):
-                service.handle(
+                reading.handle(
                     ev.ViewPublished(
                         view=view,
                         source="arrivals",
@@ -174,7 +174,7 @@ class Feeder:
                     ),
                     self.world,
                 )
-            service.handle(
+            reading.handle(
                 ev.TrainingSetPublished(
                     model="late-arrival",
                     epoch=self.epoch,
@@ -192,7 +192,7 @@ class Feeder:
         if self.second in {20, 235}:
             self.model = "81ab02ff" * 8 if self.second == 20 else "c07d9e44" * 8
             metrics = {"auc": 0.781 if self.second == 20 else 0.786, "log_loss": 0.431}
-            service.handle(
+            reading.handle(
                 ev.ModelTrained(
                     model="late-arrival",
                     model_digest=self.model,
@@ -207,7 +207,7 @@ class Feeder:
                 ),
                 self.world,
             )
-            service.handle(
+            reading.handle(
                 ev.ModelPromoted(
                     model="late-arrival",
                     model_digest=self.model,
@@ -242,7 +242,7 @@ class Feeder:
                 self.world,
             )
         for event in handlers.judge(self.world, at_us):
-            service.handle(event, self.world)
+            reading.handle(event, self.world)
 
 
 def main(port: int, seconds: int) -> None:

@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from monitor_svc import handlers, service, snapshot
+from monitor_svc import handlers, reading, snapshot
 from monitor_svc.known_time import NEVER, KnownTime
 from monitor_svc.ledger import DeadLetter
+from monitor_svc.service import SERVICE
 from monitor_svc.settings import MonitorSettings
 from schemas import events as ev
-from schemas.topics import topic_of
 from tests.unit.monitor.world import (
     DAY,
     HOUR,
@@ -31,7 +31,7 @@ def play(
 ) -> None:
     for i, (score, label) in enumerate(zip(*scores_and_labels(n, skill), strict=True)):
         at = (start + i) * 1_000_000 + 1
-        service.handle(
+        reading.handle(
             prediction(f"f{start + i}", at, float(score), model=model, delay=float(i % 7) + shift),
             world,
         )
@@ -45,7 +45,7 @@ def play(
 
 def test_label_record_reaches_its_prediction() -> None:
     world = state()
-    service.handle(prediction("f1", 0, 0.9), world)
+    reading.handle(prediction("f1", 0, 0.9), world)
     handlers.handle_log_message("arrivals", 0, pack([("f1", HOUR, 20)]), world)
     quality = world.models["late-arrival"].quality
     assert (quality.all.n, quality.all.positives) == (1, 1)
@@ -53,7 +53,7 @@ def test_label_record_reaches_its_prediction() -> None:
 
 def test_rewritten_log_rows_do_not_count_twice() -> None:
     world = state()
-    service.handle(prediction("f1", 0, 0.9), world)
+    reading.handle(prediction("f1", 0, 0.9), world)
     handlers.handle_log_message("arrivals", 0, pack([("f0", HOUR, 0), ("f1", HOUR, 20)], 0), world)
     handlers.handle_log_message("arrivals", 0, pack([("f1", HOUR, 0)], 1), world)
     assert world.models["late-arrival"].quality.counts == {"arrived": 1, "missing": 0, "revised": 0}
@@ -62,7 +62,7 @@ def test_rewritten_log_rows_do_not_count_twice() -> None:
 def test_missing_label_counts_when_known_time_has_passed_the_horizon() -> None:
     world = state()
     at_tail(world)
-    service.handle(prediction("cancelled", 0, 0.9), world)
+    reading.handle(prediction("cancelled", 0, 0.9), world)
     handlers.handle_log_message("arrivals", 0, pack([("other", DAY + 1, 20)]), world)
     handlers.advance(world, now_us=0)
     assert world.models["late-arrival"].quality.counts["missing"] == 1
@@ -85,7 +85,7 @@ def test_label_of_1950_is_missing_when_its_own_horizon_has_passed_in_a_replay() 
     """Neither before a label was read, nor not before 1970."""
     world, long_ago = state(), -7_000 * DAY
     world.known.predictions_at_end = True
-    service.handle(prediction("f1", long_ago, 0.9), world)
+    reading.handle(prediction("f1", long_ago, 0.9), world)
     handlers.advance(world, now_us=0)
     assert world.models["late-arrival"].quality.counts["missing"] == 0
     handlers.handle_log_message("arrivals", 0, pack([("other", long_ago + DAY, 20)]), world)
@@ -112,7 +112,7 @@ def test_stream_that_is_behind_is_read_first() -> None:
 def test_labels_run_with_the_wall_clock_from_the_answer() -> None:
     world = state(clock="wall")
     at_tail(world)
-    service.handle(prediction("f1", 0, 0.9, served_us=100 * DAY), world)
+    reading.handle(prediction("f1", 0, 0.9, served_us=100 * DAY), world)
     handlers.advance(world, now_us=100 * DAY + HOUR)
     assert world.models["late-arrival"].joiner.pending == 1
     handlers.advance(world, now_us=101 * DAY + HOUR)
@@ -122,7 +122,7 @@ def test_labels_run_with_the_wall_clock_from_the_answer() -> None:
 def test_unjoinable_prediction_is_counted_when_its_request_lacks_the_id() -> None:
     world = state()
     event = prediction("f1", 0, 0.9)
-    service.handle(with_row(event, {"origin": "JFK"}, {}), world)
+    reading.handle(with_row(event, {"origin": "JFK"}, {}), world)
     assert world.models["late-arrival"].unjoinable == 1
 
 
@@ -163,7 +163,7 @@ def test_drift_is_announced_once_within_its_quiet_time() -> None:
 def test_drift_announced_before_a_restart_is_not_announced_again() -> None:
     world = state(reference=500, window=300, drift_step=100)
     at_tail(world)
-    service.handle(
+    reading.handle(
         ev.DriftDetected(
             model="late-arrival",
             series="delay",
@@ -186,7 +186,7 @@ def test_drift_announced_before_a_restart_is_not_announced_again() -> None:
 def test_new_model_is_compared_with_its_own_first_predictions() -> None:
     world = state(reference=500, window=300, drift_step=100)
     play(world, 900, skill=2.0)
-    service.handle(prediction("f", 10**12, 0.5, model="m2", epoch=2), world)
+    reading.handle(prediction("f", 10**12, 0.5, model="m2", epoch=2), world)
     watch = world.models["late-arrival"]
     assert watch.model_digest == "m2"
     assert watch.drift.reference_share < 0.01
@@ -196,7 +196,7 @@ def test_new_model_is_compared_with_its_own_first_predictions() -> None:
 def test_prediction_of_an_unknown_model_is_counted_only() -> None:
     world = state()
     assert (
-        service.handle(msgspec.structs.replace(prediction("f", 1, 0.5), model="gone"), world) == []
+        reading.handle(msgspec.structs.replace(prediction("f", 1, 0.5), model="gone"), world) == []
     )
 
 
@@ -206,9 +206,9 @@ def test_log_message_that_is_none_is_refused() -> None:
 
 
 def test_every_handled_event_has_a_topic_that_is_read() -> None:
-    read = {*service.FACTS, service.PREDICTIONS, service.METRICS}
-    assert {topic_of(kind) for kind in service.HANDLERS} == read
-    assert all(topic_of(kind).split(".")[0] in {"monitor", "mesh"} for kind in service.EMITS)
+    read = {*reading.FACTS, reading.PREDICTIONS, reading.METRICS}
+    assert set(SERVICE.control_topics) == read
+    assert all(topic.split(".")[0] in {"monitor", "mesh"} for topic in SERVICE.writes)
 
 
 def test_snapshot_is_json_when_nothing_and_when_everything_happened() -> None:
@@ -216,7 +216,7 @@ def test_snapshot_is_json_when_nothing_and_when_everything_happened() -> None:
     msgspec.json.encode(snapshot.whole(world, [], 10**15))
     at_tail(world)
     play(world, 600, skill=1.0)
-    service.handle(
+    reading.handle(
         ev.ViewPublished(
             view="sky",
             source="weather",
@@ -230,7 +230,7 @@ def test_snapshot_is_json_when_nothing_and_when_everything_happened() -> None:
         ),
         world,
     )
-    service.handle(
+    reading.handle(
         ev.ModelPromoted(
             model="late-arrival",
             model_digest="m1",

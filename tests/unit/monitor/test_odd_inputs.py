@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor_svc import handlers, service, snapshot
+from monitor_svc import handlers, reading, snapshot
 from monitor_svc.admission import MOST_OF_ONE, MOST_SERIES, MOST_SERVICES, STALE
 from monitor_svc.label_log import LabelLog, LabelLogError, request_key
 from monitor_svc.labels import Asked, Joiner, LabelRow
@@ -75,7 +75,7 @@ def test_a_prediction_of_any_request_is_taken(value: Any) -> None:
         event = prediction(f"f{i}", i, 0.5, delay=1.0)
         request = {**event.rows[0].request, "flight_id": value, "distance": value}
         features = {"delay": value, f"new{i}": value}
-        service.handle(with_row(event, request, features), world)
+        reading.handle(with_row(event, request, features), world)
     handlers.judge(world, 10**15)
     msgspec.json.encode(snapshot.whole(world, [], 10**15))
     assert world.models["late-arrival"].predicted_total == 12
@@ -86,7 +86,7 @@ def test_a_prediction_of_any_score_is_measured(score: float) -> None:
     world = state(reference=200, window=200, drift_step=100, rolling=300, quality_step=10)
     at_tail(world)
     for i in range(600):
-        service.handle(prediction(f"f{i}", i, score if i % 3 else 0.2), world)
+        reading.handle(prediction(f"f{i}", i, score if i % 3 else 0.2), world)
         handlers.handle_log_message("arrivals", 0, pack([(f"f{i}", i + HOUR, 20)], i), world)
     handlers.judge(world, 10**15)
     assert world.models["late-arrival"].quality.all.n == 600
@@ -97,10 +97,10 @@ def test_sixty_thousand_forged_series_cost_neither_memory_nor_what_is_true() -> 
     world = state()
     for i in range(60_000):
         if i % 100 == 0:
-            service.handle(metric("view_freshness_ms", 1, NOW, "gauge", service="view"), world)
+            reading.handle(metric("view_freshness_ms", 1, NOW, "gauge", service="view"), world)
         labels = {"source": f"s{i}"}
         forged = metric("ingest_records_logged_total", 1, NOW, service="ingest", labels=labels)
-        service.handle(forged, world)
+        reading.handle(forged, world)
     telemetry = world.telemetry
     assert sum(latest.service == "view" for latest in telemetry.latest.values()) == 1
     assert len(telemetry.latest) <= MOST_OF_ONE + 1
@@ -166,7 +166,7 @@ def test_metrics_of_the_future_do_not_push_the_present_out() -> None:
 def test_sums_of_the_largest_numbers_stay_finite() -> None:
     world = state()
     for _ in range(3):
-        service.handle(metric("x_total", 1.7e308, NOW, labels={"source": "a"}), world)
+        reading.handle(metric("x_total", 1.7e308, NOW, labels={"source": "a"}), world)
     (latest,) = world.telemetry.latest.values()
     assert math.isfinite(latest.total)
 
@@ -189,7 +189,7 @@ def test_an_announcement_from_the_future_quiets_only_for_its_time(event: ev.Even
     world = state(reference=500, window=300, drift_step=100)
     at_tail(world)
     world.told(10**15)
-    service.handle(event, world)
+    reading.handle(event, world)
     play(world, 900, skill=2.0)
     play(world, 2500, skill=0.1, shift=50.0, start=900)
     later = 10**15 + DAY * 30
@@ -214,7 +214,7 @@ def test_events_of_what_the_definition_lacks_leave_nothing() -> None:
                 metrics={},
             ),
         ):
-            service.handle(event, world)
+            reading.handle(event, world)
     assert world.announced_us == {}
     assert world.ledger.promoted == {}
     assert world.debounce.allows("m1", "", "", 0)
@@ -233,7 +233,7 @@ def test_a_page_of_forged_models_is_small() -> None:
             metrics=metrics,
             reason="r" * 10**6,
         )
-        service.handle(event, world)
+        reading.handle(event, world)
     assert len(msgspec.json.encode(world.ledger.lists())) < 3_000_000
 
 
@@ -296,11 +296,11 @@ def test_no_label_is_missing_when_labels_come_in_files() -> None:
     at_tail(world)
     file = ev.FileRef(uri="s3://raw/a.csv", sha256="")
     accepted = ev.FileAccepted(source="arrivals", file=file, format="csv", accepted_at_us=0)
-    service.handle(msgspec.structs.replace(accepted, source="weather"), world)
+    reading.handle(msgspec.structs.replace(accepted, source="weather"), world)
     assert snapshot.whole(world, [], 0)["models"][0]["label_files"] == 0
-    service.handle(accepted, world)
-    service.handle(prediction("in-a-file", 0, 0.9), world)
-    service.handle(prediction("in-the-log", 0, 0.9), world)
+    reading.handle(accepted, world)
+    reading.handle(prediction("in-a-file", 0, 0.9), world)
+    reading.handle(prediction("in-the-log", 0, 0.9), world)
     rows: list[tuple[str, int, int | None]] = [("in-the-log", HOUR, 20), ("x", 3 * DAY, 0)]
     handlers.handle_log_message("arrivals", 0, pack(rows), world)
     handlers.advance(world, now_us=0)

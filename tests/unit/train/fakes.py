@@ -15,8 +15,8 @@ from tests.unit.train.material import learnable, published, shop, statistics
 from train_svc.adapters.in_process_tuner import InProcessTuner
 from train_svc.ports import Ports, Stored, TrainingSet
 from train_svc.search import IN_PROCESS, RAY
-from train_svc.service import Service
 from train_svc.settings import TrainSettings
+from train_svc.trainer import Trainer
 from twinstream.define import Pipeline
 from twinstream.errors import MessageRefusedError, PublishError
 from twinstream.mesh.attempts import Attempts
@@ -128,7 +128,7 @@ class Mesh:
         self.tuners: dict[str, Any] = {IN_PROCESS: InProcessTuner(), RAY: InProcessTuner()}
         self.settings = QUICK
 
-    def service(self) -> Service:
+    def service(self) -> Trainer:
         """As after a restart: it knows what the topic and the disk say."""
         ports = Ports(
             pipeline=self.pipeline,
@@ -139,14 +139,14 @@ class Mesh:
             clock=self.clock,
         )
         failures = Failures(MeshSettings(pipeline="none", data=str(self.data)), "train")
-        return Service(FromTopic(self.topic), self.topic, ports, Attempts(failures), self.clock)
+        return Trainer(FromTopic(self.topic), self.topic, ports, Attempts(failures), self.clock)
 
     def land(self, epoch: int, model: str = "will-buy") -> None:
         """A training set is published."""
         event = published(self.pipeline, self.sets.found.table, epoch=epoch, digest=f"set-{epoch}")
         self.topic.publish(msgspec.structs.replace(event, model=model))
 
-    def run(self, service: Service, steps: int = 12) -> list[Event]:
+    def run(self, service: Trainer, steps: int = 12) -> list[Event]:
         """Steps with a minute between them; what they published."""
         before = len(self.topic.events)
         for _ in range(steps):

@@ -16,7 +16,7 @@ from schemas.events import Event, ModelPromoted, ModelRejected, ModelTrained, Re
 from tests.unit.train.fakes import SECOND, Mesh
 from train_svc.ports import TrainingSet, TrainingSetCorruptError
 from train_svc.search import RAY
-from train_svc.service import LONGEST_REASON
+from train_svc.trainer import LONGEST_REASON
 from twinstream.define import choice
 from twinstream.define.network import network_of
 from twinstream.errors import ObjectMissingError, StorageUnavailableError

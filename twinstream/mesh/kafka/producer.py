@@ -14,6 +14,7 @@ import structlog
 from confluent_kafka import KafkaException, Producer
 
 from twinstream.errors import ProducerBrokenError, PublishError, QueueFullError
+from twinstream.mesh.kafka import declared
 from twinstream.mesh.kafka.errors import unsent
 
 Options = Mapping[str, object]
@@ -45,6 +46,7 @@ class KafkaProducer:
         """Hand a message over; while the queue is full `pause(seconds)` is called (by default this
         serves delivery reports).
         """
+        declared.writing(topic)
         give_up = time.monotonic() + bound_s
         while not self._handed(topic, message):
             if time.monotonic() >= give_up:

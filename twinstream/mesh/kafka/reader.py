@@ -18,6 +18,7 @@ from confluent_kafka import (
 
 from schemas import events as ev
 from twinstream.errors import NotRunningError, TransientError, UndecodableEventError
+from twinstream.mesh.kafka import declared
 from twinstream.mesh.kafka.cloud_events import event_of, where
 from twinstream.mesh.kafka.errors import MESSAGE_BYTES, is_end, passes, unread
 from twinstream.mesh.kafka.positions import partitions, range_of
@@ -54,6 +55,7 @@ class EventReader:
         refused: Refused | None = None,
         check: Check | None = None,
     ) -> None:
+        declared.reading(topics)
         self._topics, self._refused, self._check = list(topics), refused, check
         self._consumer = Consumer(
             settings.kafka_client(

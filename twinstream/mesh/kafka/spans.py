@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import TopicPartition
 
 from twinstream.errors import NotRunningError
+from twinstream.mesh.kafka import declared
 from twinstream.mesh.kafka.errors import is_end, passes, unread
 from twinstream.mesh.kafka.positions import Place
 
@@ -36,6 +37,7 @@ def messages(consumer: Any, spans: Mapping[Place, Span], silence_s: float) -> It
     A span may end in marks of a client's transactions, of which no message tells: the end of the
     partition does. The consumer is assigned to these partitions alone, and to none afterwards.
     """
+    declared.reading(topic for topic, _ in spans)
     left = {place: span for place, span in spans.items() if span.start < span.end}
     consumer.assign([TopicPartition(*place, span.start) for place, span in left.items()])
     give_up = time.monotonic() + silence_s

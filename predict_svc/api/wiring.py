@@ -1,0 +1,157 @@
+"""Everything real of one worker process of the predictor, put together after the fork."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable
+
+import structlog
+import torch
+
+from predict_svc.api.activation import Activation
+from predict_svc.api.base import Api
+from predict_svc.api.freshness import Freshness
+from predict_svc.api.lane import PREFIX, lane
+from predict_svc.api.loading import network_loader
+from predict_svc.api.predictor import Predictor
+from predict_svc.api.publishing import LINGER_MS, SOURCE, publisher_of
+from predict_svc.api.raw_ends import RawEnds
+from predict_svc.api.readiness import readiness
+from predict_svc.api.routes import application
+from predict_svc.api.service import SERVICE
+from predict_svc.api.serving import Serving
+from predict_svc.api.settings import PredictSettings
+from predict_svc.view.reader import ViewReader
+from schemas.events import Event
+from schemas.plausible import foreign
+from twinstream.algebra import kernel
+from twinstream.errors import MeshError
+from twinstream.mesh import collecting, process
+from twinstream.mesh.door import Door, DoorSettings, hosts_of
+from twinstream.mesh.events import EventPublisher, EventReader
+from twinstream.mesh.process import Process
+
+Worker = Process[PredictSettings]
+Readers = dict[str, ViewReader]
+
+
+def create() -> Door:
+    """The application of this process; granian calls it once in each worker."""
+    worker = process.worker(SERVICE)
+    torch.set_num_threads(1)
+    api = answering(worker)
+    collecting.rarely()
+    return Door(application(api), door(worker), worker.metrics.count, {PREFIX: lane(api)})
+
+
+def answering(worker: Worker) -> Api:
+    """What the routes stand on, with the threads that keep it current."""
+    readers, serving, ends = readers_of(worker), Serving(), raw_ends(worker)
+    activation = activation_of(worker, serving, readers)
+    predictions = predictions_of(worker)
+    keep_current(worker, activation, ends)
+    atexit.register(close, worker, predictions)
+    reach = worker.reach
+    return Api(
+        pipeline=worker.pipeline,
+        serving=serving,
+        predictor=predictor_of(worker, readers, ends),
+        readers=readers,
+        publish=publisher_of(predictions),
+        refresh=activation.refresh,
+        ready=lambda: readiness(activation, serving, readers, reach.away),
+        meter=worker.metrics,  # type: ignore[arg-type]
+        clock=worker.clock,
+        room=room_in(predictions, worker.own.unsent_events),
+    )
+
+
+def readers_of(worker: Worker) -> Readers:
+    """A reader of each view, compiled."""
+    readers = {view.name: ViewReader(worker.settings, view) for view in worker.pipeline.views}
+    for reader in readers.values():
+        kernel.warm_up(reader.plan)
+    return readers
+
+
+def raw_ends(worker: Worker) -> RawEnds:
+    """Where the raw topics of all views end."""
+    sources = sorted({view.source.name for view in worker.pipeline.views})
+    return RawEnds(worker.settings, sources, worker.own.ends_age_ms)
+
+
+def predictor_of(worker: Worker, readers: Readers, ends: RawEnds) -> Predictor:
+    """What answers, as fresh as a question asks."""
+    own, sources = worker.own, [source.name for source in worker.pipeline.sources]
+    freshness = Freshness(
+        readers, sources, ends, wait_bound_s=own.wait_bound_s, waiters=own.waiters
+    )
+    return Predictor(readers, freshness, worker.clock, max_rows=own.max_rows)
+
+
+def activation_of(worker: Worker, serving: Serving, readers: Readers) -> Activation:
+    """What decides which release answers."""
+    return Activation(
+        serving,
+        worker.pipeline,
+        readers,
+        lifecycle=lifecycle(worker),
+        load=network_loader(worker.settings, worker.pipeline),
+        load_retry_s=worker.own.load_retry_s,
+    )
+
+
+def lifecycle(worker: Worker) -> EventReader:
+    """What happened to models, from the beginning; what is none of it, or names foreign objects, is a dead letter once."""
+    settings = worker.settings
+    quarantine = worker.quarantine(EventPublisher(settings, SOURCE))
+
+    def check(event: Event) -> str:
+        return foreign(event, settings.bucket, settings.model_bucket)
+
+    topics, refused = SERVICE.control_topics, quarantine.refuse
+    return EventReader(settings, topics, refused=refused, check=check)
+
+
+def predictions_of(worker: Worker) -> EventPublisher:
+    """What keeps prediction events until Kafka takes them."""
+    return EventPublisher(
+        worker.settings,
+        SOURCE,
+        lost=lambda n: worker.metrics.count("predict_events_lost_total", n),
+        most_waiting=2 * worker.own.unsent_events,
+        linger_ms=LINGER_MS,
+    )
+
+
+def room_in(predictions: EventPublisher, most: int) -> Callable[[], bool]:
+    """Whether more prediction events may wait."""
+    return lambda: len(predictions) < most
+
+
+def keep_current(worker: Worker, activation: Activation, ends: RawEnds) -> None:
+    """A predictor that no longer follows lies: it ends with either thread."""
+    stop, own = worker.stopping, worker.own
+    worker.ending.thread("activation", lambda: activation.run(stop, own.refresh_s))
+    worker.ending.thread("raw-ends", lambda: ends.keep_looking(stop, own.look_every_s))
+
+
+def door(worker: Worker) -> DoorSettings:
+    """What is let in."""
+    settings, own = worker.settings, worker.own
+    return DoorSettings(
+        hosts=hosts_of(settings.http_host, settings.http_hosts),
+        body_bytes=own.body_bytes,
+        body_s=own.body_s,
+        slots=own.threads,
+    )
+
+
+def close(worker: Worker, predictions: EventPublisher) -> None:
+    """Sends what is still to be sent."""
+    worker.stopping.set()
+    try:
+        predictions.flush(2.0)
+        worker.metrics.close()
+    except MeshError as error:
+        structlog.get_logger().warning("closed_with_loss", reason=str(error))

@@ -1,0 +1,85 @@
+"""Everything real of the batch layer, put together: Spark, then the loop."""
+
+from __future__ import annotations
+
+import os
+
+from preprocess_svc.batch import session, warmup
+from preprocess_svc.batch.context import Context
+from preprocess_svc.batch.engine import Engine
+from preprocess_svc.batch.epochs import Plan
+from preprocess_svc.batch.lock import FolderLock
+from preprocess_svc.batch.settings import BatchSettings
+from preprocess_svc.batch.steps import Batch
+from twinstream.define import Pipeline
+from twinstream.mesh.attempts import Attempts
+from twinstream.mesh.heartbeat import Vitals
+from twinstream.mesh.process import Process
+from twinstream.mesh.settings import MeshSettings
+
+STARTING = "starting Spark"
+
+
+def work(process: Process[BatchSettings]) -> None:
+    """Fold epochs until told to stop; a step that takes longer is broken off, which is safe, as it is done again."""
+    os.nice(process.own.nice)  # before Spark starts: its JVM and its Python workers inherit it
+    life = Life()
+    process.beats(life.vitals)
+    if not locked(process, life):
+        return
+    life.batch = made(process)
+    process.log.info("spark_started", master=process.settings.spark_master)
+    life.batch.run(process.stopping)
+
+
+class Life:
+    """What the heartbeat says: a step of Spark takes longer than the supervisor's patience."""
+
+    def __init__(self) -> None:
+        self.doing = STARTING
+        self.batch: Batch | None = None
+
+    def vitals(self) -> Vitals:
+        """Ready once there is a loop that nothing blocks."""
+        batch = self.batch
+        if batch is None:
+            return False, None, {"doing": self.doing}
+        facts = {"doing": batch.doing, "epoch": batch.seen.newest, "files": len(batch.seen.files)}
+        return not batch.blocked, None, {**facts, "blocked": batch.blocked}
+
+
+def locked(process: Process[BatchSettings], life: Life) -> bool:
+    """Whether the data folder is this process's alone; False when it was told to stop before."""
+    lock = FolderLock(process.settings.data)
+    life.doing = "waiting for another batch process of this data folder"
+    if not lock.acquire(process.stopping):
+        return False
+    process.ending.at_end(lock.release)
+    life.doing = STARTING
+    return True
+
+
+def made(process: Process[BatchSettings]) -> Batch:
+    """The loop on its ports."""
+    settings, own, pipeline = process.settings, process.own, process.pipeline
+    spark = session.create(settings, own)
+    engine = Engine(Context(spark, settings, own, pipeline), process.clock, process.metrics)
+    process.ending.if_broken_off(engine.forgive)
+    process.ending.at_end(engine.close)
+    warmup.run(spark, pipeline)
+    plan = plan_of(settings, own, pipeline)
+    return Batch(plan, engine, process.clock, Attempts(engine.failures))
+
+
+def plan_of(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline) -> Plan:
+    """What the state machine needs to know."""
+    return Plan(
+        sources=tuple(s.name for s in pipeline.sources),
+        views=tuple(v.name for v in pipeline.views),
+        models=tuple(m.name for m in pipeline.models),
+        digest=pipeline.digest,
+        partitions=mesh.partitions,
+        seal_every_us=round(mesh.seal_every_s * 1e6),
+        seal_after_files=mesh.seal_after_files,
+        training_growth=knobs.training_growth,
+    )

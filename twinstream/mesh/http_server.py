@@ -1,0 +1,61 @@
+"""Serves an application by granian's worker processes; this process beats with what they say of themselves."""
+
+from __future__ import annotations
+
+import http.client
+import json
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+from twinstream.mesh.heartbeat import Vitals
+from twinstream.mesh.process import Process
+from twinstream.mesh.service import Own
+from twinstream.mesh.wsgi_loader import made
+
+ASK_S = 3.0
+
+
+def serve(
+    process: Process[Own], target: str, port: int, *, workers: int = 1, respawn: bool = False
+) -> None:
+    """Serve what `target` (module:function) makes in each worker, until told to stop.
+
+    With `respawn` a worker that ended is replaced; without, this process ends with it.
+    """
+    host = process.settings.http_host
+    server = Server(
+        target,
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        workers=workers,
+        backlog=1024,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=5_000),
+        respawn_failed_workers=respawn,
+        respawn_interval=0.2,
+        workers_kill_timeout=3,
+        log_level=LogLevels.warning,
+        websockets=False,
+    )
+    server.on_startup(lambda: process.beats(lambda: asked(host, port)))
+    process.log.info("listening", address=f"http://{host}:{port}", workers=workers)
+    server.serve(target_loader=made)
+    process.stopping.set()
+
+
+def asked(host: str, port: int) -> Vitals:
+    """What `/readyz` answers: one that does not answer is not ready."""
+    connection = http.client.HTTPConnection(host, port, timeout=ASK_S)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        return response.status == http.HTTPStatus.OK, None, json.loads(response.read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return False, None, {"reason": f"does not answer: {error}"}
+    finally:
+        connection.close()
