@@ -1,4 +1,4 @@
-"""Ingest as data: what it reads, which handler takes it, what it writes. HTTP: `http_api/service.py`."""
+"""Ingest as data: what it reads, which handler takes it, what it writes."""
 
 from __future__ import annotations
 

@@ -28,7 +28,9 @@ from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.process import Process
 
 COLLECT_AFTER = 200_000
-"""New objects after which Python looks for cycles among them: far more than the `pack_rows` messages of a round, which have none."""
+"""New objects after which Python looks for cycles among them: far more than the `pack_rows`
+messages of a round, which have none.
+"""
 WRITES_AS = "/ingest_svc"
 Decoders = dict[str, Decoder]
 
@@ -48,7 +50,9 @@ def work(process: Process[IngestSettings]) -> None:
 
 
 def warm(pipeline: Pipeline) -> Decoders:
-    """A decoder of each source; all that is compiled or loaded on first use is so by then, not while records wait."""
+    """A decoder of each source. What is compiled or loaded on first use is so now, not while
+    records wait.
+    """
     id_table.warm_up()
     json_scan.warm_up()
     cells.warm_up()

@@ -1,4 +1,4 @@
-"""How each topic is read: facts from their beginning, the others from where their past still matters."""
+"""How each topic is read: facts from their beginning, others from where their past matters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FACTS: tuple[str, ...] = tuple(
 
 
 class Streams(msgspec.Struct, frozen=True):
-    """What is read: rare facts, run-time metrics, dead letters, predictions, logs of label sources."""
+    """What is read: rare facts, metrics, dead letters, predictions, logs of label sources."""
 
     facts: Topics
     metrics: Topics

@@ -26,7 +26,7 @@ from twinstream.mesh.process import Process
 
 
 def work(process: Process[TrainSettings]) -> None:
-    """Train for ever; a stop ends it in the middle, in the ordinary way, so that Ray's processes end with it."""
+    """Train for ever. A stop raises in the middle of it, so that Ray's processes end with it."""
     os.nice(process.own.nice)
     process.ending.on_stop(sys.exit)
     trainer = made(process)

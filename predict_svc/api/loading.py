@@ -14,7 +14,9 @@ from twinstream.nn.model_objects import fetch
 
 
 def network_loader(settings: MeshSettings, pipeline: Pipeline) -> LoadNetwork:
-    """Fetches a promoted model's files in the versions that its event pins, and checks them against its digest."""
+    """Fetches a promoted model's files in the versions that its event pins, and checks them
+    against its digest.
+    """
     store = ObjectStore(settings)
 
     def load_network(promoted: ModelPromoted) -> Network:

@@ -10,7 +10,7 @@ from twinstream.mesh.events import EventPublisher, cloud_headers
 
 SOURCE = "/predict_svc/api"
 LINGER_MS = 20
-"""Prediction events travel together: with 1 ms nearly each is a request of its own to the broker."""
+"""Events travel together: with 1 ms nearly each is a request of its own to the broker."""
 
 
 def publisher_of(predictions: EventPublisher) -> Callable[[PredictionServed], None]:

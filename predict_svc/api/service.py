@@ -1,4 +1,7 @@
-"""The predictor as data: what it reads, which handler takes it, what it writes. Questions come over HTTP: `routes.py`."""
+"""The predictor as data: what it reads, which handler takes it, what it writes.
+
+Questions come over HTTP: `routes.py`.
+"""
 
 from __future__ import annotations
 

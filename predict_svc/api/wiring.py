@@ -102,7 +102,9 @@ def activation_of(worker: Worker, serving: Serving, readers: Readers) -> Activat
 
 
 def lifecycle(worker: Worker) -> EventReader:
-    """What happened to models, from the beginning; what is none of it, or names foreign objects, is a dead letter once."""
+    """What happened to models, from the beginning; what is not that, or names foreign objects, is
+    a dead letter once.
+    """
     settings = worker.settings
     quarantine = worker.quarantine(EventPublisher(settings, SOURCE))
 

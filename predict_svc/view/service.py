@@ -18,5 +18,5 @@ SERVICE = Service(
         ViewPublished: Publications.published,
     },
     produces=(GapFound, MetricObserved, dead_letter("predict")),
-    state="`DATA/view/<view>/<partition>/`: speed states and position in one LMDB file, bases beside it",
+    state="`DATA/view/<view>/<partition>/`: speed states and position (LMDB), bases beside them",
 )

@@ -62,7 +62,7 @@ def publications(
 def follow(
     process: Process[ViewSettings], publisher: EventPublisher, publications: Publications
 ) -> None:
-    """Know all that was published up to now, then follow in a thread, also when Kafka was away for a while."""
+    """Know all that was published up to now, then follow in a thread, also when Kafka was away."""
     settings = process.settings
     believed = Manifests(process.pipeline, settings.partitions, settings.bucket)
     reader = EventReader(

@@ -21,7 +21,7 @@ STARTING = "starting Spark"
 
 
 def work(process: Process[BatchSettings]) -> None:
-    """Fold epochs until told to stop; a step that takes longer is broken off, which is safe, as it is done again."""
+    """Fold epochs until told to stop. A step that takes longer is broken off: it is done again."""
     os.nice(process.own.nice)  # before Spark starts: its JVM and its Python workers inherit it
     life = Life()
     process.beats(life.vitals)

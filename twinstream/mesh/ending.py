@@ -26,7 +26,7 @@ _log = structlog.get_logger()
 
 
 class Ending:
-    """One per process. Every way out leads through `leave`, so that no thread or engine keeps a process alive."""
+    """One per process. No thread and no engine keeps a process alive beyond it."""
 
     def __init__(self, drain_s: float) -> None:
         self.stopping = threading.Event()

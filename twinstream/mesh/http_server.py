@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import threading
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
-from twinstream.mesh.heartbeat import Vitals
+from twinstream.mesh.heartbeat import BEAT_S, Vitals
 from twinstream.mesh.process import Process
 from twinstream.mesh.service import Own
 from twinstream.mesh.wsgi_loader import made
 
-ASK_S = 3.0
+ASK_S = 2.0
 
 
 def serve(
@@ -42,7 +44,17 @@ def serve(
         log_level=LogLevels.warning,
         websockets=False,
     )
-    server.on_startup(lambda: process.beats(lambda: asked(host, port)))
+    asking = threading.Lock()
+    os.register_at_fork(
+        before=asking.acquire, after_in_parent=asking.release, after_in_child=asking.release
+    )
+
+    def vitals() -> Vitals:
+        """A worker that is forked in the middle of this never answers: it holds a copy of the connection."""
+        with asking:
+            return asked(host, port)
+
+    server.on_startup(lambda: process.beats(vitals, first_s=BEAT_S))
     process.log.info("listening", address=f"http://{host}:{port}", workers=workers)
     server.serve(target_loader=made)
     process.stopping.set()

@@ -1,4 +1,4 @@
-"""The one way in which a process runs: settings, then what its wiring makes of them, until a signal or an error.
+"""The one way in which a process runs: settings, then its wiring, until a signal or an error.
 
 Signals, exit status and supervised threads: `ending.py`. What a service is, as data: `service.py`.
 """
@@ -65,11 +65,16 @@ class Process(Generic[Own]):
         self.ending.at_end(metrics.close)
         return metrics
 
-    def beats(self, vitals: Callable[[], Vitals]) -> None:
-        """Ask once a second, in a thread, how the process is, and say it."""
-        self.ending.thread(
-            "pulse", lambda: every_second(self.stopping, lambda: self.heartbeat.beat(*vitals()))
-        )
+    def beats(self, vitals: Callable[[], Vitals], first_s: float = 0.0) -> None:
+        """Ask once a second, in a thread, how the process is, and say it; the first time after
+        `first_s`.
+        """
+
+        def beating() -> None:
+            self.stopping.wait(first_s)
+            every_second(self.stopping, lambda: self.heartbeat.beat(*vitals()))
+
+        self.ending.thread("pulse", beating)
 
     def pulse(self) -> BackgroundBeat:
         """For a loop that tells how it is, and may fall silent."""
@@ -86,14 +91,14 @@ class Process(Generic[Own]):
         return "" if self.service.serves else self.reach.away
 
     def _named(self) -> str:
-        """A further worker on one host beats, and remembers what it refused, under a name of its own."""
+        """A further worker on a host beats, and remembers what it refused, under its own name."""
         instance = getattr(self.own, "instance", "1")
         alone = instance in {"1", self.settings.instance}
         return self.service.name if alone else f"{self.service.name}-{instance}"
 
 
 def run(service: Service[Own], wiring: Callable[[Process[Own]], object]) -> NoReturn:
-    """Run a service until a signal or an error; `wiring` does its work and returns when told to stop."""
+    """Run a service until a signal or an error; `wiring` works, and returns when told to stop."""
     log.configure(service.name)
     faulthandler.enable()
     ending = Ending(service.drain_s)
@@ -132,7 +137,9 @@ def worker(service: Service[Own]) -> Process[Own]:
 
 
 def _made(service: Service[Own], ending: Ending) -> Process[Own]:
-    """From the environment; this process then reads and writes what its service declares, and nothing else."""
+    """From the environment. From now on this process reads and writes what its service declares,
+    and nothing else.
+    """
     settings, own = MeshSettings.from_env(), service.settings.from_env()
     pipeline = pipeline_file.load(settings.pipeline)
     declared.only(filled(service.reads, pipeline), filled(service.writes, pipeline))

@@ -1,4 +1,4 @@
-"""What a process is, as data: which topics it reads, with the handler of each, which it writes, and what it keeps."""
+"""What a process is, as data: what it reads, with the handler of each, writes, and keeps."""
 
 from __future__ import annotations
 

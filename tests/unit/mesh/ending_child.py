@@ -1,4 +1,4 @@
-"""A process of which `test_ending.py` sees how it ends: `python -m tests.unit.mesh.ending_child CASE`."""
+"""A process of which `test_ending.py` sees how it ends: `python -m THIS CASE`."""
 
 from __future__ import annotations
 
