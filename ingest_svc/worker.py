@@ -13,9 +13,11 @@ import msgspec
 import pyarrow as pa
 import structlog
 
+from ingest_svc.dedupe import RecentIds
 from ingest_svc.handlers import handle_epoch_seal_requested
 from ingest_svc.lane import Lane
-from ingest_svc.log_writer import DeadLetter, LogWriter, OverlapError, Raws
+from ingest_svc.log_state import LogState
+from ingest_svc.log_writer import DeadLetter, LogWriter, OverlapError, Packed, Raws
 from ingest_svc.ports import (
     Confirmed,
     DeadLetterSink,
@@ -81,8 +83,17 @@ class Ingest:
         """Take a partition over from whoever had it; return the raw offset to go on at."""
         state, recent = self._ports.tails.log(place)
         start = self._start(place, state.raw_high + 1)
+        dead = self._ports.tails.dead_letters(place, state)
+        lane = Lane(place, record_sent(place.source), self._writer(place, state, recent), dead)
+        self.lanes[place] = lane
+        facts = {"raw_from": start, "epoch": state.epoch, "ids": len(recent)}
+        _log.info("lane_opened", source=place.source, partition=place.partition, **facts)
+        self._tell_sealed(lane)
+        return start
+
+    def _writer(self, place: Place, state: LogState, recent: RecentIds) -> LogWriter:
         setup = self._sources[place.source]
-        writer = LogWriter(
+        return LogWriter(
             state,
             recent,
             setup.screen,
@@ -91,20 +102,6 @@ class Ingest:
             pack_bytes=self._knobs.pack_bytes,
             pack_rows=setup.pack_rows,
         )
-        lane = Lane(
-            place, record_sent(place.source), writer, self._ports.tails.dead_letters(place, state)
-        )
-        self.lanes[place] = lane
-        _log.info(
-            "lane_opened",
-            source=place.source,
-            partition=place.partition,
-            raw_from=start,
-            epoch=state.epoch,
-            ids=len(recent),
-        )
-        self._tell_sealed(lane)
-        return start
 
     def close(self, places: Iterable[Place]) -> None:
         """Hand partitions over: what was sent is confirmed, then they are forgotten."""
@@ -159,9 +156,7 @@ class Ingest:
         for message in packed.messages:
             lane.sent(message, now_us if self._replay else oldest_us)
             self._ports.log.send(lane.place, message)
-        self._measure(
-            lane, len(records.offsets), packed.rows, packed.duplicates, len(packed.dead_letters)
-        )
+        self._measure(lane, len(records.offsets), packed)
 
     def _put_dead(self, lane: Lane, rejected: list[DeadLetter]) -> None:
         """Kafka has what is dead-lettered before the pack that covers it goes out."""
@@ -299,23 +294,26 @@ class Ingest:
             self._ports.meter.count("ingest_expired_total", low - expected, source=place.source)
         return max(low, expected)
 
-    def _measure(
-        self, lane: Lane, records: int, rows: int, duplicates: int, dead_letters: int
-    ) -> None:
+    def _measure(self, lane: Lane, records: int, packed: Packed) -> None:
         meter, source = self._ports.meter, lane.place.source
         meter.count("ingest_records_in_total", records, source=source)
-        meter.count("ingest_records_logged_total", rows, source=source)
-        meter.observe("ingest_pack_rows", rows, "rows", source=source)
-        if duplicates:
-            meter.count("ingest_duplicates_total", duplicates, source=source)
-        if dead_letters:
+        meter.count("ingest_records_logged_total", packed.rows, source=source)
+        meter.observe("ingest_pack_rows", packed.rows, "rows", source=source)
+        if packed.duplicates:
+            meter.count("ingest_duplicates_total", packed.duplicates, source=source)
+        if dead_letters := len(packed.dead_letters):
             meter.count("ingest_dead_letters_total", dead_letters, source=source)
-        if forgotten := lane.newly_forgotten():
-            meter.count("ingest_ids_forgotten_total", forgotten, source=source)
-            _log.warning(
-                "ids_forgotten_early",
-                source=source,
-                partition=lane.place.partition,
-                count=forgotten,
-                remedy="a shorter dedupe=, more partitions, or TWINSTREAM_INGEST_DEDUPE_IDS",
-            )
+        self._tell_forgotten(lane)
+
+    def _tell_forgotten(self, lane: Lane) -> None:
+        forgotten, place = lane.newly_forgotten(), lane.place
+        if not forgotten:
+            return
+        self._ports.meter.count("ingest_ids_forgotten_total", forgotten, source=place.source)
+        _log.warning(
+            "ids_forgotten_early",
+            source=place.source,
+            partition=place.partition,
+            count=forgotten,
+            remedy="a shorter dedupe=, more partitions, or TWINSTREAM_INGEST_DEDUPE_IDS",
+        )

@@ -62,14 +62,19 @@ class Heartbeat:
     ) -> None:
         """Say that this process lives, whether it serves, and how far it is behind. A disk that takes no beat does not end the process."""
         away = self._away()
-        beat = Beat(
-            name=self._name,
-            pid=os.getpid(),
-            ready=ready and not away,
-            lag=lag,
-            detail={**(detail or {}), **({"reason": away} if away else {})},
-            at_us=self._clock.now_us(),
+        facts = (detail or {}) | ({"reason": away} if away else {})
+        self._write(
+            Beat(
+                name=self._name,
+                pid=os.getpid(),
+                ready=ready and not away,
+                lag=lag,
+                detail=facts,
+                at_us=self._clock.now_us(),
+            )
         )
+
+    def _write(self, beat: Beat) -> None:
         try:
             write_status(self._path, msgspec.json.encode(beat))
         except OSError as error:

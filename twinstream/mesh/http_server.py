@@ -28,7 +28,21 @@ def serve(
     With `respawn` a worker that ended is replaced; without, this process ends with it.
     """
     host = process.settings.http_host
-    server = Server(
+    server = _server(target, host, port, workers, respawn=respawn)
+    asking = _not_while_forking()
+
+    def vitals() -> Vitals:
+        with asking:
+            return asked(host, port)
+
+    server.on_startup(lambda: process.beats(vitals, first_s=BEAT_S))
+    process.log.info("listening", address=f"http://{host}:{port}", workers=workers)
+    server.serve(target_loader=made)
+    process.stopping.set()
+
+
+def _server(target: str, host: str, port: int, workers: int, *, respawn: bool) -> Server:
+    return Server(
         target,
         factory=True,
         address=host,
@@ -44,20 +58,17 @@ def serve(
         log_level=LogLevels.warning,
         websockets=False,
     )
-    asking = threading.Lock()
+
+
+def _not_while_forking() -> threading.Lock:
+    """What holds it is not in the middle of its work in a fork. A worker that got a copy of a
+    connection to itself never answered.
+    """
+    lock = threading.Lock()
     os.register_at_fork(
-        before=asking.acquire, after_in_parent=asking.release, after_in_child=asking.release
+        before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
     )
-
-    def vitals() -> Vitals:
-        """A worker that is forked in the middle of this never answers: it holds a copy of the connection."""
-        with asking:
-            return asked(host, port)
-
-    server.on_startup(lambda: process.beats(vitals, first_s=BEAT_S))
-    process.log.info("listening", address=f"http://{host}:{port}", workers=workers)
-    server.serve(target_loader=made)
-    process.stopping.set()
+    return lock
 
 
 def asked(host: str, port: int) -> Vitals:

@@ -35,8 +35,14 @@ class Forgiving:
 
 def configure(service: str, level: str = "info") -> structlog.stdlib.BoundLogger:
     """Set up this process's log, with `service` in every line; libraries' own logs of WARNING and above join it."""
+
+    def named(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        """In every thread, which has context variables of its own."""
+        return {"service": service, **event}
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        named,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -53,7 +59,6 @@ def configure(service: str, level: str = "info") -> structlog.stdlib.BoundLogger
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Forgiving(sys.stderr))),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(
         level=logging.WARNING,
         stream=sys.stderr,
