@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ingest_svc.service import SERVICE
-from ingest_svc.wiring import work
+from ingest_svc.wiring import run
 from twinstream.mesh import process
 
 if __name__ == "__main__":
-    process.run(SERVICE, work)
+    process.run(SERVICE, run)

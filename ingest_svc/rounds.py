@@ -35,7 +35,11 @@ class Rounds:
         self._ingest, self._raw, self._files = ingest, raw, files
         self._metrics, self._away = metrics, away
 
-    def until(self, stopping: threading.Event, pulse: BackgroundBeat) -> None:
+    def until(
+        self,
+        stopping: threading.Event,
+        pulse: BackgroundBeat,
+    ) -> None:
         """Rounds until `stopping`; then everything is flushed."""
         next_beat = 0.0
         while not stopping.is_set():
@@ -51,12 +55,20 @@ class Rounds:
 
     def _tell(self, pulse: BackgroundBeat) -> None:
         lag = self._ingest.lag(self._raw)
-        self._metrics.gauge("ingest_lag_records", lag, "records")
+        self._metrics.gauge(
+            "ingest_lag_records",
+            lag,
+            "records",
+        )
         lanes = {
             f"{place.source}/{place.partition}": lane.next_raw
             for place, lane in self._ingest.lanes.items()
         }
-        pulse.tell(self._raw.assignment.known, lag, {"next_raw": lanes})
+        pulse.tell(
+            self._raw.assignment.known,
+            lag,
+            {"next_raw": lanes},
+        )
         self._join_again()
 
     def _join_again(self) -> None:

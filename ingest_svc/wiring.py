@@ -35,12 +35,22 @@ WRITES_AS = "/ingest_svc"
 Decoders = dict[str, Decoder]
 
 
-def work(process: Process[IngestSettings]) -> None:
+def run(process: Process[IngestSettings]) -> None:
     """Write the log until told to stop."""
-    topics_admin.ensure(process.settings, process.pipeline)
+    topics_admin.ensure(
+        process.settings,
+        process.pipeline,
+    )
     decoders = warm(process.pipeline)
-    events = EventPublisher(process.settings, WRITES_AS)
-    ingest = live(process, decoders, events)
+    events = EventPublisher(
+        process.settings,
+        WRITES_AS,
+    )
+    ingest = live(
+        process,
+        decoders,
+        events,
+    )
     raw, arrivals = records(process, ingest), files(process, decoders, events)
     collecting.rarely(COLLECT_AFTER)
     arrivals.start()
@@ -62,15 +72,22 @@ def warm(pipeline: Pipeline) -> Decoders:
     return decoders
 
 
-def _decoder(pipeline: Pipeline, name: str) -> Decoder:
+def _decoder(
+    pipeline: Pipeline,
+    name: str,
+) -> Decoder:
     source = pipeline.source(name)
     return Decoder(source, [v.by for v in pipeline.views_of(name)], json_scan.scan_of(source))
 
 
-def live(process: Process[IngestSettings], decoders: Decoders, events: EventPublisher) -> Ingest:
+def live(
+    process: Process[IngestSettings],
+    decoders: Decoders,
+    events: EventPublisher,
+) -> Ingest:
     """The lanes of this worker."""
     return Ingest(
-        ports(process, events),
+        _ports(process, events),
         {name: setup(process, name, decoder) for name, decoder in decoders.items()},
         process.own,
         replay=process.settings.clock == "replay",
@@ -78,25 +95,41 @@ def live(process: Process[IngestSettings], decoders: Decoders, events: EventPubl
     )
 
 
-def setup(process: Process[IngestSettings], name: str, decoder: Decoder) -> SourceSetup:
+def setup(
+    process: Process[IngestSettings],
+    name: str,
+    decoder: Decoder,
+) -> SourceSetup:
     """What the worker knows of a source."""
-    screen = Screen(decoder, process.own.record_bytes)
+    screen = Screen(
+        decoder,
+        process.own.record_bytes,
+    )
     schema = process.pipeline.source(name).pack_schema
     return SourceSetup(screen, schema, pack_rows(process.pipeline, name))
 
 
-def pack_rows(pipeline: Pipeline, source: str) -> int:
+def pack_rows(
+    pipeline: Pipeline,
+    source: str,
+) -> int:
     """Rows whose states, each of another key, fit a partial of every view of the source."""
     return STATE_BYTES // max(
         (ViewPlan(view).bytes_a_record for view in pipeline.views_of(source)), default=1
     )
 
 
-def ports(process: Process[IngestSettings], events: EventPublisher) -> Ports:
+def _ports(
+    process: Process[IngestSettings],
+    events: EventPublisher,
+) -> Ports:
     """The outside world of the live part."""
     settings, own = process.settings, process.own
     sources = {source.name: source for source in process.pipeline.sources}
-    publisher = EventPublisher(settings, WRITES_AS)
+    publisher = EventPublisher(
+        settings,
+        WRITES_AS,
+    )
     return Ports(
         log=KafkaLog(settings, sources, own.confirm_s, process.stopping),
         tails=KafkaTails(KafkaTail(settings), sources, own),
@@ -108,7 +141,10 @@ def ports(process: Process[IngestSettings], events: EventPublisher) -> Ports:
     )
 
 
-def records(process: Process[IngestSettings], ingest: Ingest) -> KafkaRaw:
+def records(
+    process: Process[IngestSettings],
+    ingest: Ingest,
+) -> KafkaRaw:
     """Raw records of the partitions that this worker is given."""
     return KafkaRaw(
         process.settings,

@@ -35,7 +35,10 @@ class Streams(msgspec.Struct, frozen=True):
         return (self.facts, self.metrics, self.dead_letters, self.predictions, self.labels)
 
 
-def streams_of(state: State, now_us: int) -> Streams:
+def streams_of(
+    state: State,
+    now_us: int,
+) -> Streams:
     """Readers of all topics."""
     mesh, knobs = state.mesh, state.knobs
     back_us = None if mesh.clock == "replay" else now_us - round(knobs.lookback_days * DAY_US)
@@ -56,7 +59,10 @@ def label_topics(pipeline: Pipeline) -> dict[str, str]:
     }
 
 
-def handle(event: ev.Event, state: State) -> list[ev.Event]:
+def handle(
+    event: ev.Event,
+    state: State,
+) -> list[ev.Event]:
     """Hand an event to its handler; what has none is none of ours."""
     handler = SERVICE.consumes.get(type(event))
     return handler(event, state) if handler else []

@@ -13,14 +13,21 @@ from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.process import Process
 
 
-def work(process: Process[MonitorSettings]) -> None:
+def run(process: Process[MonitorSettings]) -> None:
     """Watch the mesh until told to stop."""
-    state = State(process.pipeline, process.settings, process.own)
-    board = page_state(process, state)
+    state = State(
+        process.pipeline,
+        process.settings,
+        process.own,
+    )
+    board = page_state(
+        process,
+        state,
+    )
     streams = streams_of(state, process.clock.now_us())
-    publisher, page = EventPublisher(process.settings, "/monitor_svc"), served(process, board)
+    publisher, page = EventPublisher(process.settings, "/monitor_svc"), _served(process, board)
     try:
-        made(process, state, streams, board, publisher).until(process.stopping)
+        _made(process, state, streams, board, publisher).until(process.stopping)
     finally:
         page.close()
         publisher.flush(2.0)
@@ -28,21 +35,42 @@ def work(process: Process[MonitorSettings]) -> None:
             topics.close()
 
 
-def page_state(process: Process[MonitorSettings], state: State) -> Board:
+def page_state(
+    process: Process[MonitorSettings],
+    state: State,
+) -> Board:
     """What the page shows."""
     heartbeats = HeartbeatFolder(process.settings.run_folder())
-    return Board(state, heartbeats, process.clock, away=lambda: process.reach.away)
+    return Board(
+        state,
+        heartbeats,
+        process.clock,
+        away=lambda: process.reach.away,
+    )
 
 
-def served(process: Process[MonitorSettings], board: Board) -> PageServer:
+def _served(
+    process: Process[MonitorSettings],
+    board: Board,
+) -> PageServer:
     """The page, in a thread."""
     mesh, count = process.settings, process.metrics.count
-    page = PageServer(board, mesh.http_host, mesh.monitor_port, hosts=mesh.http_hosts, count=count)
-    process.log.info("page_served", host=mesh.http_host, port=page.port)
+    page = PageServer(
+        board,
+        mesh.http_host,
+        mesh.monitor_port,
+        hosts=mesh.http_hosts,
+        count=count,
+    )
+    process.log.info(
+        "page_served",
+        host=mesh.http_host,
+        port=page.port,
+    )
     return page
 
 
-def made(
+def _made(
     process: Process[MonitorSettings],
     state: State,
     streams: Streams,

@@ -25,30 +25,42 @@ from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.process import Process
 
 
-def work(process: Process[TrainSettings]) -> None:
+def run(process: Process[TrainSettings]) -> None:
     """Train for ever. A stop raises in the middle of it, so that Ray's processes end with it."""
     os.nice(process.own.nice)
     process.ending.on_stop(sys.exit)
-    trainer = made(process)
+    trainer = _made(process)
     process.beats(lambda: vitals(process, trainer))
     trainer.run()
 
 
-def made(process: Process[TrainSettings]) -> Trainer:
+def _made(process: Process[TrainSettings]) -> Trainer:
     """The trainer on its ports."""
     settings = process.settings
-    publisher = EventPublisher(settings, "/train_svc")
+    publisher = EventPublisher(
+        settings,
+        "/train_svc",
+    )
     quarantine = process.quarantine(publisher)
 
     def check(event: Event) -> str:
-        return foreign(event, settings.bucket, settings.model_bucket)
+        return foreign(
+            event,
+            settings.bucket,
+            settings.model_bucket,
+        )
 
     topics, refused = SERVICE.control_topics, quarantine.refuse
-    reader = EventReader(settings, topics, refused=refused, check=check)
-    return Trainer(reader, publisher, ports(process), Attempts(quarantine.failures))
+    reader = EventReader(
+        settings,
+        topics,
+        refused=refused,
+        check=check,
+    )
+    return Trainer(reader, publisher, _ports(process), Attempts(quarantine.failures))
 
 
-def ports(process: Process[TrainSettings]) -> Ports:
+def _ports(process: Process[TrainSettings]) -> Ports:
     """The real things that the handlers need."""
     store, pipeline = ObjectStore(process.settings), process.pipeline
     return Ports(
@@ -65,14 +77,25 @@ def tuners(process: Process[TrainSettings]) -> dict[str, Tuner]:
     """Where candidates are searched; Ray's processes can only import networks of a module."""
     settings, here = process.settings, InProcessTuner()
     shared = all(importable(model.network) for model in process.pipeline.models)
-    ray = RayTuner(settings.ray_address, settings.data, process.own.parallel)
+    ray = RayTuner(
+        settings.ray_address,
+        settings.data,
+        process.own.parallel,
+    )
     return {IN_PROCESS: here, RAY: ray if shared else here}
 
 
-def vitals(process: Process[TrainSettings], trainer: Trainer) -> Vitals:
+def vitals(
+    process: Process[TrainSettings],
+    trainer: Trainer,
+) -> Vitals:
     """How training is."""
     working, blocked = int(trainer.state != WAITING), trainer.blocked
-    process.metrics.gauge("train_working", working, "")
+    process.metrics.gauge(
+        "train_working",
+        working,
+        "",
+    )
     detail: dict[str, object] = {"state": trainer.state}
     detail |= {"blocked": msgspec.to_builtins(blocked)} if blocked else {}
     return blocked is None, working, detail

@@ -8,11 +8,11 @@ from twinstream.mesh import http_server, process, topics_admin
 from twinstream.mesh.process import Process
 
 
-def work(process: Process[IngestSettings]) -> None:
+def run(process: Process[IngestSettings]) -> None:
     """Serve from one worker process."""
     topics_admin.ensure(process.settings, process.pipeline)
     http_server.serve(process, "ingest_svc.http_api.wsgi:make", process.settings.ingest_port)
 
 
 if __name__ == "__main__":
-    process.run(SERVICE, work)
+    process.run(SERVICE, run)

@@ -24,11 +24,17 @@ def make() -> Door:
     """The application with its real ports."""
     worker = process.worker(SERVICE)
     cells.warm_up()
-    metrics = Metrics(worker.settings, "ingest")
-    return Door(make_app(api(worker, metrics)), door(worker.settings, worker.own), metrics.count)
+    metrics = Metrics(
+        worker.settings,
+        "ingest",
+    )
+    return Door(make_app(api(worker, metrics)), _door(worker.settings, worker.own), metrics.count)
 
 
-def api(worker: Process[IngestSettings], metrics: Metrics) -> Api:
+def api(
+    worker: Process[IngestSettings],
+    metrics: Metrics,
+) -> Api:
     """What the routes need."""
     confirm_s, reach = worker.own.http_confirm_s, worker.reach
     return Api(
@@ -41,7 +47,10 @@ def api(worker: Process[IngestSettings], metrics: Metrics) -> Api:
     )
 
 
-def door(settings: MeshSettings, own: IngestSettings) -> DoorSettings:
+def _door(
+    settings: MeshSettings,
+    own: IngestSettings,
+) -> DoorSettings:
     """What is let in."""
     return DoorSettings(
         hosts=hosts_of(settings.http_host, settings.http_hosts),
@@ -51,6 +60,10 @@ def door(settings: MeshSettings, own: IngestSettings) -> DoorSettings:
     )
 
 
-def _gate(pipeline: Pipeline, source: Source, own: IngestSettings) -> Gate:
+def _gate(
+    pipeline: Pipeline,
+    source: Source,
+    own: IngestSettings,
+) -> Gate:
     keys = [view.by for view in pipeline.views_of(source.name)]
     return Gate(source, Screen(Decoder(source, keys), own.record_bytes))

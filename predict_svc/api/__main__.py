@@ -8,7 +8,7 @@ from twinstream.mesh import http_server, process
 from twinstream.mesh.process import Process
 
 
-def work(process: Process[PredictSettings]) -> None:
+def run(process: Process[PredictSettings]) -> None:
     """Serve from one or more worker processes, each with its own application."""
     port, workers = process.settings.predict_port, process.own.workers
     made = "predict_svc.api.wiring:create"
@@ -16,4 +16,4 @@ def work(process: Process[PredictSettings]) -> None:
 
 
 if __name__ == "__main__":
-    process.run(SERVICE, work)
+    process.run(SERVICE, run)

@@ -41,16 +41,28 @@ def create() -> Door:
     torch.set_num_threads(1)
     api = answering(worker)
     collecting.rarely()
-    return Door(application(api), door(worker), worker.metrics.count, {PREFIX: lane(api)})
+    return Door(application(api), _door(worker), worker.metrics.count, {PREFIX: lane(api)})
 
 
 def answering(worker: Worker) -> Api:
     """What the routes stand on, with the threads that keep it current."""
     readers, serving, ends = readers_of(worker), Serving(), raw_ends(worker)
-    activation = activation_of(worker, serving, readers)
-    predictions = predictions_of(worker)
-    keep_current(worker, activation, ends)
-    atexit.register(close, worker, predictions)
+    activation = activation_of(
+        worker,
+        serving,
+        readers,
+    )
+    predictions = _predictions(worker)
+    keep_current(
+        worker,
+        activation,
+        ends,
+    )
+    atexit.register(
+        close,
+        worker,
+        predictions,
+    )
     reach = worker.reach
     return Api(
         pipeline=worker.pipeline,
@@ -77,19 +89,36 @@ def readers_of(worker: Worker) -> Readers:
 def raw_ends(worker: Worker) -> RawEnds:
     """Where the raw topics of all views end."""
     sources = sorted({view.source.name for view in worker.pipeline.views})
-    return RawEnds(worker.settings, sources, worker.own.ends_age_ms)
+    return RawEnds(
+        worker.settings,
+        sources,
+        worker.own.ends_age_ms,
+    )
 
 
-def predictor_of(worker: Worker, readers: Readers, ends: RawEnds) -> Predictor:
+def predictor_of(
+    worker: Worker,
+    readers: Readers,
+    ends: RawEnds,
+) -> Predictor:
     """What answers, as fresh as a question asks."""
     own, sources = worker.own, [source.name for source in worker.pipeline.sources]
     freshness = Freshness(
         readers, sources, ends, wait_bound_s=own.wait_bound_s, waiters=own.waiters
     )
-    return Predictor(readers, freshness, worker.clock, max_rows=own.max_rows)
+    return Predictor(
+        readers,
+        freshness,
+        worker.clock,
+        max_rows=own.max_rows,
+    )
 
 
-def activation_of(worker: Worker, serving: Serving, readers: Readers) -> Activation:
+def activation_of(
+    worker: Worker,
+    serving: Serving,
+    readers: Readers,
+) -> Activation:
     """What decides which release answers."""
     return Activation(
         serving,
@@ -109,13 +138,22 @@ def lifecycle(worker: Worker) -> EventReader:
     quarantine = worker.quarantine(EventPublisher(settings, SOURCE))
 
     def check(event: Event) -> str:
-        return foreign(event, settings.bucket, settings.model_bucket)
+        return foreign(
+            event,
+            settings.bucket,
+            settings.model_bucket,
+        )
 
     topics, refused = SERVICE.control_topics, quarantine.refuse
-    return EventReader(settings, topics, refused=refused, check=check)
+    return EventReader(
+        settings,
+        topics,
+        refused=refused,
+        check=check,
+    )
 
 
-def predictions_of(worker: Worker) -> EventPublisher:
+def _predictions(worker: Worker) -> EventPublisher:
     """What keeps prediction events until Kafka takes them."""
     return EventPublisher(
         worker.settings,
@@ -126,19 +164,26 @@ def predictions_of(worker: Worker) -> EventPublisher:
     )
 
 
-def room_in(predictions: EventPublisher, most: int) -> Callable[[], bool]:
+def room_in(
+    predictions: EventPublisher,
+    most: int,
+) -> Callable[[], bool]:
     """Whether more prediction events may wait."""
     return lambda: len(predictions) < most
 
 
-def keep_current(worker: Worker, activation: Activation, ends: RawEnds) -> None:
+def keep_current(
+    worker: Worker,
+    activation: Activation,
+    ends: RawEnds,
+) -> None:
     """A predictor that no longer follows lies: it ends with either thread."""
     stop, own = worker.stopping, worker.own
     worker.ending.thread("activation", lambda: activation.run(stop, own.refresh_s))
     worker.ending.thread("raw-ends", lambda: ends.keep_looking(stop, own.look_every_s))
 
 
-def door(worker: Worker) -> DoorSettings:
+def _door(worker: Worker) -> DoorSettings:
     """What is let in."""
     settings, own = worker.settings, worker.own
     return DoorSettings(
@@ -149,7 +194,10 @@ def door(worker: Worker) -> DoorSettings:
     )
 
 
-def close(worker: Worker, predictions: EventPublisher) -> None:
+def close(
+    worker: Worker,
+    predictions: EventPublisher,
+) -> None:
     """Sends what is still to be sent."""
     worker.stopping.set()
     try:

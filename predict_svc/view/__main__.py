@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from predict_svc.view.service import SERVICE
-from predict_svc.view.wiring import work
+from predict_svc.view.wiring import run
 from twinstream.mesh import process
 
 if __name__ == "__main__":
-    process.run(SERVICE, work)
+    process.run(SERVICE, run)

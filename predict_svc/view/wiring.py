@@ -19,23 +19,36 @@ from twinstream.mesh.process import Process
 from twinstream.protocol.manifests import Manifests
 
 
-def work(process: Process[ViewSettings]) -> None:
+def run(process: Process[ViewSettings]) -> None:
     """Keep the view until told to stop."""
     memory.keep_freed()
     loop = faust_app.event_loop()
-    publisher = EventPublisher(process.settings, "/predict_svc/view")
-    worker = made(process, publisher)
+    publisher = EventPublisher(
+        process.settings,
+        "/predict_svc/view",
+    )
+    worker = _made(
+        process,
+        publisher,
+    )
     for plan in worker.plans.values():
         kernel.warm_up(plan)
     worker.publications = publications(process, worker, loop)
-    follow(process, publisher, worker.publications)
+    follow(
+        process,
+        publisher,
+        worker.publications,
+    )
     worker.publications.start()
     worker.app = faust_app.CarrierApp(process.settings, worker.options, worker)
     beside = [worker.keep_flushing, worker.keep_telling]
     faust_app.run(process, worker.app, lambda lag: _beat(process, worker, lag), beside, loop)
 
 
-def made(process: Process[ViewSettings], publisher: EventPublisher) -> ViewWorker:
+def _made(
+    process: Process[ViewSettings],
+    publisher: EventPublisher,
+) -> ViewWorker:
     """The worker on its ports."""
     return ViewWorker(
         process.settings,
@@ -64,7 +77,11 @@ def follow(
 ) -> None:
     """Know all that was published up to now, then follow in a thread, also when Kafka was away."""
     settings = process.settings
-    believed = Manifests(process.pipeline, settings.partitions, settings.bucket)
+    believed = Manifests(
+        process.pipeline,
+        settings.partitions,
+        settings.bucket,
+    )
     reader = EventReader(
         settings,
         [topic_of(ViewPublished)],
@@ -72,22 +89,41 @@ def follow(
         check=believed.refusal,
     )
     for event, _ in reader.read_to_end():
-        _take(event, publications)
+        _take(
+            event,
+            publications,
+        )
     process.ending.thread("publications", lambda: _keep_taking(reader, publications))
 
 
-def _keep_taking(reader: EventReader, publications: Publications) -> None:
+def _keep_taking(
+    reader: EventReader,
+    publications: Publications,
+) -> None:
     for event, _ in patient(reader):
-        _take(event, publications)
+        _take(
+            event,
+            publications,
+        )
 
 
-def _take(event: object, publications: Publications) -> None:
+def _take(
+    event: object,
+    publications: Publications,
+) -> None:
     if isinstance(event, ViewPublished):
         publications.published(event)
 
 
-def _beat(process: Process[ViewSettings], worker: ViewWorker, lag: int | None) -> None:
+def _beat(
+    process: Process[ViewSettings],
+    worker: ViewWorker,
+    lag: int | None,
+) -> None:
     if lag is not None:
-        process.metrics.gauge("view_lag_messages", lag)
+        process.metrics.gauge(
+            "view_lag_messages",
+            lag,
+        )
     ready = worker.ready and (lag or 0) <= process.own.ready_lag
     process.heartbeat.beat(ready=ready, lag=lag, detail=worker.detail())

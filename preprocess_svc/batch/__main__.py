@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from preprocess_svc.batch.service import SERVICE
-from preprocess_svc.batch.wiring import work
+from preprocess_svc.batch.wiring import run
 from twinstream.mesh import process
 
 if __name__ == "__main__":
-    process.run(SERVICE, work)
+    process.run(SERVICE, run)

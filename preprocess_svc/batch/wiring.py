@@ -20,15 +20,18 @@ from twinstream.mesh.settings import MeshSettings
 STARTING = "starting Spark"
 
 
-def work(process: Process[BatchSettings]) -> None:
+def run(process: Process[BatchSettings]) -> None:
     """Fold epochs until told to stop. A step that takes longer is broken off: it is done again."""
     os.nice(process.own.nice)  # before Spark starts: its JVM and its Python workers inherit it
     life = Life()
     process.beats(life.vitals)
     if not locked(process, life):
         return
-    life.batch = made(process)
-    process.log.info("spark_started", master=process.settings.spark_master)
+    life.batch = _made(process)
+    process.log.info(
+        "spark_started",
+        master=process.settings.spark_master,
+    )
     life.batch.run(process.stopping)
 
 
@@ -48,7 +51,10 @@ class Life:
         return not batch.blocked, None, {**facts, "blocked": batch.blocked}
 
 
-def locked(process: Process[BatchSettings], life: Life) -> bool:
+def locked(
+    process: Process[BatchSettings],
+    life: Life,
+) -> bool:
     """Whether the data folder is this process's alone; False when it was told to stop before."""
     lock = FolderLock(process.settings.data)
     life.doing = "waiting for another batch process of this data folder"
@@ -59,19 +65,33 @@ def locked(process: Process[BatchSettings], life: Life) -> bool:
     return True
 
 
-def made(process: Process[BatchSettings]) -> Batch:
+def _made(process: Process[BatchSettings]) -> Batch:
     """The loop on its ports."""
     settings, own, pipeline = process.settings, process.own, process.pipeline
-    spark = session.create(settings, own)
+    spark = session.create(
+        settings,
+        own,
+    )
     engine = Engine(Context(spark, settings, own, pipeline), process.clock, process.metrics)
     process.ending.if_broken_off(engine.forgive)
     process.ending.at_end(engine.close)
-    warmup.run(spark, pipeline)
-    plan = plan_of(settings, own, pipeline)
+    warmup.run(
+        spark,
+        pipeline,
+    )
+    plan = plan_of(
+        settings,
+        own,
+        pipeline,
+    )
     return Batch(plan, engine, process.clock, Attempts(engine.failures))
 
 
-def plan_of(mesh: MeshSettings, knobs: BatchSettings, pipeline: Pipeline) -> Plan:
+def plan_of(
+    mesh: MeshSettings,
+    knobs: BatchSettings,
+    pipeline: Pipeline,
+) -> Plan:
     """What the state machine needs to know."""
     return Plan(
         sources=tuple(s.name for s in pipeline.sources),

@@ -12,26 +12,49 @@ from twinstream.mesh.process import Process
 READY_LAG = 2000
 
 
-def work(process: Process[SpeedSettings]) -> None:
+def run(process: Process[SpeedSettings]) -> None:
     """Fold until told to stop."""
-    worker = made(process)
+    worker = _made(process)
     for plan in worker.plans:
         kernel.warm_up(plan)
     worker.app = faust_app.CarrierApp(process.settings, worker.options, worker)
     faust_app.run(process, worker.app, lambda lag: _beat(process, worker, lag), [worker.watch_gaps])
 
 
-def made(process: Process[SpeedSettings]) -> SpeedWorker:
+def _made(process: Process[SpeedSettings]) -> SpeedWorker:
     """The worker on its ports."""
     settings, own, pipeline = process.settings, process.own, process.pipeline
     refused = process.quarantine().refuse
-    resume = Resume(settings, pipeline, own.clock_skew_s, refused)
-    return SpeedWorker(settings, own, pipeline, resume, metrics=process.metrics, refused=refused)
+    resume = Resume(
+        settings,
+        pipeline,
+        own.clock_skew_s,
+        refused,
+    )
+    return SpeedWorker(
+        settings,
+        own,
+        pipeline,
+        resume,
+        metrics=process.metrics,
+        refused=refused,
+    )
 
 
-def _beat(process: Process[SpeedSettings], worker: SpeedWorker, lag: int | None) -> None:
+def _beat(
+    process: Process[SpeedSettings],
+    worker: SpeedWorker,
+    lag: int | None,
+) -> None:
     if lag is not None:
-        process.metrics.gauge("speed_lag_messages", lag)
+        process.metrics.gauge(
+            "speed_lag_messages",
+            lag,
+        )
     ready = worker.assigned and not worker.blocks and (lag is None or lag <= READY_LAG)
     detail = {"partitions": len(worker.next_offsets()), **worker.blocks.detail()}
-    process.heartbeat.beat(ready=ready, lag=lag, detail=detail)
+    process.heartbeat.beat(
+        ready=ready,
+        lag=lag,
+        detail=detail,
+    )

@@ -1,4 +1,4 @@
-"""Each process has the same anatomy, and its `service.py` says the same as its code and its README."""
+"""Each process has one anatomy; its `service.py` says the same as its code and its README."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_an_entry_decides_nothing(process: str) -> None:
     decisions = (ast.For, ast.While, ast.Try, ast.With, ast.Lambda, ast.IfExp)
     found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, decisions)]
     assert found == []
-    assert "process.run(SERVICE, work)" in source
+    assert "process.run(SERVICE, run)" in source
     assert len(source.splitlines()) <= LONGEST_ENTRY
 
 
@@ -163,7 +163,7 @@ def test_a_readme_lists_what_the_service_declares(process: str) -> None:
 def rows(process: str) -> list[str]:
     """A table of the process in a README."""
     found = service(process)
-    acts_on = frozenset(map(name_in_readme, found.consumes))
+    acts_on = frozenset(map(topic_in_readme, found.consumes))
     return [
         f"| process | `python -m {MODULES[process]}` |",
         f"| acts on | {listed(acts_on)} |",
@@ -173,7 +173,7 @@ def rows(process: str) -> list[str]:
     ]
 
 
-def name_in_readme(topics: Any) -> str:
+def topic_in_readme(topics: Any) -> str:
     return topics if isinstance(topics, str) else topic_of(topics)
 
 

@@ -62,7 +62,7 @@ def monitor(
 
     monkeypatch.setattr(wiring, "PageServer", Noting)
     process, before = Process(SERVICE, mesh, KNOBS, definition, Ending(4.0)), len(port_of)
-    thread = threading.Thread(target=wiring.work, args=(process,))
+    thread = threading.Thread(target=wiring.run, args=(process,))
     thread.start()
     try:
         wait(lambda: len(port_of) > before)

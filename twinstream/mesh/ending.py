@@ -41,11 +41,11 @@ class Ending:
             signal.signal(number, lambda *_: self.stop())
 
     def watch_threads(self) -> None:
-        """A thread of ours that an error ends takes the process with it; those of engines do not."""
+        """A thread of ours that an error ends takes the process with it; an engine's does not."""
         threading.excepthook = self._uncaught
 
     def on_stop(self, act: Act) -> None:
-        """Do this once `stop` is called; in the main thread, between two steps of whatever it does."""
+        """Do this once `stop` is called: in the main thread, in the middle of whatever it does."""
         self._on_stop.append(act)
 
     def if_broken_off(self, act: Act) -> None:

@@ -1,4 +1,4 @@
-"""Serves an application by granian's worker processes; this process beats with what they say of themselves."""
+"""Serves an application by granian's worker processes; this one beats with what they say."""
 
 from __future__ import annotations
 

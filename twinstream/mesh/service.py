@@ -24,7 +24,7 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
-class Defined(Protocol):
+class SourcesAndViews(Protocol):
     """What of a pipeline is needed here."""
 
     @property
@@ -57,7 +57,7 @@ class Service(msgspec.Struct, Generic[Own], frozen=True, kw_only=True):
     @property
     def reads(self) -> frozenset[str]:
         """Names of all topics that it reads, with `<source>` and `<view>`."""
-        return frozenset(map(name_of, (*self.consumes, *self.looks_up)))
+        return frozenset(map(topic_name, (*self.consumes, *self.looks_up)))
 
     @property
     def control_topics(self) -> list[str]:
@@ -67,15 +67,15 @@ class Service(msgspec.Struct, Generic[Own], frozen=True, kw_only=True):
     @property
     def writes(self) -> frozenset[str]:
         """Names of all topics that it writes, with `<source>` and `<view>`."""
-        return frozenset(map(name_of, self.produces))
+        return frozenset(map(topic_name, self.produces))
 
 
-def name_of(topics: Topics) -> str:
+def topic_name(topics: Topics) -> str:
     """A topic's name."""
     return topics if isinstance(topics, str) else topic_of(topics)
 
 
-def filled(names: Iterable[str], pipeline: Defined) -> frozenset[str]:
+def filled(names: Iterable[str], pipeline: SourcesAndViews) -> frozenset[str]:
     """The names for each source and view of a definition."""
     sources, views = [s.name for s in pipeline.sources], [v.name for v in pipeline.views]
     return frozenset(full for name in names for full in _each(name, {SOURCE: sources, VIEW: views}))

@@ -1,4 +1,4 @@
-"""A service of which `test_process.py` sees how it runs: `python -m tests.unit.mesh.process_child CASE`."""
+"""A service of which `test_process.py` sees how it runs."""
 
 from __future__ import annotations
 
