@@ -21,7 +21,7 @@ setup: $(STAMP) ## make .venv with every dependency at its pinned version and ha
 	@$(BIN)/python -m twinstream.algebra.precompile
 	@$(BIN)/python -c "from ingest_svc import id_table, json_scan; id_table.warm_up(); json_scan.warm_up()"
 
-$(STAMP): $(LOCKS) pyproject.toml requirements/main.in
+$(STAMP): $(LOCKS) pyproject.toml setup.py $(wildcard requirements/*.in)
 	@echo "[setup 1/3] a virtual environment in $(VENV) (seconds)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
@@ -71,7 +71,7 @@ soak: setup ## memory of every process at full load; MINUTES=20
 lock: $(STAMP) ## write the hashed lock files again from requirements/*.in; add UPGRADE=--upgrade for newer versions
 	$(COMPILE) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) $(UPGRADE) requirements/dev.in -o requirements/dev.lock
-	$(COMPILE) -c requirements/dev.lock requirements/main.in -o requirements/main.lock
+	$(COMPILE) -c requirements/dev.lock requirements/all.in -o requirements/main.lock
 	$(COMPILE) $(UPGRADE) benchmarks/peers/quix.in -o benchmarks/peers/quix.txt
 	$(COMPILE) $(UPGRADE) benchmarks/peers/fastapi.in -o benchmarks/peers/fastapi.txt
 

@@ -1,62 +1,33 @@
-"""Twinstream: a Lambda architecture for deep learning. What a definition file imports; loads no engine."""
+"""Twinstream: a Lambda architecture for deep learning. What a definition file and a client import; loads no engine.
+
+A name is loaded when it is first asked for: a client needs no Arrow, a definition no HTTP.
+"""
 
 from __future__ import annotations
 
-from twinstream import aggregates
-from twinstream.aggregates import *  # noqa: F403 - one name for each module of an aggregate
-from twinstream.define import (
-    Bool,
-    Decimal,
-    Inputs,
-    Int,
-    Label,
-    Model,
-    Network,
-    Pipeline,
-    Source,
-    String,
-    Timestamp,
-    View,
-    between,
-    choice,
-    clip,
-    int_uniform,
-    log_uniform,
-    lower,
-    one_of,
-    required,
-    strip,
-    uniform,
-    upper,
-)
-from twinstream.errors import DefinitionError, MeshError, RecordError
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Bool",
-    "Decimal",
-    "DefinitionError",
-    "Inputs",
-    "Int",
-    "Label",
-    "MeshError",
-    "Model",
-    "Network",
-    "Pipeline",
-    "RecordError",
-    "Source",
-    "String",
-    "Timestamp",
-    "View",
-    "between",
-    "choice",
-    "clip",
-    "int_uniform",
-    "log_uniform",
-    "lower",
-    "one_of",
-    "required",
-    "strip",
-    "uniform",
-    "upper",
-]
-__all__ += aggregates.__all__
+if TYPE_CHECKING:
+    from twinstream.aggregates import *  # noqa: F403
+    from twinstream.language import *  # noqa: F403
+else:
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    _HOMES: dict[str, str] = {}
+    """Modules of the names that are not of the definition language."""
+
+    def __getattr__(name: str) -> object:
+        """A public name, from the module that defines it. Raises AttributeError."""
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        if name == "__all__":
+            return [*_HOMES, *import_module("twinstream.language").__all__]
+        if not name.startswith("_") and find_spec(f"{__name__}.{name}") is None:
+            language = import_module("twinstream.language")
+            if name in language.__all__:
+                return getattr(language, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=None)
+
+    def __dir__() -> list[str]:
+        return [*globals(), *__getattr__("__all__")]

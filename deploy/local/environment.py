@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from twinstream import installed
+
 MACHINE = (
     "HOME",
     "LD_LIBRARY_PATH",
@@ -60,7 +62,7 @@ LONGEST_TEMPORARY = 60
 def of_machine(shell: Mapping[str, str]) -> dict[str, str]:
     """What every process gets, whatever the shell holds."""
     kept = {name: shell[name] for name in MACHINE if shell.get(name)}
-    return {"PATH": os.defpath, **kept, **FIXED}
+    return {"PATH": os.defpath, **kept, **FIXED, **installed.python_path()}
 
 
 def of_mesh(shell: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from deploy.local.child import Spec
 from twinstream.errors import SettingsError
@@ -19,6 +19,11 @@ MODULES = {
     "monitor": "monitor_svc",
 }
 ALL = tuple(MODULES)
+
+
+def wanted(shell: Mapping[str, str]) -> list[str]:
+    """Names of the services that TWINSTREAM_SERVICES asks for; without it, each once."""
+    return [name for name in shell.get("TWINSTREAM_SERVICES", ",".join(ALL)).split(",") if name]
 
 
 def specs(names: Iterable[str], env: dict[str, str], after: tuple[str, ...]) -> list[Spec]:

@@ -260,11 +260,7 @@ def main(data: str, pipeline: str) -> int:
         folder = prepare(Path(data))
         lock = take_over(folder)
         _record_planning(folder, pipeline)
-        names = [
-            name
-            for name in os.environ.get("TWINSTREAM_SERVICES", ",".join(services.ALL)).split(",")
-            if name
-        ]
+        names = services.wanted(os.environ)
         supervisor = Supervisor(
             plans.make(
                 folder, pipeline, names, env=environment.of_mesh(os.environ), usual_ports=True

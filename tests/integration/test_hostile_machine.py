@@ -34,7 +34,7 @@ class Commands:
 
     def __call__(self, *words: str) -> Any:
         done = subprocess.run(
-            [sys.executable, "-m", "deploy.entry", *words, "--data", str(self.data)],
+            [sys.executable, "-m", "twinstream.entry", *words, "--data", str(self.data)],
             env=self._env,
             cwd=self._folder,
             umask=0,

@@ -14,6 +14,7 @@ from twinstream.cli import (
     ask,
     dead_letters,
     ending,
+    extras,
     files,
     lifecycle,
     machine,
@@ -37,6 +38,7 @@ EPILOG = (
     "130 Ctrl-C, 141 nobody reads the output, 143 ended by SIGTERM."
 )
 TRACE = "TWINSTREAM_TRACE"
+PRIVATE = ("twinstream", "schemas", "deploy", "examples")
 
 app = typer.Typer(
     name="twinstream",
@@ -104,6 +106,8 @@ def run(arguments: list[str] | None = None) -> int:
         return NOT_RUNNING
     except OSError as error:
         return _without_system(error)
+    except ModuleNotFoundError as error:
+        return _lacking(error)
     except Exception as error:  # noqa: BLE001  (the last door: a fault of ours is told in words, with its trace on request)
         return _our_fault(error)
     return OK
@@ -120,6 +124,14 @@ def _without_system(error: OSError) -> int:
     if error.errno == errno.EPIPE:
         return READER_GONE
     _say(str(error))
+    return FAILED
+
+
+def _lacking(error: ModuleNotFoundError) -> int:
+    """What this installation does not hold."""
+    if not error.name or error.name.partition(".")[0] in PRIVATE:
+        return _our_fault(error)
+    _say(f"this command needs the package {error.name!r}: {extras.install('all')}")
     return FAILED
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 from rich.markup import escape
 
-from deploy.local import environment, logs, processes, state
+from deploy.local import environment, logs, processes, services, state
 from deploy.local.child import TETHER
 from deploy.local.folder import prepare
+from twinstream.cli import extras
 from twinstream.cli.running import OF_ENGINES, unused
 from twinstream.cli.show import note
 from twinstream.errors import UNDECODABLE, MeshError, SettingsError, WaitTimeoutError
@@ -42,6 +43,7 @@ def begin(pipeline: Path | None, data: Path, *, detach: bool, timeout_s: float) 
         )
     if said := unused(os.environ):
         raise SettingsError(said)
+    extras.require(services.wanted(os.environ))
     log_begin = logs.size_of(log_of(data))
     supervisor = spawn(pipeline, data, detach=detach)
     note(

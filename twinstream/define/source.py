@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.packs import pack_schema
 from twinstream.define.cleaning import Rule, bind_rules
 from twinstream.define.durations import microseconds
 from twinstream.define.key_length import check_key
@@ -84,6 +83,10 @@ class Source:
     @property
     def pack_schema(self) -> pa.Schema:
         """Schema of a pack of the log: `_raw`, `_known_us`, then the fields."""
+        from schemas.packs import (
+            pack_schema,
+        )  # a definition is loaded where no service is installed
+
         return pack_schema(self.arrow_fields)
 
     def canonical(self) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy import entry
 from deploy.local import environment
 from preprocess_svc.batch.session import at_start, spark_environment
 from tests.unit.deploy.hostile import FOREIGN, VALUES, hostile_shell
+from twinstream import entry
 from twinstream.mesh.settings import MeshSettings
 
 SAME = {"PATH", "HOME"}
@@ -131,7 +131,7 @@ def test_no_secret_is_among_what_spark_is_started_with() -> None:
 
 def test_the_command_reads_no_python_variable_of_the_shell(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.entry", "topics", "--json", "--data", str(tmp_path)],
+        [sys.executable, "-m", "twinstream.entry", "topics", "--json", "--data", str(tmp_path)],
         env=hostile_shell(tmp_path),
         cwd=Path(__file__).parents[3],
         capture_output=True,

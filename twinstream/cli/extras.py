@@ -1,0 +1,33 @@
+"""What an installation without all extras is told: which one it lacks, and the command that adds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+
+from deploy.local.services import MODULES
+from twinstream.errors import SettingsError
+
+PROBES = {"batch": "pyspark", "serve": "faust", "train": "torch"}
+"""A module by which an extra is known. `search` is not asked for: without Ray one process searches."""
+
+
+def extra_of(kind: str) -> str:
+    """The extra of a kind of service."""
+    return kind if kind in PROBES else "serve"
+
+
+def require(names: Iterable[str], probes: dict[str, str] = PROBES) -> None:
+    """Raises SettingsError when a service of these names cannot run here. `batch` brings Java, which every mesh asks for."""
+    kinds = {name.partition("@")[0] for name in names} & MODULES.keys()
+    needed = {"batch", *map(extra_of, kinds)}
+    lacking = [name for name in sorted(needed) if find_spec(probes[name]) is None]
+    if lacking:
+        raise SettingsError(
+            f"these services need more than is installed: {install(*lacking)}, or all at once: {install('all')}"
+        )
+
+
+def install(*extras: str) -> str:
+    """The command that adds extras."""
+    return f"pip install 'twinstream[{','.join(extras)}]'"
