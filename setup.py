@@ -24,7 +24,9 @@ if __name__ == "__main__":
             *(
                 f"{HOME}.{package}"
                 for name in PRIVATE
-                for package in find_namespace_packages(include=[name, f"{name}.*"])
+                for package in find_namespace_packages(
+                    include=[name, f"{name}.*"], exclude=["deploy.site*"]
+                )
             ),
         ],
         package_dir={f"{HOME}.{name}": name for name in PRIVATE},
