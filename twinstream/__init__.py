@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from twinstream.aggregates import *  # noqa: F403
+    from twinstream.client import AsyncClient as AsyncClient
+    from twinstream.client import Client as Client
     from twinstream.language import *  # noqa: F403
 else:
     from importlib import import_module
     from importlib.util import find_spec
 
-    _HOMES: dict[str, str] = {}
+    _HOMES = {"AsyncClient": "twinstream.client", "Client": "twinstream.client"}
     """Modules of the names that are not of the definition language."""
 
     def __getattr__(name: str) -> object:

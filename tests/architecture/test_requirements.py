@@ -28,7 +28,7 @@ SERVICES = {
     "preprocess_svc.speed": ("serve",),
     "preprocess_svc.batch": ("batch",),
     "train_svc": ("train", "search"),
-    "deploy": ("batch",),
+    "deploy.local": ("batch",),
 }
 _DISTRIBUTIONS = packages_distributions()
 

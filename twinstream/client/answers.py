@@ -1,0 +1,103 @@
+"""What a client gets: typed, decoded once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+Offsets = dict[str, dict[int, int]]
+"""Per source and partition a raw offset: what `min_position` takes, so that an answer contains these records."""
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a view was read: its epoch, and per partition the offsets in its log and in the raw topic."""
+
+    epoch: int
+    log: dict[int, int]
+    raw: dict[int, int]
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds of the parts of a prediction."""
+
+    waited_ms: float
+    views_ms: float
+    model_ms: float
+
+
+class Predictions(msgspec.Struct, frozen=True, kw_only=True):
+    """A prediction for each row, in order. Row i can be rebuilt as `<id>-<i>`; `age_ms` None: older than is remembered."""
+
+    predictions: list[float]
+    id: str
+    release: str
+    position: dict[str, Position]
+    age_ms: float | None
+    timing: Timing
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """What a view says of one key at `at` (UTC microseconds); a feature without a value is None."""
+
+    view: str
+    key: str | list[str]
+    at: int
+    features: dict[str, Any]
+    position: Position
+    age_ms: float | None
+    release: str
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """A record that was not taken: its place among those that were given, and why."""
+
+    index: int
+    reason: str
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of records. `rejected` names the first hundred of each part, `rejections` counts all."""
+
+    accepted: int
+    rejected: list[Rejection] = []
+    position: Offsets = {}
+    rejections: int = 0
+
+    def and_then(self, later: Receipt, begin: int) -> Receipt:
+        """With the receipt of a later part, whose first record was number `begin`."""
+        position = {source: dict(offsets) for source, offsets in self.position.items()}
+        for source, offsets in later.position.items():
+            position[source] = {**position.get(source, {}), **offsets}
+        return Receipt(
+            accepted=self.accepted + later.accepted,
+            rejected=self.rejected
+            + [Rejection(begin + one.index, one.reason) for one in later.rejected],
+            position=position,
+            rejections=self.rejections + later.rejections,
+        )
+
+
+class Arrivals(msgspec.Struct, frozen=True):
+    """So many files were announced; they are checked after that."""
+
+    accepted: int
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """A series as it is now: a gauge's or a summary's newest value, a counter's sum since the monitor began to read."""
+
+    name: str
+    service: str
+    labels: dict[str, str]
+    kind: str
+    unit: str
+    value: float
+    quantiles: dict[str, float]
+    at_us: int
+
+
+class Second(msgspec.Struct, frozen=True, kw_only=True):
+    """What the monitor says each second, as far as `metrics` uses it."""
+
+    metrics: list[Metric]

@@ -1,0 +1,175 @@
+"""A mesh for a program with threads: one `Client` serves them all and keeps its connections."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from twinstream.client.answers import Arrivals, Features, Metric, Offsets, Predictions, Receipt
+from twinstream.client.calls import Attempts, Call, Retries
+from twinstream.client.encoding import parts_of
+from twinstream.client.errors import ClientError, InvalidInputError, error_of
+from twinstream.client.mesh_calls import Addresses
+from twinstream.client.stream import News
+
+T = TypeVar("T")
+TIMEOUT_S, QUIET_S = 30.0, 15.0
+"""Of a call with all its attempts; of a stream of metrics without a word, which the monitor breaks each five seconds."""
+
+
+class Client:
+    """Asks and feeds a mesh over HTTP. Safe for threads; `close` it, or use it in a `with`.
+
+    >>> with Client(predict="http://127.0.0.1:8082") as mesh:  # doctest: +SKIP
+    ...     mesh.predict("will-buy", {"shopper": "s-1", "page": "/", "mobile": True}).predictions
+    [0.13]
+    """
+
+    def __init__(
+        self,
+        *,
+        predict: str = "",
+        ingest: str = "",
+        monitor: str = "",
+        timeout_s: float = TIMEOUT_S,
+        retries: Retries | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Addresses as `twinstream status` names them. `timeout_s`: of a call with all its attempts; `headers`: of each request."""
+        self._to = Addresses(predict=predict, ingest=ingest, monitor=monitor)
+        self._timeout_s, self._retries = timeout_s, retries or Retries()
+        self._http = httpx.Client(headers=dict(headers or {}), mounts=self._to.without_proxy())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def predict(
+        self,
+        model: str,
+        rows: Any,
+        *,
+        at: Any = None,
+        min_position: Offsets | None = None,
+        max_staleness_ms: float | None = None,
+        timeout_s: float | None = None,
+    ) -> Predictions:
+        """A prediction for each row, in order; raises ClientError.
+
+        `rows`: a mapping, dataclass or msgspec struct, a list of them, a pandas or polars DataFrame, or an Arrow table.
+        `at`: the moment of rows without one (default: now). `min_position`: a receipt's `position`, to read your own writes.
+        """
+        call = self._to.predict_rows(model, rows, at, min_position, max_staleness_ms)
+        return self._made(call, timeout_s)
+
+    def view(
+        self,
+        view: str,
+        *key: object,
+        at: Any = None,
+        min_position: Offsets | None = None,
+        max_staleness_ms: float | None = None,
+        timeout_s: float | None = None,
+    ) -> Features:
+        """The features of one key, given field by field; raises ClientError."""
+        call = self._to.read_view(view, key, at, min_position, max_staleness_ms)
+        return self._made(call, timeout_s)
+
+    def publish_record(
+        self, source: str, record: Any, *, timeout_s: float | None = None
+    ) -> Receipt:
+        """Send one record and wait until Kafka has it; raises InvalidInputError when it does not fit."""
+        receipt = self.publish_records(source, [record], timeout_s=timeout_s)
+        if receipt.rejected:
+            raise InvalidInputError(receipt.rejected[0].reason, status=400, row=0)
+        return receipt
+
+    def publish_records(
+        self,
+        source: str,
+        records: Any,
+        *,
+        repeatable: bool = True,
+        timeout_s: float | None = None,
+    ) -> Receipt:
+        """Send records, in parts, and wait until Kafka has each; those that do not fit are in the receipt's `rejected`.
+
+        `timeout_s` is a part's. `repeatable=False` for a source without a dedupe horizon: then a part whose answer is lost
+        is not sent again. An error's note says how many records were taken before it.
+        """
+        receipt = Receipt(accepted=0)
+        for begin, _, body in parts_of(records):
+            call = self._to.send(source, body, repeatable=repeatable)
+            try:
+                receipt = receipt.and_then(self._made(call, timeout_s), begin)
+            except ClientError as error:
+                error.add_note(f"{begin} records before it were answered: {receipt}")
+                raise
+        return receipt
+
+    def publish_files(
+        self,
+        source: str,
+        files: Iterable[Any],
+        *,
+        file_format: str = "",
+        timeout_s: float | None = None,
+    ) -> Arrivals:
+        """Announce objects on S3 (`s3://` URIs or `FileAnnounced`); they are checked after the answer."""
+        return self._made(self._to.announce(source, files, file_format), timeout_s)
+
+    def metrics(self, name: str = "", service: str = "") -> Iterator[Metric]:
+        """Every metric of the mesh as it comes, those of now first; `name` and `service` are beginnings. Without an end.
+
+        A broken stream is taken up again; raises ClientError when that fails for as long as a call may take.
+        """
+        news, url = News(name, service), self._to.of("monitor", "stream")
+        call = Call(method="GET", url=url, answer=dict)
+        while True:
+            attempts = Attempts(call, self._retries, self._timeout_s)
+            yield from self._listened(call, attempts, news)
+            time.sleep(self._retries.first_s)
+
+    def _listened(self, call: Call[Any], attempts: Attempts, news: News) -> Iterator[Metric]:
+        """Until the stream ends or breaks, as it does when the monitor is started again."""
+        pause, heard = 0.0, False
+        while not heard:
+            time.sleep(pause)
+            try:
+                with self._http.stream(**call.request(), timeout=QUIET_S) as answer:
+                    if answer.status_code != httpx.codes.OK:
+                        again = attempts.pause_after(answer.status_code, answer.headers)
+                        if again is None:
+                            raise error_of(answer.status_code, answer.read())
+                        pause = again
+                        continue
+                    heard = True
+                    for line in answer.iter_lines():
+                        yield from news.of(line)
+            except httpx.RequestError as error:
+                if not heard:
+                    pause = attempts.pause_after_break(error)
+
+    def _made(self, call: Call[T], timeout_s: float | None) -> T:
+        """Make a call, with its attempts; raises ClientError."""
+        attempts = Attempts(
+            call, self._retries, self._timeout_s if timeout_s is None else timeout_s
+        )
+        while True:
+            try:
+                answer = self._http.request(**call.request(), timeout=attempts.left())
+                pause = attempts.pause_after(answer.status_code, answer.headers)
+                if pause is None:
+                    return call.read(answer.status_code, answer.content)
+            except httpx.RequestError as error:
+                pause = attempts.pause_after_break(error)
+            time.sleep(pause)
