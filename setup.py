@@ -1,4 +1,5 @@
-"""What a wheel holds: the package `twinstream` and, in its private folder, the services and what they stand on.
+"""What a wheel holds: the package `twinstream` and, in its private folder, the services and what
+they stand on.
 
 In this repository they lie side by side; an environment gets one importable name only.
 """

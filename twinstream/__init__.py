@@ -1,4 +1,5 @@
-"""Twinstream: a Lambda architecture for deep learning. What a definition file and a client import; loads no engine.
+"""Twinstream: a Lambda architecture for deep learning. What a definition file and a client
+import; loads no engine.
 
 A name is loaded when it is first asked for: a client needs no Arrow, a definition no HTTP.
 """

@@ -1,4 +1,5 @@
-"""A program beside the shop's mesh: sends a visit, asks whether it will buy with that visit seen, and reads the features.
+"""A program beside the shop's mesh: sends a visit, asks whether it will buy with that visit seen,
+and reads the features.
 
 `python -m examples.shop.ask PREDICT INGEST`, with the addresses that `twinstream status` names.
 """

@@ -1,4 +1,6 @@
-"""What is declared is imported, and what is imported is declared: by the whole product, and by the base and each extra."""
+"""What is declared is imported, and what is imported is declared: by the whole product, and by
+the base and each extra.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def plain(distribution: str) -> str:
 
 
 def distributions(modules: Iterable[str]) -> set[str]:
-    """Those that imported modules come from; a module that nothing installed brings is named itself."""
+    """Those that imported modules come from; a module that nothing installed brings is named
+    itself.
+    """
     tops = {module.partition(".")[0] for module in modules} - OWN - sys.stdlib_module_names
     return {plain(_DISTRIBUTIONS.get(top, [top])[0]) for top in tops}
 
@@ -83,7 +87,9 @@ def imports(file: Path, *, late: bool) -> frozenset[str]:
 
 
 def reached(start: Iterable[Path]) -> set[str]:
-    """All modules that files import, directly or through modules of ours; those of `start` also late."""
+    """All modules that files import, directly or through modules of ours; those of `start` also
+    late.
+    """
     first = set(start)
     waiting, seen, found = list(first), set[Path](), set[str]()
     while waiting:

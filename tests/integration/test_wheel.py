@@ -1,4 +1,6 @@
-"""A wheel in an environment of its own: one importable name, and what an installation without extras can do."""
+"""A wheel in an environment of its own: one importable name, and what an installation without
+extras can do.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of an environment that holds the wheel and what its base needs, in the versions tested here."""
+    """Of an environment that holds the wheel and what its base needs, in the versions tested
+    here.
+    """
     folder = tmp_path_factory.mktemp("bare")
     run(UV, "venv", "--python", sys.executable, folder / "venv", cwd=folder)
     found = folder / "venv" / "bin" / "python"
@@ -128,7 +132,9 @@ def test_a_mesh_without_its_extras_says_what_to_install(python: Path, tmp_path: 
 
 @pytest.fixture(scope="module")
 def whole(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Python of an environment that holds the wheel and finds every engine, but not this working copy."""
+    """Python of an environment that holds the wheel and finds every engine, but not this working
+    copy.
+    """
     folder = tmp_path_factory.mktemp("whole")
     run(UV, "venv", "--python", sys.executable, folder / "venv", cwd=folder)
     found = folder / "venv" / "bin" / "python"

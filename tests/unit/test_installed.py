@@ -1,4 +1,6 @@
-"""What an environment gets: one importable name, private services, extras that are asked for in words."""
+"""What an environment gets: one importable name, private services, extras that are asked for in
+words.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_importing_the_package_loads_no_library() -> None:
     heavy = "{'numpy', 'pyarrow', 'msgspec', 'httpx', 'numba', 'torch', 'schemas'}"
-    code = f"import sys, twinstream, twinstream.entry, twinstream.run; print(*{heavy} & set(sys.modules))"
+    code = "import sys, twinstream, twinstream.entry, twinstream.run"
+    code += f"; print(*{heavy} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
 

@@ -1,4 +1,6 @@
-"""What an installation without all extras is told: which one it lacks, and the command that adds it."""
+"""What an installation without all extras is told: which one it lacks, and the command that adds
+it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from deploy.local.services import MODULES
 from twinstream.errors import SettingsError
 
 PROBES = {"batch": "pyspark", "serve": "faust", "train": "torch"}
-"""A module by which an extra is known. `search` is not asked for: without Ray one process searches."""
+"""A module by which an extra is known. `search` is not asked for: without Ray one process
+searches.
+"""
 
 
 def extra_of(kind: str) -> str:
@@ -18,13 +22,16 @@ def extra_of(kind: str) -> str:
 
 
 def require(names: Iterable[str], probes: dict[str, str] = PROBES) -> None:
-    """Raises SettingsError when a service of these names cannot run here. `batch` brings Java, which every mesh asks for."""
+    """Raises SettingsError when a service of these names cannot run here. `batch` brings Java,
+    which every mesh asks for.
+    """
     kinds = {name.partition("@")[0] for name in names} & MODULES.keys()
     needed = {"batch", *map(extra_of, kinds)}
     lacking = [name for name in sorted(needed) if find_spec(probes[name]) is None]
     if lacking:
         raise SettingsError(
-            f"these services need more than is installed: {install(*lacking)}, or all at once: {install('all')}"
+            f"these services need more than is installed: {install(*lacking)},"
+            f" or all at once: {install('all')}"
         )
 
 

@@ -1,4 +1,6 @@
-"""A mesh over HTTP for programs: `Client`, `AsyncClient`, what they answer and raise. Needs no engine and no Arrow."""
+"""A mesh over HTTP for programs: `Client`, `AsyncClient`, what they answer and raise. Needs no
+engine and no Arrow.
+"""
 
 from __future__ import annotations
 

@@ -7,11 +7,15 @@ from typing import Any
 import msgspec
 
 Offsets = dict[str, dict[int, int]]
-"""Per source and partition a raw offset: what `min_position` takes, so that an answer contains these records."""
+"""Per source and partition a raw offset: what `min_position` takes, so that an answer contains
+these records.
+"""
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a view was read: its epoch, and per partition the offsets in its log and in the raw topic."""
+    """Where a view was read: its epoch, and per partition the offsets in its log and in the raw
+    topic.
+    """
 
     epoch: int
     log: dict[int, int]
@@ -27,7 +31,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Predictions(msgspec.Struct, frozen=True, kw_only=True):
-    """A prediction for each row, in order. Row i can be rebuilt as `<id>-<i>`; `age_ms` None: older than is remembered."""
+    """A prediction for each row, in order. Row i can be rebuilt as `<id>-<i>`; `age_ms` None:
+    older than is remembered.
+    """
 
     predictions: list[float]
     id: str
@@ -57,7 +63,9 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of records. `rejected` names the first hundred of each part, `rejections` counts all."""
+    """What became of records. `rejected` names the first hundred of each part, `rejections`
+    counts all.
+    """
 
     accepted: int
     rejected: list[Rejection] = []
@@ -85,7 +93,9 @@ class Arrivals(msgspec.Struct, frozen=True):
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A series as it is now: a gauge's or a summary's newest value, a counter's sum since the monitor began to read."""
+    """A series as it is now: a gauge's or a summary's newest value, a counter's sum since the
+    monitor began to read.
+    """
 
     name: str
     service: str

@@ -20,7 +20,9 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """Asks and feeds a mesh over HTTP from one event loop; `aclose` it, or use it in an `async with`."""
+    """Asks and feeds a mesh over HTTP from one event loop; `aclose` it, or use it in an `async
+    with`.
+    """
 
     def __init__(
         self,
@@ -32,7 +34,9 @@ class AsyncClient:
         retries: Retries | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Addresses as `twinstream status` names them. `timeout_s`: of a call with all its attempts; `headers`: of each request."""
+        """Addresses as `twinstream status` names them. `timeout_s`: of a call with all its
+        attempts; `headers`: of each request.
+        """
         self._to = Addresses(predict=predict, ingest=ingest, monitor=monitor)
         self._timeout_s, self._retries = timeout_s, retries or Retries()
         self._http = httpx.AsyncClient(headers=dict(headers or {}), mounts=self._to.without_proxy())
@@ -59,8 +63,10 @@ class AsyncClient:
     ) -> Predictions:
         """A prediction for each row, in order; raises ClientError.
 
-        `rows`: a mapping, dataclass or msgspec struct, a list of them, a pandas or polars DataFrame, or an Arrow table.
-        `at`: the moment of rows without one (default: now). `min_position`: a receipt's `position`, to read your own writes.
+        `rows`: a mapping, dataclass or msgspec struct, a list of them, a pandas or polars
+        DataFrame, or an Arrow table.
+        `at`: the moment of rows without one (default: now). `min_position`: a receipt's
+        `position`, to read your own writes.
         """
         call = self._to.predict_rows(model, rows, at, min_position, max_staleness_ms)
         return await self._made(call, timeout_s)
@@ -81,7 +87,9 @@ class AsyncClient:
     async def publish_record(
         self, source: str, record: Any, *, timeout_s: float | None = None
     ) -> Receipt:
-        """Send one record and wait until Kafka has it; raises InvalidInputError when it does not fit."""
+        """Send one record and wait until Kafka has it; raises InvalidInputError when it does not
+        fit.
+        """
         receipt = await self.publish_records(source, [record], timeout_s=timeout_s)
         if receipt.rejected:
             raise InvalidInputError(receipt.rejected[0].reason, status=400, row=0)
@@ -95,10 +103,11 @@ class AsyncClient:
         repeatable: bool = True,
         timeout_s: float | None = None,
     ) -> Receipt:
-        """Send records, in parts, and wait until Kafka has each; those that do not fit are in the receipt's `rejected`.
+        """Send records, in parts, and wait until Kafka has each; those that do not fit are in the
+        receipt's `rejected`.
 
-        `timeout_s` is a part's. `repeatable=False` for a source without a dedupe horizon: then a part whose answer is lost
-        is not sent again. An error's note says how many records were taken before it.
+        `timeout_s` is a part's. `repeatable=False` for a source without a dedupe horizon: then a part
+        whose answer is lost is not sent again. An error's note says how many records were taken before it.
         """
         receipt = Receipt(accepted=0)
         for begin, _, body in parts_of(records):
@@ -118,13 +127,17 @@ class AsyncClient:
         file_format: str = "",
         timeout_s: float | None = None,
     ) -> Arrivals:
-        """Announce objects on S3 (`s3://` URIs or `FileAnnounced`); they are checked after the answer."""
+        """Announce objects on S3 (`s3://` URIs or `FileAnnounced`); they are checked after the
+        answer.
+        """
         return await self._made(self._to.announce(source, files, file_format), timeout_s)
 
     async def metrics(self, name: str = "", service: str = "") -> AsyncIterator[Metric]:
-        """Every metric of the mesh as it comes, those of now first; `name` and `service` are beginnings. Without an end.
+        """Every metric of the mesh as it comes, those of now first; `name` and `service` are
+        beginnings. Without an end.
 
-        A broken stream is taken up again; raises ClientError when that fails for as long as a call may take.
+        A broken stream is taken up again; raises ClientError when that fails for as long as a
+        call may take.
         """
         news, url = News(name, service), self._to.of("monitor", "stream")
         call = Call(method="GET", url=url, answer=dict)

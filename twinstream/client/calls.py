@@ -1,4 +1,6 @@
-"""One call as data, and when it is made again: what the client with threads and the one with coroutines share."""
+"""One call as data, and when it is made again: what the client with threads and the one with
+coroutines share.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ LONGEST_TEXT = 200
 
 
 class Retries(msgspec.Struct, frozen=True, kw_only=True):
-    """At most so many further attempts; the pause before number n is up to `first_s * 2**n`, at most `longest_s`."""
+    """At most so many further attempts; the pause before number n is up to `first_s * 2**n`, at
+    most `longest_s`.
+    """
 
     most: int = 4
     first_s: float = 0.1
@@ -34,7 +38,9 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """A request. `repeatable`: made twice it does what it does made once. `taken`: statuses whose body is the answer."""
+    """A request. `repeatable`: made twice it does what it does made once. `taken`: statuses whose
+    body is the answer.
+    """
 
     method: str
     url: str
@@ -116,7 +122,9 @@ class Attempts:
         return pause
 
     def _pause(self, asked_s: float) -> float | None:
-        """Backoff with full jitter, never shorter than what the service asks for; None: no attempt is left, or no time."""
+        """Backoff with full jitter, never shorter than what the service asks for; None: no
+        attempt is left, or no time.
+        """
         if self._made >= self._retries.most:
             return None
         most = min(self._retries.longest_s, self._retries.first_s * 2**self._made)

@@ -17,7 +17,9 @@ from twinstream.client.stream import News
 
 T = TypeVar("T")
 TIMEOUT_S, QUIET_S = 30.0, 15.0
-"""Of a call with all its attempts; of a stream of metrics without a word, which the monitor breaks each five seconds."""
+"""Of a call with all its attempts; of a stream of metrics without a word, which the monitor
+breaks each five seconds.
+"""
 
 
 class Client:
@@ -38,7 +40,9 @@ class Client:
         retries: Retries | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Addresses as `twinstream status` names them. `timeout_s`: of a call with all its attempts; `headers`: of each request."""
+        """Addresses as `twinstream status` names them. `timeout_s`: of a call with all its
+        attempts; `headers`: of each request.
+        """
         self._to = Addresses(predict=predict, ingest=ingest, monitor=monitor)
         self._timeout_s, self._retries = timeout_s, retries or Retries()
         self._http = httpx.Client(headers=dict(headers or {}), mounts=self._to.without_proxy())
@@ -65,8 +69,10 @@ class Client:
     ) -> Predictions:
         """A prediction for each row, in order; raises ClientError.
 
-        `rows`: a mapping, dataclass or msgspec struct, a list of them, a pandas or polars DataFrame, or an Arrow table.
-        `at`: the moment of rows without one (default: now). `min_position`: a receipt's `position`, to read your own writes.
+        `rows`: a mapping, dataclass or msgspec struct, a list of them, a pandas or polars
+        DataFrame, or an Arrow table.
+        `at`: the moment of rows without one (default: now). `min_position`: a receipt's
+        `position`, to read your own writes.
         """
         call = self._to.predict_rows(model, rows, at, min_position, max_staleness_ms)
         return self._made(call, timeout_s)
@@ -87,7 +93,9 @@ class Client:
     def publish_record(
         self, source: str, record: Any, *, timeout_s: float | None = None
     ) -> Receipt:
-        """Send one record and wait until Kafka has it; raises InvalidInputError when it does not fit."""
+        """Send one record and wait until Kafka has it; raises InvalidInputError when it does not
+        fit.
+        """
         receipt = self.publish_records(source, [record], timeout_s=timeout_s)
         if receipt.rejected:
             raise InvalidInputError(receipt.rejected[0].reason, status=400, row=0)
@@ -101,10 +109,11 @@ class Client:
         repeatable: bool = True,
         timeout_s: float | None = None,
     ) -> Receipt:
-        """Send records, in parts, and wait until Kafka has each; those that do not fit are in the receipt's `rejected`.
+        """Send records, in parts, and wait until Kafka has each; those that do not fit are in the
+        receipt's `rejected`.
 
-        `timeout_s` is a part's. `repeatable=False` for a source without a dedupe horizon: then a part whose answer is lost
-        is not sent again. An error's note says how many records were taken before it.
+        `timeout_s` is a part's. `repeatable=False` for a source without a dedupe horizon: then a part
+        whose answer is lost is not sent again. An error's note says how many records were taken before it.
         """
         receipt = Receipt(accepted=0)
         for begin, _, body in parts_of(records):
@@ -124,13 +133,17 @@ class Client:
         file_format: str = "",
         timeout_s: float | None = None,
     ) -> Arrivals:
-        """Announce objects on S3 (`s3://` URIs or `FileAnnounced`); they are checked after the answer."""
+        """Announce objects on S3 (`s3://` URIs or `FileAnnounced`); they are checked after the
+        answer.
+        """
         return self._made(self._to.announce(source, files, file_format), timeout_s)
 
     def metrics(self, name: str = "", service: str = "") -> Iterator[Metric]:
-        """Every metric of the mesh as it comes, those of now first; `name` and `service` are beginnings. Without an end.
+        """Every metric of the mesh as it comes, those of now first; `name` and `service` are
+        beginnings. Without an end.
 
-        A broken stream is taken up again; raises ClientError when that fails for as long as a call may take.
+        A broken stream is taken up again; raises ClientError when that fails for as long as a
+        call may take.
         """
         news, url = News(name, service), self._to.of("monitor", "stream")
         call = Call(method="GET", url=url, answer=dict)

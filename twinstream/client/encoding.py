@@ -1,6 +1,8 @@
-"""Everything that a client writes on the wire: rows of any kind as JSON, bodies, and records in parts.
+"""Everything that a client writes on the wire: rows of any kind as JSON, bodies, and records in
+parts.
 
-Data frames and tables are known by what they can do (`to_pylist`, `to_dicts`, `to_dict`), so none is imported.
+Data frames and tables are known by what they can do (`to_pylist`, `to_dicts`, `to_dict`), so none
+is imported.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ def encoded(row: Any, number: int) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no word for: missing values, numbers and times of numpy and pandas, mappings."""
+    """What JSON has no word for: missing values, numbers and times of numpy and pandas,
+    mappings.
+    """
     if type(value).__name__ in {"NAType", "NaTType"}:
         return None
     if isinstance(value, Mapping):
@@ -106,7 +110,8 @@ def announcement(source: str, files: Iterable[Any], file_format: str) -> bytes:
 
 
 def parts_of(records: Any) -> Iterator[tuple[int, int, bytes]]:
-    """(number of the first record, count, body) of each part: JSON lists that a service takes at a time.
+    """(number of the first record, count, body) of each part: JSON lists that a service takes at
+    a time.
 
     An iterator is read as it is sent, so a stream of any length takes the memory of one part.
     """

@@ -14,7 +14,9 @@ _PLACE = re.compile(r"row (\d+): (?:([^\s:]+): )?")
 
 
 class ClientError(MeshError):
-    """Any of them. `status`: of the HTTP answer, 0 for none; `row`: -1 for none; `field`, `remedy`: "" where not known."""
+    """Any of them. `status`: of the HTTP answer, 0 for none; `row`: -1 for none; `field`,
+    `remedy`: "" where not known.
+    """
 
     remedy_otherwise = ""
 

@@ -20,18 +20,23 @@ TAKEN_RECORDS = (200, 207, 400)
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """Base URLs of the services, as `twinstream status` names them; only those that are used need be given."""
+    """Base URLs of the services, as `twinstream status` names them; only those that are used need
+    be given.
+    """
 
     predict: str = ""
     ingest: str = ""
     monitor: str = ""
 
     def of(self, service: str, *path: str) -> str:
-        """URL of a path; its parts are escaped. Raises SettingsError where the address is not known."""
+        """URL of a path; its parts are escaped. Raises SettingsError where the address is not
+        known.
+        """
         base: str = getattr(self, service)
         if not base:
             raise SettingsError(
-                f"the address of {service} is not known: give {service}=, as twinstream status names it"
+                f"the address of {service} is not known: give {service}=,"
+                " as twinstream status names it"
             )
         escaped = (quote(part, safe="", errors="replace") for part in path)
         return "/".join([base.rstrip("/"), "v1", *escaped])
@@ -70,7 +75,9 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def send(self, source: str, body: bytes, *, repeatable: bool) -> Call[Receipt]:
-        """Records with their ids: a repeat of the same bytes meets its first in the same partition, and counts once."""
+        """Records with their ids: a repeat of the same bytes meets its first in the same
+        partition, and counts once.
+        """
         url = self.of("ingest", "records", source)
         return Call(
             method="POST",

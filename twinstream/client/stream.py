@@ -1,4 +1,6 @@
-"""The monitor's stream of seconds: server-sent events as text, and which of their metrics are new."""
+"""The monitor's stream of seconds: server-sent events as text, and which of their metrics are
+new.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _second = msgspec.json.Decoder(Second)
 
 
 class News:
-    """Takes the lines of a stream, gives each value of a series once, over any number of connections."""
+    """Takes the lines of a stream, gives each value of a series once, over any number of
+    connections.
+    """
 
     def __init__(self, name: str = "", service: str = "") -> None:
         """`name` and `service`: beginnings of those that are wanted."""

@@ -1,4 +1,6 @@
-"""A small real HTTP server that answers what a test says, and remembers what it was asked; and one for a WSGI application."""
+"""A small real HTTP server that answers what a test says, and remembers what it was asked; and
+one for a WSGI application.
+"""
 
 from __future__ import annotations
 

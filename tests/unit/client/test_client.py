@@ -1,4 +1,6 @@
-"""The client against a real HTTP server: connections, attempts, deadlines and errors, with threads and with coroutines."""
+"""The client against a real HTTP server: connections, attempts, deadlines and errors, with
+threads and with coroutines.
+"""
 
 from __future__ import annotations
 

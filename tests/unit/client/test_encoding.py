@@ -122,6 +122,7 @@ def test_a_query_names_each_field_of_the_key() -> None:
 
 def test_the_client_loads_no_library_of_tables() -> None:
     heavy = "{'numpy', 'pyarrow', 'pandas', 'polars', 'confluent_kafka', 'boto3', 'schemas'}"
-    code = f"import sys; from twinstream import Client, AsyncClient; print(*{heavy} & set(sys.modules))"
+    code = "import sys; from twinstream import Client, AsyncClient"
+    code += f"; print(*{heavy} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
