@@ -1,10 +1,9 @@
 """Where the services lie: beside this package in a working copy, in its private folder when a
 wheel was installed.
 
-They keep their names (`ingest_svc`, `schemas`, ...), so only processes of our own may import them: no
-program that imports `twinstream` finds them, and none of its modules is hidden. Only the standard
-library is
-imported here.
+They keep their names (`ingest_svc`, `schemas`, ...), so only processes of our own may import
+them: no program that imports `twinstream` finds them, and none of its modules is hidden. Only the
+standard library is imported here.
 """
 
 from __future__ import annotations

@@ -112,8 +112,9 @@ class Client:
         """Send records, in parts, and wait until Kafka has each; those that do not fit are in the
         receipt's `rejected`.
 
-        `timeout_s` is a part's. `repeatable=False` for a source without a dedupe horizon: then a part
-        whose answer is lost is not sent again. An error's note says how many records were taken before it.
+        `timeout_s` is a part's. `repeatable=False` for a source without a dedupe horizon: then a
+        part whose answer is lost is not sent again. An error's note says how many records were
+        taken before it.
         """
         receipt = Receipt(accepted=0)
         for begin, _, body in parts_of(records):
