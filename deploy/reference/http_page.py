@@ -40,7 +40,9 @@ ROUTES: dict[str, dict[str, str]] = {
         **HEALTH,
     },
     "predict": {
-        "POST /v1/predict/<model>": "A `PredictBody`; answered with an `Answer`",
+        "POST /v1/predict/<model>": "A `PredictBody`, or the same with `columns` "
+        "in place of `rows`, or an Arrow IPC stream, each packed with gzip or zstd or not; "
+        "answered with an `Answer`",
         "GET /v1/views/<view>": "Features of one key, as a `ViewAnswer`. Query: `key` (once "
         "for each key field), `feature` (once for each; default all), `at`, `min_position` "
         "(JSON), `max_staleness_ms`. `Accept: application/vnd.apache.arrow.stream`: as Arrow",

@@ -42,6 +42,8 @@ class Api(msgspec.Struct, frozen=True):
     clock: Clock
     room: Callable[[], bool] = lambda: True
     """Whether more prediction events may wait for Kafka."""
+    body_bytes: int = 32_000_000
+    """A packed body may be so large when it is unpacked."""
 
 
 def active_of(api: Api, model: str) -> Active:

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from predict_svc.api import view_routes
 from predict_svc.api.base import JSON, Api, active_of, answer, epoch_of, reader_of, told
+from predict_svc.api.forms import body_of
 from predict_svc.api.messages import (
     Answer,
     ConflictError,
@@ -21,7 +22,6 @@ from predict_svc.api.messages import (
     RequestError,
     TooLargeError,
     UnknownError,
-    predict_body,
 )
 from predict_svc.view.errors import ViewNotReadyError, WindowNotKept
 from schemas.events import PredictionServed
@@ -49,7 +49,12 @@ def application(api: Api) -> Flask:
 
 def predict(api: Api, model: str) -> Response:
     """Answers the rows, publishes an event for each 256 of them."""
-    return answer(predicted(api, model, predict_body(request.get_data(cache=False))))
+    return answer(predicted(api, model, body_in(api, request.get_data(cache=False))))
+
+
+def body_in(api: Api, data: bytes) -> PredictBody:
+    """A body in any of its forms."""
+    return body_of(data, api.body_bytes, api.predictor.max_rows)
 
 
 def predicted(api: Api, model: str, body: PredictBody) -> Answer:

@@ -75,6 +75,7 @@ def answering(worker: Worker) -> Api:
         meter=worker.metrics,  # type: ignore[arg-type]
         clock=worker.clock,
         room=room_in(predictions, worker.own.unsent_events),
+        body_bytes=worker.own.body_bytes,
     )
 
 
