@@ -26,6 +26,7 @@ from predict_svc.api.messages import (
     ViewRows,
     ViewsBody,
 )
+from predict_svc.api.problems import Problem
 
 HEALTH = {
     "GET /livez": "200 while the process's event loop answers: for what starts it again",
@@ -98,12 +99,14 @@ PREDICT_BODIES = (
     ViewRows,
     ViewRow,
     Timing,
+    Problem,
 )
 FIELD_HEAD = ("field", "type", "default", "what")
 STATUS_HEAD = ("status", "when")
 INTRODUCTION = """
 Three services answer HTTP, each on a port of its own; `twinstream status` prints the addresses.
-Bodies and answers are JSON, and an error is `{"error": text}`. None of them authenticates: put
+Bodies and answers are JSON, and an error is `{"error": text}`, of the predictor's own routes a
+`Problem` (RFC 9457). None of them authenticates: put
 them behind what does ([operations](../operations.md#security)).
 """
 

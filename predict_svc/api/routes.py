@@ -1,4 +1,4 @@
-"""Paths of the predictor as a Flask application; every error is `{"error": text}` with its status."""
+"""Paths of the predictor as a Flask application; every error is a problem of RFC 9457."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from predict_svc.api import view_routes
-from predict_svc.api.base import JSON, Api, active_of, answer, epoch_of, reader_of, told
+from predict_svc.api.base import Api, active_of, answer, epoch_of, reader_of
 from predict_svc.api.forms import body_of
 from predict_svc.api.messages import (
     Answer,
@@ -23,6 +23,7 @@ from predict_svc.api.messages import (
     TooLargeError,
     UnknownError,
 )
+from predict_svc.api.problems import PROBLEM, problem_answer
 from predict_svc.view.errors import ViewNotReadyError, WindowNotKept
 from schemas.events import PredictionServed
 from twinstream.errors import MessageRefusedError
@@ -134,7 +135,7 @@ def readiness(api: Api) -> Response:
 def failed(api: Api, error: Exception) -> Response:
     """What Flask answers to an error."""
     found = failure(api, error, request.path)
-    return Response(found.body, found.status, headers=found.headers, mimetype=JSON)
+    return Response(found.body, found.status, headers=found.headers, mimetype=PROBLEM)
 
 
 def failure(api: Api, error: Exception, path: str) -> door.Answer:
@@ -144,15 +145,13 @@ def failure(api: Api, error: Exception, path: str) -> door.Answer:
     elif isinstance(error, WindowNotKept):
         error = ConflictError(str(error))
     if isinstance(error, HTTPException):
-        return told({"error": error.description or error.name}, error.code or 500)
+        return problem_answer(error.description or error.name, error.code or 500)
     if isinstance(error, RequestError):
         api.meter.count("predict_refused_total", 1, status=error.status)
-        found = told({"error": str(error)}, error.status)
+        found = problem_answer(str(error), error.status)
         if error.status == NotReadyError.status:
             found.headers.append(("Retry-After", "1"))
         return found
     api.meter.count("predict_refused_total", 1, status=500)
     log.error("request_failed", path=path, exc_info=error)
-    return told(
-        {"error": "the request failed inside; the log of the predict service says why"}, 500
-    )
+    return problem_answer("the request failed inside; the log of the predict service says why", 500)
