@@ -18,7 +18,7 @@ from twinstream.define.view import Output
 
 COUNTS = {"count", "count_by"}
 OF_A_FIELD = {"sum", "first", "last", "last_k", "maximum", "minimum"}
-"""Their answers are sums or values of the field: as exact as it is, up to 2**53 units of its last place."""
+"""Their answers are sums or values of the field: as exact as it is, up to 2**52 units of its last place."""
 NO_VALUE, NO_RECORD, FEWER = "no_value_in_window", "no_record_in_window", "fewer_values_than_asked"
 DECIMAL_DIGITS = 38
 WIDE = Context(prec=400)
@@ -67,7 +67,7 @@ def scaled(places: int) -> Callable[[float], Exact]:
     unit = Exact(1).scaleb(-places)
 
     def exact(x: float) -> Exact:
-        # Up to 2**53 units a double is nearer to its own decimal than to any other.
+        # Up to 2**52 units a double is nearer to its own decimal than to any other.
         return Exact(x).quantize(unit, context=WIDE)
 
     return exact
