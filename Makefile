@@ -42,10 +42,11 @@ test-e2e: setup ## the whole mesh on the shop example alone, each service killed
 	$(BIN)/python -m pytest tests/e2e
 
 test-unit: setup ## the tests that start no engine
-	$(BIN)/python -m pytest tests/unit tests/architecture
+	$(BIN)/python -m pytest tests/unit tests/architecture tests/tidy
 
-check: setup ## ruff, mypy and the import contracts
+check: setup ## ruff, its formatter, mypy and the import contracts
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

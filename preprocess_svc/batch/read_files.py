@@ -34,10 +34,8 @@ from twinstream.mesh.dead_letters import DeadLetters, Kind
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 from twinstream.mesh.quarantine import ATTEMPTS
 from twinstream.mesh.settings import MeshSettings
+from twinstream.protocol.row_order import MOST_FILE_ROWS, position_in_files
 
-FILES_FROM = -(1 << 62)
-FILE_SHIFT = 32
-MOST_ROWS = 1 << FILE_SHIFT
 MOST_TASKS = 256
 SLICE_BYTES = 64 << 20
 DEADLY = f"the process that read it died {ATTEMPTS} times while it did (of memory, or of a fault in a library): it is not read again"
@@ -285,14 +283,14 @@ def _fetch(store: ObjectStore, accepted: FileAccepted, path: Path) -> None:
 def rows(source: Source, chunk: Chunk, file: NumberedFile) -> pa.RecordBatch:
     """The rows that fit, with position (number of the file, row in it) and the time at which each became known."""
     batch = chunk.batch
-    position = FILES_FROM + (file.number << FILE_SHIFT) + chunk.numbers
+    position = position_in_files(file.number, chunk.numbers)
     claimed = pc.coalesce(batch[source.known_at or source.event_time], batch[source.event_time])
     known = pc.min_element_wise(
         claimed, pa.scalar(file.latest_us, pa.int64())
     )  # as `known_time.known_in_file` has it
     schema = row_schema(source)
     return pa.RecordBatch.from_arrays(
-        [pa.array(position.astype(np.int64)), known, *(batch[n] for n in schema.names[2:])],
+        [pa.array(position), known, *(batch[n] for n in schema.names[2:])],
         schema=schema,
     )
 
@@ -310,8 +308,8 @@ def chunks(
     Raises UnreadableFileError, perhaps after some chunks: take none before the last came.
     """
     for part in _parts(path, form, list(decoder.source.fields), block_bytes, batch_rows):
-        if len(part.numbers) and int(part.numbers[-1]) >= MOST_ROWS:
-            raise UnreadableFileError(f"it has more than {MOST_ROWS} rows: send it in parts")
+        if len(part.numbers) and int(part.numbers[-1]) >= MOST_FILE_ROWS:
+            raise UnreadableFileError(f"it has more than {MOST_FILE_ROWS} rows: send it in parts")
         yield _decoded(decoder, part, text=form == "csv")
 
 

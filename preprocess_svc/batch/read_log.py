@@ -21,8 +21,8 @@ from twinstream.define import Source
 from twinstream.mesh import kafka_security
 from twinstream.mesh.settings import pairs
 from twinstream.protocol.known_time import EARLIEST_US
+from twinstream.protocol.row_order import beyond_all_before, position_in_log, raw_high_after
 
-POSITION_SHIFT = 44
 JOIN_ROWS = 50_000
 LANES = "lanes"
 _MAGIC, _RAW_LAST, _RAW_HIGH, _KNOWN_MAX = 0, 5, 6, 10  # words of a pack's header
@@ -150,13 +150,13 @@ class Unpack:
         header = packs.log_header(value.slice(0, min(96, value.size)).to_pybytes())
         before = high[partition]
         if header.kind == packs.BARRIER or header.rows == 0:
-            high[partition] = max(before, header.raw_last, header.raw_high)
+            high[partition] = raw_high_after(before, header)
             return pa.RecordBatch.from_pylist([], schema=schema)
         rows = packs.decode_rows(value, self._source.pack_schema)
         raw = rows[packs.RAW].to_numpy()
-        counts = raw > np.maximum.accumulate(np.concatenate(([before], raw)))[:-1]
-        high[partition] = max(before, header.raw_last, header.raw_high)
-        return positioned(rows, counts, (partition << POSITION_SHIFT) | raw, schema)
+        counts = beyond_all_before(raw, before)
+        high[partition] = raw_high_after(before, header)
+        return positioned(rows, counts, position_in_log(partition, raw), schema)
 
 
 def positioned(

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from preprocess_svc.speed.chain import BEGINNING, Link
@@ -19,6 +17,7 @@ from twinstream.algebra import columns, kernel
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 from twinstream.define import Source
+from twinstream.protocol.row_order import beyond_all_before, position_in_log, raw_high_after
 
 
 class Partial(NamedTuple):
@@ -60,9 +59,7 @@ class Folder:
         pack = packs.log_header(value)
         ends = pack.kind == packs.BARRIER and pack.epoch == self.at.epoch
         rows = self._rows(value, pack)
-        raw_high = (
-            self.at.raw_high if pack.kind == packs.BARRIER else max(self.at.raw_high, pack.raw_last)
-        )
+        raw_high = raw_high_after(self.at.raw_high, pack)
         header = PartialHeader(
             origin_partition=self._partition,
             origin_offset=offset,
@@ -83,7 +80,7 @@ class Folder:
             return None
         assert value is not None
         batch = packs.decode_rows(value, self._schema)
-        fresh = counting(batch.column(packs.RAW).to_numpy(), self.at.raw_high)
+        fresh = beyond_all_before(batch.column(packs.RAW).to_numpy(), self.at.raw_high)
         if not fresh.all():
             batch = batch.filter(pa.array(fresh))
         return batch if batch.num_rows else None
@@ -97,7 +94,7 @@ class Folder:
         ]
 
     def _states(self, header: PartialHeader, rows: pa.RecordBatch) -> list[Partial]:
-        position = rows.column(packs.RAW).to_numpy() + (self._partition << 44)
+        position = position_in_log(self._partition, rows.column(packs.RAW).to_numpy())
         shared, out = columns.Shared(rows), list[Partial]()
         for plan in self._plans:
             states = kernel.lift(plan, rows, position, chunked=True, shared=shared)
@@ -108,14 +105,6 @@ class Folder:
                 )
             ]
         return out
-
-
-def counting(raw: npt.NDArray[np.int64], raw_high: int) -> npt.NDArray[np.bool_]:
-    """Which rows, in log order, have a raw offset beyond `raw_high` and all rows before them."""
-    before = np.empty_like(raw)
-    before[0] = raw_high
-    np.maximum(np.maximum.accumulate(raw[:-1]), raw_high, out=before[1:])
-    return raw > before
 
 
 def _partial(header: PartialHeader, rows: int, states: StateBatch) -> bytes:

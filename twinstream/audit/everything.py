@@ -1,6 +1,7 @@
 """Reads all that a source ever had, files and log, as plain records in the order that the laws give them.
 
-Deliberately slow and direct: it shares the byte forms and the cleaning with the mesh, and none of its progress keeping.
+Deliberately slow and direct: the audit's own writing of the total order and of who counts. It
+shares the byte forms and the cleaning with the mesh.
 """
 
 from __future__ import annotations

@@ -11,19 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from preprocess_svc.batch.read_files import (
-    FILE_SHIFT,
-    FILES_FROM,
     SLICE_BYTES,
     NumberedFile,
     chunks,
     in_slices,
     rows,
 )
-from preprocess_svc.batch.read_log import POSITION_SHIFT, Unpack
+from preprocess_svc.batch.read_log import Unpack
 from schemas import packs
 from schemas.events import FileAccepted, FileRef
 from twinstream.define import Int, Source, String, Timestamp
 from twinstream.define.records import Decoder
+from twinstream.protocol.row_order import FILE_SHIFT, FILES_FROM, RAW_SHIFT
 
 SOURCE = Source(
     "orders",
@@ -79,7 +78,7 @@ def positions(messages: list[tuple[int, bytes]], high: dict[int, int]) -> list[i
 
 def test_a_row_counts_only_beyond_all_before_it_in_its_partition() -> None:
     twice = [(0, pack(0, 3)), (0, pack(2, 3)), (1, pack(0, 2)), (0, pack(0, 3)), (0, pack(5, 1))]
-    second = 1 << POSITION_SHIFT
+    second = 1 << RAW_SHIFT
     assert positions(twice, {0: -1, 1: -1}) == [0, 1, 2, 3, 4, second, second + 1, 5]
 
 
