@@ -6,12 +6,13 @@ A prediction waits until its horizon has passed; then it counts as missing. It i
 from __future__ import annotations
 
 import heapq
-import math
 from collections import deque
 from collections.abc import Hashable
 from typing import Literal
 
 import msgspec
+
+from twinstream.protocol.outcomes import horizon_passed, label_of, latest_us, within_horizon
 
 
 class Asked(msgspec.Struct, kw_only=True, eq=False):
@@ -67,7 +68,9 @@ class Joiner:
     def ask(self, key: Hashable, asked: Asked, due_from_us: int) -> list[Outcome]:
         """Take a prediction; its horizon runs from `due_from_us` (or from its own time, if that is later)."""
         self._asked.setdefault(key, []).append(asked)
-        self._push(max(asked.at_us, due_from_us) + self._horizon_us, key, asked, expired=False)
+        self._push(
+            latest_us(max(asked.at_us, due_from_us), self._horizon_us), key, asked, expired=False
+        )
         self.pending += 1
         self._bound()
         return [outcome for row in self._rows.get(key, ()) for outcome in self._apply(asked, row)]
@@ -86,7 +89,7 @@ class Joiner:
     def advance(self, known_us: int) -> list[Outcome]:
         """Everything known up to `known_us` was given: what has no label by its horizon counts as missing; what is past use is forgotten."""
         found: list[Outcome] = []
-        while self._due and self._due[0][0] < known_us:
+        while self._due and horizon_passed(self._due[0][0], known_us):
             due_us, _, key, asked, expired = heapq.heappop(self._due)
             if expired:
                 self._forget(key, asked)
@@ -102,14 +105,12 @@ class Joiner:
         return len(self._due), len(self._row_order)
 
     def _apply(self, asked: Asked, row: LabelRow) -> list[Outcome]:
-        if not asked.at_us <= row.event_us <= asked.at_us + self._horizon_us:
+        if not within_horizon(asked.at_us, row.event_us, self._horizon_us):
             return []
         if asked.label_event_us is not None and row.event_us < asked.label_event_us:
             return []
         asked.label_event_us = row.event_us
-        return self._set(
-            asked, self._missing if math.isnan(row.outcome) else row.outcome, "arrived"
-        )
+        return self._set(asked, label_of(row.outcome, self._missing), "arrived")
 
     def _expire(self, asked: Asked) -> list[Outcome]:
         self.pending -= self._waits(asked)

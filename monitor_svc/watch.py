@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 
 from monitor_svc.drift import LARGEST, ModelDrift, bounded
-from monitor_svc.label_log import request_key
 from monitor_svc.labels import Asked, Joiner, LabelRow, Outcome
 from monitor_svc.quality import MAX_RELEASES, Quality, log_loss
 from monitor_svc.retraining import reason_to_retrain
 from monitor_svc.settings import MonitorSettings
 from twinstream.define.model import Model
+from twinstream.protocol.outcomes import join_key
 from twinstream.protocol.predictions import Prediction
 
 SCORE_BINS = 40
@@ -53,7 +53,7 @@ class ModelWatch:
         self.drift.predicted(
             event.output, {**self._request_numbers(event.request), **event.features}
         )
-        key = request_key(self.model.label, event.request)
+        key = join_key(self.model.label, self.model.spine, event.request)
         if key is None:
             self.unjoinable += 1
             return []

@@ -22,13 +22,14 @@ from twinstream.nn.files import BINARY
 from twinstream.nn.tabular import TabularNetwork
 from twinstream.protocol.training_columns import AT, LABEL
 from twinstream.protocol.training_settings import TRAINING
+from twinstream.protocol.training_split import Split as TimeSplit
+from twinstream.protocol.training_split import ends_by_share
 
 LOSSES: dict[str, Callable[[], nn.Module]] = {
     BINARY: nn.BCEWithLogitsLoss,
     "mean_squared_error": nn.MSELoss,
     "mean_absolute_error": nn.L1Loss,
 }
-TRAIN_SHARE, VALIDATION_SHARE = 0.70, 0.15
 SCORING_ROWS = 8192
 
 
@@ -179,16 +180,11 @@ def split_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> 
 
 
 def bounds(table: pa.Table, statistics: Mapping[str, Any]) -> tuple[int, int]:
-    """Index of the first validation row and of the first test row. Rows at `train_until_us` are validation rows."""
-    n = table.num_rows
-    given = statistics.get("split") or {}
-    if AT not in table.column_names or "train_until_us" not in given:
-        return int(n * TRAIN_SHARE), int(n * (TRAIN_SHARE + VALIDATION_SHARE))
-    at = table.column(AT).to_numpy()
-    first, second = np.searchsorted(
-        at, [given["train_until_us"], given["validation_until_us"]], side="left"
-    )
-    return int(first), int(second)
+    """The number of the first validation row and of the first test row."""
+    given = statistics.get("split")
+    if AT not in table.column_names or not given:
+        return ends_by_share(table.num_rows)
+    return msgspec.convert(given, TimeSplit).ends(table.column(AT).to_numpy())
 
 
 def rows_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> Rows:

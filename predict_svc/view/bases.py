@@ -15,6 +15,7 @@ from predict_svc.view.errors import BaseRefusedError
 from predict_svc.view.layout import Base, base_of
 from schemas.events import FileRef, ViewPublished
 from twinstream.mesh.object_store import sha256_of
+from twinstream.protocol.base_columns import BLOB, KEY
 
 MAP_BYTES = 1 << 38  # address space while a base is loaded; the file takes what it needs
 
@@ -66,7 +67,7 @@ def load(parquet: Path, path: Path) -> None:
     """Write the columns `key` and `blob`, sorted by key, into a new LMDB file; raises BaseRefusedError when they are not."""
     try:
         file = pq.ParquetFile(parquet)
-        missing = {"key", "blob"} - set(file.schema_arrow.names)
+        missing = {KEY, BLOB} - set(file.schema_arrow.names)
         if missing:
             raise BaseRefusedError(f"{parquet.name} has no columns {sorted(missing)}")
         _write(file, path)
@@ -80,9 +81,9 @@ def _write(file: pq.ParquetFile, path: Path) -> None:
     )
     held: list[tuple[bytes, bytes]] = []
     try:
-        for batch in file.iter_batches(batch_size=20_000, columns=["key", "blob"]):
+        for batch in file.iter_batches(batch_size=20_000, columns=[KEY, BLOB]):
             pairs = list(
-                zip(batch.column("key").to_pylist(), batch.column("blob").to_pylist(), strict=True)
+                zip(batch.column(KEY).to_pylist(), batch.column(BLOB).to_pylist(), strict=True)
             )
             if pairs and pairs[0][0] == b"":
                 held.append((environments.EMPTY_KEY, pairs.pop(0)[1]))

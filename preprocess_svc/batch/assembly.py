@@ -12,12 +12,13 @@ import pyarrow.parquet as pa_parquet
 
 from preprocess_svc.batch.features import numbers
 from preprocess_svc.batch.outcomes import ANSWERS, ROW, VIEW
-from preprocess_svc.batch.statistics import Split, Tally, tally
+from preprocess_svc.batch.statistics import Tally, tally
 from preprocess_svc.batch.working_folder import working_folder
 from twinstream.define import Model, View
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 from twinstream.mesh.settings import MeshSettings
 from twinstream.protocol.training_columns import AT, ID, LABEL
+from twinstream.protocol.training_split import Split
 
 WRITTEN = "part int, uri string, sha256 string, size_bytes bigint, rows bigint, digest string, tally binary, columns array<string>"
 _SCHEMA = pa.schema(
@@ -87,7 +88,8 @@ class Assemble:
 
     def _tally(self, table: pa.Table) -> Tally:
         inputs = self._model.inputs
-        table = table.filter(pc.less_equal(table[AT], self._split.train_until_us)).combine_chunks()
+        trains = self._split.trains(table[AT].to_numpy())
+        table = table.filter(pa.array(trains)).combine_chunks()
         return tally(
             {name: floats(table[name]) for name in inputs.numeric},
             {name: table[name] for name in inputs.categorical},

@@ -17,10 +17,8 @@ from twinstream.algebra.keys import text_buffers
 from twinstream.algebra.state import StateBatch
 from twinstream.errors import ObjectMissingError, PermanentError
 from twinstream.mesh.object_store import ObjectStore, sha256_of
+from twinstream.protocol.base_columns import BASE_SCHEMA, BLOB, KEY
 
-SCHEMA = pa.schema(
-    [pa.field("key", pa.binary(), nullable=False), pa.field("blob", pa.binary(), nullable=False)]
-)
 GROUP_ROWS = 20_000
 ARRAY_WORDS = 2**27
 """An Arrow array of binary has less than 2 GiB."""
@@ -35,7 +33,7 @@ class BaseWriter:
 
     def __init__(self, path: Path) -> None:
         self._writer = pa_parquet.ParquetWriter(
-            path, SCHEMA, compression="zstd", use_dictionary=False, write_statistics=["key"]
+            path, BASE_SCHEMA, compression="zstd", use_dictionary=False, write_statistics=[KEY]
         )
         self._held: list[pa.Table] = []
         self._count = 0
@@ -92,13 +90,13 @@ def read_base(path: Path) -> Iterator[StateBatch]:
 def to_arrow(states: StateBatch) -> pa.Table:
     """Columns `key` and `blob` on the memory of the states."""
     key = _binary(states.key_data, states.key_offsets)
-    return pa.table([key, _binary(states.words, 8 * states.offsets)], schema=SCHEMA)
+    return pa.table([key, _binary(states.words, 8 * states.offsets)], schema=BASE_SCHEMA)
 
 
 def from_arrow(batch: pa.RecordBatch) -> StateBatch:
     """The states of a batch with columns `key` and `blob`."""
-    key_data, key_offsets = text_buffers(batch["key"])
-    blobs, offsets = text_buffers(batch["blob"])
+    key_data, key_offsets = text_buffers(batch[KEY])
+    blobs, offsets = text_buffers(batch[BLOB])
     return StateBatch(key_data, key_offsets, offsets // 8, blobs.view(np.int64)).slice(
         0, batch.num_rows
     )

@@ -9,6 +9,7 @@ import pyarrow as pa
 from preprocess_svc.batch.rows import POSITION, one_batch
 from twinstream.define import Model
 from twinstream.define.records import key_text
+from twinstream.protocol.outcomes import horizon_passed, latest_us
 from twinstream.protocol.training_columns import AT, ID, LABEL
 
 ROW, PART, VIEW, ANSWERS = "_row", "_part", "_view", "_answers"
@@ -55,9 +56,8 @@ class Outcomes:
         at = asked[model.at].to_numpy()
         found = self._latest(asked, at, outcomes.combine_chunks())
         label = self._labels(outcomes, found)
-        keep = pa.array(
-            ((found >= 0) | (at + model.label.horizon_us <= self._as_of_us)) & ~np.isnan(label)
-        )
+        passed = horizon_passed(latest_us(at, model.label.horizon_us), self._as_of_us)
+        keep = pa.array(((found >= 0) | passed) & ~np.isnan(label))
         columns = [
             asked[POSITION],
             asked[model.at],
@@ -82,7 +82,8 @@ class Outcomes:
         last = (
             np.searchsorted(
                 ranks,
-                mine * span + np.searchsorted(moments, at + label.horizon_us, side="right"),
+                mine * span
+                + np.searchsorted(moments, latest_us(at, label.horizon_us), side="right"),
                 side="left",
             )
             - 1

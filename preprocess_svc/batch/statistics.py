@@ -10,15 +10,11 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from twinstream.protocol.training_split import Split
+from twinstream.protocol.training_statistics import LabelSummary, Summary, TrainingStatistics
+
 BOUND = 2.0**450
 """No sum of so many squares as a set has rows overflows below it. A value beyond counts as the bound, and is counted."""
-
-
-class Split(msgspec.Struct, frozen=True):
-    """Rows up to and with `train_until_us` are for training, those after it up to and with `validation_until_us` for validation, the rest for the test."""
-
-    train_until_us: int
-    validation_until_us: int
 
 
 class Moments(msgspec.Struct, frozen=True):
@@ -72,19 +68,19 @@ class Moments(msgspec.Struct, frozen=True):
             clipped=self.clipped + other.clipped,
         )
 
-    def summary(self) -> dict[str, float | int]:
-        """Population deviation; all zero without a value, which `count` tells."""
+    def summary(self) -> Summary:
+        """As it is published."""
         deviation = math.sqrt(self.squares / self.count) if self.count else 0.0
         low, high = (self.low, self.high) if self.count else (0.0, 0.0)
-        return {
-            "count": self.count,
-            "nulls": self.nulls,
-            "mean": self.mean,
-            "std": deviation,
-            "min": low,
-            "max": high,
-            "clipped": self.clipped,
-        }
+        return Summary(
+            count=self.count,
+            nulls=self.nulls,
+            mean=self.mean,
+            std=deviation,
+            min=low,
+            max=high,
+            clipped=self.clipped,
+        )
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -95,15 +91,15 @@ class Tally(msgspec.Struct, frozen=True):
     sequences: dict[str, Moments]
     label: Moments
 
-    def statistics(self, split: Split) -> dict[str, object]:
+    def statistics(self, split: Split) -> TrainingStatistics:
         """What is published beside the set."""
-        return {
-            "numeric": {name: moments.summary() for name, moments in self.numeric.items()},
-            "categories": self.categories,
-            "sequences": {name: moments.summary() for name, moments in self.sequences.items()},
-            "label": {"count": self.label.count, "mean": self.label.mean},
-            "split": msgspec.structs.asdict(split),
-        }
+        return TrainingStatistics(
+            numeric={name: moments.summary() for name, moments in self.numeric.items()},
+            categories=self.categories,
+            sequences={name: moments.summary() for name, moments in self.sequences.items()},
+            label=LabelSummary(count=self.label.count, mean=self.label.mean),
+            split=split,
+        )
 
 
 def tally(

@@ -23,15 +23,16 @@ from preprocess_svc.batch.fold_views import needed
 from preprocess_svc.batch.history import History
 from preprocess_svc.batch.outcomes import PART, ROW, Outcomes
 from preprocess_svc.batch.rows import KNOWN, POSITION, ddl
-from preprocess_svc.batch.statistics import Split, Tally, merge_tallies
+from preprocess_svc.batch.statistics import Tally, merge_tallies
 from schemas.events import FileRef, TrainingSetPublished
 from schemas.topics import training_prefix
 from twinstream.define import Model, View
 from twinstream.mesh.object_store import ObjectStore
+from twinstream.protocol import training_statistics
 from twinstream.protocol.training_columns import AT
+from twinstream.protocol.training_split import Split, split_by_time
 
 FORMAT = 1
-TRAIN, VALIDATION = 0.70, 0.85
 
 
 class TrainingSets:
@@ -55,7 +56,7 @@ class TrainingSets:
             at, counts = moments[AT].to_numpy(), moments["count"].to_numpy()
             bounds, split = (
                 file_bounds(at, counts, self._knobs.rows_per_file),
-                time_split(at, counts),
+                split_by_time(at, counts),
             )
             written = self._written(model, epoch, questions, bounds, split)
             return self._published(model, epoch, written, split, at)
@@ -127,10 +128,9 @@ class TrainingSets:
         ]
         tallies = merge_tallies(msgspec.msgpack.decode(w["tally"], type=Tally) for w in written)
         folder = files[0].uri.rsplit("/", 1)[0]
-        uri = f"{folder}/statistics.json"
-        ObjectStore(self._mesh).put_uri(
-            uri, msgspec.json.encode(tallies.statistics(split), order="sorted")
-        )
+        uri = f"{folder}/{training_statistics.FILE_NAME}"
+        document = training_statistics.encode(tallies.statistics(split))
+        ObjectStore(self._mesh).put_uri(uri, document)
         columns = list(written[0]["columns"])
         digest = hashlib.sha256(
             msgspec.json.encode([FORMAT, columns, [w["digest"] for w in written]])
@@ -172,15 +172,6 @@ def file_bounds(at: np.ndarray, counts: np.ndarray, rows: int) -> list[int]:
     before = np.cumsum(counts) - counts
     number = before // rows
     return [int(at[i]) for i in range(1, len(at)) if number[i] != number[i - 1]]
-
-
-def time_split(at: np.ndarray, counts: np.ndarray) -> Split:
-    """The last moments of training and of validation: 70 % and 85 % of the rows lie up to them, as nearly as moments allow."""
-    upto = np.cumsum(counts)
-    train, validation = (
-        int(at[np.searchsorted(upto, part * upto[-1])]) for part in (TRAIN, VALIDATION)
-    )
-    return Split(train_until_us=train, validation_until_us=validation)
 
 
 def _part_of(bounds: list[int]) -> Column:

@@ -34,4 +34,12 @@ HOMES = (
         r"\.history_\w+[\"'\{]|/(history|bases|verdicts|training)/\{",
         ("schemas/topics.py",),
     ),
+    Home(
+        "a document of a training set",
+        r"statistics\.json",
+        ("twinstream/protocol/training_statistics.py",),
+    ),
+    Home(
+        "the shares of a split", r"0\.70?, 0\.[18]5\b", ("twinstream/protocol/training_split.py",)
+    ),
 )

@@ -90,6 +90,8 @@ STRAYS = {
     "the place of a row in the total order": "x = raw + (partition << 44)\n",
     "the place of files before the log": "FROM = -(1 << 62)\n",
     "a topic's name": "TOPIC = 'ingest.file-accepted.v1'\n",
+    "a document of a training set": "uri = f'{folder}/statistics.json'\n",
+    "the shares of a split": "TRAIN, VALIDATION = 0.70, 0.85\n",
     "a bucket's name": "bucket = 'twinstream-raw'\n",
     "a table or folder of the warehouse": "spark.table('flights.history_orders')\n",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Final
 
@@ -16,19 +15,15 @@ HOP_US: Final = (5 * MINUTE_US, HOUR_US, DAY_US, 0)  # 0: one tile for all time
 ALL: Final = 3  # the hop of "all"
 CHUNK_TILES: Final = (12, 24, 32, 1)  # tiles of a hop that the speed view stores together
 
-_UNITS: Final = {"s": MINUTE_US // 60, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
-_FORM: Final = re.compile(r"(\d{1,9})([smhdw])")
-
 
 @lru_cache(maxsize=4096)
 def length_us(window: str) -> int:
     """Microseconds of a window from `5m` to `365d`; 0 for `all`. Raises ValueError for anything else."""
     if window == "all":
         return 0
-    form = _FORM.fullmatch(window)
-    if form is None:
+    length = spans.span_us(window)
+    if length is None:
         raise ValueError(f"window {window!r} is no length such as '5m', '1h', '30d' or 'all'")
-    length = int(form[1]) * _UNITS[form[2]]
     if not spans.SHORTEST_WINDOW_US <= length <= spans.LONGEST_WINDOW_US:
         raise ValueError(f"window {window!r} is not between 5m and 365d; use 'all' for everything")
     return length

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import re
-
 from twinstream.define.location import refuse, shown
 from twinstream.protocol.spans import (
     DAY_US,
-    HOUR_US,
     LONGEST_WINDOW_US,
-    MINUTE_US,
-    SECOND_US,
     SHORTEST_WINDOW_US,
+    span_us,
 )
 
-_UNITS = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
-_TEXT = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 ALL = "all"
-LONGEST_US = 36_600 * _UNITS["d"]
+LONGEST_US = 36_600 * DAY_US
 
 
 def microseconds(text: str, what: str) -> int:
     """Length of a span in microseconds; refuses text that is none."""
-    match = _TEXT.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
+    length = span_us(text)
+    if length is None:
         refuse(
             f"{what} {shown(text)} is no span of time",
             'write a number and a unit: "90s", "5m", "24h", "30d" or "2w"',
         )
-    length = int(match[1]) * _UNITS[match[2]]
     if length > LONGEST_US:
         refuse(
             f"{what} {text!r} is longer than a century", 'use "all" for a window without a start'

@@ -12,10 +12,12 @@ import pytest
 from preprocess_svc.batch.assembly import Assemble, digest_of, floats
 from preprocess_svc.batch.features import ViewFeatures, as_bytes, numbers
 from preprocess_svc.batch.outcomes import Outcomes
-from preprocess_svc.batch.statistics import BOUND, Moments, Split, Tally, merge_tallies
-from preprocess_svc.batch.training_set import file_bounds, time_split
+from preprocess_svc.batch.statistics import BOUND, Moments, Tally, merge_tallies
+from preprocess_svc.batch.training_set import file_bounds
 from twinstream import Bool, Int, Label, Model, Source, String, Timestamp, View, count, last_k
 from twinstream.mesh.settings import MeshSettings
+from twinstream.protocol.training_split import Split, split_by_time
+from twinstream.protocol.training_statistics import LabelSummary, Summary
 
 HOUR = 3_600_000_000
 ASKED = Source(
@@ -168,10 +170,10 @@ def test_no_moment_lies_in_two_files() -> None:
 
 
 def test_the_split_is_by_time_as_near_to_its_shares_as_moments_allow() -> None:
-    assert time_split(np.arange(100), np.ones(100, int)) == Split(
+    assert split_by_time(np.arange(100), np.ones(100, int)) == Split(
         train_until_us=69, validation_until_us=84
     )
-    assert time_split(np.array([7]), np.array([3])) == Split(
+    assert split_by_time(np.array([7]), np.array([3])) == Split(
         train_until_us=7, validation_until_us=7
     )
 
@@ -195,10 +197,10 @@ def test_numbers_too_large_for_a_sum_are_clipped_and_counted(value: float) -> No
     merged = Moments.of(values[:2]).merged(Moments.of(values[2:]))
     for moments in (Moments.of(values), merged):
         summary = moments.summary()
-        assert (summary["count"], summary["nulls"], summary["clipped"]) == (4, 1, 4)
-        assert summary["mean"] == pytest.approx(math.copysign(BOUND / 2, value))
-        assert summary["std"] == pytest.approx(BOUND * math.sqrt(0.75))
-        assert (summary["min"], summary["max"]) == (-BOUND, BOUND)
+        assert (summary.count, summary.nulls, summary.clipped) == (4, 1, 4)
+        assert summary.mean == pytest.approx(math.copysign(BOUND / 2, value))
+        assert summary.std == pytest.approx(BOUND * math.sqrt(0.75))
+        assert (summary.min, summary.max) == (-BOUND, BOUND)
 
 
 def test_no_count_of_rows_makes_the_largest_deviation_overflow() -> None:
@@ -206,7 +208,7 @@ def test_no_count_of_rows_makes_the_largest_deviation_overflow() -> None:
         Moments(count=1 << 40, mean=mean, squares=0.0, low=mean, high=mean)
         for mean in (-BOUND, BOUND)
     )
-    assert low.merged(high).summary()["std"] == pytest.approx(BOUND)
+    assert low.merged(high).summary().std == pytest.approx(BOUND)
 
 
 def test_a_tally_of_no_rows_travels() -> None:
@@ -220,10 +222,10 @@ def test_a_tally_of_no_rows_travels() -> None:
         sequences={},
         label=Moments.of(np.ones(1)),
     )
-    assert merge_tallies([sent, full]).statistics(Split(1, 2))["numeric"] == {
-        "x": {"count": 1, "nulls": 0, "mean": 2.0, "std": 0.0, "min": 2.0, "max": 2.0, "clipped": 0}
+    assert merge_tallies([sent, full]).statistics(Split(1, 2)).numeric == {
+        "x": Summary(count=1, nulls=0, mean=2.0, std=0.0, min=2.0, max=2.0, clipped=0)
     }
-    assert sent.statistics(Split(1, 2))["label"] == {"count": 0, "mean": 0.0}
+    assert sent.statistics(Split(1, 2)).label == LabelSummary(count=0, mean=0.0)
 
 
 def test_answers_of_many_questions_survive_their_bytes_in_several_arrays() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from monitor_svc import handlers, reading, snapshot
 from monitor_svc.admission import MOST_OF_ONE, MOST_SERIES, MOST_SERVICES, STALE
-from monitor_svc.label_log import LabelLog, LabelLogError, request_key
+from monitor_svc.label_log import LabelLog, LabelLogError
 from monitor_svc.labels import Asked, Joiner, LabelRow
 from monitor_svc.quality import Quality
 from monitor_svc.run import dead_letter_of
@@ -32,6 +32,7 @@ from tests.unit.monitor.world import (
     with_row,
 )
 from twinstream import Decimal, Int, Label, Source, String, Timestamp
+from twinstream.protocol.outcomes import join_key
 
 HUGE = int("9" * 400)
 ODD = [None, True, [], ["f1"], {}, {"a": 1}, HUGE, -HUGE, 1e308, -1e308, "", "\udc80", "9" * 5000]
@@ -58,14 +59,19 @@ label_of_all = Label(
 @pytest.mark.parametrize("value", [*ODD, DEEP, "1e999999", "NaN", "Infinity", "1" + "0" * 400])
 def test_a_key_of_any_value_is_a_key_or_none(field: str, value: Any) -> None:
     request = {"i": 1, "s": "a", "d": "1.25", "t": 0, field: value}
-    key = request_key(label_of_all, request)
+    key = join_key(label_of_all, label_of_all.source, request)
     assert isinstance(hash(key), int)
 
 
 def test_a_key_is_as_its_fields_store_it() -> None:
     at = "2024-01-01T00:00:00Z"
     request = {"i": 7, "s": "a", "d": "1.25", "t": at}
-    assert request_key(label_of_all, request) == (7, "a", 125, 1_704_067_200_000_000)
+    assert join_key(label_of_all, label_of_all.source, request) == (
+        7,
+        "a",
+        125,
+        1_704_067_200_000_000,
+    )
 
 
 @pytest.mark.parametrize("value", [*ODD, DEEP])

@@ -73,8 +73,8 @@ def statistics(pipeline: Pipeline, table: pa.Table) -> dict[str, Any]:
         },
         "label": {"count": train.num_rows, "mean": float(numbers(train["_label"]).mean())},
         "split": {
-            "train_until_us": int(at[int(n * 0.7)]),
-            "validation_until_us": int(at[int(n * 0.85)]),
+            "train_until_us": int(at[int(n * 0.7) - 1]),
+            "validation_until_us": int(at[int(n * 0.85) - 1]),
         },
     }
 

@@ -48,10 +48,10 @@ def test_a_variant_is_trained_alike_from_a_subset_of_the_inputs() -> None:
     assert 0.5 < without["auc"] < whole["auc"] - 0.05
 
 
-def test_the_split_follows_time_and_its_bounds_lie_in_the_later_part() -> None:
+def test_the_split_follows_time_and_its_bounds_lie_in_the_earlier_part() -> None:
     table = learnable(shop(), rows=100)
     at = table["_at_us"].to_numpy()
-    given = {"split": {"train_until_us": int(at[70]), "validation_until_us": int(at[85])}}
+    given = {"split": {"train_until_us": int(at[69]), "validation_until_us": int(at[84])}}
     assert bounds(table, given) == (70, 85) == bounds(table, {})
 
 

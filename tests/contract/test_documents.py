@@ -1,0 +1,83 @@
+"""Documents that one service writes and another reads keep their form, byte for byte.
+
+`python -m tests.contract.test_documents` writes the files of documents that have none yet.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from twinstream.features.inputs import Inputs
+from twinstream.mesh.heartbeat import Beat
+from twinstream.nn.files import ModelConfig
+from twinstream.protocol.base_columns import BASE_SCHEMA
+from twinstream.protocol.training_split import Split
+from twinstream.protocol.training_statistics import LabelSummary, Summary, TrainingStatistics
+
+GOLDEN = Path(__file__).with_name("golden")
+STATISTICS = TrainingStatistics(
+    numeric={"n": Summary(count=3, nulls=1, mean=2.5, std=0.5, min=2.0, max=3.0, clipped=0)},
+    categories={"country": ["at", "ch"]},
+    sequences={"v.dwell": Summary()},
+    label=LabelSummary(count=4, mean=0.25),
+    split=Split(train_until_us=10, validation_until_us=20),
+)
+CONFIG = ModelConfig(
+    model="m",
+    network="twinstream.nn.tabular.TabularNetwork",
+    arguments={"width": 8},
+    inputs=Inputs(numeric=("n",), categorical=("country",), sequences=(("v.dwell", 2),)),
+    statistics=msgspec.to_builtins(STATISTICS),
+    definition_digest="d",
+    training_set_digest="t",
+    epoch=3,
+    training={"seed": 1},
+    versions={"torch": "2"},
+)
+BEAT = Beat(name="ingest", pid=7, ready=True, lag=3, detail={"blocked": ""}, at_us=5)
+DOCUMENTS: dict[str, msgspec.Struct] = {
+    "statistics": STATISTICS,
+    "model_config": CONFIG,
+    "heartbeat": BEAT,
+}
+
+
+def written(document: msgspec.Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(document, order="sorted")) + b"\n"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_of_release_0_1_is_read(name: str) -> None:
+    data = (GOLDEN / f"{name}.json").read_bytes()
+    assert msgspec.json.decode(data, type=type(DOCUMENTS[name])) == DOCUMENTS[name]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_has_no_field_that_its_golden_file_lacks(name: str) -> None:
+    """A new field needs a default, and a golden file of its own beside this one."""
+    assert written(DOCUMENTS[name]) == (GOLDEN / f"{name}.json").read_bytes()
+
+
+def test_a_base_file_has_the_columns_of_release_0_1() -> None:
+    assert pq.read_schema(GOLDEN / "base.parquet").equals(BASE_SCHEMA)
+
+
+def main() -> None:
+    GOLDEN.mkdir(exist_ok=True)
+    for name, document in DOCUMENTS.items():
+        path = GOLDEN / f"{name}.json"
+        if not path.exists():
+            path.write_bytes(written(document))
+    base: dict[str, Any] = {"key": [b"k"], "blob": [b"\x00" * 8]}
+    if not (GOLDEN / "base.parquet").exists():
+        pq.write_table(pa.table(base, schema=BASE_SCHEMA), GOLDEN / "base.parquet")
+
+
+if __name__ == "__main__":
+    main()
