@@ -1,4 +1,5 @@
-"""Runs a command and then ends every process that it left behind, saying which. Standard library only.
+"""Runs a command and then ends every process that it left behind, saying which.
+Standard library only.
 
 As a child subreaper this process inherits orphans, however they detached themselves.
 """
@@ -64,7 +65,9 @@ def end_all() -> list[str]:
 
 
 def run(command: list[str]) -> int:
-    """Exit status of the command; orphans that end meanwhile are collected, as init would, so that none stays a zombie."""
+    """Exit status of the command; orphans that end meanwhile are collected, as init would,
+    so that none stays a zombie.
+    """
     process = subprocess.Popen(command)
     while True:
         pid, status = os.waitpid(-1, 0)

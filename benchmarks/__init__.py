@@ -1,1 +1,3 @@
-"""Figures of Twinstream beside a peer or a floor in the same run; results with machine and commit stand in `results/`."""
+"""Figures of Twinstream beside a peer or a floor in the same run;
+results with machine and commit stand in `results/`.
+"""

@@ -1,4 +1,5 @@
-"""From a published base of 20 features to one that serves: checksum, bulk load into LMDB, landing; without the network.
+"""From a published base of 20 features to one that serves: checksum, bulk load into LMDB,
+landing; without the network.
 
 `python -m benchmarks.base [keys ...]`: seconds for each number of keys, one partition.
 """

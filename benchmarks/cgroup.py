@@ -1,4 +1,6 @@
-"""A bound on the memory of a process and of the page cache that it fills, by Linux's control groups (version 1 or 2). Needs root."""
+"""A bound on the memory of a process and of the page cache that it fills, by Linux's control groups
+(version 1 or 2). Needs root.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ ROOT = Path("/sys/fs/cgroup")
 
 @contextmanager
 def bounded(limit_bytes: int) -> Iterator[Path | None]:
-    """The file to which a process writes its id to be bounded; None where groups cannot be made: then nothing is."""
+    """The file to which a process writes its id to be bounded; None where groups cannot be made:
+    then nothing is.
+    """
     group, limit = _place()
     try:
         group.mkdir()

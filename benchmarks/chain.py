@@ -1,6 +1,8 @@
-"""The whole chain: raw topic (filled beforehand) -> ingest -> log -> speed -> partials -> view, until all is readable.
+"""The whole chain: raw topic (filled beforehand) -> ingest -> log -> speed -> partials -> view,
+until all is readable.
 
-`python -m benchmarks.chain [records] [accounts]`: records a second; CPU seconds of each process, and the share of a core that it was busy:
+`python -m benchmarks.chain [records] [accounts]`: records a second;
+CPU seconds of each process, and the share of a core that it was busy:
 a process near 1 is the limit, else the machine's cores are.
 """
 
@@ -50,7 +52,9 @@ def main(n: int = 2_000_000, accounts: int = 10_000) -> None:
 
 
 def measure(mesh: EmbeddedMesh, n: int) -> dict[str, object]:
-    """Starts the three services on a filled topic; figures from the start of ingest until all n records are readable."""
+    """Starts the three services on a filled topic; figures from the start of ingest until all n
+    records are readable.
+    """
     from twinstream.mesh.pipeline_file import load
 
     view = load(mesh.settings.pipeline).view("by-account")
@@ -69,7 +73,9 @@ def measure(mesh: EmbeddedMesh, n: int) -> dict[str, object]:
 
 
 def _start_ingest(mesh: EmbeddedMesh) -> float:
-    """The moment at which ingest knows where to begin, which is before it reads the first record."""
+    """The moment at which ingest knows where to begin, which is before it reads the first
+    record.
+    """
     opened = mesh.log("ingest").count(OPENED)
     starting = threading.Thread(target=mesh.start_one, args=("ingest",), daemon=True)
     starting.start()

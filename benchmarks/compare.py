@@ -1,7 +1,9 @@
-"""Our whole chain and two peers that do one keyed sum each, over the same records of the same topic on the same broker, one after the other.
+"""Our whole chain and two peers that do one keyed sum each, over the same records of the same topic
+on the same broker, one after the other.
 
-`python -m benchmarks.compare [records] [accounts] [records for Quix Streams] [records for Faust]`: peers read so many from the topic's
-beginning, timed from their first record until the last one's state is flushed and committed; ours from the start of ingest, its start included.
+`python -m benchmarks.compare [records] [accounts] [records for Quix Streams] [records for Faust]`:
+peers read so many from the topic's beginning, timed from their first record until the last one's
+state is flushed and committed; ours from the start of ingest, its start included.
 """
 
 from __future__ import annotations
@@ -30,9 +32,15 @@ GUARANTEES = ("at-least-once", "exactly-once")
 LINGERS_S = {"faust_default": 0.0, "faust_linger_20_ms": 0.02}
 BOUND_S = 240
 NOTE = (
-    "All read the same topic of two partitions from its beginning, one after the other. `ours` is the whole chain (three processes on the cores that the broker uses too: decode, check, "
-    "dedupe, pack, fold nine features, merge, readable), from the start of ingest. A peer does one keyed sum, from its first record until its state is flushed and committed; of two "
-    "processes, while both are at work. Quix Streams with its defaults, Faust in one process with memory as its store. `ours is times`: ours' records a second by theirs."
+    "All read the same topic of two partitions from its beginning, one after the other. "
+    "`ours` is the whole chain (three processes on the cores that the broker uses too: "
+    "decode, check, "
+    "dedupe, pack, fold nine features, merge, readable), from the start of ingest. "
+    "A peer does one keyed sum, from its first record until its state is flushed and "
+    "committed; of two "
+    "processes, while both are at work. Quix Streams with its defaults, "
+    "Faust in one process with memory as its store. `ours is times`: "
+    "ours' records a second by theirs."
 )
 
 
@@ -84,7 +92,9 @@ def _stop(mesh: EmbeddedMesh) -> None:
 
 
 def quix(mesh: MeshSettings, folder: str, records: int) -> dict[str, Any]:
-    """Quix Streams in both modes, as one process and as one for each partition; nothing but a word when it cannot be installed."""
+    """Quix Streams in both modes, as one process and as one for each partition;
+    nothing but a word when it cannot be installed.
+    """
     try:
         command = [
             str(python_of(HERE / "peers" / "quix.txt")),
@@ -111,7 +121,9 @@ def quix(mesh: MeshSettings, folder: str, records: int) -> dict[str, Any]:
 
 
 def rate(told: list[dict[str, Any]]) -> float:
-    """Records a second; of several processes while all of them were at work, each told until its last 10,000th record."""
+    """Records a second; of several processes while all of them were at work, each told until its
+    last 10,000th record.
+    """
     if len(told) == 1:
         return told[0]["records"] / (told[0]["end"] - told[0]["times"][0])
     start, stop = max(t["times"][0] for t in told), min(t["times"][-1] for t in told)
@@ -120,7 +132,9 @@ def rate(told: list[dict[str, Any]]) -> float:
 
 
 def faust(mesh: MeshSettings, folder: str, records: int, linger_s: float) -> dict[str, Any]:
-    """Faust's own topics are made beforehand: those that it makes have one partition, and its agent stops at them."""
+    """Faust's own topics are made beforehand: those that it makes have one partition,
+    and its agent stops at them.
+    """
     admin = AdminClient(mesh.kafka_client())
     made = admin.create_topics(
         [

@@ -1,6 +1,8 @@
-"""Remembering the ids of records within a source's horizon: the ingest table beside a dict of bytes, which does the same.
+"""Remembering the ids of records within a source's horizon: the ingest table beside a dict of
+bytes, which does the same.
 
-`python -m benchmarks.dedupe [ids]`: packs of new ids, then all of them again; memory is what the process grew by.
+`python -m benchmarks.dedupe [ids]`: packs of new ids, then all of them again;
+memory is what the process grew by.
 """
 
 from __future__ import annotations

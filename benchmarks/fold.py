@@ -1,6 +1,8 @@
-"""The batch layer's fold of Parquet rows into base files, beside Spark SQL written by hand over the same rows, in the same session.
+"""The batch layer's fold of Parquet rows into base files, beside Spark SQL written by hand over the
+same rows, in the same session.
 
-`python -m benchmarks.fold [keys] [records ...]`: seconds of each way for each number of records, input and output on the S3 server.
+`python -m benchmarks.fold [keys] [records ...]`: seconds of each way for each number of records,
+input and output on the S3 server.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ from twinstream.mesh.settings import MeshSettings
 
 HERE = Path(__file__).parent
 JVM = "-XX:+UseParallelGC"
-"""As BatchSettings advises for so many rows; the peers gain more by the optimizing compiler than ours."""
+"""As BatchSettings advises for so many rows; the peers gain more by the optimizing compiler than
+ours.
+"""
 AS_OF_US = 1_700_000_000_000_000
 SPAN_US = 30 * windows.DAY_US
 FILE_ROWS = 1_250_000
@@ -45,10 +49,16 @@ COMPARED = 2_000
 RUNS = 2
 WINDOWS = ("1h", "24h", "30d")
 NOTE = (
-    "Seconds from Parquet rows to Parquet files, both on the S3 server; the better of two runs that take turns; rows in the order of their time over 30 days, as a log has them. "
-    "`ours`: all tiles of all hops that a base keeps, sorted by key, one file a partition, checksums. `sql tiles`: the same tiles by GROUP BY key, hop, tile; unsorted, sums in "
-    "64 bits. `sql windows`: the nine answers by GROUP BY key as of one moment, which a moment later are old; ours gives the same answers for it, compared in each run. "
-    "`times`: how many times their seconds ours takes; `growth`: how many times longer the most records take than the fewest."
+    "Seconds from Parquet rows to Parquet files, both on the S3 server; "
+    "the better of two runs that take turns; rows in the order of their time over 30 days, "
+    "as a log has them. "
+    "`ours`: all tiles of all hops that a base keeps, sorted by key, one file a partition, "
+    "checksums. `sql tiles`: the same tiles by GROUP BY key, hop, tile; unsorted, sums in "
+    "64 bits. `sql windows`: the nine answers by GROUP BY key as of one moment, "
+    "which a moment later are old; ours gives the same answers for it, "
+    "compared in each run. "
+    "`times`: how many times their seconds ours takes; `growth`: "
+    "how many times longer the most records take than the fewest."
 )
 
 
@@ -104,7 +114,9 @@ class Bench:
         self._context.spark.stop()
 
     def measure(self, n: int, n_keys: int) -> dict[str, float]:
-        """Seconds of each way (the better of two runs), the ratios, and whether the answers of some keys are the same."""
+        """Seconds of each way (the better of two runs), the ratios, and whether the answers of some
+        keys are the same.
+        """
         rows = self._rows(n, n_keys)
         ways: dict[str, Callable[[str], list[FileRef]]] = {
             "ours": lambda to: self._ours(rows, to),
@@ -188,7 +200,9 @@ def _one_of(keys: list[bytes]) -> str:
 
 
 def history(view: View, start: int, stop: int, of: int, n_keys: int) -> pa.Table:
-    """Rows `start..stop` of `of` rows: random accounts and amounts, times that go forward over 30 days."""
+    """Rows `start..stop` of `of` rows: random accounts and amounts, times that go forward over 30
+    days.
+    """
     dice, n = np.random.default_rng(start + 11), stop - start
     times = (
         AS_OF_US - SPAN_US + np.sort(dice.integers(start * SPAN_US // of, stop * SPAN_US // of, n))
@@ -213,8 +227,10 @@ def sql_tiles(view: View, rows: DataFrame) -> DataFrame:
     hops = ", ".join(f"{hop}, paid_at div {windows.HOP_US[hop]}" for hop in since)
     kept = " or ".join(f"(hop = {hop} and tile >= {first})" for hop, first in since.items())
     return rows.sparkSession.sql(
-        "select account, hop, tile, count(1) payments, sum(cents) paid, count(cents) paid_of, max(cents) largest "
-        f"from (select account, cents, stack({len(since)}, {hops}) as (hop, tile) from {{rows}}) where {kept} group by account, hop, tile",
+        "select account, hop, tile, count(1) payments, sum(cents) paid, "
+        "count(cents) paid_of, max(cents) largest "
+        f"from (select account, cents, stack({len(since)}, {hops}) as (hop, "
+        f"tile) from {{rows}}) where {kept} group by account, hop, tile",
         rows=rows,
     )
 

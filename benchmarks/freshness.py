@@ -1,7 +1,9 @@
-"""Freshness: from sending a record to its being readable in the view, over the whole chain; and the same while epochs land.
+"""Freshness: from sending a record to its being readable in the view, over the whole chain;
+and the same while epochs land.
 
-`python -m benchmarks.freshness [records a second] [seconds]`: every record is timed until its raw offset is in the view's position. Then two
-epochs are sealed, one after the other: Spark folds them beside the chain, on the same cores, until their bases serve.
+`python -m benchmarks.freshness [records a second] [seconds]`: every record is timed until its raw
+offset is in the view's position. Then two epochs are sealed, one after the other:
+Spark folds them beside the chain, on the same cores, until their bases serve.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ EPOCHS, LAND_BOUND_S, LANDED_EVERY_S = 2, 180.0, 0.25
 
 
 class Clockwork:
-    """Sends a batch each 10 ms and notes, per log partition, when each batch was sent and when it became readable."""
+    """Sends a batch each 10 ms and notes, per log partition, when each batch was sent and when it
+    became readable.
+    """
 
     def __init__(self, kafka: str, reader: ViewReader, per_batch: int) -> None:
         self._producer = Producer(
@@ -59,7 +63,9 @@ class Clockwork:
         return {"timed": len(self._fresh_ms), "p50": p50, "p90": p90, "p99": p99, "max": most}
 
     def _send(self) -> None:
-        """One batch; its clock starts when it is due, so that a sender that is held up hides nothing."""
+        """One batch; its clock starts when it is due, so that a sender that is held up hides
+        nothing.
+        """
         now_us = time.time_ns() // 1000
         sent_at = self._due
 
@@ -114,8 +120,8 @@ def main(rate: int = 5_000, seconds: int = 60) -> None:
 def _while_landing(
     wishes: EventPublisher, work: Clockwork, reader: ViewReader, epoch: int
 ) -> dict[str, Any]:
-    """Freshness from the wish for the epoch's end until its base serves in every partition (for a second epoch this
-    includes the training set of the first, which the batch layer builds before).
+    """Freshness from the wish for the epoch's end until its base serves in every partition (for a
+    second epoch this includes the training set of the first, which the batch layer builds before).
     """
     started = time.perf_counter()
     wishes.publish(

@@ -1,7 +1,10 @@
-"""View state beyond memory: one partition of ten million keys, read by a process that may hold a fraction of it in memory.
+"""View state beyond memory: one partition of ten million keys, read by a process that may hold a
+fraction of it in memory.
 
-`python -m benchmarks.growth [keys] [memory limit in MB]`: the base is loaded by the view's own code from a Parquet file, and the newest keys have speed
-states besides. The reader's memory, page cache included, is bounded by a control group where that is possible; the result says whether it was.
+`python -m benchmarks.growth [keys] [memory limit in MB]`: the base is loaded by the view's own code
+from a Parquet file, and the newest keys have speed states besides.
+The reader's memory, page cache included, is bounded by a control group where that is possible;
+the result says whether it was.
 """
 
 from __future__ import annotations
@@ -105,7 +108,9 @@ def _fill(data: Path, n_keys: int) -> tuple[Path, Path]:
 
 
 def _write(path: Path, plan: ViewPlan, n_keys: int, until_us: int) -> None:
-    """A base whose states repeat every SLICE keys: they differ in nothing that a read could profit from."""
+    """A base whose states repeat every SLICE keys: they differ in nothing that a read could profit
+    from.
+    """
     part = states(plan.view, plan, range(SLICE), OLD_RECORDS, until_us - 720 * HOUR_US, until_us)
     blobs = pa.array(prune(part, complete_since(plan, until_us)).blobs(), pa.binary())
     with pq.ParquetWriter(
@@ -177,7 +182,9 @@ def _timed(read: Callable[[int], object], chosen: list[int]) -> Iterator[int]:
 
 
 def _chosen(n_keys: int, kind: str) -> list[int]:
-    """Numbers of keys: all alike, or nine of ten reads to one in a thousand keys, which lie scattered."""
+    """Numbers of keys: all alike, or nine of ten reads to one in a thousand keys,
+    which lie scattered.
+    """
     dice = np.random.default_rng(5)
     found = dice.integers(0, n_keys, WARM_UP + READS)
     if kind == "skewed":

@@ -1,9 +1,12 @@
-"""Load on one HTTP door, from a process of its own: prepared requests over raw sockets, so that the client costs little beside the server.
+"""Load on one HTTP door, from a process of its own: prepared requests over raw sockets,
+so that the client costs little beside the server.
 
-`measure(Load(...))` runs it; `python -m benchmarks.load` is the process: a Load as JSON on its input, a Found on its output.
+`measure(Load(...))` runs it; `python -m benchmarks.load` is the process:
+a Load as JSON on its input, a Found on its output.
 
-A closed loop asks on each connection again as soon as it has its answer. An open loop asks by the clock, on a free connection or a
-new one: what finds none is counted, and what is answered late is measured from when it was due.
+A closed loop asks on each connection again as soon as it has its answer.
+An open loop asks by the clock, on a free connection or a new one:
+what finds none is counted, and what is answered late is measured from when it was due.
 """
 
 from __future__ import annotations

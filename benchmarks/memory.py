@@ -1,4 +1,6 @@
-"""Memory of processes with all that they started, from Linux's accounts: what is theirs alone, and their share of mapped files."""
+"""Memory of processes with all that they started, from Linux's accounts:
+what is theirs alone, and their share of mapped files.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ Series = Sequence[tuple[float, float]]
 
 
 def of_tree(pid: int) -> dict[str, float]:
-    """Proportional set size in MB of a process and its children: `anonymous` cannot be given back, `files` (LMDB, code) are cache."""
+    """Proportional set size in MB of a process and its children:
+    `anonymous` cannot be given back, `files` (LMDB, code) are cache.
+    """
     found = dict.fromkeys(KINDS, 0.0)
     for process in _tree(pid):
         kilobytes = _rollup(process.pid)

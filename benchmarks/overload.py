@@ -1,7 +1,8 @@
-"""Twice what each HTTP door can answer: what is answered, what is shed, whether health goes on, whether memory stays: `python -m benchmarks.overload [seconds] [door ...]`.
+"""Twice what each HTTP door can answer: what is answered, what is shed, whether health goes on,
+whether memory stays: `python -m benchmarks.overload [seconds] [door ...]`.
 
-A closed loop on 16 connections finds what a door answers; an open loop asks for twice that by the clock. Another process asks
-`/livez` ten times a second meanwhile.
+A closed loop on 16 connections finds what a door answers; an open loop asks for twice that by the
+clock. Another process asks `/livez` ten times a second meanwhile.
 """
 
 from __future__ import annotations

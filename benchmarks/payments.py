@@ -18,7 +18,8 @@ def payment(number: int, accounts: int, dice: random.Random, now_us: int) -> tup
     cents = dice.randrange(1, 10_000_00)
     value = (
         f'{{"payment_id": "p-{number:012d}", "account": "{account}", "paid_at": {paid_at}, '
-        f'"cents": {cents // 100}.{cents % 100:02d}, "merchant": "merchant-{dice.randrange(900):04d}"}}'
+        f'"cents": {cents // 100}.{cents % 100:02d}, "merchant": '
+        f'"merchant-{dice.randrange(900):04d}"}}'
     )
     return account.encode(), value.encode()
 

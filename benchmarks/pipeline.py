@@ -1,4 +1,6 @@
-"""The benchmarks' pipeline: one stream of payments, three features of one key over three windows."""
+"""The benchmarks' pipeline: one stream of payments, three features of one key over three
+windows.
+"""
 
 from twinstream import (
     Decimal,

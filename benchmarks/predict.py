@@ -1,7 +1,10 @@
-"""Prediction over HTTP: the shop example's service beside a plain FastAPI, in turns, on one machine: `python -m benchmarks.predict [seconds]`.
+"""Prediction over HTTP: the shop example's service beside a plain FastAPI, in turns,
+on one machine: `python -m benchmarks.predict [seconds]`.
 
-Ours reads and merges three views at one position, runs the trained network and logs each prediction to Kafka. The peer reads three
-records and logs nothing. One process and one thread of the network each; the client is a process of its own on the same cores.
+Ours reads and merges three views at one position, runs the trained network and logs each prediction
+to Kafka. The peer reads three records and logs nothing.
+One process and one thread of the network each; the client is a process of its own on the same
+cores.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What the batch layer does at the end of an epoch, without Spark: barriers asked for, a base of made-up keys on S3, and its event."""
+"""What the batch layer does at the end of an epoch, without Spark:
+barriers asked for, a base of made-up keys on S3, and its event.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""One read of the view in the predictor: LMDB, base and speed states merged, 20 features answered; and a batch of 1,000 keys.
+"""One read of the view in the predictor: LMDB, base and speed states merged, 20 features answered;
+and a batch of 1,000 keys.
 
-`python -m benchmarks.read [keys]`: a store filled by its own code, without a broker: a base of all keys, and speed states of one epoch for each.
+`python -m benchmarks.read [keys]`: a store filled by its own code, without a broker:
+a base of all keys, and speed states of one epoch for each.
 """
 
 from __future__ import annotations

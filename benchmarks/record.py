@@ -16,7 +16,10 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def record(name: str, figures: dict[str, Any], note: str = "") -> Path:
-    """Writes `results/<name>.json` and returns its path; prints what it wrote. `note`: what a reader of the figures has to know."""
+    """Writes `results/<name>.json` and returns its path; prints what it wrote.
+
+    `note`: what a reader of the figures has to know.
+    """
     result = {
         "benchmark": name,
         "figures": figures,

@@ -1,7 +1,10 @@
-"""A view worker that lost its disk: back from base and partials, with real Kafka, S3, ingest and speed, while records go on to arrive.
+"""A view worker that lost its disk: back from base and partials, with real Kafka, S3,
+ingest and speed, while records go on to arrive.
 
-`python -m benchmarks.recovery [keys] [records of the tail]`: seconds from a published base to one that serves, and from the start of an emptied
-worker to its first answer. Some keys are asked all the time: each answer is refused as not ready, or equals the fold's to the byte.
+`python -m benchmarks.recovery [keys] [records of the tail]`: seconds from a published base to one
+that serves, and from the start of an emptied worker to its first answer.
+Some keys are asked all the time: each answer is refused as not ready, or equals the fold's to the
+byte.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ class Watched(NamedTuple):
 
 
 def main(n_keys: int = 1_000_000, tail: int = 200_000) -> None:
-    """Measures once and records the result; raises AssertionError for an answer that is not the fold's."""
+    """Measures once and records the result; raises AssertionError for an answer that is not the
+    fold's.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder,
         EmbeddedMesh(folder, HERE / "pipeline.py", SERVICES, engines=("kafka", "s3")) as mesh,
@@ -113,7 +118,9 @@ def _recover(
 
 
 def _phases(log: str, since: float) -> dict[str, float]:
-    """When the worker wrote each of these lines last, in seconds from its start: bases loaded, reading begun, partitions complete."""
+    """When the worker wrote each of these lines last, in seconds from its start:
+    bases loaded, reading begun, partitions complete.
+    """
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return {
         line["event"]: round(datetime.fromisoformat(line["timestamp"]).timestamp() - since, 2)
@@ -162,7 +169,9 @@ def _seconds_until(reached: Any, since: float) -> float:
 
 
 class Sender:
-    """Sends payments: a tail over all keys, whose records it keeps, then traffic of accounts that nobody watches. `ends`: what Kafka has."""
+    """Sends payments: a tail over all keys, whose records it keeps, then traffic of accounts that
+    nobody watches. `ends`: what Kafka has.
+    """
 
     def __init__(self, kafka: str) -> None:
         self._producer = Producer(

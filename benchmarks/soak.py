@@ -1,8 +1,11 @@
-"""The whole chain at full load for minutes: is the memory of each process flat, and does what was promised to be deleted go?
+"""The whole chain at full load for minutes: is the memory of each process flat, and does what was
+promised to be deleted go?
 
-`python -m benchmarks.soak [minutes] [seconds between epochs]`: payments as fast as the chain takes them, epochs on a schedule, predictions
-beside. Samples go to `results/soak_samples.json`, a plot to `docs/images/soak.svg`; one slope is that of minute 2 (of a shorter run: half) to the end,
-the other that of the last half: what levels out shows there. `--again` makes the table anew from the samples.
+`python -m benchmarks.soak [minutes] [seconds between epochs]`: payments as fast as the chain takes
+them, epochs on a schedule, predictions beside. Samples go to `results/soak_samples.json`,
+a plot to `docs/images/soak.svg`; one slope is that of minute 2 (of a shorter run:
+half) to the end, the other that of the last half: what levels out shows there.
+`--again` makes the table anew from the samples.
 """
 
 from __future__ import annotations
@@ -224,12 +227,17 @@ class Load(Work):
     @staticmethod
     def _payment(dice: random.Random) -> tuple[bytes, bytes]:
         account, cents = f"account-{dice.randrange(ACCOUNTS):07d}", dice.randrange(1, 10**6)
-        rest = f'"account": "{account}", "cents": {cents // 100}.{cents % 100:02d}, "merchant": "merchant-{dice.randrange(900):04d}"}}'
+        rest = (
+            f'"account": "{account}", "cents": {cents // 100}.{cents % 100:02d}, "merchant": '
+            f'"merchant-{dice.randrange(900):04d}"}}'
+        )
         return account.encode(), rest.encode()
 
 
 class Asker(Work):
-    """One question after the other, each of a fresh account; counts answers, and what was not answered with 200."""
+    """One question after the other, each of a fresh account; counts answers, and what was not
+    answered with 200.
+    """
 
     def __init__(self, settings: MeshSettings) -> None:
         super().__init__()

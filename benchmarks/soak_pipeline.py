@@ -1,4 +1,6 @@
-"""The soak's pipeline: the benchmarks' view of payments, and a model whose questions are few, so that epochs of millions of payments need no training set."""
+"""The soak's pipeline: the benchmarks' view of payments, and a model whose questions are few,
+so that epochs of millions of payments need no training set.
+"""
 
 from benchmarks.pipeline import by_account
 from twinstream import Bool, Label, Model, Pipeline, Source, String, Timestamp, log_uniform

@@ -1,4 +1,6 @@
-"""Stores of a serving view filled by the view's own code, without a broker: a base of all keys, and speed states of the next epoch."""
+"""Stores of a serving view filled by the view's own code, without a broker:
+a base of all keys, and speed states of the next epoch.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A network that nobody trained, promoted: the predictor then works as it does with a trained one."""
+"""A network that nobody trained, promoted: the predictor then works as it does with a trained
+one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A view with 20 outputs over the benchmarks' payments: what a predictor reads for a model of ordinary width."""
+"""A view with 20 outputs over the benchmarks' payments: what a predictor reads for a model of
+ordinary width.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The ids logged within a source's dedupe horizon, in a few generations that are dropped as a whole when they are too old."""
+"""The ids logged within a source's dedupe horizon, in a few generations that are dropped as a whole
+when they are too old.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,12 @@ class _Generation:
 
 
 class RecentIds:
-    """Says which ids are new: an id is a duplicate when it was logged at most `horizon_us` of known time away.
+    """Says which ids are new: an id is a duplicate when it was logged at most `horizon_us` of known
+    time away.
 
-    `lane_us` is the time that the lane has reached with the ids given, which one record alone does not move far; without it, the ids' own.
-    At most about `limit` ids are kept; `forgotten` counts those dropped too early.
+    `lane_us` is the time that the lane has reached with the ids given, which one record alone does
+    not move far; without it, the ids' own. At most about `limit` ids are kept;
+    `forgotten` counts those dropped too early.
     """
 
     def __init__(self, horizon_us: int, limit: int = 20_000_000) -> None:
@@ -40,7 +44,9 @@ class RecentIds:
         return sum(len(g.known) for g in self._generations)
 
     def add(self, ids: pa.Array, known_us: npt.NDArray[np.int64], lane_us: int = NEVER) -> Mask:
-        """Remember the new ones of `ids` (binary or string, no nulls), known at `known_us`; return bool[n], True where new."""
+        """Remember the new ones of `ids` (binary or string, no nulls), known at `known_us`;
+        return bool[n], True where new.
+        """
         new = np.ones(len(ids), bool)
         if self.horizon_us > 0 and len(ids):
             self._turn(min(int(known_us[0]), lane_us))
@@ -64,7 +70,9 @@ class RecentIds:
         current.last_us = max(current.last_us, int(known_us.max()))
 
     def _turn(self, now_us: int) -> None:
-        """Drop what is beyond the horizon, and open a new generation when the current one is old or large enough."""
+        """Drop what is beyond the horizon, and open a new generation when the current one is old or
+        large enough.
+        """
         generations = self._generations
         if any(
             g.last_us < now_us - self.horizon_us for g in generations

@@ -1,4 +1,6 @@
-"""Checks a file on S3 before it is accepted: it exists in the named version, has the named bytes, and a schema that fits its source."""
+"""Checks a file on S3 before it is accepted: it exists in the named version, has the named bytes,
+and a schema that fits its source.
+"""
 
 from __future__ import annotations
 
@@ -37,24 +39,31 @@ class FileRefusedError(PermanentError, ValueError):
 
 
 class Allowed(msgspec.Struct, frozen=True):
-    """Where files may lie: URIs of prefixes by source; "*" holds for every source. Bytes of other objects are never read."""
+    """Where files may lie: URIs of prefixes by source; "*" holds for every source.
+    Bytes of other objects are never read.
+    """
 
     prefixes: dict[str, tuple[str, ...]]
     most_bytes: int
 
     def check(self, source: str, uri: str) -> None:
-        """Raise ObjectRefusedError for what is no object, FileRefusedError for one that lies elsewhere."""
+        """Raise ObjectRefusedError for what is no object, FileRefusedError for one that lies
+        elsewhere.
+        """
         bucket, key = split_uri(uri)
         allowed = (*self.prefixes.get(source, ()), *self.prefixes.get("*", ()))
         if not any(f"s3://{bucket}/{key}".startswith(prefix) for prefix in allowed):
             raise FileRefusedError(
-                f"{uri} is not where files of {source} may lie ({', '.join(allowed) or 'nowhere'}): "
+                f"{uri} is not where files of {source} may lie "
+                f"({', '.join(allowed) or 'nowhere'}): "
                 "put it there, or allow its prefix in TWINSTREAM_INGEST_FILE_PREFIXES"
             )
 
 
 def prefixes_of(text: str, raw_bucket: str) -> dict[str, tuple[str, ...]]:
-    """`source=s3://bucket/prefix/;*=s3://other/` as a mapping; "" allows the whole raw bucket. A prefix ends with `/`."""
+    """`source=s3://bucket/prefix/;*=s3://other/` as a mapping; "" allows the whole raw bucket.
+    A prefix ends with `/`.
+    """
     found: dict[str, tuple[str, ...]] = {}
     for pair in (text or f"*=s3://{raw_bucket}/").split(";"):
         source, _, prefix = pair.partition("=")
@@ -66,7 +75,9 @@ class FileDecoder(JsonDecoder, Protocol):
     """Knows the schema of one source."""
 
     def check_schema(self, schema: pa.Schema, *, text: bool = False) -> None:
-        """Raise RecordError when files with this schema cannot be read; `text`: all columns are text."""
+        """Raise RecordError when files with this schema cannot be read; `text`:
+        all columns are text.
+        """
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -79,18 +90,22 @@ class Checked(msgspec.Struct, frozen=True):
 def check_file(
     file: FileRef, form: str, decoder: FileDecoder, objects: Objects, most_bytes: int
 ) -> Checked:
-    """The pinned file; raises a PermanentError with what is wrong, or StorageUnavailableError when S3 does not answer now."""
+    """The pinned file; raises a PermanentError with what is wrong, or StorageUnavailableError when
+    S3 does not answer now.
+    """
     form = format_of(file.uri, form)
     head = objects.head(file.uri, file.version_id)
     if head.size_bytes > most_bytes:
         raise FileRefusedError(
-            f"{file.uri} has {head.size_bytes} bytes, at most {most_bytes} are taken: send it in parts"
+            f"{file.uri} has {head.size_bytes} bytes, at most {most_bytes} are taken: "
+            "send it in parts"
         )
     version = file.version_id or head.version_id
     digest, sample, lines = _read_through(objects, file.uri, version)
     if file.sha256 and file.sha256.lower() != digest:
         raise FileRefusedError(
-            f"{file.uri}: its bytes have SHA-256 {digest}, the event says {file.sha256}: was it replaced or cut off?"
+            f"{file.uri}: its bytes have SHA-256 {digest}, the event says {file.sha256}: "
+            "was it replaced or cut off?"
         )
     pinned = FileRef(
         uri=file.uri,
@@ -117,7 +132,8 @@ def format_of(uri: str, form: str) -> str:
     asked = (form or uri.rsplit("/", 1)[-1].rpartition(".")[2]).lower()
     if asked not in EXTENSIONS:
         raise FileRefusedError(
-            f"{uri}: format {asked!r} is none of {', '.join(EXTENSIONS)}; name one in the event's `format`"
+            f"{uri}: format {asked!r} is none of {', '.join(EXTENSIONS)}; "
+            "name one in the event's `format`"
         )
     return EXTENSIONS[asked]
 
@@ -153,7 +169,9 @@ def _check_text(form: str, sample: bytes, decoder: FileDecoder) -> None:
 
 
 def _check_lines(sample: bytes, decoder: FileDecoder) -> None:
-    """At least one of the first lines must be a good record: bad ones are dead-lettered one by one, a wrong file as a whole."""
+    """At least one of the first lines must be a good record: bad ones are dead-lettered one by one,
+    a wrong file as a whole.
+    """
     whole = sample if len(sample) < SAMPLE_BYTES else sample.rpartition(b"\n")[0]
     lines = [
         line
@@ -164,5 +182,6 @@ def _check_lines(sample: bytes, decoder: FileDecoder) -> None:
     errors = decoder.json(lines).errors
     if lines and len(errors) == len(lines):
         raise FileRefusedError(
-            f"none of the first {len(lines)} lines is a good record; line {errors[0][0] + 1}: {errors[0][1]}"
+            f"none of the first {len(lines)} lines is a good record; "
+            f"line {errors[0][0] + 1}: {errors[0][1]}"
         )

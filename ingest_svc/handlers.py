@@ -16,7 +16,9 @@ MOST_FILES = 10_000
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """What became of an arrival: files accepted, files known already, and those refused with the reason."""
+    """What became of an arrival: files accepted, files known already, and those refused with the
+    reason.
+    """
 
     accepted: list[FileAccepted]
     repeated: int
@@ -24,7 +26,9 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 def pin_of(source: str, file: FileRef) -> Pin:
-    """What makes a file of a source this one and no other: version, or digest where there are no versions."""
+    """What makes a file of a source this one and no other: version, or digest where there are no
+    versions.
+    """
     return source, file.uri, file.version_id or file.sha256
 
 
@@ -48,7 +52,10 @@ def handle_data_arrived(
             [
                 (
                     "",
-                    f"source {event.source!r} is not in the definition; it has {', '.join(sorted(decoders))}",
+                    (
+                        f"source {event.source!r} is not in the definition; "
+                        f"it has {', '.join(sorted(decoders))}"
+                    ),
                 )
             ],
         )
@@ -59,7 +66,10 @@ def handle_data_arrived(
             [
                 (
                     "",
-                    f"{len(event.files)} files in one event, at most {MOST_FILES}: announce them in parts",
+                    (
+                        f"{len(event.files)} files in one event, at most {MOST_FILES}: "
+                        "announce them in parts"
+                    ),
                 )
             ],
         )
@@ -85,5 +95,7 @@ def handle_data_arrived(
 
 
 def handle_epoch_seal_requested(event: EpochSealRequested, requested: int) -> int:
-    """The epoch up to which every partition must be sealed: a request never takes an earlier one back."""
+    """The epoch up to which every partition must be sealed: a request never takes an earlier one
+    back.
+    """
     return max(requested, event.epoch)

@@ -1,7 +1,9 @@
-"""Ids and the time at which each was last logged: a hash table over one block of bytes, compared byte for byte, at about 36 bytes and the id itself.
-
-It leaves the anatomy because every record passes here; `benchmarks/` has its figures beside a dict's.
+"""Ids and the time at which each was last logged: a hash table over one block of bytes,
+compared byte for byte, at about 36 bytes and the id itself.
 """
+
+# It leaves the anatomy because every record passes here; `benchmarks/` has its figures beside a
+# dict's.
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Who this worker is to Kafka, the same after every restart, so that its partitions come back at once."""
+"""Who this worker is to Kafka, the same after every restart, so that its partitions come back at
+once.
+"""
 
 from __future__ import annotations
 

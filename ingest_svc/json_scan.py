@@ -1,7 +1,9 @@
-"""Plain JSON records straight into columns, beside `twinstream.define.records`, which takes all that this is not sure of: see `scan_of`.
-
-It leaves the anatomy because every record passes here; `benchmarks/` has the chain's figures. Law: where it is sure, the decoder gives the same.
+"""Plain JSON records straight into columns, beside `twinstream.define.records`, which takes all
+that this is not sure of: see `scan_of`.
 """
+
+# It leaves the anatomy because every record passes here; `benchmarks/` has the chain's figures.
+# Law: where it is sure, the decoder gives the same.
 
 from __future__ import annotations
 
@@ -25,10 +27,12 @@ MOST_FIELDS = 62  # bits of a word that say which were seen
 
 
 def scan_of(source: Source) -> Scan | None:
-    """How records of a source are scanned: (stored columns, bool[n]: of which rows it is sure); None when it has too many fields, or a type unknown here.
+    """How records of a source are scanned: (stored columns, bool[n]: of which rows it is sure);
+    None when it has too many fields, or a type unknown here.
 
-    Sure are objects of scalar values, each field at most once, strings without escapes, numbers of at most 18 digits without an exponent and
-    with no more places than the field keeps, moments as whole microseconds or as `2013-10-01T12:00:00.123456Z`.
+    Sure are objects of scalar values, each field at most once, strings without escapes,
+    numbers of at most 18 digits without an exponent and with no more places than the field keeps,
+    moments as whole microseconds or as `2013-10-01T12:00:00.123456Z`.
     """
     names = [f'{name}"'.encode() for name in source.fields]
     if len(names) > MOST_FIELDS or not {kind.kind for kind in source.fields.values()} <= set(KINDS):

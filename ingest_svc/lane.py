@@ -10,7 +10,9 @@ from schemas.packs import PackHeader
 
 
 class Lane:
-    """`dead_before`: raw offsets whose dead letters survived although their covering pack did not."""
+    """`dead_before`: raw offsets whose dead letters survived although their covering pack did
+    not.
+    """
 
     def __init__(
         self, place: Place, raw_topic: str, writer: LogWriter, dead_before: set[int]
@@ -30,12 +32,15 @@ class Lane:
         """Log messages without confirmation."""
         return len(self._waiting)
 
-    def sent(self, message: LogMessage, oldest_us: int) -> None:  # noqa: ARG002  (its place in the queue is what counts)
+    # its place in the queue is what counts
+    def sent(self, message: LogMessage, oldest_us: int) -> None:  # noqa: ARG002
         """A message went out whose oldest raw record is of `oldest_us`."""
         self._waiting.append(oldest_us)
 
     def confirmed(self, header: PackHeader, offset: int) -> int:
-        """Kafka has the oldest message that waits; return the time of its oldest raw record. Raises OverlapError."""
+        """Kafka has the oldest message that waits; return the time of its oldest raw record.
+        Raises OverlapError.
+        """
         oldest_us = self._waiting.popleft()
         self.writer.appended(header, offset)
         return oldest_us

@@ -1,4 +1,6 @@
-"""Where a log partition stands, read from its last messages alone: the log is the only memory that ingest has."""
+"""Where a log partition stands, read from its last messages alone:
+the log is the only memory that ingest has.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from twinstream.protocol.known_time import EARLIEST_US
 
 
 class Barrier(msgspec.Struct, frozen=True):
-    """The end of an epoch in one log partition: its first barrier's offset, and the highest raw offset before it (-1: none)."""
+    """The end of an epoch in one log partition: its first barrier's offset, and the highest raw
+    offset before it (-1: none).
+    """
 
     epoch: int = 0
     offset: int = -1
@@ -20,7 +24,9 @@ class Barrier(msgspec.Struct, frozen=True):
 
 
 class LogState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the next writer of a log partition must know; raw records up to `raw_high` are covered."""
+    """What the next writer of a log partition must know; raw records up to `raw_high` are
+    covered.
+    """
 
     next_offset: int = 0
     raw_high: int = -1
@@ -34,7 +40,9 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
         return self.barrier.epoch + 1
 
     def after(self, offset: int, header: PackHeader) -> LogState:
-        """The state after one more message, whoever wrote it: of two barriers of an epoch the first stands."""
+        """The state after one more message, whoever wrote it: of two barriers of an epoch the first
+        stands.
+        """
         raw_high = max(self.raw_high, header.raw_high, header.raw_last)
         said = [self.barrier, *_barriers(offset, header, self.raw_high)]
         newest = max(b.epoch for b in said)
@@ -64,7 +72,9 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def state_of(messages: Iterable[tuple[int, PackHeader]], empty_at: int = 0) -> LogState:
-    """The state after the last messages (offset, header) of a log partition, in order; `empty_at`: its end when there are none."""
+    """The state after the last messages (offset, header) of a log partition, in order; `empty_at`:
+    its end when there are none.
+    """
     state = LogState(next_offset=empty_at)
     for offset, header in messages:
         state = state.after(offset, header)

@@ -1,7 +1,9 @@
-"""The state machine of one log partition: raw records in their order go in, log messages and what must be dead-lettered come out.
-
-Pure: no Kafka, no clock. It leaves the anatomy because every record passes here; `benchmarks/` has its figures.
+"""The state machine of one log partition: raw records in their order go in, log messages and what
+must be dead-lettered come out.
 """
+
+# Pure: no Kafka, no clock. It leaves the anatomy because every record passes here;
+# `benchmarks/` has its figures.
 
 from __future__ import annotations
 
@@ -35,9 +37,12 @@ class Beside(msgspec.Struct, frozen=True):
 
 
 class Raws(msgspec.Struct, frozen=True):
-    """Raw records of one partition in their order: offsets, Kafka timestamps in microseconds, values (None: tombstone).
+    """Raw records of one partition in their order: offsets, Kafka timestamps in microseconds,
+    values (None: tombstone).
 
-    `beside` gives the rest of the record at an offset; it is asked for bad ones alone. With the wall clock a timestamp is the moment at which the broker appended the record, 0 where its topic does not tell.
+    `beside` gives the rest of the record at an offset; it is asked for bad ones alone.
+    With the wall clock a timestamp is the moment at which the broker appended the record,
+    0 where its topic does not tell.
     """
 
     offsets: Int64s
@@ -72,7 +77,9 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class Packed(msgspec.Struct, frozen=True):
-    """What becomes of some raw records. `dead_letters` must be safe in Kafka before `messages` are sent, for these cover it."""
+    """What becomes of some raw records. `dead_letters` must be safe in Kafka before `messages` are
+    sent, for these cover it.
+    """
 
     messages: list[LogMessage]
     dead_letters: list[DeadLetter]
@@ -81,7 +88,9 @@ class Packed(msgspec.Struct, frozen=True):
 
 
 class LogWriter:
-    """Writes one log partition; starts where the log's `state` says, with the ids that its tail holds."""
+    """Writes one log partition; starts where the log's `state` says, with the ids that its tail
+    holds.
+    """
 
     def __init__(
         self,
@@ -131,18 +140,21 @@ class LogWriter:
         )
 
     def appended(self, header: PackHeader, offset: int) -> None:
-        """A message stands in the log at `offset`; raises OverlapError when that is not where this writer's next one belongs."""
+        """A message stands in the log at `offset`; raises OverlapError when that is not where this
+        writer's next one belongs.
+        """
         if offset != self.confirmed.next_offset:
             raise OverlapError(
-                f"offset {offset} instead of {self.confirmed.next_offset}: another writer is at work"
+                f"offset {offset} instead of {self.confirmed.next_offset}: "
+                "another writer is at work"
             )
         self.confirmed = self.confirmed.after(offset, header)
 
     def _known(self, raws: Raws, now_us: int) -> Int64s:
         """When each record became known: never before the time that the lane had reached.
 
-        With the wall clock the broker says when, so that every writer says the same of a record, whatever its host's clock. In a replay
-        the client says, and is not believed beyond now.
+        With the wall clock the broker says when, so that every writer says the same of a record,
+        whatever its host's clock. In a replay the client says, and is not believed beyond now.
         """
         if self._replay:
             return self._time.take_all(np.minimum(raws.times_us, now_us))

@@ -120,7 +120,9 @@ class Head(Protocol):
 
 
 class Objects(Protocol):
-    """Objects on S3, read in parts so that their size does not matter. A missing one is an ObjectMissingError."""
+    """Objects on S3, read in parts so that their size does not matter.
+    A missing one is an ObjectMissingError.
+    """
 
     def head(self, uri: str, version_id: str) -> Head: ...
 

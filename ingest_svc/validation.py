@@ -1,4 +1,6 @@
-"""What may enter the log: a record that has a value, is not too large, and is accepted by its source's decoder."""
+"""What may enter the log: a record that has a value, is not too large, and is accepted by its
+source's decoder.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class JsonDecoder(Protocol):
 
 
 class Screened(msgspec.Struct, frozen=True):
-    """Good records as columns, the input position of each, its id; and the rejected ones with their reasons."""
+    """Good records as columns, the input position of each, its id;
+    and the rejected ones with their reasons.
+    """
 
     batch: pa.RecordBatch
     index: npt.NDArray[np.int64]

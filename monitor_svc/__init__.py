@@ -1,1 +1,3 @@
-"""Watches the mesh: joins late labels to predictions, tests for drift, asks for retraining, shows it all on one page."""
+"""Watches the mesh: joins late labels to predictions, tests for drift, asks for retraining,
+shows it all on one page.
+"""

@@ -1,4 +1,6 @@
-"""Which run-time metrics are kept: anyone may write to their topic, so their form and their number are bounded here."""
+"""Which run-time metrics are kept: anyone may write to their topic, so their form and their number
+are bounded here.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ class Admission:
         return True
 
     def leaving(self, service: str) -> Series | None:
-        """Remove and return the stalest series of a service that has no room left; None when none is stale."""
+        """Remove and return the stalest series of a service that has no room left;
+        None when none is stale.
+        """
         known = self._services.get(service)
         if not known or self._has_room(known):
             return None

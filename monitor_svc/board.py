@@ -1,4 +1,6 @@
-"""The one place where the run loop and the HTTP threads meet: a lock around the state, and a tick each second for who listens."""
+"""The one place where the run loop and the HTTP threads meet: a lock around the state,
+and a tick each second for who listens.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ class Board:
             return self._listeners
 
     def next_tick(self, after: int, timeout_s: float) -> tuple[int, bytes] | None:
-        """The newest tick if its number is beyond `after`, else wait for one; None when none came in time."""
+        """The newest tick if its number is beyond `after`, else wait for one;
+        None when none came in time.
+        """
         with self._new_tick:
             self._new_tick.wait_for(lambda: self._tick[0] > after, timeout_s)
             return self._tick if self._tick[0] > after else None

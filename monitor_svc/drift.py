@@ -1,4 +1,6 @@
-"""Tests for drift: ADWIN on the score and its log loss, Kolmogorov-Smirnov on every numeric feature against the model's first predictions."""
+"""Tests for drift: ADWIN on the score and its log loss, Kolmogorov-Smirnov on every numeric feature
+against the model's first predictions.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ LEAST_VALUES = 100
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One test of one series; `shift` is the mean's change in standard deviations of what it is compared with."""
+    """One test of one series; `shift` is the mean's change in standard deviations of what it is
+    compared with.
+    """
 
     series: str
     detector: str
@@ -34,7 +38,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamDrift:
-    """ADWIN over one stream of numbers; says once per check whether its mean changed since the check before."""
+    """ADWIN over one stream of numbers; says once per check whether its mean changed since the
+    check before.
+    """
 
     def __init__(self, series: str, delta: float) -> None:
         self._series, self._delta = series, delta
@@ -50,7 +56,9 @@ class StreamDrift:
             self._found = max(self._found, abs(self._adwin.estimation - before))
 
     def check(self) -> Finding | None:
-        """What was found since the last check; `statistic` is the change of the mean. None when nothing came."""
+        """What was found since the last check; `statistic` is the change of the mean.
+        None when nothing came.
+        """
         if not self._since_check:
             return None
         found, self._found, self._since_check = self._found, 0.0, 0
@@ -64,7 +72,9 @@ class StreamDrift:
 
 
 class FeatureDrift:
-    """KS test of the latest `window` predictions against the model's first `reference` ones, for every numeric series."""
+    """KS test of the latest `window` predictions against the model's first `reference` ones,
+    for every numeric series.
+    """
 
     def __init__(self, reference: int, window: int, threshold: float) -> None:
         self._sizes, self._threshold = (reference, window), threshold
@@ -74,7 +84,9 @@ class FeatureDrift:
         self.seen = 0
 
     def update(self, values: Mapping[str, Any]) -> None:
-        """Take one prediction's inputs; those that are no single number are left out, null becomes NaN."""
+        """Take one prediction's inputs; those that are no single number are left out,
+        null becomes NaN.
+        """
         numbers = {
             name: _number(value)
             for name, value in values.items()

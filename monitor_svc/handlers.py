@@ -1,4 +1,6 @@
-"""What each event means here: `handle_<event>(event, state) -> events`. Changes the state; publishes and reads nothing."""
+"""What each event means here: `handle_<event>(event, state) -> events`. Changes the state;
+publishes and reads nothing.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ def handle_metric_observed(event: ev.MetricObserved, state: State) -> Events:
 
 
 def handle_prediction_served(event: ev.PredictionServed, state: State) -> Events:
-    """Join its rows, measure them; what a model answers that the definition no longer has is counted only.
+    """Join its rows, measure them; what a model answers that the definition no longer has is
+    counted only.
 
     Raises UndecodableEventError for rows that do not fit their event, before any of them counts.
     """
@@ -38,7 +41,9 @@ def handle_prediction_served(event: ev.PredictionServed, state: State) -> Events
 
 
 def handle_log_message(source: str, partition: int, data: bytes, state: State) -> Events:
-    """Join the label records of one log message; raises ValueError when the bytes are no log message."""
+    """Join the label records of one log message; raises ValueError when the bytes are no log
+    message.
+    """
     for model, log in state.logs[source]:
         for row in log.rows(partition, data):
             _count(state, state.models[model].labelled(row))
@@ -50,7 +55,9 @@ def handle_log_message(source: str, partition: int, data: bytes, state: State) -
 
 
 def handle_file_accepted(event: ev.FileAccepted, state: State) -> Events:
-    """Labels in files are not read here: no question of such a label counts as missing from then on."""
+    """Labels in files are not read here: no question of such a label counts as missing from then
+    on.
+    """
     for watch in state.models.values():
         if watch.model.label.source.name == event.source:
             watch.label_files += 1
@@ -136,7 +143,9 @@ def advance(state: State, now_us: int) -> None:
 
 
 def judge(state: State, now_us: int) -> Events:
-    """Drift to announce and training to ask for, as of now; nothing while the past is still being read."""
+    """Drift to announce and training to ask for, as of now; nothing while the past is still being
+    read.
+    """
     if not state.caught_up:
         return []
     return [
@@ -194,7 +203,9 @@ def _trained_on(state: State, model: str) -> tuple[str, str]:
 
 
 def _count(state: State, outcomes: list[Outcome]) -> None:
-    """Labels for the metric `monitor_labelled_total`, which tells of what happens now, not of what is read again."""
+    """Labels for the metric `monitor_labelled_total`, which tells of what happens now,
+    not of what is read again.
+    """
     if state.caught_up:
         for outcome in outcomes:
             state.unpublished_labels[(outcome.asked.model, outcome.how)] += 1

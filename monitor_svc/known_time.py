@@ -1,4 +1,6 @@
-"""How far time has come in what was read: a label counts as missing only when nothing unread could still hold it."""
+"""How far time has come in what was read: a label counts as missing only when nothing unread could
+still hold it.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,11 @@ Place = tuple[str, int]
 
 
 class KnownTime:
-    """Follows the predictions and the partitions of the label logs; each was read up to some known time, or to its end.
+    """Follows the predictions and the partitions of the label logs;
+    each was read up to some known time, or to its end.
 
-    One prediction about a moment far ahead moves it no more than one record moves its lane; what logs say, ingest has seen to.
+    One prediction about a moment far ahead moves it no more than one record moves its lane;
+    what logs say, ingest has seen to.
     """
 
     def __init__(self, clock: Literal["wall", "replay"]) -> None:
@@ -50,7 +54,9 @@ class KnownTime:
         return NEVER if self.predictions_at_end else self.predictions_us
 
     def next_streams(self) -> tuple[bool, bool]:
-        """Whether to read predictions, and labels, now: the one that is behind, so that the other does not pile up; both at the end."""
+        """Whether to read predictions, and labels, now: the one that is behind, so that the other
+        does not pile up; both at the end.
+        """
         predictions, labels = self._predictions_read_us, self._labels_read_us
         return predictions <= labels or self.predictions_at_end, labels <= predictions
 

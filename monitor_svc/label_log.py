@@ -1,4 +1,6 @@
-"""Reads label records from a source's log by the mesh's rule of who counts: a row only if its raw offset is beyond all before it."""
+"""Reads label records from a source's log by the mesh's rule of who counts:
+a row only if its raw offset is beyond all before it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ class LabelLogError(PermanentError, ValueError):
 
 
 class LabelLog:
-    """One label's source: log messages in, label records out; remembers the highest raw offset and known time per partition."""
+    """One label's source: log messages in, label records out; remembers the highest raw offset and
+    known time per partition.
+    """
 
     def __init__(self, label: Label) -> None:
         self._label = label

@@ -1,7 +1,9 @@
-"""Joins predictions and the labels that come later: late, missing or corrected ones too, in bounded memory.
-
-A prediction waits until its horizon has passed; then it counts as missing. It is kept for one more horizon, in which a late label still revises it.
+"""Joins predictions and the labels that come later: late, missing or corrected ones too,
+in bounded memory.
 """
+
+# A prediction waits until its horizon has passed; then it counts as missing.
+# It is kept for one more horizon, in which a late label still revises it.
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A prediction's label became known, or changed: `before` is what counted until now; `label` None leaves it out again."""
+    """A prediction's label became known, or changed: `before` is what counted until now;
+    `label` None leaves it out again.
+    """
 
     asked: Asked
     label: float | None
@@ -49,8 +53,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Joiner:
     """Joins the predictions of one model to its label.
 
-    The label of a prediction asked at t is the outcome of the record with the same key whose event time lies in [t, t + horizon], of several the
-    latest by event time, of equal ones the latest in the log; `missing` when there is none or its outcome is null. `advance` tells how far time has come.
+    The label of a prediction asked at t is the outcome of the record with the same key whose event
+    time lies in [t, t + horizon], of several the latest by event time, of equal ones the latest in
+    the log; `missing` when there is none or its outcome is null.
+    `advance` tells how far time has come.
     """
 
     def __init__(self, horizon_us: int, missing: float | None, max_kept: int = 1_000_000) -> None:
@@ -66,7 +72,9 @@ class Joiner:
         """Labels may be where this service does not read, so that none here says nothing."""
 
     def ask(self, key: Hashable, asked: Asked, due_from_us: int) -> list[Outcome]:
-        """Take a prediction; its horizon runs from `due_from_us` (or from its own time, if that is later)."""
+        """Take a prediction; its horizon runs from `due_from_us` (or from its own time,
+        if that is later).
+        """
         self._asked.setdefault(key, []).append(asked)
         self._push(
             latest_us(max(asked.at_us, due_from_us), self._horizon_us), key, asked, expired=False
@@ -87,7 +95,9 @@ class Joiner:
         ]
 
     def advance(self, known_us: int) -> list[Outcome]:
-        """Everything known up to `known_us` was given: what has no label by its horizon counts as missing; what is past use is forgotten."""
+        """Everything known up to `known_us` was given: what has no label by its horizon counts as
+        missing; what is past use is forgotten.
+        """
         found: list[Outcome] = []
         while self._due and horizon_passed(self._due[0][0], known_us):
             due_us, _, key, asked, expired = heapq.heappop(self._due)
@@ -122,7 +132,9 @@ class Joiner:
     def _set(
         self, asked: Asked, label: float | None, how: Literal["arrived", "missing"]
     ) -> list[Outcome]:
-        """The label that counts now; None: the latest record's outcome is null, and such questions are left out."""
+        """The label that counts now; None: the latest record's outcome is null, and such questions
+        are left out.
+        """
         waited = self._waits(asked)
         before, asked.label = asked.label, label
         self.pending += self._waits(asked) - waited

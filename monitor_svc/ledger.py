@@ -1,4 +1,6 @@
-"""What happened in the mesh, newest last, in bounded memory: epochs, training sets, models, dead letters, drift, retraining."""
+"""What happened in the mesh, newest last, in bounded memory: epochs, training sets, models,
+dead letters, drift, retraining.
+"""
 
 from __future__ import annotations
 
@@ -148,5 +150,7 @@ class Ledger:
 
 
 def _few(metrics: dict[str, float]) -> dict[str, float]:
-    """As many metrics as a model of ours has: what a page shows is bounded, whatever an event holds."""
+    """As many metrics as a model of ours has: what a page shows is bounded, whatever an event
+    holds.
+    """
     return {name[:LONGEST_TEXT]: value for name, value in list(metrics.items())[:MOST_METRICS]}

@@ -25,6 +25,8 @@ class MetricSink(Protocol):
 
 
 class Beats(Protocol):
-    """Signs of life of the processes on this host: name, pid, ready, lag, at_us each, and what blocks it or why it is not ready."""
+    """Signs of life of the processes on this host: name, pid, ready, lag, at_us each,
+    and what blocks it or why it is not ready.
+    """
 
     def read(self) -> Iterable[dict[str, Any]]: ...

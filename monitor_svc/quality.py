@@ -1,4 +1,6 @@
-"""How good predictions are: AUC and log loss, over the latest labelled ones and over all, with a release's own numbers."""
+"""How good predictions are: AUC and log loss, over the latest labelled ones and over all,
+with a release's own numbers.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,8 @@ def log_loss(score: float, label: float) -> float:
 
 
 class Cumulative:
-    """AUC and log loss of any number of predictions in fixed memory: scores are counted in 2,048 equal bins.
+    """AUC and log loss of any number of predictions in fixed memory:
+    scores are counted in 2,048 equal bins.
 
     The AUC's error is at most half the share of (late, not late) pairs that fall into one bin.
     """

@@ -24,8 +24,9 @@ def reason_to_retrain(
 ) -> str | None:
     """Why to train again, None when there is no need.
 
-    Quality: with at least `min_labelled` labelled predictions, even the better end of its one-sided 95 % confidence interval misses a bound of
-    `good_enough`. Drift: it lasts in the score, in the log loss, or in a third of all `series`.
+    Quality: with at least `min_labelled` labelled predictions, even the better end of its one-sided
+    95 % confidence interval misses a bound of `good_enough`. Drift:
+    it lasts in the score, in the log loss, or in a third of all `series`.
     """
     if len(scores) >= min_labelled:
         for metric, bound in good_enough.items():
@@ -58,7 +59,9 @@ def _falls_short(metric: str, bound: float, scores: Floats, labels: Floats) -> s
 
 
 class Debounce:
-    """At most one request per model and `quiet_us`, and none twice for the same model from the same training set."""
+    """At most one request per model and `quiet_us`, and none twice for the same model from the same
+    training set.
+    """
 
     def __init__(self, quiet_us: int) -> None:
         self._quiet_us = quiet_us

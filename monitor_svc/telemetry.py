@@ -1,4 +1,6 @@
-"""Run-time metrics of all services as they pass: the newest value of every series, and a second-by-second history of the charted ones."""
+"""Run-time metrics of all services as they pass: the newest value of every series,
+and a second-by-second history of the charted ones.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from schemas.plausible import LAST_US
 
 SECOND_US = 1_000_000
 SETTLE_S = 3
-"""A second is drawn this long after it ended: every process flushes once a second, and the way here takes some time."""
+"""A second is drawn this long after it ended: every process flushes once a second,
+and the way here takes some time.
+"""
 SMOOTH_S = 5
 """Rates and quantiles are taken over this many seconds."""
 TO_MS = {"s": 1000.0, "ms": 1.0, "us": 0.001, "ns": 1e-6}
@@ -24,11 +28,15 @@ MOST_LINES = 200
 MOST_OF_A_SECOND = 1000
 """Values of one line in one second; what comes beyond it is not drawn."""
 AHEAD_US = 60 * SECOND_US
-"""A metric whose time is further ahead of this host's clock is not drawn: it would push what is true out of the history."""
+"""A metric whose time is further ahead of this host's clock is not drawn:
+it would push what is true out of the history.
+"""
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """Which metrics feed a chart: by the metric's name; `by` is the label that splits it into lines ("service": the writer)."""
+    """Which metrics feed a chart: by the metric's name; `by` is the label that splits it into lines
+    ("service": the writer).
+    """
 
     id: str
     pattern: re.Pattern[str]
@@ -46,7 +54,9 @@ CHARTS: tuple[Chart, ...] = (
 
 
 class Latest(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest value of one series; of a counter also its sum since this monitor started to read."""
+    """The newest value of one series; of a counter also its sum since this monitor started to
+    read.
+    """
 
     name: str
     service: str
@@ -60,7 +70,9 @@ class Latest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seconds:
-    """Values of one line by second: sums of counters, last of gauges, count-weighted p50 and largest p99 of summaries."""
+    """Values of one line by second: sums of counters, last of gauges, count-weighted p50 and
+    largest p99 of summaries.
+    """
 
     def __init__(self, kind: str, history_s: int) -> None:
         self._kind, self._history_s = kind, history_s
@@ -74,7 +86,9 @@ class Seconds:
             del self._bins[min(self._bins)]
 
     def at(self, second: int) -> dict[str, float]:
-        """What to draw for a second: {"": value} or {"p50", "p99"}; empty when nothing came lately."""
+        """What to draw for a second: {"": value} or {"p50", "p99"};
+        empty when nothing came lately.
+        """
         found = [
             row for s in range(second - SMOOTH_S + 1, second + 1) for row in self._bins.get(s, ())
         ]
@@ -105,7 +119,9 @@ class Telemetry:
         self._drawn: deque[tuple[int, dict[str, float]]] = deque(maxlen=history_s)
 
     def take(self, metric: MetricObserved) -> None:
-        """One metric of one process over its last flush interval; one that is odd, or one too many, is counted only."""
+        """One metric of one process over its last flush interval; one that is odd, or one too many,
+        is counted only.
+        """
         if odd(metric) or not self._room(metric):
             self.dropped += 1
             return
@@ -146,7 +162,9 @@ class Telemetry:
                 self._drawn.clear()
 
     def history(self) -> dict[str, list[float | None]]:
-        """Every drawn second: "t" in seconds since 1970, and one list per line with None where nothing came."""
+        """Every drawn second: "t" in seconds since 1970, and one list per line with None where
+        nothing came.
+        """
         ids = sorted({line for _, values in self._drawn for line in values})
         columns: dict[str, list[float | None]] = {"t": [float(second) for second, _ in self._drawn]}
         for line in ids:
@@ -186,7 +204,9 @@ class Telemetry:
             self._lines[name].add(at_us // SECOND_US, *values)
 
     def _room(self, metric: MetricObserved) -> bool:
-        """Whether a metric is taken; when its service has no room, for the series that was quiet longest."""
+        """Whether a metric is taken; when its service has no room, for the series that was quiet
+        longest.
+        """
         series = series_of(metric)
         if series not in self.latest and (stale := self._admission.leaving(metric.service)):
             del self.latest[stale]

@@ -1,4 +1,6 @@
-"""Everything that is known about one model while it serves: joined labels, quality, drift, and what follows from them."""
+"""Everything that is known about one model while it serves: joined labels, quality, drift,
+and what follows from them.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ class ModelWatch:
         return self._take(self.joiner.advance(known_us), known_us)
 
     def reason_to_retrain(self) -> str | None:
-        """Why this model should be trained again, if it should; looks again only after new labels or a new comparison. Rule: `retraining.py`."""
+        """Why this model should be trained again, if it should; looks again only after new labels
+        or a new comparison. Rule: `retraining.py`.
+        """
         seen = (
             self.model_digest,
             self.quality.all.n // self._knobs.quality_step,
@@ -91,7 +95,9 @@ class ModelWatch:
         )
 
     def score_histogram(self) -> dict[str, list[float]]:
-        """Shares of scores in 40 equal bins: of the latest predictions and of the model's first ones."""
+        """Shares of scores in 40 equal bins: of the latest predictions and of the model's first
+        ones.
+        """
         shares = {"recent": list(self.scores), "first": self.drift.first_scores}
         return {name: _shares(values) for name, values in shares.items()}
 

@@ -1,7 +1,9 @@
-"""Every event of the mesh, as frozen structs. Control events travel as JSON with CloudEvents attributes in the headers.
-
-Times are UTC microseconds since 1970 (`*_us`). Fields may be added with defaults only; anything else is a new major version.
+"""Every event of the mesh, as frozen structs. Control events travel as JSON with CloudEvents
+attributes in the headers.
 """
+
+# Times are UTC microseconds since 1970 (`*_us`). Fields may be added with defaults only;
+# anything else is a new major version.
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class FileRef(msgspec.Struct, frozen=True, kw_only=True):
-    """One object on S3, pinned: `sha256` is the hex digest of its bytes, `version_id` the S3 version or ""."""
+    """One object on S3, pinned: `sha256` is the hex digest of its bytes, `version_id` the S3
+    version or "".
+    """
 
     uri: str
     sha256: str
@@ -26,7 +30,9 @@ class FileRef(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataArrived(Event, frozen=True, kw_only=True):
-    """Files of a source are on S3 and may be read; an empty `sha256` or `version_id` means: pin what is there now."""
+    """Files of a source are on S3 and may be read; an empty `sha256` or `version_id` means:
+    pin what is there now.
+    """
 
     source: str
     files: list[FileRef]
@@ -51,7 +57,9 @@ class FileAccepted(Event, frozen=True, kw_only=True):
 
 
 class FileWithdrawn(Event, frozen=True, kw_only=True):
-    """A user takes an accepted file back: it leaves the next epoch. `version_id` "" means every accepted version of the object."""
+    """A user takes an accepted file back: it leaves the next epoch.
+    `version_id` "" means every accepted version of the object.
+    """
 
     source: str
     uri: str
@@ -61,7 +69,9 @@ class FileWithdrawn(Event, frozen=True, kw_only=True):
 
 
 class DeadLetterResolved(Event, frozen=True, kw_only=True):
-    """A user dealt with the dead letter at this place of the service's dead-letter topic: `how` is replayed or dropped."""
+    """A user dealt with the dead letter at this place of the service's dead-letter topic:
+    `how` is replayed or dropped.
+    """
 
     service: str
     partition: int
@@ -72,7 +82,9 @@ class DeadLetterResolved(Event, frozen=True, kw_only=True):
 
 
 class EpochSealRequested(Event, frozen=True, kw_only=True):
-    """The batch layer asks ingest to end epoch `epoch` with a barrier in every partition of every log."""
+    """The batch layer asks ingest to end epoch `epoch` with a barrier in every partition of every
+    log.
+    """
 
     epoch: int
     requested_at_us: int = 0
@@ -83,7 +95,9 @@ class EpochSealRequested(Event, frozen=True, kw_only=True):
 
 
 class EpochSealed(Event, frozen=True, kw_only=True):
-    """The first barrier of `epoch` in one log partition stands at `offset`; rows before it have raw offsets <= `raw_high`."""
+    """The first barrier of `epoch` in one log partition stands at `offset`;
+    rows before it have raw offsets <= `raw_high`.
+    """
 
     epoch: int
     source: str
@@ -94,14 +108,18 @@ class EpochSealed(Event, frozen=True, kw_only=True):
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True):
-    """End of an epoch in one log partition: the barrier's offset and the highest raw offset before it (-1: none)."""
+    """End of an epoch in one log partition: the barrier's offset and the highest raw offset before
+    it (-1: none).
+    """
 
     offset: int
     raw_high: int
 
 
 class ViewPublished(Event, frozen=True, kw_only=True):
-    """The batch view of `epoch` stands on S3: one file per partition of the partials topic, immutable."""
+    """The batch view of `epoch` stands on S3: one file per partition of the partials topic,
+    immutable.
+    """
 
     view: str
     source: str
@@ -116,11 +134,15 @@ class ViewPublished(Event, frozen=True, kw_only=True):
     cuts: dict[str, dict[int, Cut]] = {}
     """The end of the epoch in the logs of all sources, this view's included."""
     left_out: list[int] = []
-    """Numbers of this epoch's files, of all sources, that it lacks: withdrawn, or not to be read."""
+    """Numbers of this epoch's files, of all sources, that it lacks:
+    withdrawn, or not to be read.
+    """
 
 
 class TrainingSetPublished(Event, frozen=True, kw_only=True):
-    """A training set as of an epoch's cut: Parquet files, one row per labelled moment, ordered by time."""
+    """A training set as of an epoch's cut: Parquet files, one row per labelled moment,
+    ordered by time.
+    """
 
     model: str
     epoch: int
@@ -135,7 +157,9 @@ class TrainingSetPublished(Event, frozen=True, kw_only=True):
 
 
 class ModelTrained(Event, frozen=True, kw_only=True):
-    """A model was trained, validated and tested; its folder holds safetensors, config and metrics."""
+    """A model was trained, validated and tested; its folder holds safetensors,
+    config and metrics.
+    """
 
     model: str
     model_digest: str
@@ -163,7 +187,9 @@ class ModelPromoted(Event, frozen=True, kw_only=True):
 
 
 class ModelRejected(Event, frozen=True, kw_only=True):
-    """A trained model did not meet what its definition calls good enough; the one before it stays."""
+    """A trained model did not meet what its definition calls good enough;
+    the one before it stays.
+    """
 
     model: str
     model_digest: str
@@ -183,7 +209,9 @@ class ModelRolledBack(Event, frozen=True, kw_only=True):
 
 
 class ViewPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """What one partition of a serving view had seen: base epoch, last log offset and highest raw offset per log partition."""
+    """What one partition of a serving view had seen: base epoch, last log offset and highest raw
+    offset per log partition.
+    """
 
     epoch: int
     log: dict[int, int]
@@ -203,7 +231,9 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One answered row; `features` in the order of the event's `inputs`, each number in the shortest text that means it exactly."""
+    """One answered row; `features` in the order of the event's `inputs`, each number in the
+    shortest text that means it exactly.
+    """
 
     at_us: int
     request: dict[str, Any]
@@ -213,9 +243,11 @@ class ServedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PredictionServed(Event, frozen=True, kw_only=True):
-    """One answered request, or some of its rows: enough to rebuild each row's features and score to the byte on the same CPU family.
+    """One answered request, or some of its rows: enough to rebuild each row's features and score to
+    the byte on the same CPU family.
 
-    The row at index i has the id `<id>-<first_row + i>`; `protocol/predictions.py` takes the rows apart.
+    The row at index i has the id `<id>-<first_row + i>`; `protocol/predictions.py` takes the rows
+    apart.
     """
 
     id: str
@@ -223,7 +255,9 @@ class PredictionServed(Event, frozen=True, kw_only=True):
     release: Release
     inputs: list[str]
     positions: dict[str, list[ViewPosition]]
-    """Per view the different positions at which its keys were read: at most one for each of its partitions."""
+    """Per view the different positions at which its keys were read:
+    at most one for each of its partitions.
+    """
     places: dict[str, list[int]]
     """Per view, for each row, the index of its position."""
     rows: list[ServedRow]
@@ -264,7 +298,9 @@ class MetricObserved(Event, frozen=True, kw_only=True):
 
 
 class GapFound(Event, frozen=True, kw_only=True):
-    """A serving view refused a partial because the one before it is missing; the speed layer resumes at the break."""
+    """A serving view refused a partial because the one before it is missing;
+    the speed layer resumes at the break.
+    """
 
     view: str
     partition: int
@@ -308,5 +344,7 @@ def encode(event: Event) -> bytes:
 
 
 def decode(type_name: str, data: bytes) -> Event:
-    """The event of CloudEvents type `type_name`; raises `msgspec.ValidationError` or `KeyError` for what is not one."""
+    """The event of CloudEvents type `type_name`; raises `msgspec.ValidationError` or `KeyError` for
+    what is not one.
+    """
     return _decoders[type_name].decode(data)

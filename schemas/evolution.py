@@ -1,7 +1,9 @@
-"""Committed schemas of every event, and what a change to one may be: new fields with defaults, nothing else.
-
-`python -m schemas.evolution` writes the golden files again; a change that breaks readers needs a new major version and a new topic.
+"""Committed schemas of every event, and what a change to one may be:
+new fields with defaults, nothing else.
 """
+
+# `python -m schemas.evolution` writes the golden files again; a change that breaks readers needs a
+# new major version and a new topic.
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def schema_of(name: str) -> dict[str, Any]:
 
 
 def breaking_changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Why data written under `old` could not be read under `new`, or the other way round; empty when both can."""
+    """Why data written under `old` could not be read under `new`, or the other way round;
+    empty when both can.
+    """
     problems: list[str] = []
     for struct, before in old["$defs"].items():
         after = new["$defs"].get(struct)

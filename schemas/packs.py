@@ -1,7 +1,9 @@
-"""Byte form of the log: a pack of accepted records, or a barrier that ends an epoch. Header, then an Arrow record batch.
-
-Header: 12 little-endian int64. Columns of a pack: `_raw` int64 (raw offset), `_known_us` int64, then the source's fields.
+"""Byte form of the log: a pack of accepted records, or a barrier that ends an epoch.
+Header, then an Arrow record batch.
 """
+
+# Header: 12 little-endian int64. Columns of a pack: `_raw` int64 (raw offset), `_known_us` int64,
+# then the source's fields.
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ RAW, KNOWN = "_raw", "_known_us"
 class PackHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What a log message covers, so that its reader needs nothing that came before it.
 
-    `raw_first..raw_last`: raw offsets covered, empty when first > last. `raw_high`: highest raw offset covered up to and with this
-    message. `epoch`: for a pack the epoch it lies in, for a barrier the epoch it ends. `barrier_*`: the last barrier before this message (-1: none).
+    `raw_first..raw_last`: raw offsets covered, empty when first > last. `raw_high`:
+    highest raw offset covered up to and with this message. `epoch`:
+    for a pack the epoch it lies in, for a barrier the epoch it ends. `barrier_*`:
+    the last barrier before this message (-1: none).
     """
 
     kind: int
@@ -94,8 +98,8 @@ NOTHING = PackHeader(kind=PACK, epoch=0, rows=0, raw_first=0, raw_last=-1, raw_h
 def log_header(data: bytes | None) -> PackHeader:
     """The header of any message of a log; NOTHING for one that is no log message.
 
-    Ingest alone writes the log, and every message that it writes begins with the magic number. So whatever else lies there
-    covers no record, and every reader passes over it alike.
+    Ingest alone writes the log, and every message that it writes begins with the magic number.
+    So whatever else lies there covers no record, and every reader passes over it alike.
     """
     try:
         return decode_header(data or b"")
@@ -104,7 +108,10 @@ def log_header(data: bytes | None) -> PackHeader:
 
 
 def decode_rows(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
-    """The rows of a pack; `schema` is `pack_schema` of its source. A barrier or an empty pack has none."""
+    """The rows of a pack; `schema` is `pack_schema` of its source.
+
+    A barrier or an empty pack has none.
+    """
     if len(data) == _HEADER.size:
         return pa.RecordBatch.from_pylist([], schema=schema)
     return pa.ipc.read_record_batch(pa.py_buffer(data).slice(_HEADER.size), schema)

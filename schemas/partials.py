@@ -1,7 +1,9 @@
-"""Byte form of a partial: the fold of one log message for one target partition, or a marker that there was nothing for it.
-
-Header: 12 little-endian int64. Body: key lengths (uint16), keys, word counts (uint32), words (int64): a `StateBatch` in bytes.
+"""Byte form of a partial: the fold of one log message for one target partition, or a marker that
+there was nothing for it.
 """
+
+# Header: 12 little-endian int64. Body: key lengths (uint16), keys, word counts (uint32),
+# words (int64): a `StateBatch` in bytes.
 
 from __future__ import annotations
 
@@ -14,10 +16,13 @@ _HEADER = struct.Struct("<12q")
 
 
 class PartialHeader(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a partial comes from. A view applies it when `previous` <= what it applied last < `origin_offset`.
+    """Where a partial comes from. A view applies it when `previous` <= what it applied last <
+    `origin_offset`.
 
-    `origin_*`: log partition and offset of the message folded; `previous`: offset of the one sent before it to this target;
-    `epoch`: the epoch its pack lies in (of a barrier: the epoch it ends); `raw_high`: highest raw offset that counted so far in that log partition.
+    `origin_*`: log partition and offset of the message folded; `previous`:
+    offset of the one sent before it to this target; `epoch`: the epoch its pack lies in (of a
+    barrier: the epoch it ends); `raw_high`: highest raw offset that counted so far in that log
+    partition.
     """
 
     origin_partition: int
@@ -74,9 +79,11 @@ def decode_header(data: bytes) -> PartialHeader:
 
 
 def header_of(data: bytes | None) -> PartialHeader | None:
-    """The header of any message of a partials topic; None for one that the speed layer did not write, which is passed over.
+    """The header of any message of a partials topic; None for one that the speed layer did not
+    write, which is passed over.
 
-    That loses nothing: if a partial is missing, the one behind it names a `previous` that was not applied.
+    That loses nothing: if a partial is missing, the one behind it names a `previous` that was not
+    applied.
     """
     try:
         return decode_header(data or b"")
@@ -86,4 +93,6 @@ def header_of(data: bytes | None) -> PartialHeader | None:
 
 HEADER_BYTES = _HEADER.size
 STATE_BYTES = 16 << 20
-"""A pack has so few rows that the states of none of its views take more; its keys, at each of four hops, take at most as much again."""
+"""A pack has so few rows that the states of none of its views take more;
+its keys, at each of four hops, take at most as much again.
+"""

@@ -1,7 +1,9 @@
-"""Whether an event that decodes can be true: what anyone may write to a topic is hostile until it is checked here. Pure.
-
-What depends on more than the event itself (which epoch is next, which buckets are ours) its reader checks beside this.
+"""Whether an event that decodes can be true: what anyone may write to a topic is hostile until it
+is checked here. Pure.
 """
+
+# What depends on more than the event itself (which epoch is next, which buckets are ours) its
+# reader checks beside this.
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ MOST_DEPTH = 32
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,127}")
 _NAMES = ("source", "view", "model")
 _OF_EVENTS = {*_NAMES, "epoch"}
-"""Fields that mean something else inside a part of an event: a release names its model by the digest, a position may be before every epoch."""
+"""Fields that mean something else inside a part of an event: a release names its model by the
+digest, a position may be before every epoch.
+"""
 _RANGES = {
     "epoch": (1, MOST_EPOCHS),
     "size_bytes": (0, MOST_BYTES),
@@ -45,7 +49,10 @@ AHEAD_US = 86_400_000_000
 
 
 def refusal(event: ev.Event, topic: str, now_us: int = LAST_US) -> str:
-    """Why this event cannot be what a reader of `topic` should act on; "" when it can. `now_us`: the reader's own time."""
+    """Why this event cannot be what a reader of `topic` should act on; "" when it can.
+
+    `now_us`: the reader's own time.
+    """
     if topic != topic_of(event):
         return f"a {type(event).__name__} belongs to {topic_of(event)}"
     if ahead := _ahead(event, now_us + AHEAD_US):
@@ -57,7 +64,8 @@ def refusal(event: ev.Event, topic: str, now_us: int = LAST_US) -> str:
 
 
 def foreign(event: ev.Event, bucket: str, model_bucket: str) -> str:
-    """Why an event names an object that the mesh does not write; "" when all are in its own buckets.
+    """Why an event names an object that the mesh does not write;
+    "" when all are in its own buckets.
 
     Files that users announce are not meant: a source says where those may be.
     """
@@ -77,7 +85,9 @@ def foreign(event: ev.Event, bucket: str, model_bucket: str) -> str:
 
 
 def _ahead(event: ev.Event, latest_us: int) -> str:
-    """The first time of an event that lies beyond `latest_us`; a question may be asked about a time to come."""
+    """The first time of an event that lies beyond `latest_us`; a question may be asked about a time
+    to come.
+    """
     names = (name for name in event.__struct_fields__ if name.endswith("_us") and name != "at_us")
     return next((name for name in names if getattr(event, name) > latest_us), "")
 

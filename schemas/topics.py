@@ -1,7 +1,9 @@
-"""Every topic, bucket prefix and Hive table of the mesh: the one place where their names are written.
-
-A topic's name is `<writer>.<fact>.v<major>`: dots between parts, hyphens inside, never underscores. One writer per topic.
+"""Every topic, bucket prefix and Hive table of the mesh: the one place where their names are
+written.
 """
+
+# A topic's name is `<writer>.<fact>.v<major>`: dots between parts, hyphens inside,
+# never underscores. One writer per topic.
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from schemas import events as ev
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 PARTITIONER = "murmur2_random"
-"""How every sender of raw records cuts keys to partitions, in librdkafka's name: as Java's client does. Ingest finds a repeat of an id only where its first came."""
+"""How every sender of raw records cuts keys to partitions, in librdkafka's name:
+as Java's client does. Ingest finds a repeat of an id only where its first came.
+"""
 SERVICES = ("ingest", "preprocess", "predict", "train", "monitor")
 
 
@@ -165,7 +169,9 @@ def topic_of(event: ev.Event | type[ev.Event]) -> str:
 def data_topics(
     sources: Iterable[str], views: Iterable[str], *, wall_clock: bool = True
 ) -> tuple[Topic, ...]:
-    """Raw and log topic of each source, partials topic of each view; their partition count is the mesh's."""
+    """Raw and log topic of each source, partials topic of each view;
+    their partition count is the mesh's.
+    """
     stamp = "LogAppendTime" if wall_clock else "CreateTime"
     raw = (
         Topic(
@@ -175,7 +181,8 @@ def data_topics(
             partitions=0,
             timestamps=stamp,
             what=f"live records of {s}",
-            # A replay's records bear times long past: retention by time would drop them before they are read.
+            # A replay's records bear times long past: retention by time would drop them before they
+            # are read.
             retention_ms=7 * DAY_MS if wall_clock else -1,
         )
         for s in sources
@@ -210,7 +217,9 @@ def all_topics(
 
 
 def history_table(pipeline: str, source: str) -> str:
-    """Hive table (`database.table`) of all accepted records of a source, partitioned by `_epoch`."""
+    """Hive table (`database.table`) of all accepted records of a source, partitioned by
+    `_epoch`.
+    """
     return f"{pipeline.replace('-', '_')}.history_{source.replace('-', '_')}"
 
 
@@ -225,7 +234,9 @@ def base_prefix(pipeline: str, view: str, epoch: int) -> str:
 
 
 def verdict_prefix(pipeline: str, epoch: int) -> str:
-    """Key prefix in the warehouse bucket of what workers say of the files of one epoch that cannot be read."""
+    """Key prefix in the warehouse bucket of what workers say of the files of one epoch that cannot
+    be read.
+    """
     return f"{pipeline}/verdicts/epoch={epoch:08d}"
 
 

@@ -1,4 +1,6 @@
-"""Real engines shared by a test session: each is started when a test first asks for it, on free ports, and ended at its end."""
+"""Real engines shared by a test session: each is started when a test first asks for it,
+on free ports, and ended at its end.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def s3_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMesh]:
 
 @pytest.fixture(scope="session")
 def broker(broker_mesh: EmbeddedMesh) -> str:
-    """Bootstrap address of a Kafka broker that all tests of this session share: use topics of your own."""
+    """Bootstrap address of a Kafka broker that all tests of this session share:
+    use topics of your own.
+    """
     return broker_mesh.settings.kafka
 
 
@@ -89,7 +93,9 @@ def mesh_settings(broker: str, s3: MeshSettings, tmp_path: Path) -> MeshSettings
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Callable[..., EmbeddedMesh]]:
-    """Starts an EmbeddedMesh of this test's own (arguments as its constructor, without the folder); ended with the test."""
+    """Starts an EmbeddedMesh of this test's own (arguments as its constructor, without the folder);
+    ended with the test.
+    """
     started: list[EmbeddedMesh] = []
 
     def start(**arguments: object) -> EmbeddedMesh:

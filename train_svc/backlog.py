@@ -1,4 +1,6 @@
-"""What is left to train, folded from the topics alone: so a restart goes on where the last process stopped."""
+"""What is left to train, folded from the topics alone: so a restart goes on where the last process
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from schemas.events import (
 )
 
 UNTRAINED = "set:"
-"""A rejection before training names its training set in place of a model digest, after this prefix."""
+"""A rejection before training names its training set in place of a model digest,
+after this prefix.
+"""
 
 
 KEPT = 1000
@@ -33,7 +37,9 @@ class Training(msgspec.Struct, frozen=True):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """A trained model that has no verdict yet, the set that it was trained on, and the model that answers now."""
+    """A trained model that has no verdict yet, the set that it was trained on, and the model that
+    answers now.
+    """
 
     trained: ModelTrained
     training_set: TrainingSetPublished
@@ -113,7 +119,9 @@ class ModelHistory:
     def _grown(
         self, newest: TrainingSetPublished, ours: list[ModelTrained], min_growth: float
     ) -> bool:
-        """Whether the set has grown enough since the last one that this definition was trained on."""
+        """Whether the set has grown enough since the last one that this definition was trained
+        on.
+        """
         before = self.sets.get(ours[-1].training_set_digest) if ours else None
         return (
             before is None

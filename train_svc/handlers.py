@@ -1,4 +1,6 @@
-"""What happens when there is a training set, and when there is a trained model. Returns events, publishes nothing."""
+"""What happens when there is a training set, and when there is a trained model.
+Returns events, publishes nothing.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ log = structlog.get_logger()
 
 
 def handle_training_set_published(work: Training, ports: Ports) -> list[Event]:
-    """ModelTrained, its files saved. Raises PermanentError when nothing can be learned from the set."""
+    """ModelTrained, its files saved.
+
+    Raises PermanentError when nothing can be learned from the set.
+    """
     started_us = ports.clock.now_us()
     event = work.training_set
     model = ports.pipeline.model(event.model)
@@ -91,7 +96,9 @@ def handle_training_set_published(work: Training, ports: Ports) -> list[Event]:
 
 
 def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
-    """ModelPromoted or ModelRejected, by `good_enough` and against the promoted model on the same test rows."""
+    """ModelPromoted or ModelRejected, by `good_enough` and against the promoted model on the same
+    test rows.
+    """
     trained = work.trained
     model = ports.pipeline.model(trained.model)
     verdict = judge(
@@ -193,7 +200,9 @@ def check_metrics(metrics: Mapping[str, float]) -> None:
 
 
 def champion_metrics(work: Judgement, ports: Ports) -> dict[str, float] | None:
-    """Scores of the promoted model on the new test rows; None when there is none that can be compared."""
+    """Scores of the promoted model on the new test rows; None when there is none that can be
+    compared.
+    """
     champion = work.champion
     if champion is None or champion.definition_digest != ports.pipeline.digest:
         return None
@@ -203,7 +212,8 @@ def champion_metrics(work: Judgement, ports: Ports) -> dict[str, float] | None:
         check_metrics(metrics)
     except TransientError:
         raise
-    except Exception as error:  # noqa: BLE001  (whatever it is, a model that cannot answer is none to compare with)
+    except Exception as error:  # noqa: BLE001
+        # whatever it is, a model that cannot answer is none to compare with
         log.warning(
             "champion_not_compared",
             model=champion.model,
@@ -235,7 +245,9 @@ def config_of(model: Any, settings: TrainSettings, seed: int) -> TrainingConfig:
 
 
 def thinned(split: Split, share: float, seed: int) -> Split:
-    """A random share of the training and validation rows, the same for the same seed; in order of time."""
+    """A random share of the training and validation rows, the same for the same seed;
+    in order of time.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def some(rows: Any) -> Any:

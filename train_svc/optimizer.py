@@ -1,7 +1,9 @@
-"""AdamW over all of a network's parameters as one vector, with gradient clipping and a one-cycle schedule.
-
-Our own, because the first use of `torch.optim` in a process imports the compiler: 4.5 s and 140 MB, in each worker of a search.
+"""AdamW over all of a network's parameters as one vector, with gradient clipping and a one-cycle
+schedule.
 """
+
+# Our own, because the first use of `torch.optim` in a process imports the compiler:
+# 4.5 s and 140 MB, in each worker of a search.
 
 from __future__ import annotations
 
@@ -11,12 +13,16 @@ import torch
 from torch import Tensor, nn
 
 WARM_UP = 0.3
-"""Share of the steps in which the rate rises, from 1/25 of its peak; then it falls to almost nothing, both along a cosine."""
+"""Share of the steps in which the rate rises, from 1/25 of its peak;
+then it falls to almost nothing, both along a cosine.
+"""
 FIRST, LAST = 1 / 25, 1e-5
 
 
 class AdamW:
-    """Decoupled weight decay (Loshchilov and Hutter, 2019) on one flat vector, of which the network's parameters become views."""
+    """Decoupled weight decay (Loshchilov and Hutter, 2019) on one flat vector, of which the
+    network's parameters become views.
+    """
 
     def __init__(
         self,

@@ -53,7 +53,9 @@ class Models(Protocol):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One search: rows, inputs and how to train; `network` is the class or the definition's reference to it."""
+    """One search: rows, inputs and how to train; `network` is the class or the definition's
+    reference to it.
+    """
 
     split: Split
     inputs: Inputs
@@ -69,7 +71,9 @@ class Tuner(Protocol):
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """All of them, and the settings and definition that the handlers go by. `tuners`: by the names of search.py."""
+    """All of them, and the settings and definition that the handlers go by. `tuners`:
+    by the names of search.py.
+    """
 
     pipeline: Any
     settings: TrainSettings

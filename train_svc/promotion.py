@@ -1,4 +1,6 @@
-"""Which trained model may answer: the definition's `good_enough`, and not worse than the one that answers now."""
+"""Which trained model may answer: the definition's `good_enough`, and not worse than the one that
+answers now.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,8 @@ def judge(
 ) -> Verdict:
     """Judges by test metrics.
 
-    `champion`: metrics of the promoted model on the same test rows, None when there is none that can be compared. `measure`: the metric
-    by which both are compared.
+    `champion`: metrics of the promoted model on the same test rows, None when there is none that
+    can be compared. `measure`: the metric by which both are compared.
     """
     for name, bound in good_enough.items():
         value = metrics.get(name)
@@ -43,11 +45,15 @@ def judge(
     if no_worse(measure, ours, theirs, tolerance):
         return Verdict(
             promoted=True,
-            reason=f"{measure} {ours:.4f} on the same test rows, the promoted model has {theirs:.4f}",
+            reason=(
+                f"{measure} {ours:.4f} on the same test rows, the promoted model has {theirs:.4f}"
+            ),
         )
     return Verdict(
         promoted=False,
-        reason=f"{measure} is {ours:.4f}, the promoted model has {theirs:.4f} on the same test rows",
+        reason=(
+            f"{measure} is {ours:.4f}, the promoted model has {theirs:.4f} on the same test rows"
+        ),
     )
 
 

@@ -1,4 +1,6 @@
-"""How good predictions are: AUC, log loss, Brier and accuracy of probabilities, RMSE and MAE of numbers."""
+"""How good predictions are: AUC, log loss, Brier and accuracy of probabilities, RMSE and MAE of
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ SMALLEST = 1e-7
 
 
 def binary(label: Values, probability: Values) -> dict[str, float]:
-    """Scores of probabilities against labels 0 or 1; `auc` is missing when there is one class only."""
+    """Scores of probabilities against labels 0 or 1; `auc` is missing when there is one class
+    only.
+    """
     p = np.clip(np.asarray(probability, dtype=np.float64), SMALLEST, 1 - SMALLEST)
     y = np.asarray(label, dtype=np.float64)
     scores = {
@@ -26,7 +30,9 @@ def binary(label: Values, probability: Values) -> dict[str, float]:
 
 
 def auc(label: Values, score: Values) -> float:
-    """Probability that a positive row has a higher score than a negative one, ties counting half (Mann-Whitney)."""
+    """Probability that a positive row has a higher score than a negative one, ties counting half
+    (Mann-Whitney).
+    """
     positive = np.asarray(label) >= 0.5
     _, place, counts = np.unique(np.asarray(score), return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]

@@ -1,4 +1,6 @@
-"""Which configurations a search tries, on how many rows, and where it runs: rules without an engine."""
+"""Which configurations a search tries, on how many rows, and where it runs:
+rules without an engine.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ Candidate = dict[str, Any]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a search chose, and what it saw: `tried` holds (candidate, validation loss, epochs) of each trial, in order."""
+    """What a search chose, and what it saw: `tried` holds (candidate, validation loss,
+    epochs) of each trial, in order.
+    """
 
     best: Candidate
     tried: list[tuple[Candidate, float, int]]
@@ -36,7 +40,9 @@ class Space(Protocol):
 
 
 def candidates(space: Mapping[str, Any], count: int, seed: int) -> list[Candidate]:
-    """`count` draws from a model's search space, or one when nothing is to be searched; the same for the same seed."""
+    """`count` draws from a model's search space, or one when nothing is to be searched;
+    the same for the same seed.
+    """
     searched = any(isinstance(value, (Choice, Range)) for value in space.values())
     rng = random.Random(seed)
     return [
@@ -46,7 +52,9 @@ def candidates(space: Mapping[str, Any], count: int, seed: int) -> list[Candidat
 
 
 def draw(space: Any, rng: random.Random) -> Any:
-    """One value of a `choice`, `uniform`, `log_uniform` or `int_uniform`; a plain value is itself."""
+    """One value of a `choice`, `uniform`, `log_uniform` or `int_uniform`;
+    a plain value is itself.
+    """
     if isinstance(space, Choice):
         return rng.choice(space.options)
     if not isinstance(space, Range):

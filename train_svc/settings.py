@@ -17,11 +17,18 @@ class TrainSettings(Knobs, frozen=True, kw_only=True):
     candidates: int = 6
     """Configurations that a search tries."""
     search_rows: int = 40_000
-    """Most training rows that a search looks at; the final fit takes all. The share is a metric of the model."""
+    """Most training rows that a search looks at; the final fit takes all.
+
+    The share is a metric of the model.
+    """
     search_epochs: int = 4
-    """Passes over the searched rows that the best candidates get; ASHA stops the others after 1 or 2."""
+    """Passes over the searched rows that the best candidates get;
+    ASHA stops the others after 1 or 2.
+    """
     small_rows: int = 20_000
-    """Up to so many training rows a search runs in this process: starting Ray would take longer than the search."""
+    """Up to so many training rows a search runs in this process:
+    starting Ray would take longer than the search.
+    """
     small_candidates: int = 2
     """Up to so many candidates a search runs in this process, whatever the rows."""
     parallel: int = 2
@@ -37,8 +44,12 @@ class TrainSettings(Knobs, frozen=True, kw_only=True):
     seed: int = 1
     """Makes candidates, initial weights and the order of rows reproducible."""
     min_growth: float = 0.0
-    """Share by which a training set must have grown since the last trained one; 0 trains on every new one."""
+    """Share by which a training set must have grown since the last trained one;
+    0 trains on every new one.
+    """
     tolerance: float = 0.0
-    """How much worse (as a share of its loss) a new model may be than the promoted one on the same test rows."""
+    """How much worse (as a share of its loss) a new model may be than the promoted one on the same
+    test rows.
+    """
     nice: int = 10
     """Added to the scheduling niceness while training, so that what answers requests goes first."""

@@ -1,4 +1,6 @@
-"""One network trained on one table, to be read from top to bottom. Knows no search, no topic, no bucket."""
+"""One network trained on one table, to be read from top to bottom.
+Knows no search, no topic, no bucket.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ SCORING_ROWS = 8192
 
 
 class TrainingImpossibleError(PermanentError, ValueError):
-    """A training set from which nothing can be learned, or a network or config that cannot learn."""
+    """A training set from which nothing can be learned, or a network or config that cannot
+    learn.
+    """
 
 
 class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +59,9 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True):
     arguments: dict[str, Any] = {}
 
     def changed(self, candidate: Mapping[str, Any]) -> TrainingConfig:
-        """The config with a search's choice: names of these settings change them, all others go to the network."""
+        """The config with a search's choice: names of these settings change them, all others go to
+        the network.
+        """
         known = set(self.__struct_fields__) - {"arguments"}
         own = {name: value for name, value in candidate.items() if name in known}
         return msgspec.structs.replace(
@@ -106,8 +112,9 @@ def fit(
 ) -> tuple[nn.Module, dict[str, float]]:
     """Trains on the first 70 % by time, stops early by the next 15 %, and scores the rest.
 
-    Returns the network in evaluation mode and its metrics: test ones by their plain name (`auc`), others as `validation_auc`.
-    Take a subset of the inputs to train a variant: `fit(table, Inputs.of(model.inputs).request_only(), statistics)`.
+    Returns the network in evaluation mode and its metrics: test ones by their plain name (`auc`),
+    others as `validation_auc`. Take a subset of the inputs to train a variant:
+    `fit(table, Inputs.of(model.inputs).request_only(), statistics)`.
     """
     split = split_of(table, Inputs.of(inputs), statistics)
     return fit_split(
@@ -171,7 +178,9 @@ def fit_split(
 
 
 def split_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> Split:
-    """The table's rows, which are ordered by time, as train, validation and test; the statistics' bounds in time win over shares."""
+    """The table's rows, which are ordered by time, as train, validation and test;
+    the statistics' bounds in time win over shares.
+    """
     rows = rows_of(table, inputs, statistics)
     first, second = bounds(table, statistics)
     return Split(
@@ -202,7 +211,9 @@ def rows_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> R
 
 
 def check(split: Split, config: TrainingConfig) -> None:
-    """Raises TrainingImpossibleError for a config that cannot learn, for a part of the set that is empty, or has labels that teach nothing."""
+    """Raises TrainingImpossibleError for a config that cannot learn, for a part of the set that is
+    empty, or has labels that teach nothing.
+    """
     if problem := wrong(config):
         raise TrainingImpossibleError(problem)
     for name in ("train", "validation", "test"):
@@ -221,7 +232,8 @@ def check(split: Split, config: TrainingConfig) -> None:
             )
         if config.loss == BINARY and bool((label == label[0]).all()):
             raise TrainingImpossibleError(
-                f"all {len(label)} labels of the {name} part are {float(label[0]):g}: more rows are needed"
+                f"all {len(label)} labels of the {name} part are {float(label[0]):g}: "
+                "more rows are needed"
             )
 
 
@@ -247,12 +259,15 @@ def outputs(network: nn.Module, rows: Rows) -> Tensor:
 
 
 def answered(network: nn.Module, rows: Rows) -> Tensor:
-    """float32[n]; raises TrainingImpossibleError for another shape, which a loss may broadcast in silence."""
+    """float32[n]; raises TrainingImpossibleError for another shape, which a loss may broadcast in
+    silence.
+    """
     given = network(rows.numeric, rows.categorical, rows.sequences)
     if not isinstance(given, Tensor) or given.shape != rows.label.shape:
         found = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
         raise TrainingImpossibleError(
-            f"forward gives {found} for {len(rows)} rows: let it give one number per row, as squeeze(1) does"
+            f"forward gives {found} for {len(rows)} rows: "
+            "let it give one number per row, as squeeze(1) does"
         )
     return given
 
@@ -262,7 +277,8 @@ def scored(network: nn.Module, rows: Rows, loss: str) -> dict[str, float]:
     given = outputs(network, rows).double()
     if not bool(torch.isfinite(given).all()):
         raise TrainingImpossibleError(
-            f"an answer for {len(rows)} rows is not finite: the network's weights are too large, choose a lower learning_rate"
+            f"an answer for {len(rows)} rows is not finite: "
+            "the network's weights are too large, choose a lower learning_rate"
         )
     if loss == BINARY:
         return scores.binary(rows.label.numpy(), torch.sigmoid(given).numpy())

@@ -1,7 +1,9 @@
-"""Errors that a user can act on, in three kinds that the run loop acts on. Leaves also inherit the builtin that fits.
-
-`TransientError`: try again, with a bound. `PermanentError`: this input is wrong and stays so. Anything else is a bug.
+"""Errors that a user can act on, in three kinds that the run loop acts on.
+Leaves also inherit the builtin that fits.
 """
+
+# `TransientError`: try again, with a bound. `PermanentError`: this input is wrong and stays so.
+# Anything else is a bug.
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ UNDECODABLE: Final = (
     ArithmeticError,
     RecursionError,
 )
-"""What the JSON decoder raises on bytes that it cannot take: no JSON, no UTF-8, no bytes at all, nested too deep."""
+"""What the JSON decoder raises on bytes that it cannot take: no JSON, no UTF-8, no bytes at all,
+nested too deep.
+"""
 
 
 class MeshError(Exception):
@@ -25,11 +29,15 @@ class MeshError(Exception):
 
 
 class TransientError(MeshError):
-    """An engine does not answer now: the same input may succeed later, so it is tried again with a bound and a backoff."""
+    """An engine does not answer now: the same input may succeed later, so it is tried again with a
+    bound and a backoff.
+    """
 
 
 class PermanentError(MeshError):
-    """This input is wrong, now and later: its original bytes become a dead letter, and work goes on with the next input."""
+    """This input is wrong, now and later: its original bytes become a dead letter,
+    and work goes on with the next input.
+    """
 
 
 class SettingsError(PermanentError, ValueError):
@@ -71,7 +79,9 @@ class NotFiniteError(PermanentError, ValueError):
 
 
 class UndecodableEventError(PermanentError, ValueError):
-    """A message of a control topic is not the event that its headers claim, or is not plausible; `message` is what was read."""
+    """A message of a control topic is not the event that its headers claim, or is not plausible;
+    `message` is what was read.
+    """
 
     def __init__(self, text: str, message: Any = None) -> None:
         super().__init__(text)

@@ -1,4 +1,6 @@
-"""A peer's own virtual environment in the user's cache folder, made by pip from hashed requirements, so that our lock files stay as they are."""
+"""A peer's own virtual environment in the user's cache folder, made by pip from hashed
+requirements, so that our lock files stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ class NotInstalledError(Exception):
 
 
 def python_of(requirements: Path) -> Path:
-    """The interpreter of the environment with exactly these requirements, made when it is missing; raises NotInstalledError."""
+    """The interpreter of the environment with exactly these requirements, made when it is missing;
+    raises NotInstalledError.
+    """
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
     folder = cache_folder() / f"peer-{requirements.stem}-{digest}"
     complete = folder / "complete"

@@ -1,7 +1,9 @@
-"""What a team writes by hand: FastAPI on uvicorn, three records of float32 features from LMDB for each row, an MLP in eager PyTorch. Logs nothing.
+"""What a team writes by hand: FastAPI on uvicorn, three records of float32 features from LMDB for
+each row, an MLP in eager PyTorch. Logs nothing.
 
-`python fastapi_predict.py PORT FOLDER KEYS` fills a store of its own and serves `POST /predict`. It runs in the peer's own virtual
-environment, with PyTorch, LMDB and numpy of ours, and imports nothing of ours.
+`python fastapi_predict.py PORT FOLDER KEYS` fills a store of its own and serves `POST /predict`.
+It runs in the peer's own virtual environment, with PyTorch, LMDB and numpy of ours,
+and imports nothing of ours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A plain Faust table that counts events by key: at-least-once, as Faust does by default. `python -m benchmarks.peers.faust_counter BROKER FOLDER`.
+"""A plain Faust table that counts events by key: at-least-once, as Faust does by default.
+`python -m benchmarks.peers.faust_counter BROKER FOLDER`.
 
 Its counts are what its changelog topic holds: that is what a worker which takes over begins with.
 """
@@ -17,7 +18,9 @@ PARTITIONS = 2
 
 
 def make(broker: str, folder: str) -> faust.App:
-    """The app; two settings differ from Faust's defaults, both in its favour: a restart within seconds rather than a minute, no web server."""
+    """The app; two settings differ from Faust's defaults, both in its favour:
+    a restart within seconds rather than a minute, no web server.
+    """
     app = faust.App(
         APP,
         broker=f"kafka://{broker}",

@@ -1,7 +1,8 @@
 """A keyed sum in a plain Faust table: at-least-once, as Faust does by default.
 
-`python -m benchmarks.peers.faust_sum BROKER TOPIC RECORDS PARTITIONS LINGER_S FOLDER` prints one line of JSON. A linger of 0 is Faust's default; with some, its changelog
-is sent in fewer requests. Two more settings are in its favour: no web server, and msgspec for its JSON.
+`python -m benchmarks.peers.faust_sum BROKER TOPIC RECORDS PARTITIONS LINGER_S FOLDER` prints one
+line of JSON. A linger of 0 is Faust's default; with some, its changelog is sent in fewer requests.
+Two more settings are in its favour: no web server, and msgspec for its JSON.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def make(
 
 
 def say(records: int, seconds: float) -> None:
-    """Tell and end: Faust takes `print` for its log, and a worker that is asked to stop can take long to do so."""
+    """Tell and end: Faust takes `print` for its log, and a worker that is asked to stop can take
+    long to do so.
+    """
     os.write(1, json.dumps({"records": records, "seconds": seconds}).encode() + b"\n")
     os._exit(0)
 

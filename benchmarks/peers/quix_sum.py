@@ -1,7 +1,9 @@
-"""A keyed sum by Quix Streams, with its defaults: RocksDB state, a changelog topic, a commit every 5 seconds.
+"""A keyed sum by Quix Streams, with its defaults: RocksDB state, a changelog topic,
+a commit every 5 seconds.
 
-`python quix_sum.py BROKER TOPIC RECORDS GUARANTEE FOLDER GROUP` prints one line of JSON: when the first record came, then each 10,000th, then the end,
-after the last one's state was committed. It runs in the peer's own virtual environment, so it imports nothing of ours.
+`python quix_sum.py BROKER TOPIC RECORDS GUARANTEE FOLDER GROUP` prints one line of JSON:
+when the first record came, then each 10,000th, then the end, after the last one's state was
+committed. It runs in the peer's own virtual environment, so it imports nothing of ours.
 """
 
 from __future__ import annotations

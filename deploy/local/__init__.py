@@ -1,1 +1,3 @@
-"""The embedded mesh: real engines and the services as processes of this host, under one supervisor."""
+"""The embedded mesh: real engines and the services as processes of this host, under one
+supervisor.
+"""

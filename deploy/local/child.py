@@ -1,4 +1,6 @@
-"""One supervised process: started in a session of its own, probed, started again after a growing pause when it ends."""
+"""One supervised process: started in a session of its own, probed, started again after a growing
+pause when it ends.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,17 @@ from twinstream.mesh.heartbeat import Beat, read_beat
 TETHER = Path(__file__).with_name("tether.py")
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 SETTLED_S = 30.0
-"""A process that ran so long before it ended is started again without a pause growing from earlier ends."""
+"""A process that ran so long before it ended is started again without a pause growing from earlier
+ends.
+"""
 STALE_S = 15.0
 """A beat that has not changed for so long, by this process's own clock, is no sign of life."""
 
 
 class Pulse:
-    """Whether beats go on: their own times come from a clock that may be set, so only their changing counts."""
+    """Whether beats go on: their own times come from a clock that may be set, so only their
+    changing counts.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -43,7 +49,9 @@ class Pulse:
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run; `after` names what must be ready first, `probe` says whether an engine serves (services beat instead)."""
+    """What to run; `after` names what must be ready first, `probe` says whether an engine serves
+    (services beat instead).
+    """
 
     name: str
     argv: list[str]
@@ -91,7 +99,9 @@ class Child:
 
     @property
     def state(self) -> str:
-        """`up` (running), `restarting` (between two runs), `waiting` (not started yet) or `stopped`."""
+        """`up` (running), `restarting` (between two runs), `waiting` (not started yet) or
+        `stopped`.
+        """
         if self._process is not None:
             return "up"
         if not self.wanted:
@@ -129,7 +139,9 @@ class Child:
         return self._again_at
 
     def start(self) -> None:
-        """Start it, its output appended to its log; where the machine cannot, that counts as an end."""
+        """Start it, its output appended to its log; where the machine cannot, that counts as an
+        end.
+        """
         try:
             self._start()
         except OSError as error:
@@ -163,7 +175,9 @@ class Child:
             ).start()
 
     def check(self) -> int | None:
-        """Notice its end: return the exit status once, and plan the next start; None while it runs."""
+        """Notice its end: return the exit status once, and plan the next start;
+        None while it runs.
+        """
         if self._process is None or (status := self._process.poll()) is None:
             return None
         self._forget()
@@ -239,7 +253,9 @@ class Child:
         return beat is not None and self._pulse.fresh(beat) and beat.ready
 
     def _probe(self, process: subprocess.Popen[bytes], probed: threading.Event) -> None:
-        """Ask the engine until it ends: five times a second until it serves, then every two seconds."""
+        """Ask the engine until it ends: five times a second until it serves, then every two
+        seconds.
+        """
         assert self.spec.probe is not None
         while process.returncode is None and self._process is process:
             (probed.set if self.spec.probe() else probed.clear)()

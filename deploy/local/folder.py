@@ -1,4 +1,6 @@
-"""The data folder: its owner alone may look into it, and a path that an engine cannot take is refused at once."""
+"""The data folder: its owner alone may look into it, and a path that an engine cannot take is
+refused at once.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ LONGEST = 1000
 
 
 def prepare(path: Path) -> Path:
-    """Make the folder where it is missing, readable by its owner alone whatever the umask; return its real path.
+    """Make the folder where it is missing, readable by its owner alone whatever the umask;
+    return its real path.
 
     Raises SettingsError that says what is wrong with it.
     """
@@ -38,7 +41,8 @@ def prepare(path: Path) -> Path:
             (data / part).chmod(stat.S_IRWXU)
     except OSError as error:
         raise SettingsError(
-            f"the data folder {data} cannot be made or written to ({error.strerror}): give another with --data, or free it"
+            f"the data folder {data} cannot be made or written to ({error.strerror}): "
+            "give another with --data, or free it"
         ) from error
     return data
 

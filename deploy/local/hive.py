@@ -1,4 +1,6 @@
-"""The Hive metastore out of pyspark's own jars, with Derby in the data folder, on the loopback interface alone."""
+"""The Hive metastore out of pyspark's own jars, with Derby in the data folder, on the loopback
+interface alone.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,17 @@ from twinstream.mesh.settings import MeshSettings
 
 SERVER = Path(__file__).with_name("LoopbackMetastore.java")
 COMPILER = "org.codehaus.janino.SimpleCompiler"
-"""Comes with Spark; compiles a source file and runs it, so that a Java without a compiler is enough."""
+"""Comes with Spark; compiles a source file and runs it, so that a Java without a compiler is
+enough.
+"""
 
 
 def spec(folder: Path, port: int, java: Java, settings: MeshSettings) -> Spec:
-    """The metastore with its database in `folder`; it makes table folders on S3 itself, so it knows how to reach it.
+    """The metastore with its database in `folder`; it makes table folders on S3 itself,
+    so it knows how to reach it.
 
-    It runs in `folder`, so that no character of the folder's path gets into a class path or a database's URL.
+    It runs in `folder`, so that no character of the folder's path gets into a class path or a
+    database's URL.
     """
     folder = folder.absolute()
     conf, home = folder / "conf", folder / "work"
@@ -83,7 +89,9 @@ def site(folder: Path, settings: MeshSettings) -> str:
 
 
 def answers_thrift(port: int, timeout_s: float = 10.0) -> bool:
-    """Whether the metastore lists its databases: one Thrift call, written out (binary protocol, no arguments)."""
+    """Whether the metastore lists its databases: one Thrift call, written out (binary protocol,
+    no arguments).
+    """
     name = b"get_all_databases"
     call = struct.pack(">Ii", 0x80010001, len(name)) + name + struct.pack(">ib", 1, 0)
     try:

@@ -1,4 +1,6 @@
-"""The jars of the embedded engines: fetched once by the Ivy inside pyspark, each pinned by version and SHA-256."""
+"""The jars of the embedded engines: fetched once by the Ivy inside pyspark, each pinned by version
+and SHA-256.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ Say = Callable[[str], None]
 
 
 class Jar(msgspec.Struct, frozen=True):
-    """One jar: `coordinate` is organisation:name:version or organisation:name:version:classifier."""
+    """One jar: `coordinate` is organisation:name:version or
+    organisation:name:version:classifier.
+    """
 
     sha256: str
     group: str
@@ -55,7 +59,8 @@ def folder_of(group: str) -> Path:
 def ensure(group: str, java: Java | None = None, say: Say = lambda _: None) -> Path:
     """Folder with exactly the pinned jars of a set, fetched when missing.
 
-    Raises MeshError when one cannot be had, or is not the one that was pinned. Safe for several processes at once.
+    Raises MeshError when one cannot be had, or is not the one that was pinned.
+    Safe for several processes at once.
     """
     jars = [jar for jar in manifest() if jar.group == group]
     folder = folder_of(group)
@@ -91,7 +96,8 @@ def _complete(folder: Path, jars: list[Jar]) -> bool:
 
 def _fetch(group: str, jars: list[Jar], folder: Path, java: Java, say: Say) -> None:
     say(
-        f"jars of {group} ({SETS[group]}): fetching {len(jars)} from Maven Central, up to a minute; once per user"
+        f"jars of {group} ({SETS[group]}): fetching {len(jars)} from Maven Central, "
+        "up to a minute; once per user"
     )
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         work = Path(temporary)
@@ -112,8 +118,10 @@ def _check(fetched: Path, jar: Jar) -> None:
     found = _digest(path)
     if found != jar.sha256:
         raise MeshError(
-            f"jar {jar.coordinate} is not the one that was pinned: SHA-256 {found}, expected {jar.sha256}. Nothing was installed; "
-            f"ask who runs your mirror, and do not edit {MANIFEST.name} unless you know why it changed"
+            f"jar {jar.coordinate} is not the one that was pinned: "
+            f"SHA-256 {found}, expected {jar.sha256}. Nothing was installed; "
+            f"ask who runs your mirror, and do not edit {MANIFEST.name} unless you know "
+            "why it changed"
         )
 
 
@@ -126,8 +134,10 @@ def ivy_file(coordinates: Iterable[str], *, transitive: bool = False) -> str:
     """An ivy.xml that asks for these coordinates."""
     wanted = "\n".join(_dependency(coordinate, transitive=transitive) for coordinate in coordinates)
     return (
-        '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven"><info organisation="twinstream" module="mesh"/>'
-        f'<configurations><conf name="default"/></configurations><dependencies>{wanted}</dependencies></ivy-module>'
+        '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven"><info '
+        'organisation="twinstream" module="mesh"/>'
+        "<configurations><conf "
+        f'name="default"/></configurations><dependencies>{wanted}</dependencies></ivy-module>'
     )
 
 
@@ -139,7 +149,8 @@ def _dependency(coordinate: str, *, transitive: bool) -> str:
     )
     mapping = "default->master,runtime" if transitive else "default->master"
     return (
-        f"<dependency org={quoteattr(organisation)} name={quoteattr(name)} rev={quoteattr(version)} "
+        f"<dependency org={quoteattr(organisation)} name={quoteattr(name)} "
+        f"rev={quoteattr(version)} "
         f'conf="{mapping}" transitive="{str(transitive).lower()}">{artifact}</dependency>'
     )
 
@@ -151,7 +162,10 @@ def run_ivy(
     say: Say,
     pattern: str = "[artifact]-[revision](-[classifier]).[ext]",
 ) -> Path:
-    """Fetch what an ivy.xml names; return the folder. TWINSTREAM_IVY_SETTINGS names a settings file, for a mirror."""
+    """Fetch what an ivy.xml names; return the folder.
+
+    TWINSTREAM_IVY_SETTINGS names a settings file, for a mirror.
+    """
     (work / "ivy.xml").write_text(ivy_xml, encoding="utf-8")
     settings = os.environ.get("TWINSTREAM_IVY_SETTINGS")
     command = [

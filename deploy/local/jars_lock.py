@@ -1,4 +1,6 @@
-"""Writes jars.sha256 again from the few coordinates that we ask for: `python -m deploy.local.jars_lock`."""
+"""Writes jars.sha256 again from the few coordinates that we ask for:
+`python -m deploy.local.jars_lock`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ UNWANTED = {"commons-logging"}
 
 
 def shipped() -> set[str]:
-    """Names, without versions, of the jars that pyspark brings: a second version of one would be trouble."""
+    """Names, without versions, of the jars that pyspark brings: a second version of one would be
+    trouble.
+    """
     return {re.sub(r"-\d.*", "", path.stem) for path in pyspark_jars().glob("*.jar")}
 
 

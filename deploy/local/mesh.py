@@ -1,4 +1,6 @@
-"""An embedded mesh inside this process, for tests, examples and fault runs: the supervisor's loop in a thread."""
+"""An embedded mesh inside this process, for tests, examples and fault runs:
+the supervisor's loop in a thread.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ TICK_S = 0.05
 
 
 class EmbeddedMesh:
-    """Kafka, S3 and Hive (or those named) and the named services, in the folder `data`; a context manager."""
+    """Kafka, S3 and Hive (or those named) and the named services, in the folder `data`;
+    a context manager.
+    """
 
     def __init__(
         self,
@@ -53,7 +57,9 @@ class EmbeddedMesh:
         return self
 
     def wait_ready(self, timeout: float = 120.0, names: Iterable[str] = ()) -> Self:
-        """Wait until everything (or those named) serves; raises what keeps it from it, or WaitTimeoutError."""
+        """Wait until everything (or those named) serves; raises what keeps it from it,
+        or WaitTimeoutError.
+        """
         wanted = list(names)
         self._wait(
             lambda: all(self.child(n).ready for n in wanted) if wanted else self.supervisor.ready,
@@ -158,6 +164,7 @@ class EmbeddedMesh:
             if time.monotonic() > give_up:
                 waiting = [n for n, c in self.supervisor.children.items() if not c.ready]
                 raise WaitTimeoutError(
-                    f"not {what} within {timeout} s; not ready: {waiting}; logs in {self.plan.data / 'logs'}"
+                    f"not {what} within {timeout} s; not ready: {waiting}; "
+                    f"logs in {self.plan.data / 'logs'}"
                 )
             time.sleep(TICK_S)

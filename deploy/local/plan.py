@@ -1,4 +1,6 @@
-"""What one embedded mesh consists of: its settings, addresses, engines, services and preparing steps."""
+"""What one embedded mesh consists of: its settings, addresses, engines, services and preparing
+steps.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     run: Callable[[threading.Event], object]
-    """Gets an event that is set when the mesh stops. A SettingsError or DefinitionError is final, another MeshError is tried again."""
+    """Gets an event that is set when the mesh stops.
+
+    A SettingsError or DefinitionError is final, another MeshError is tried again.
+    """
     after: tuple[str, ...] = ()
 
 
@@ -57,10 +62,12 @@ def make(
     *,
     usual_ports: bool = False,
 ) -> Plan:
-    """Plan a mesh in the folder `data`; `env` holds TWINSTREAM_* settings and whatever else its processes should see.
+    """Plan a mesh in the folder `data`; `env` holds TWINSTREAM_* settings and whatever else its
+    processes should see.
 
-    Without `usual_ports` any free ports are taken the first time; afterwards the same ones, while they are free. With the setting
-    `external` no engine is planned: the addresses are those of the settings.
+    Without `usual_ports` any free ports are taken the first time;
+    afterwards the same ones, while they are free. With the setting `external` no engine is planned:
+    the addresses are those of the settings.
     """
     data, given = prepare(data), dict(env or {})
     wanted = MeshSettings.from_env(
@@ -224,7 +231,9 @@ def _steps(
 
 
 def run_to_end(arguments: list[str], env: dict[str, str], stopping: threading.Event) -> None:
-    """Run Python with these arguments; raises SettingsError for exit status 2, MeshError for others, with its last line."""
+    """Run Python with these arguments; raises SettingsError for exit status 2, MeshError for
+    others, with its last line.
+    """
     command = [
         sys.executable,
         "-I",

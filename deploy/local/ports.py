@@ -1,4 +1,6 @@
-"""Ports of one mesh on the loopback interface, kept in its data folder so that addresses stay the same."""
+"""Ports of one mesh on the loopback interface, kept in its data folder so that addresses stay the
+same.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ HIGHEST = 65_535
 def choose(
     path: Path, wanted: dict[str, int], asked: Mapping[str, str] | None = None
 ) -> dict[str, int]:
-    """A free port for each name: the one used last time, else the wanted one (0: any), else any; all different.
+    """A free port for each name: the one used last time, else the wanted one (0: any),
+    else any; all different.
 
-    `asked` maps a name to the setting that asks for its port: that port and no other. Raises SettingsError when it cannot be had.
+    `asked` maps a name to the setting that asks for its port: that port and no other.
+    Raises SettingsError when it cannot be had.
     """
     before = _read(path)
     chosen = {name: wanted[name] for name in asked or {}}

@@ -37,7 +37,9 @@ def alive(process: Ref) -> bool:
 
 
 def marked(marker: str) -> list[Ref]:
-    """Living processes, other than this one, whose environment says TWINSTREAM_MESH=`marker`..., however they were started."""
+    """Living processes, other than this one, whose environment says TWINSTREAM_MESH=`marker`...,
+    however they were started.
+    """
     wanted = os.fsencode(f"{MARK}={marker}")
     return [
         found
@@ -47,7 +49,9 @@ def marked(marker: str) -> list[Ref]:
 
 
 def in_session(leader: int) -> list[Ref]:
-    """Living processes of the session that the process `leader` began, whether or not it lives itself."""
+    """Living processes of the session that the process `leader` began, whether or not it lives
+    itself.
+    """
     return [found for pid in _pids() if _session(pid) == leader and (found := ref(pid))]
 
 
@@ -73,7 +77,9 @@ def _session(pid: int) -> int:
 
 
 def _carries(pid: int, prefix: bytes) -> bool:
-    """Whether a variable of the environment that it began with starts so; False for what ended or is somebody else's."""
+    """Whether a variable of the environment that it began with starts so;
+    False for what ended or is somebody else's.
+    """
     try:
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:

@@ -1,7 +1,8 @@
-"""An S3 server with versioned buckets on plain files: versitygw if it is on PATH, else Adobe S3Mock. Both on the loopback interface alone.
-
-versitygw asks for the key of the data folder; S3Mock takes any.
+"""An S3 server with versioned buckets on plain files: versitygw if it is on PATH,
+else Adobe S3Mock. Both on the loopback interface alone.
 """
+
+# versitygw asks for the key of the data folder; S3Mock takes any.
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ CONNECTOR = """\
   </bean>
 </beans>
 """
-"""S3Mock's own plain connector listens on all interfaces, whatever its options say: this bean takes its place."""
+"""S3Mock's own plain connector listens on all interfaces, whatever its options say:
+this bean takes its place.
+"""
 
 
 def spec(folder: Path, port: int, java: Java) -> Spec:

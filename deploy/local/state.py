@@ -1,4 +1,6 @@
-"""What a running mesh says of itself in `DATA/run/mesh.json`, for `status`, `down` and the next `up`."""
+"""What a running mesh says of itself in `DATA/run/mesh.json`, for `status`, `down` and the next
+`up`.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ STOPPED = ServiceState(state="stopped", pid=None, ready=False, lag=None)
 
 
 class MeshState(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole mesh; `problem` is what keeps it from coming up, "" for nothing; `fatal` when no waiting mends it."""
+    """The whole mesh; `problem` is what keeps it from coming up, "" for nothing;
+    `fatal` when no waiting mends it.
+    """
 
     supervisor: Ref
     services: dict[str, ServiceState]
@@ -67,7 +71,8 @@ def path_of(data: Path) -> Path:
 
 
 def read(data: Path) -> MeshState | None:
-    """The last state of the mesh in this folder, running or not; None when there is none that can be read.
+    """The last state of the mesh in this folder, running or not;
+    None when there is none that can be read.
 
     One that is just being overwritten on a full disk is read again.
     """
@@ -80,7 +85,8 @@ def read(data: Path) -> MeshState | None:
             return None
         except OSError as error:
             raise SettingsError(
-                f"the state of the mesh cannot be read: {error}; is {data} yours, or another user's?"
+                f"the state of the mesh cannot be read: {error}; "
+                f"is {data} yours, or another user's?"
             ) from error
     return None
 

@@ -1,7 +1,9 @@
-"""Becomes the command of its arguments, tied to the process that started it: that one's end, however it comes, ends this one.
-
-Run as `python -I -S tether.py PARENT_PID COMMAND...`; standard library only, so that it takes 20 ms.
+"""Becomes the command of its arguments, tied to the process that started it:
+that one's end, however it comes, ends this one.
 """
+
+# Run as `python -I -S tether.py PARENT_PID COMMAND...`; standard library only, so that it takes 20
+# ms.
 
 import ctypes
 import os

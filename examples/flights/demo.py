@@ -1,6 +1,8 @@
-"""The whole loop on real flights: files in, epoch, training, live records, predictions, and an audit of all of it.
+"""The whole loop on real flights: files in, epoch, training, live records, predictions,
+and an audit of all of it.
 
-Run by `twinstream demo` (or `make demo`); the report is written to `<data>/report.html` and `<data>/report.json`.
+Run by `twinstream demo` (or `make demo`); the report is written to `<data>/report.html` and
+`<data>/report.json`.
 """
 
 from __future__ import annotations
@@ -76,7 +78,9 @@ def main(
     with_variants: bool = True,
     kill: bool = False,
 ) -> Path:
-    """Plays the demo and returns the path of `report.json`; raises MeshError with what to do when a step fails."""
+    """Plays the demo and returns the path of `report.json`; raises MeshError with what to do when a
+    step fails.
+    """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     plan = Plan(
         data=Path(data).absolute(), days=days, keep_up=keep_up, variants=with_variants, kill=kill
@@ -101,7 +105,8 @@ def _clear(folder: Path) -> None:
     before = state.read(folder / "mesh")
     if before is not None and before.running:
         raise MeshError(
-            f"a mesh is running in {folder / 'mesh'}: end it first with `twinstream down --data {folder / 'mesh'}`"
+            f"a mesh is running in {folder / 'mesh'}: "
+            f"end it first with `twinstream down --data {folder / 'mesh'}`"
         )
     for part in ("mesh", "files"):
         shutil.rmtree(folder / part, ignore_errors=True)
@@ -121,7 +126,10 @@ def _run(
         mesh.wait_for_model(MODEL)
     with phases(
         "live",
-        f"playing {plan.days} days live: every flight asked about 30 minutes before its scheduled departure",
+        (
+            f"playing {plan.days} days live: every flight asked about 30 minutes before its "
+            "scheduled departure"
+        ),
     ):
         answers, sent, killed = _live(mesh, moments_, services.ALL if plan.kill else ())
     with phases("settle", "waiting for the epoch that was sealed in the middle"):
@@ -142,7 +150,9 @@ def _run(
 def _live(
     mesh: Mesh, moments_: list[Moment], to_kill: tuple[str, ...]
 ) -> tuple[list[Answer], int, list[str]]:
-    """Answers, records sent, services killed: one after the other at equal distances, an epoch being sealed half way."""
+    """Answers, records sent, services killed: one after the other at equal distances,
+    an epoch being sealed half way.
+    """
     sender, asker = Sender(mesh.settings), Asker(mesh.predict_address, MODEL)
     columns = (
         TextColumn("  {task.description}"),

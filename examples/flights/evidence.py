@@ -48,7 +48,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """Records of one source: received raw or in files, in the log or in accepted files, repeated ids, and dead-lettered."""
+    """Records of one source: received raw or in files, in the log or in accepted files,
+    repeated ids, and dead-lettered.
+    """
 
     received: int
     logged: int
@@ -96,7 +98,9 @@ def report(seconds: dict[str, float], mesh: Mesh, facts: Facts) -> dict[str, Any
 
 
 def flow(mesh: Mesh, source: Source) -> Flow:
-    """Counts a source's records from the topics and files themselves, by decoding every raw record and every file again."""
+    """Counts a source's records from the topics and files themselves, by decoding every raw record
+    and every file again.
+    """
     decoder = Decoder(source, keys_of(mesh.pipeline, source))
     values = [value or b"" for _, _, value in log_messages(mesh.settings, record_sent(source.name))]
     live = decoder.json(values)
@@ -116,7 +120,9 @@ def flow(mesh: Mesh, source: Source) -> Flow:
 
 
 def dead_letter_of(mesh: Mesh, source: str) -> int:
-    """Records of a source, live or of files, that stand in a service's topic of dead letters; what was dead-lettered again after a restart counts once."""
+    """Records of a source, live or of files, that stand in a service's topic of dead letters;
+    what was dead-lettered again after a restart counts once.
+    """
     places = set()
     for service in SERVICES:
         for headers in headers_of(mesh, dead_letter(service)):

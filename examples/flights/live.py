@@ -1,6 +1,8 @@
-"""Plays live records at a simulated clock and asks a prediction at each moment, with exactly what was known before applied.
+"""Plays live records at a simulated clock and asks a prediction at each moment, with exactly what
+was known before applied.
 
-Lockstep: all records known up to a moment are sent; the question carries their positions, and is answered once the views hold them.
+Lockstep: all records known up to a moment are sent; the question carries their positions,
+and is answered once the views hold them.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ ASK_TIMEOUT_S, QUEUE_S = 60.0, 30.0
 RESEND_EVERY = 200
 """Every so many records one is sent twice, as a client does whose acknowledgement got lost."""
 BREAK_EVERY = 500
-"""Every so many records one is followed by a broken one, as a client with a bug sends: it must be dead-lettered, and nothing else must change."""
+"""Every so many records one is followed by a broken one, as a client with a bug sends:
+it must be dead-lettered, and nothing else must change.
+"""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -34,7 +38,9 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What one request returned, in the order of its rows, and how long each part took, milliseconds."""
+    """What one request returned, in the order of its rows, and how long each part took,
+    milliseconds.
+    """
 
     at_us: int
     id: str
@@ -52,7 +58,9 @@ class AskError(RuntimeError):
 def moments(
     records: Sequence[LiveRecord], questions: Sequence[tuple[int, dict[str, object]]]
 ) -> Iterator[Moment]:
-    """Groups questions by their instant, each with the records that became known since the one before; both inputs ordered by time."""
+    """Groups questions by their instant, each with the records that became known since the one
+    before; both inputs ordered by time.
+    """
     at = 0
     for instant, rows in groupby(questions, key=lambda question: question[0]):
         start = at
@@ -122,7 +130,9 @@ class Asker:
         self._connection = http.client.HTTPConnection(self._host, timeout=ASK_TIMEOUT_S)
 
     def ask(self, moment: Moment, positions: dict[str, dict[str, int]], sent_at: float) -> Answer:
-        """One request for all rows of a moment, answered at or beyond `positions`; raises AskError with the server's words."""
+        """One request for all rows of a moment, answered at or beyond `positions`;
+        raises AskError with the server's words.
+        """
         body = {"rows": moment.rows, "at": moment.at_us, "min_position": positions}
         asked_at = time.perf_counter()
         answer = self._post(msgspec.json.encode(body))
@@ -158,7 +168,8 @@ class Asker:
                     raise AskError(f"POST {self._path} answered {problem}")
             if time.monotonic() > give_up:
                 raise AskError(
-                    f"POST {self._path} on {self._host} failed for {ASK_TIMEOUT_S} s; the last answer was {problem}"
+                    f"POST {self._path} on {self._host} failed for {ASK_TIMEOUT_S} s; "
+                    f"the last answer was {problem}"
                 )
             time.sleep(0.05)
 

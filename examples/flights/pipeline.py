@@ -1,6 +1,7 @@
 """Will this flight arrive 15 or more minutes late? Asked 30 minutes before its scheduled departure.
 
-Flights out of New York: what is known then of the origin, the carrier, the destination, the aircraft and the sky.
+Flights out of New York: what is known then of the origin, the carrier, the destination,
+the aircraft and the sky.
 """
 
 from twinstream import (

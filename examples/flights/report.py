@@ -1,4 +1,6 @@
-"""Shows the demo's figures, all taken from one dict (report.json): as one HTML file that needs nothing else, and on the terminal."""
+"""Shows the demo's figures, all taken from one dict (report.json):
+as one HTML file that needs nothing else, and on the terminal.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,10 @@ def render_html(report: Report, path: Path | str) -> None:
     )
     body = "\n".join(part for part in parts if part)
     Path(path).write_text(
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Twinstream: flights, live</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>\n",
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta '
+        'name="viewport" content="width=device-width, initial-scale=1">'
+        "<title>Twinstream: flights, "
+        f"live</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>\n",
         encoding="utf-8",
     )
 
@@ -76,7 +80,10 @@ def _terminal_variants(report: Report) -> Table:
 
 def _terminal_seam(seam: Mapping[str, int]) -> Panel:
     good = seam["different"] == 0 and seam["compared"] > 0
-    text = f"seam_difference  [bold]{seam['different']:,} of {seam['compared']:,}[/] keys differ from a from-scratch fold of everything"
+    text = (
+        f"seam_difference  [bold]{seam['different']:,} of {seam['compared']:,}[/] keys differ "
+        "from a from-scratch fold of everything"
+    )
     return Panel(text, border_style="green" if good else "red", expand=False)
 
 
@@ -117,7 +124,10 @@ def _facts(report: Report) -> list[tuple[str, str, str]]:
 
 def _books(records: Mapping[str, int]) -> str:
     """What became of all records; a sum that does not come out is told."""
-    told = f"{number(records['logged'])} logged, {number(records['duplicate'])} came twice, {number(records['dead_letters'])} dead letters"
+    told = (
+        f"{number(records['logged'])} logged, {number(records['duplicate'])} came twice, "
+        f"{number(records['dead_letters'])} dead letters"
+    )
     left = records["in"] - records["logged"] - records["duplicate"] - records["dead_letters"]
     return f"{told}, {number(left)} UNACCOUNTED FOR" if left else told
 
@@ -129,7 +139,10 @@ def _head(report: Report) -> str:
         _machine_line(report.get("machine", {})),
     ]
     line = " · ".join(escape(str(fact)) for fact in facts if fact)
-    return f"<header><h1>Will this flight arrive 15 or more minutes late?</h1><p>Asked 30 minutes before its scheduled departure. {line}</p></header>"
+    return (
+        "<header><h1>Will this flight arrive 15 or more minutes late?</h1><p>Asked 30 minutes "
+        f"before its scheduled departure. {line}</p></header>"
+    )
 
 
 def _machine_line(machine: Mapping[str, Any]) -> str:
@@ -162,7 +175,10 @@ def _numbers(report: Report) -> str:
 
 
 def _cell(name: str, value: str, more: str, mood: str = "") -> str:
-    return f'<div class="number {mood}"><div class="name">{escape(name)}</div><div class="value">{escape(value)}</div><div class="more">{escape(more)}</div></div>'
+    return (
+        f'<div class="number {mood}"><div class="name">{escape(name)}</div><div '
+        f'class="value">{escape(value)}</div><div class="more">{escape(more)}</div></div>'
+    )
 
 
 def _variants(report: Report) -> str:
@@ -173,10 +189,14 @@ def _variants(report: Report) -> str:
         area, loss = report["auc"].get(key), report.get("log_loss", {}).get(key)
         share = 0.0 if area is None else max(0.0, area - 0.5) * 200
         rows += (
-            f'<tr><td>{says}</td><td class="bar"><i class="s{place}" style="width:{share:.1f}%"></i></td>'
+            f'<tr><td>{says}</td><td class="bar"><i class="s{place}" '
+            f'style="width:{share:.1f}%"></i></td>'
             f'<td class="n big">{number(area, 3)}</td><td class="n">{number(loss, 3)}</td></tr>'
         )
-    head = '<tr><th>given</th><th>AUC, from 0.5 to 1</th><th class="n">AUC</th><th class="n">log loss</th></tr>'
+    head = (
+        '<tr><th>given</th><th>AUC, from 0.5 to 1</th><th class="n">AUC</th><th class="n">log '
+        "loss</th></tr>"
+    )
     return _card(
         "What fresh features are worth",
         "three models trained alike, asked about the same live flights",
@@ -273,7 +293,10 @@ def _seam(report: Report) -> str:
         f"<li><code>{escape(str(example))}</code></li>"
         for example in report.get("seam_examples", [])
     )
-    table = f'<table><tr><th>view</th><th class="n">keys compared</th><th class="n">different</th></tr>{rows}</table>'
+    table = (
+        '<table><tr><th>view</th><th class="n">keys compared</th><th '
+        f'class="n">different</th></tr>{rows}</table>'
+    )
     return _card(
         "The seam",
         "every key of every view against a from-scratch fold of all files and logs, byte for byte",
@@ -306,4 +329,7 @@ def _value(value: Any) -> str:
 
 
 def _card(title: str, note: str, content: str, size: str = "") -> str:
-    return f'<section class="card {size}"><h2>{escape(title)}<small>{escape(note)}</small></h2>{content}</section>'
+    return (
+        '<section class="card '
+        f'{size}"><h2>{escape(title)}<small>{escape(note)}</small></h2>{content}</section>'
+    )

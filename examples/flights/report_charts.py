@@ -1,4 +1,6 @@
-"""Charts of the demo's report as SVG text, in classes that the report's style sheet colours for light and dark."""
+"""Charts of the demo's report as SVG text, in classes that the report's style sheet colours for
+light and dark.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ Point = tuple[float, float]
 
 
 def number(value: float | None, digits: int | None = None) -> str:
-    """As the report writes numbers: thousands apart, two or three figures that matter; a dash for none."""
+    """As the report writes numbers: thousands apart, two or three figures that matter;
+    a dash for none.
+    """
     if value is None:
         return "\u2013"
     if digits is None:
@@ -56,7 +60,8 @@ def columns(labels: Sequence[str], counts: Sequence[float], unit: str) -> str:
         x, y = LEFT + i * slot, _y(count, 0, top)
         title = f"<title>{escape(label)} {escape(unit)}: {number(count)}</title>"
         parts.append(
-            f'<rect class="s1" x="{x + 2:.1f}" y="{y:.1f}" width="{slot - 4:.1f}" height="{HEIGHT - BOTTOM - y:.1f}">{title}</rect>'
+            f'<rect class="s1" x="{x + 2:.1f}" y="{y:.1f}" width="{slot - 4:.1f}" '
+            f'height="{HEIGHT - BOTTOM - y:.1f}">{title}</rect>'
         )
         parts.append(_text(x + slot / 2, HEIGHT - 6, label))
     return _svg(parts)
@@ -67,7 +72,8 @@ def calibration(points: Sequence[Point]) -> str:
     parts = [_horizontal(v, 0, 1, 2) for v in (0, 0.25, 0.5, 0.75, 1)]
     parts += [_text(_share(v), HEIGHT - 6, f"{v:g}") for v in (0, 0.25, 0.5, 0.75, 1)]
     parts.append(
-        f'<path class="equal" d="M{_share(0):.1f},{_y(0, 0, 1):.1f}L{_share(1):.1f},{_y(1, 0, 1):.1f}"/>'
+        '<path class="equal" '
+        f'd="M{_share(0):.1f},{_y(0, 0, 1):.1f}L{_share(1):.1f},{_y(1, 0, 1):.1f}"/>'
     )
     path = "L".join(f"{_share(x):.1f},{_y(y, 0, 1):.1f}" for x, y in points)
     parts.append(f'<path class="line s2" d="M{path}"/>')
@@ -81,7 +87,9 @@ def bars(values: Mapping[str, float], unit: str, digits: int | None = None) -> s
     """Horizontal bars as an HTML table, the longest filling its column."""
     longest = max([*values.values(), 1e-9])
     rows = "".join(
-        f'<tr><td>{escape(name)}</td><td class="bar"><i data-share="{100 * value / longest:.1f}" style="width:{100 * value / longest:.1f}%"></i></td>'
+        f'<tr><td>{escape(name)}</td><td class="bar"><i '
+        f'data-share="{100 * value / longest:.1f}" '
+        f'style="width:{100 * value / longest:.1f}%"></i></td>'
         f'<td class="n">{number(value, digits)} {escape(unit)}</td></tr>'
         for name, value in values.items()
     )
@@ -128,7 +136,10 @@ def _path(values: Sequence[float | None], low: float, high: float) -> str:
 def _horizontal(value: float, low: float, high: float, digits: int) -> str:
     y = _y(value, low, high)
     text = number(value, digits) if value < 10_000 else f"{value / 1000:,.0f}k"
-    return f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/><text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
+    return (
+        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/><text '
+        f'x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
+    )
 
 
 def _text(x: float, y: float, text: str) -> str:
@@ -136,4 +147,7 @@ def _text(x: float, y: float, text: str) -> str:
 
 
 def _dot(x: float, y: float, series: int, title: str) -> str:
-    return f'<circle class="s{series}" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{escape(title)}</title></circle>'
+    return (
+        f'<circle class="s{series}" cx="{x:.1f}" cy="{y:.1f}" '
+        f'r="3"><title>{escape(title)}</title></circle>'
+    )

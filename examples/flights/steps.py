@@ -1,4 +1,6 @@
-"""The demo's mesh and what a user does with it: publish files, seal an epoch, wait for a model, audit."""
+"""The demo's mesh and what a user does with it: publish files, seal an epoch, wait for a model,
+audit.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +41,14 @@ if TYPE_CHECKING:
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
 PLAIN_ONE_IN = 16
 ENVIRONMENT = {
-    "TWINSTREAM_CLOCK": "replay",  # records become known at the simulated time at which they are sent
-    "TWINSTREAM_BATCH_TRAINING_GROWTH": "0.1",  # a week more of data is no reason for another training set in the middle of the demo
-    "TWINSTREAM_MONITOR_MIN_LABELLED": "8000",  # the first quiet days of October alone are no judgement of a model,
-    "TWINSTREAM_MONITOR_REFERENCE": "10000",  # nor anything to call the days after them a drift from: flights have a weekly rhythm
+    # records become known at the simulated time at which they are sent
+    "TWINSTREAM_CLOCK": "replay",
+    # a week more of data is no reason for another training set in the middle of the demo
+    "TWINSTREAM_BATCH_TRAINING_GROWTH": "0.1",
+    # the first quiet days of October alone are no judgement of a model,
+    "TWINSTREAM_MONITOR_MIN_LABELLED": "8000",
+    # nor anything to call the days after them a drift from: flights have a weekly rhythm
+    "TWINSTREAM_MONITOR_REFERENCE": "10000",
 }
 READY_S, EPOCH_S, TRAINING_S, FILES_S = 300, 900, 900, 120
 
@@ -87,7 +93,9 @@ class Mesh:
         )
 
     def seal(self, *, wait: bool) -> None:
-        """Asks for the end of the epoch; with `wait` returns when its training sets are published."""
+        """Asks for the end of the epoch; with `wait` returns when its training sets are
+        published.
+        """
         before = {event.epoch for event in self.events(TrainingSetPublished)}
         self._publisher.publish(SealRequested(reason="demo", requested_at_us=now_us()))
         if wait:
@@ -126,7 +134,9 @@ class Mesh:
         return audit(self.settings, self.predict_address, plain_one_in=PLAIN_ONE_IN)
 
     def peak_memory_mb(self) -> dict[str, float]:
-        """Highest proportional memory of each process tree so far, and of all together at one moment."""
+        """Highest proportional memory of each process tree so far, and of all together at one
+        moment.
+        """
         return self._memory.peaks()
 
     def events(self, kinds: type[Event] | tuple[type[Event], ...]) -> list:
@@ -163,7 +173,9 @@ class Mesh:
 
 
 class MemoryWatch:
-    """Samples proportional set size of the mesh's processes and their children every two seconds."""
+    """Samples proportional set size of the mesh's processes and their children every two
+    seconds.
+    """
 
     def __init__(self, embedded: EmbeddedMesh) -> None:
         self._embedded, self._peaks, self._done = embedded, {}, threading.Event()
@@ -222,7 +234,9 @@ def running_mesh(
     *,
     keep_up: bool,
 ) -> Iterator[Mesh]:
-    """The embedded mesh with a replay clock, in a fresh folder; ended on the way out, or when Enter is pressed with `keep_up`."""
+    """The embedded mesh with a replay clock, in a fresh folder; ended on the way out,
+    or when Enter is pressed with `keep_up`.
+    """
     embedded = EmbeddedMesh(data, pipeline, ALL, env=ENVIRONMENT)
     with phases("up", "starting Kafka, S3, Hive and the services"):
         embedded.start()
@@ -234,7 +248,8 @@ def running_mesh(
         yield mesh
         if keep_up:
             input(
-                f"The mesh is up: dashboard at {embedded.addresses['monitor']}. Press Enter to end it. "
+                f"The mesh is up: dashboard at {embedded.addresses['monitor']}. "
+                "Press Enter to end it. "
             )
     finally:
         if mesh is not None:

@@ -1,4 +1,6 @@
-"""What fresh features are worth: the promoted model beside two that are trained alike, without views and with last midnight's views."""
+"""What fresh features are worth: the promoted model beside two that are trained alike,
+without views and with last midnight's views.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ Table = pa.Table
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """Labels and the probabilities of each variant, for every flight asked about live; `day` is the local date."""
+    """Labels and the probabilities of each variant, for every flight asked about live;
+    `day` is the local date.
+    """
 
     label: np.ndarray
     day: list[str]
@@ -86,7 +90,9 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 def compare(mesh: Mesh, model_name: str, moments: list[Moment], answers: list[Answer]) -> Compared:
-    """Trains the two variants on the first epoch's training set, and asks all three about the live flights."""
+    """Trains the two variants on the first epoch's training set, and asks all three about the live
+    flights.
+    """
     model = mesh.pipeline.model(model_name)
     table, statistics = training_set(mesh, model_name)
     config = msgspec.structs.replace(
@@ -160,7 +166,9 @@ def promoted_config(mesh: Mesh, model: str) -> TrainingConfig:
 
 
 def midnight_table(model: Model) -> Table:
-    """Every question of the year: its inputs, each view as it stood at the last midnight in New York."""
+    """Every question of the year: its inputs, each view as it stood at the last midnight in New
+    York.
+    """
     batch, _ = decoded(model.spine)
     at = batch.column(model.at).to_numpy()
     midnight = last_midnight(at)

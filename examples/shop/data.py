@@ -1,6 +1,8 @@
-"""Made-up visits and orders of a shop with something to learn: who bought lately buys again, above all with many visits.
+"""Made-up visits and orders of a shop with something to learn: who bought lately buys again,
+above all with many visits.
 
-`python -m examples.shop.data FOLDER` writes a month as files (visits.parquet, orders.csv) and the last hour as live records (*.jsonl).
+`python -m examples.shop.data FOLDER` writes a month as files (visits.parquet, orders.csv) and the
+last hour as live records (*.jsonl).
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ Record = dict[str, Any]
 def month(
     seed: int, until_us: int, visits: int = 20_000, shoppers: int = 800
 ) -> tuple[list[Record], list[Record]]:
-    """(visits, orders) of the 30 days before `until_us`, ordered by time; moments are UTC microseconds."""
+    """(visits, orders) of the 30 days before `until_us`, ordered by time;
+    moments are UTC microseconds.
+    """
     dice = random.Random(seed)
     eager = {f"shopper-{n}": dice.betavariate(1.2, 4.0) for n in range(shoppers)}
     names, weights = list(eager), [1.0 / (n + 1) ** 0.6 for n in range(shoppers)]

@@ -1,4 +1,5 @@
-"""Will this visitor of a shop buy within an hour? A small pipeline: the one to copy, and the one that the fault tests drive.
+"""Will this visitor of a shop buy within an hour? A small pipeline:
+the one to copy, and the one that the fault tests drive.
 
 Asked at each visit. Orders and visits arrive live, as files, late, twice.
 """

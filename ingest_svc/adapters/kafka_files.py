@@ -1,7 +1,9 @@
-"""Reads arrivals of files, checks them one by one beside the live records, and publishes what is accepted.
-
-While S3 does not answer, an arrival waits and those behind it go on; what is handled is committed up to the oldest that waits.
+"""Reads arrivals of files, checks them one by one beside the live records, and publishes what is
+accepted.
 """
+
+# While S3 does not answer, an arrival waits and those behind it go on;
+# what is handled is committed up to the oldest that waits.
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class Waiting(msgspec.Struct):
 
 
 class FileArrivals(threading.Thread):
-    """Commits an arrival once everything that follows from it is in Kafka. `failure` ends the process."""
+    """Commits an arrival once everything that follows from it is in Kafka.
+    `failure` ends the process.
+    """
 
     def __init__(
         self,
@@ -90,7 +94,8 @@ class FileArrivals(threading.Thread):
             ):
                 while not self._stop.is_set():
                     self._patiently(reader, accepted)
-        except Exception as error:  # noqa: BLE001  (handed to the process's own loop, which ends with it)
+        except Exception as error:  # noqa: BLE001
+            # handed to the process's own loop, which ends with it
             self.failure = error
 
     def stop(self) -> None:
@@ -152,7 +157,9 @@ class FileArrivals(threading.Thread):
         self._publish(arrival.message, arrival.event, arrived)
 
     def _commit(self, reader: EventReader, newest: Any) -> None:
-        """Nothing that waits is passed over by a restart; what came behind it is found accepted then."""
+        """Nothing that waits is passed over by a restart; what came behind it is found accepted
+        then.
+        """
         if not self._waiting:
             reader.commit(newest)
 

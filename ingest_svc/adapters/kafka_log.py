@@ -1,4 +1,6 @@
-"""Appends to the logs through librdkafka's idempotent producer: in order, without a gap, until Kafka has it or the process ends."""
+"""Appends to the logs through librdkafka's idempotent producer:
+in order, without a gap, until Kafka has it or the process ends.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from twinstream.mesh.settings import MeshSettings
 
 
 class KafkaLog:
-    """A message never times out here: one that did, while the next went through, would be a hole that covers records."""
+    """A message never times out here: one that did, while the next went through, would be a hole
+    that covers records.
+    """
 
     def __init__(
         self,
@@ -71,7 +75,8 @@ class KafkaLog:
         self._producer.poll(0)
         if self._failed:
             raise PublishError(
-                f"the log cannot be written: {'; '.join(self._failed[:3])}; nothing is lost, a restart goes on from the log"
+                f"the log cannot be written: {'; '.join(self._failed[:3])}; "
+                "nothing is lost, a restart goes on from the log"
             )
         confirmed, self._confirmed = self._confirmed, []
         return confirmed
@@ -87,7 +92,8 @@ class KafkaLog:
                 give_up = min(give_up, time.monotonic() + self._confirm_s)
             if len(self._producer) and time.monotonic() > give_up:
                 raise PublishError(
-                    f"{len(self._producer)} log messages not confirmed within {self._confirm_s} s: is the broker up?"
+                    f"{len(self._producer)} log messages not confirmed within "
+                    f"{self._confirm_s} s: is the broker up?"
                 )
         return self.confirmed()
 
@@ -96,7 +102,8 @@ class KafkaLog:
     ) -> None:
         if error is not None:
             self._failed.append(
-                f"{message.topic()}[{place.partition}] raw {header.raw_first}..{header.raw_last}: {error.str()}"
+                f"{message.topic()}[{place.partition}] raw "
+                f"{header.raw_first}..{header.raw_last}: {error.str()}"
             )
         else:
             self._confirmed.append(Confirmed(place, header, message.offset()))

@@ -6,7 +6,9 @@ import structlog
 from confluent_kafka import KafkaError
 
 CRITICAL = 2
-"""Of syslog; the client's own lines below it are left out, for they repeat each attempt to connect."""
+"""Of syslog; the client's own lines below it are left out, for they repeat each attempt to
+connect.
+"""
 
 
 def note(error: KafkaError) -> None:

@@ -12,7 +12,9 @@ from twinstream.protocol.epoch_order import EpochOrder
 
 
 class KafkaSeals:
-    """Reads seal requests; one that asks for an epoch far beyond the last sealed one is refused, and so is what is no request."""
+    """Reads seal requests; one that asks for an epoch far beyond the last sealed one is refused,
+    and so is what is no request.
+    """
 
     def __init__(self, settings: MeshSettings, refused: Refused) -> None:
         self._settings, self._order = settings, EpochOrder()
@@ -31,7 +33,9 @@ class KafkaSeals:
         self._reader.close()
 
     def _unlikely(self, event: Event) -> str:
-        """Why an epoch cannot be the next to end; what is sealed by now is looked up only where that decides."""
+        """Why an epoch cannot be the next to end; what is sealed by now is looked up only where
+        that decides.
+        """
         if not isinstance(event, EpochSealRequested) or event.epoch <= self._order.newest + 1:
             return ""
         for sealed, _ in self._sealed.read_to_end():

@@ -1,4 +1,6 @@
-"""Reads the end of a topic's partition: where a log stands, which ids it holds lately, what was dead-lettered already."""
+"""Reads the end of a topic's partition: where a log stands, which ids it holds lately,
+what was dead-lettered already.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ Messages = Callable[[int, int], Iterable[tuple[int, bytes | None]]]
 
 
 class TailSpan(NamedTuple):
-    """Offsets of a log: ids are taken from `start` on; messages from `first` on tell how far raw records were covered there."""
+    """Offsets of a log: ids are taken from `start` on; messages from `first` on tell how far raw
+    records were covered there.
+    """
 
     first: int
     start: int
@@ -85,7 +89,8 @@ def log_tail(
 ) -> tuple[LogState, RecentIds]:
     """Where a log partition stands, and the ids that its rows within the dedupe horizon have.
 
-    The Kafka timestamp of a log message is the known time of its newest row, so that the horizon is found without a search.
+    The Kafka timestamp of a log message is the known time of its newest row, so that the horizon is
+    found without a search.
     """
 
     def between(start: int, end: int) -> Iterable[tuple[int, bytes | None]]:
@@ -104,9 +109,11 @@ def log_tail(
 def restored(
     between: Messages, span: TailSpan, source: Source, horizon_us: int, ids: int
 ) -> tuple[LogState, RecentIds]:
-    """Where a log partition stands, and the ids of its rows within the span and the horizon that count.
+    """Where a log partition stands, and the ids of its rows within the span and the horizon that
+    count.
 
-    A row that lost to an earlier writer must not mark its id as seen, or a good record would be dropped long after the horizon.
+    A row that lost to an earlier writer must not mark its id as seen, or a good record would be
+    dropped long after the horizon.
     """
     recent, state = RecentIds(source.dedupe_us, ids), LogState(next_offset=span.end)
     for offset, value in between(span.first, span.end):
@@ -130,7 +137,9 @@ def restored(
 def dead_letter_offsets(
     tail: KafkaTail, topic: str, raw_topic: str, partition: int, state: LogState
 ) -> set[int]:
-    """Raw offsets beyond the log that were dead-lettered already: their covering pack was lost with the process that wrote them."""
+    """Raw offsets beyond the log that were dead-lettered already:
+    their covering pack was lost with the process that wrote them.
+    """
     low, end = tail.ends(topic, 0)
     start = tail.offset_at(topic, 0, state.written_us - 60_000_000) if state.written_us else low
     key = f"{raw_topic}/{partition}".encode()

@@ -1,4 +1,6 @@
-"""The port `Objects` over the mesh's object store: whole objects as a stream, parts of them as a seekable file."""
+"""The port `Objects` over the mesh's object store: whole objects as a stream, parts of them as a
+seekable file.
+"""
 
 from __future__ import annotations
 

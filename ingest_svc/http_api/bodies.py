@@ -1,4 +1,6 @@
-"""What a request's body holds: one JSON object, a list of them, or JSON lines; each record stays the bytes that were sent."""
+"""What a request's body holds: one JSON object, a list of them, or JSON lines;
+each record stays the bytes that were sent.
+"""
 
 from __future__ import annotations
 

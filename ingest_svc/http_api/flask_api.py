@@ -84,7 +84,10 @@ def _data_arrived(api: Api) -> Response:
         return _error(f"not a DataArrived event: {error}", 400)
     if event.source not in api.gates:
         return _error(
-            f"source {event.source!r} is not in the definition; it has {', '.join(sorted(api.gates))}",
+            (
+                f"source {event.source!r} is not in the definition; "
+                f"it has {', '.join(sorted(api.gates))}"
+            ),
             404,
         )
     if not event.files:

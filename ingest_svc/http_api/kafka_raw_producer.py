@@ -66,7 +66,9 @@ class KafkaRawProducer:
         self._thread.start()
 
     def send(self, source: str, records: Sequence[tuple[bytes | None, bytes]]) -> dict[int, int]:
-        """Send (key, value) pairs and wait for Kafka; raises PublishError when it has not taken all of them in time."""
+        """Send (key, value) pairs and wait for Kafka; raises PublishError when it has not taken all
+        of them in time.
+        """
         batch, topic = _Batch(len(records)), record_sent(source)
         give_up = time.monotonic() + self._confirm_s
         for key, value in records:
@@ -74,7 +76,8 @@ class KafkaRawProducer:
         if not batch.done.wait(max(0.1, give_up + 1.0 - time.monotonic())) or batch.errors:
             why = batch.errors[0] if batch.errors else f"no answer within {self._confirm_s} s"
             raise PublishError(
-                f"Kafka has not taken all of the records: {why}. Some may be in: send them again, the id keeps them single"
+                f"Kafka has not taken all of the records: {why}. Some may be in: "
+                "send them again, the id keeps them single"
             )
         return batch.position
 

@@ -16,7 +16,9 @@ class Raw(Protocol):
     """The raw topics."""
 
     def send(self, source: str, records: Sequence[tuple[bytes | None, bytes]]) -> dict[int, int]:
-        """Send (key, value) pairs; when Kafka has all of them, return the highest offset by partition. Raises PublishError."""
+        """Send (key, value) pairs; when Kafka has all of them, return the highest offset by
+        partition. Raises PublishError.
+        """
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -32,7 +34,9 @@ MOST_REASONS = 100
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of a request; `rejected` names the first of the `rejections`. `position`, by source and partition: a reader's `min_position` for all of these records."""
+    """What became of a request; `rejected` names the first of the `rejections`.
+    `position`, by source and partition: a reader's `min_position` for all of these records.
+    """
 
     accepted: int
     """Records that Kafka has."""
@@ -54,7 +58,10 @@ class Gate(msgspec.Struct, frozen=True):
 def send_records(
     gates: Mapping[str, Gate], source: str, values: Sequence[bytes], raw: Raw
 ) -> Receipt:
-    """Send the good records; the others are told one by one. Raises KeyError for a source that is not defined."""
+    """Send the good records; the others are told one by one.
+
+    Raises KeyError for a source that is not defined.
+    """
     gate = gates[source]
     screened = gate.screen.screen(values)
     pairs = list(

@@ -1,4 +1,6 @@
-"""The page as an ASGI application: the door of every HTTP service, and beside it the stream of seconds."""
+"""The page as an ASGI application: the door of every HTTP service, and beside it the stream of
+seconds.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ LISTENING_WITHIN_S = 10.0
 
 
 class PageServer:
-    """Serves from its construction until `close`; `port` 0 takes a free one. Raises OSError for a port that is taken."""
+    """Serves from its construction until `close`; `port` 0 takes a free one.
+    Raises OSError for a port that is taken.
+    """
 
     def __init__(
         self,
@@ -46,7 +48,9 @@ class PageServer:
         self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
-        """Ends the process when the server ends by itself: a monitor without a page is not alive."""
+        """Ends the process when the server ends by itself: a monitor without a page is not
+        alive.
+        """
         try:
             self._loop.run_until_complete(self._server.serve())
         except BaseException:  # noqa: BLE001  the thread's one catch-all: it ends the process

@@ -1,1 +1,3 @@
-"""The serving view: base and partials in LMDB, states and progress in one transaction; read it with `reader.ViewReader`."""
+"""The serving view: base and partials in LMDB, states and progress in one transaction;
+read it with `reader.ViewReader`.
+"""

@@ -1,4 +1,6 @@
-"""Fetches a batch view's file of one partition and loads it into an LMDB file that never changes and is never seen half."""
+"""Fetches a batch view's file of one partition and loads it into an LMDB file that never changes
+and is never seen half.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,14 @@ def file_name(epoch: int) -> str:
 
 
 def fetch(objects: Objects, published: ViewPublished, partition: int, folder: Path) -> Base:
-    """Load the base into `folder`; raises BaseRefusedError when the file is missing in the manifest or not what it says."""
+    """Load the base into `folder`; raises BaseRefusedError when the file is missing in the manifest
+    or not what it says.
+    """
     ref = next((f for f in published.files if f.partition == partition), None)
     if ref is None:
         raise BaseRefusedError(
-            f"view {published.view}, epoch {published.epoch}: the manifest has no file of partition {partition}"
+            f"view {published.view}, epoch {published.epoch}: "
+            f"the manifest has no file of partition {partition}"
         )
     name = file_name(published.epoch)
     parquet, part = (
@@ -58,13 +63,16 @@ def check(path: Path, ref: FileRef) -> None:
     size, digest = path.stat().st_size, sha256_of(path)
     if digest != ref.sha256:
         raise BaseRefusedError(
-            f"{ref.uri} has {size} bytes with SHA-256 {digest[:16]}..., its manifest says {ref.size_bytes} and {ref.sha256[:16]}...; "
+            f"{ref.uri} has {size} bytes with SHA-256 {digest[:16]}..., "
+            f"its manifest says {ref.size_bytes} and {ref.sha256[:16]}...; "
             "the base before it stays in use. Put the original object back, or seal another epoch"
         )
 
 
 def load(parquet: Path, path: Path) -> None:
-    """Write the columns `key` and `blob`, sorted by key, into a new LMDB file; raises BaseRefusedError when they are not."""
+    """Write the columns `key` and `blob`, sorted by key, into a new LMDB file;
+    raises BaseRefusedError when they are not.
+    """
     try:
         file = pq.ParquetFile(parquet)
         missing = {KEY, BLOB} - set(file.schema_arrow.names)

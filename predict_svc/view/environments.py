@@ -1,4 +1,6 @@
-"""How LMDB is opened: the store of a view and partition, for its writer and its readers, and a base, which never changes."""
+"""How LMDB is opened: the store of a view and partition, for its writer and its readers,
+and a base, which never changes.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,16 @@ import lmdb
 
 FILE = "speed.lmdb"
 EMPTY_KEY = b"\xff"
-"""Stands in a base for the empty view key, which LMDB does not take. No view key holds this byte (keys are UTF-8), so it sorts last."""
+"""Stands in a base for the empty view key, which LMDB does not take.
+
+No view key holds this byte (keys are UTF-8), so it sorts last.
+"""
 MAX_DBS = 64
 MAX_READERS = 512
 _written_here: dict[
     Path, lmdb.Environment
-] = {}  # LMDB must not be opened twice in one process: readers beside a writer share its environment
+    # LMDB must not be opened twice in one process: readers beside a writer share its environment
+] = {}
 
 
 def table(slot: int) -> bytes:

@@ -22,11 +22,15 @@ class BaseRefusedError(MeshError, ValueError):
 
 
 class BaseGoneError(MeshError, LookupError):
-    """A base was fetched, and another worker of the same store removed its file before it landed: it has to be fetched again."""
+    """A base was fetched, and another worker of the same store removed its file before it landed:
+    it has to be fetched again.
+    """
 
 
 class EpochsFullError(MeshError, ValueError):
-    """A store has speed states of as many epochs as it has tables: the next needs a base that contains some of them."""
+    """A store has speed states of as many epochs as it has tables:
+    the next needs a base that contains some of them.
+    """
 
 
 class StoreFullError(MeshError, OSError):

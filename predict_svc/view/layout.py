@@ -1,7 +1,7 @@
-"""What stands in a store beside the states, and the rule by which partials are taken. Pure.
+"""What stands in a store beside the states, and the rule by which partials are taken. Pure."""
 
-`progress`: per log partition what is contained. `layout`: which bases and speed states there are; it changes once an epoch.
-"""
+# `progress`: per log partition what is contained. `layout`: which bases and speed states there are;
+# it changes once an epoch.
 
 from __future__ import annotations
 
@@ -49,10 +49,11 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """Landed bases, oldest first; epochs that have speed states; whether the store was ever complete up to the end of its input.
+    """Landed bases, oldest first; epochs that have speed states;
+    whether the store was ever complete up to the end of its input.
 
-    `chunks`: per epoch the chunks (ends of storage keys) that any key has in its table, so that a read looks for no others; an epoch
-    that is missing in it may have any.
+    `chunks`: per epoch the chunks (ends of storage keys) that any key has in its table,
+    so that a read looks for no others; an epoch that is missing in it may have any.
     """
 
     bases: tuple[Base, ...] = (Base(epoch=0),)
@@ -79,7 +80,9 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Read(msgspec.Struct):
-    """Where to read the partials on; `held`: per log partition the first partial that had to be left because of a gap."""
+    """Where to read the partials on; `held`: per log partition the first partial that had to be
+    left because of a gap.
+    """
 
     offset: int = 0
     held: dict[int, int] = {}
@@ -106,7 +109,9 @@ def judge(progress: Progress, header: PartialHeader) -> Verdict:
 
 
 def bridged(layout: Layout, header: PartialHeader) -> Layout | None:
-    """The layout without the bases that lack what is missing before this partial; None when all lack it."""
+    """The layout without the bases that lack what is missing before this partial;
+    None when all lack it.
+    """
     able = tuple(
         base for base in layout.bases if base.covers(header.origin_partition) >= header.previous
     )
@@ -114,9 +119,11 @@ def bridged(layout: Layout, header: PartialHeader) -> Layout | None:
 
 
 def with_base(layout: Layout, base: Base, *, alone: bool) -> Layout:
-    """The layout once `base` landed: the two newest stay, or `base` alone; the epochs that none of them needs go.
+    """The layout once `base` landed: the two newest stay, or `base` alone;
+    the epochs that none of them needs go.
 
-    The one before goes as well when the epochs that it needs would leave no table for the one that follows `base`.
+    The one before goes as well when the epochs that it needs would leave no table for the one that
+    follows `base`.
     """
     oldest = min(_above(layout.epochs, layout.newest.epoch), default=base.epoch + 1)
     bases = (base,) if alone or base.epoch + 1 - oldest >= SLOTS else (layout.newest, base)
@@ -124,10 +131,13 @@ def with_base(layout: Layout, base: Base, *, alone: bool) -> Layout:
 
 
 def with_epoch(layout: Layout, epoch: int) -> Layout:
-    """The layout with speed states of `epoch`; raises EpochsFullError when its table is taken by another live epoch."""
+    """The layout with speed states of `epoch`; raises EpochsFullError when its table is taken by
+    another live epoch.
+    """
     if any(e % SLOTS == epoch % SLOTS for e in layout.epochs):
         raise EpochsFullError(
-            f"speed states of epochs {layout.epochs[0]} to {epoch} would stand on the base of epoch {layout.floor}, {SLOTS} epochs are the most: "
+            f"speed states of epochs {layout.epochs[0]} to {epoch} would stand on the base "
+            f"of epoch {layout.floor}, {SLOTS} epochs are the most: "
             "no more is taken until a newer base has landed"
         )
     return msgspec.structs.replace(
@@ -203,7 +213,9 @@ def pack_read(read: Read) -> bytes:
 
 
 def position(base: Base, progress: Mapping[int, Progress]) -> ViewPosition:
-    """What a read at `base` has seen: what the base contains or what was applied, whichever is more."""
+    """What a read at `base` has seen: what the base contains or what was applied,
+    whichever is more.
+    """
     log = {p: cut.offset for p, cut in base.cut.items()}
     raw = {p: cut.raw_high for p, cut in base.cut.items()}
     for p, entry in progress.items():

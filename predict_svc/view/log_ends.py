@@ -1,4 +1,6 @@
-"""Where the log of a source ends: what a store that is built anew has to reach before it may be read."""
+"""Where the log of a source ends: what a store that is built anew has to reach before it may be
+read.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ class LogEnds:
         self._partitions, self._ends = settings.partitions, partition_ends(settings)
 
     def __call__(self, source: str) -> dict[int, int]:
-        """Last offset of each log partition (-1: none); raises NotRunningError when Kafka does not say."""
+        """Last offset of each log partition (-1: none); raises NotRunningError when Kafka does not
+        say.
+        """
         topic = records_accepted(source)
         wanted = [(topic, p) for p in range(self._partitions)]
         return {place[1]: end - 1 for place, end in self._ends(wanted, BOUND_S).items()}

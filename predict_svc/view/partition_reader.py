@@ -32,7 +32,9 @@ Int64s = npt.NDArray[np.int64]
 
 
 class Seen(NamedTuple):
-    """What a transaction sees: its base, the speed tables that belong on it, the position of both together."""
+    """What a transaction sees: its base, the speed tables that belong on it, the position of both
+    together.
+    """
 
     base: Base
     base_env: Any
@@ -74,12 +76,15 @@ class PartitionReader:
         layout = lay.unpack_layout(txn.get(lay.LAYOUT, db=self._meta))
         if not layout.whole:
             raise ViewNotReadyError(
-                f"{self.folder}: the view is being built and is not whole yet; wait until its worker is ready"
+                f"{self.folder}: the view is being built and is not whole yet; "
+                "wait until its worker is ready"
             )
         return layout
 
     def seen(self, txn: Any, epoch: int | None) -> Seen:
-        """What this transaction shows at a base; raises ViewNotReadyError when that base is not here."""
+        """What this transaction shows at a base; raises ViewNotReadyError when that base is not
+        here.
+        """
         raw_layout, raw_progress = (
             txn.get(lay.LAYOUT, db=self._meta),
             txn.get(lay.PROGRESS, db=self._meta),
@@ -115,13 +120,18 @@ class PartitionReader:
     def many_blobs(
         self, txn: Any, seen: Seen, wanted: Sequence[bytes], at: Int64s
     ) -> tuple[kernel.Pieces, Int64s]:
-        """The words of all keys, and which of them each question is about; a key may be wanted at several moments."""
+        """The words of all keys, and which of them each question is about;
+        a key may be wanted at several moments.
+        """
         number = {key: i for i, key in enumerate(sorted(set(wanted)))}
         owners: list[Int64s] = []
         blobs: list[bytes | memoryview] = []
         with (
             ExitStack() as held
-        ):  # what a base gives is not copied before it is joined, and lies in the file for as long as its transaction
+            # what a base gives is not copied before it is joined, and lies in the file for as long
+            # as
+            # its transaction
+        ):
             if seen.base_env is not None:
                 base = held.enter_context(seen.base_env.begin(buffers=True))
                 blobs += map(
@@ -186,7 +196,9 @@ class PartitionReader:
         at: Int64s,
         there: frozenset[bytes] | None,
     ) -> tuple[list[bytes], Int64s]:
-        """Under which keys the rows stand, and whose they are; mostly all moments lie in one tile and need the same chunks."""
+        """Under which keys the rows stand, and whose they are; mostly all moments lie in one tile
+        and need the same chunks.
+        """
         if int(at.min()) // windows.HOP_US[0] == int(at.max()) // windows.HOP_US[0]:
             ends = self._ends(int(at[0]), there)
             return [key + end for key in number for end in ends], np.repeat(
@@ -213,7 +225,8 @@ class PartitionReader:
         base = layout.base(epoch)
         if base is None:
             raise ViewNotReadyError(
-                f"{self.folder}: the base of epoch {epoch} is not here, those of {[b.epoch for b in layout.bases]} are"
+                f"{self.folder}: the base of epoch {epoch} is not here, "
+                f"those of {[b.epoch for b in layout.bases]} are"
             )
         tables = tuple(
             (self._tables[e % lay.SLOTS], layout.chunks.get(e))
@@ -292,7 +305,9 @@ def _of_base(txn: Any) -> StateBatch:
 
 
 def _batch(cursor: Any, suffix: int) -> StateBatch:
-    """All entries of a table, by their keys without the last `suffix` bytes; equal ones are left to a merge."""
+    """All entries of a table, by their keys without the last `suffix` bytes;
+    equal ones are left to a merge.
+    """
     keys, blobs = [], []
     for key, blob in cursor:
         keys.append(key[: len(key) - suffix])

@@ -1,4 +1,6 @@
-"""A thread that follows which batch views are published, and fetches their files for the partitions that this worker holds."""
+"""A thread that follows which batch views are published, and fetches their files for the partitions
+that this worker holds.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ Refused = Callable[[Place, int, str], None]
 
 
 class Publications:
-    """Knows the newest publication of each view; brings its base to each held place, again and again until it is right."""
+    """Knows the newest publication of each view; brings its base to each held place,
+    again and again until it is right.
+    """
 
     def __init__(
         self, objects: bases.Objects, landed: Landed, refused: Refused, retry_s: float
@@ -47,7 +51,8 @@ class Publications:
     def published(self, event: ViewPublished) -> None:
         """Note a publication; only the newest epoch of a view matters.
 
-        Of several of that epoch the first counts; when its files are not what it says, the next is tried, in turn.
+        Of several of that epoch the first counts; when its files are not what it says,
+        the next is tried, in turn.
         """
         with self._changed:
             before = self._newest.get(event.view)
@@ -58,7 +63,9 @@ class Publications:
             self._changed.notify_all()
 
     def hold(self, held: Mapping[Place, tuple[Path, int]]) -> None:
-        """Say which places this worker holds: their folder, and the epoch of the base that they have."""
+        """Say which places this worker holds: their folder, and the epoch of the base that they
+        have.
+        """
         with self._changed:
             self._held = dict(held)
             self._changed.notify_all()

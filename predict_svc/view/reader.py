@@ -1,7 +1,8 @@
-"""Reads a serving view from LMDB, in any process of its host: base and speed states of one transaction, with the position they stand for.
-
-A hot loop: measured by `benchmarks/` as the view read.
+"""Reads a serving view from LMDB, in any process of its host: base and speed states of one
+transaction, with the position they stand for.
 """
+
+# A hot loop: measured by `benchmarks/` as the view read.
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ POLL_S = 0.001
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """All states of one partition in one transaction; tiles before `complete_since[hop]` are not whole in it."""
+    """All states of one partition in one transaction; tiles before `complete_since[hop]` are not
+    whole in it.
+    """
 
     position: ViewPosition
     complete_since: dict[int, int]
@@ -36,7 +39,9 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class ViewReader:
-    """Reads one view. Safe for threads. `epoch`: the base to read at, among those landed; None: the newest."""
+    """Reads one view. Safe for threads. `epoch`: the base to read at, among those landed; None:
+    the newest.
+    """
 
     def __init__(self, settings: MeshSettings, view: View) -> None:
         self.plan = ViewPlan(view)
@@ -67,7 +72,9 @@ class ViewReader:
         at_us: Sequence[int] | npt.NDArray[np.int64],
         epoch: int | None = None,
     ) -> tuple[Floats, list[ViewPosition]]:
-        """Answers [n, n_out] of key i at moment i, and the position of each; keys of one partition are read in one transaction."""
+        """Answers [n, n_out] of key i at moment i, and the position of each;
+        keys of one partition are read in one transaction.
+        """
         at = np.ascontiguousarray(at_us, np.int64)
         out = np.empty((len(wanted), self.plan.n_out), np.float64)
         positions: list[ViewPosition] = [_NOWHERE] * len(wanted)
@@ -79,7 +86,9 @@ class ViewReader:
         return out, positions
 
     def _by_part(self, wanted: Sequence[bytes]) -> Iterator[tuple[PartitionReader, list[int]]]:
-        """Which of the keys each partition holds; hashed all at once, for a hash of each in Python would cost as much as its read."""
+        """Which of the keys each partition holds; hashed all at once, for a hash of each in Python
+        would cost as much as its read.
+        """
         if len(self._parts) == 1:
             if wanted:
                 yield self._parts[0], list(range(len(wanted)))
@@ -116,7 +125,9 @@ class ViewReader:
         return len(self._parts)
 
     def snapshot(self, partition: int, epoch: int | None = None) -> Snapshot:
-        """All states of one partition, merged and canonical; for comparisons: it takes memory for all of them."""
+        """All states of one partition, merged and canonical; for comparisons:
+        it takes memory for all of them.
+        """
         part = self._parts[partition]
         with part.begin() as txn:
             seen = part.seen(txn, epoch)
@@ -143,7 +154,9 @@ class ViewReader:
         key: bytes | None = None,
         epoch: int | None = None,
     ) -> None:
-        """Wait until all raw offsets are contained, in the key's partition or in all; raises ViewBehindError after `timeout_s`."""
+        """Wait until all raw offsets are contained, in the key's partition or in all;
+        raises ViewBehindError after `timeout_s`.
+        """
         parts = self._parts if key is None else [self._parts[self._partition(key)]]
         give_up = time.monotonic() + timeout_s
         for part in parts:
@@ -153,7 +166,9 @@ class ViewReader:
                     break
                 if time.monotonic() >= give_up:
                     raise ViewBehindError(
-                        f"view {self.plan.view.name}, {part.folder}: raw offsets {lacking} were asked for and are not reached within {timeout_s} s"
+                        f"view {self.plan.view.name}, {part.folder}: "
+                        f"raw offsets {lacking} were asked for and are not reached within "
+                        f"{timeout_s} s"
                     )
                 time.sleep(POLL_S)
 
@@ -178,7 +193,8 @@ class ViewReader:
 
     def _refuse(self, seen: Seen, at_us: int) -> NoReturn:
         raise WindowNotKept(
-            f"view {self.plan.view.name}: at {at_us} us a window begins before what the base of epoch {seen.base.epoch} keeps; "
+            f"view {self.plan.view.name}: at {at_us} us a window begins before what the "
+            f"base of epoch {seen.base.epoch} keeps; "
             f"ask for {seen.kept_from_us} us or later"
         )
 

@@ -23,7 +23,9 @@ class ViewSettings(Knobs, frozen=True, kw_only=True):
     flush_bytes: int = 32_000_000
     """Partials of this size together are written at once, bytes."""
     map_gib: int = 64
-    """Address space of one store: the most that the speed states of one view and partition can take, GiB."""
+    """Address space of one store: the most that the speed states of one view and partition can
+    take, GiB.
+    """
     spare_bytes: int = 33_554_432
     """Space that the disk must have left beside what a write may need, bytes."""
     fetch_wait_ms: int = 500

@@ -1,7 +1,8 @@
-"""The store of one view and partition: speed states and progress, written together or not at all (law 3).
-
-A hot loop: measured by `benchmarks/` as the merge of partials into the view.
+"""The store of one view and partition: speed states and progress, written together or not at all
+(law 3).
 """
+
+# A hot loop: measured by `benchmarks/` as the merge of partials into the view.
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """A partial left because the one before it is missing: its log partition, what is contained, what it stands behind."""
+    """A partial left because the one before it is missing: its log partition, what is contained,
+    what it stands behind.
+    """
 
     origin_partition: int
     expected_after: int
@@ -37,7 +40,9 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct):
-    """What one `apply` did; `foreign`: messages that are no partials; `written_us` of each applied pack that had rows, for the freshness."""
+    """What one `apply` did; `foreign`: messages that are no partials;
+    `written_us` of each applied pack that had rows, for the freshness.
+    """
 
     applied: int = 0
     repeats: int = 0
@@ -48,7 +53,9 @@ class Applied(msgspec.Struct):
 
 
 class Store:
-    """Owner of one folder `DATA/view/<view>/<partition>`; one writer at a time, any number of readers."""
+    """Owner of one folder `DATA/view/<view>/<partition>`; one writer at a time, any number of
+    readers.
+    """
 
     def __init__(self, folder: Path, plan: ViewPlan, knobs: ViewSettings | None = None) -> None:
         self.folder, self._plan, self._knobs = folder, plan, knobs or ViewSettings()
@@ -81,7 +88,9 @@ class Store:
             return lay.unpack_read(txn.get(lay.READ))
 
     def apply(self, partials: Iterable[tuple[int, bytes]]) -> Applied:
-        """Take partials (offset in their topic, value) in order, in one transaction; with StoreFullError or EpochsFullError none is taken."""
+        """Take partials (offset in their topic, value) in order, in one transaction;
+        with StoreFullError or EpochsFullError none is taken.
+        """
         partials = list(partials)
         self._check_space(sum(len(value) for _, value in partials))
         with self._env.begin(write=True, db=self._meta) as txn:
@@ -95,7 +104,8 @@ class Store:
         return step.done
 
     def land(self, base: Base) -> int | None:
-        """Take a base whose file lies in the folder; return where partials have to be read again from, None for nowhere.
+        """Take a base whose file lies in the folder; return where partials have to be read again
+        from, None for nowhere.
 
         Raises BaseGoneError when the file is not there.
         """
@@ -119,7 +129,9 @@ class Store:
         return again
 
     def forget_dead_readers(self) -> None:
-        """A reader that was killed within a read would keep every page written since: the file would grow without end."""
+        """A reader that was killed within a read would keep every page written since:
+        the file would grow without end.
+        """
         self._env.reader_check()
 
     def set_whole(self) -> None:
@@ -144,7 +156,9 @@ class Store:
         cursor.putmulti(zip(keys, new.blobs(), strict=True))
 
     def _empty_unused(self, txn: Any, step: _Step) -> None:
-        """Empty the tables of epochs that no base needs any more; the tables stay, so that readers' handles do."""
+        """Empty the tables of epochs that no base needs any more; the tables stay,
+        so that readers' handles do.
+        """
         for epoch in set(step.before.epochs) - set(step.layout.epochs):
             txn.drop(self._tables[epoch % lay.SLOTS], delete=False)
 
@@ -154,7 +168,8 @@ class Store:
         free = disk.f_bavail * disk.f_frsize
         if free < self._knobs.spare_bytes + 4 * incoming:
             raise StoreFullError(
-                f"view {self._plan.view.name}, {self.folder}: {free >> 20} MiB are left on the disk, too little to go on; "
+                f"view {self._plan.view.name}, {self.folder}: "
+                f"{free >> 20} MiB are left on the disk, too little to go on; "
                 "free some space, or move the data folder, and the view goes on where it stands"
             )
 
@@ -166,14 +181,16 @@ class Store:
                 txn.put(lay.FORM, form)
         if found is not None and found != form:
             raise StoreFormError(
-                f"{self.folder} holds view {self._plan.view.name} under another definition; give the changed view another name, "
+                f"{self.folder} holds view {self._plan.view.name} under another "
+                "definition; give the changed view another name, "
                 "or start with an empty data folder and new topics"
             )
 
     def _remove_unused_bases(self) -> None:
         """Delete base files that the layout does not name; a reader that has one open keeps it.
 
-        Within a write transaction: while a partition is handed over, another worker may be landing one.
+        Within a write transaction: while a partition is handed over, another worker may be landing
+        one.
         """
         with self._env.begin(write=True, db=self._meta) as txn:
             kept = {base.file for base in lay.unpack_layout(txn.get(lay.LAYOUT)).bases}
@@ -221,7 +238,9 @@ class _Step:
             self._txn.put(lay.LAYOUT, lay.pack_layout(self.layout))
 
     def _bridge(self, mine: Progress, header: PartialHeader) -> Verdict:
-        """What is missing may stand in a landed base: then older bases, which lack it, are given up."""
+        """What is missing may stand in a landed base: then older bases, which lack it,
+        are given up.
+        """
         layout = lay.bridged(self.layout, header)
         if layout is None:
             return Verdict.GAP
@@ -262,7 +281,9 @@ def _stored(new: StateBatch, found: list[tuple[bytes, bytes]]) -> StateBatch:
 
 
 def _fresh_after_power_cut(folder: Path) -> None:
-    """Remove a store that was written before the host last started: its pages may be torn, and Kafka and S3 have all of it."""
+    """Remove a store that was written before the host last started:
+    its pages may be torn, and Kafka and S3 have all of it.
+    """
     mark, now = folder / "boot-id", BOOT_ID.read_text() if BOOT_ID.exists() else ""
     if folder.exists() and (not mark.exists() or mark.read_text() != now):
         shutil.rmtree(folder)

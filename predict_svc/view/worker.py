@@ -33,7 +33,9 @@ from twinstream.mesh.settings import MeshSettings
 _log = structlog.get_logger()
 TICK_S, BUILDING_TICK_S, LAND_AGAIN_S = 1.0, 0.1, 10.0
 WAITS = (TransientError, OSError, MemoryError, lmdb.MapFullError, lmdb.DiskError)
-"""What the host refuses now and may take later; anything else that a store raises, the input is to blame for."""
+"""What the host refuses now and may take later; anything else that a store raises,
+the input is to blame for.
+"""
 
 
 def folder_of(settings: MeshSettings, view: str, partition: int) -> Path:
@@ -42,14 +44,18 @@ def folder_of(settings: MeshSettings, view: str, partition: int) -> Path:
 
 
 class Begun(NamedTuple):
-    """Where the log and the partials ended when a store was begun; the latter is None until Kafka has said it."""
+    """Where the log and the partials ended when a store was begun;
+    the latter is None until Kafka has said it.
+    """
 
     log_ends: Mapping[int, int]
     partials_end: int | None
 
 
 class ViewWorker:
-    """Writes the partials of the partitions that Faust assigns into their stores, and lands bases in them."""
+    """Writes the partials of the partitions that Faust assigns into their stores,
+    and lands bases in them.
+    """
 
     def __init__(
         self,
@@ -76,11 +82,15 @@ class ViewWorker:
         self._gaps: dict[tuple[TP, int], tuple[Gap, float]] = {}
         self._refusals: dict[str, str] = {}
         self._waiting: set[TP] = set()
-        """Partitions whose partials are left alone until a base has landed; what is read of them meanwhile is read again then."""
+        """Partitions whose partials are left alone until a base has landed;
+        what is read of them meanwhile is read again then.
+        """
         self._seeking: set[asyncio.Future[None]] = set()
         self.blocks = Blocks()
         self._passed_over: dict[TP, tuple[int, int]] = {}
-        """Log partition that a partial that could not be applied names, and how far that one was then."""
+        """Log partition that a partial that could not be applied names, and how far that one was
+        then.
+        """
         self.assigned = False
         self.app: CarrierApp
         self.publications: Publications
@@ -99,7 +109,9 @@ class ViewWorker:
         )
 
     async def start_offsets(self, partitions: set[TP]) -> Mapping[TP, int]:
-        """Go on where each store says; an empty store first gets its base, and waits for it when that is refused."""
+        """Go on where each store says; an empty store first gets its base, and waits for it when
+        that is refused.
+        """
         self._flush()
         for tp in self._stores.keys() - partitions:
             self._stores.pop(tp).close()
@@ -134,7 +146,9 @@ class ViewWorker:
         return self.next_offsets()
 
     async def handle(self, message: Any) -> None:
-        """Collect the next partial; what was taken before, or comes too early after a seek, is left."""
+        """Collect the next partial; what was taken before, or comes too early after a seek,
+        is left.
+        """
         tp = TP(message.topic, message.partition)
         if message.offset != self._next.get(tp) or tp in self._waiting:
             return
@@ -160,7 +174,9 @@ class ViewWorker:
             self._flush()
 
     async def keep_telling(self) -> None:
-        """Every second: breaks that stay, and readers that died; more often while a store is built: whether it became whole."""
+        """Every second: breaks that stay, and readers that died; more often while a store is built:
+        whether it became whole.
+        """
         while True:
             building = [tp for tp, store in self._stores.items() if not store.layout().whole]
             for tp in building:
@@ -256,7 +272,8 @@ class ViewWorker:
                 )
                 self._waiting.add(tp)
                 continue
-            except Exception:  # noqa: BLE001  (one of them is the cause; the others, and other partitions, go on)
+            except Exception:  # noqa: BLE001
+                # one of them is the cause; the others, and other partitions, go on
                 self._apply_singly(tp, partials)
                 continue
             self._metrics.observe("view_apply_ms", (time.perf_counter() - began) * 1e3, "ms")
@@ -269,8 +286,9 @@ class ViewWorker:
     def _apply_singly(self, tp: TP, partials: list[tuple[int, bytes]]) -> None:
         """Take partials one by one, up to the one that fails.
 
-        One that cannot be applied is passed over: if it is the speed layer's, the chain tells that it is
-        missing, and the partition counts as blocked until it came. What the disk refuses is waited for.
+        One that cannot be applied is passed over: if it is the speed layer's, the chain tells that
+        it is missing, and the partition counts as blocked until it came.
+        What the disk refuses is waited for.
         """
         store, place = self._stores[tp], (tp.topic, tp.partition)
         for offset, value in partials:
@@ -333,7 +351,9 @@ class ViewWorker:
             self._go_on(tp)
 
     def _go_on(self, tp: TP) -> None:
-        """After a partial was applied: unless one that was passed over may have been the next of its chain."""
+        """After a partial was applied: unless one that was passed over may have been the next of
+        its chain.
+        """
         origin, before = self._passed_over.get(tp, (-1, -1))
         if origin == -1 or self._reached(tp, origin) > before:
             self._passed_over.pop(tp, None)
@@ -373,7 +393,9 @@ class ViewWorker:
         return True
 
     async def _complete(self, tp: TP) -> None:
-        """A store is whole once it has the newest base and all that the log held when it was begun; what no partial brings is a break."""
+        """A store is whole once it has the newest base and all that the log held when it was begun;
+        what no partial brings is a break.
+        """
         if tp not in self._begun:
             try:
                 ends = await asyncio.to_thread(
@@ -435,7 +457,9 @@ def _checked(task: asyncio.Future[None]) -> None:
 
 
 def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., None]) -> Callable[..., None]:
-    """The function, called from another thread, runs in the event loop; the process ends when it fails, which a loop would only log."""
+    """The function, called from another thread, runs in the event loop;
+    the process ends when it fails, which a loop would only log.
+    """
 
     def run(*arguments: Any) -> None:
         try:

@@ -1,4 +1,6 @@
-"""Puts the rows of one span of time together: questions, outcomes and every view's answers, ordered, written, counted and digested."""
+"""Puts the rows of one span of time together: questions, outcomes and every view's answers,
+ordered, written, counted and digested.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from twinstream.mesh.settings import MeshSettings
 from twinstream.protocol.training_columns import AT, ID, LABEL
 from twinstream.protocol.training_split import Split
 
-WRITTEN = "part int, uri string, sha256 string, size_bytes bigint, rows bigint, digest string, tally binary, columns array<string>"
+WRITTEN = (
+    "part int, uri string, sha256 string, size_bytes bigint, rows bigint, digest string, "
+    "tally binary, columns array<string>"
+)
 _SCHEMA = pa.schema(
     [
         ("part", pa.int32()),
@@ -36,7 +41,9 @@ _SCHEMA = pa.schema(
 
 
 class Assemble:
-    """Runs in Spark's Python workers, on all questions and all answers of one part of time; writes one file where no other attempt does."""
+    """Runs in Spark's Python workers, on all questions and all answers of one part of time;
+    writes one file where no other attempt does.
+    """
 
     def __init__(self, mesh: MeshSettings, model: Model, split: Split, prefix: str) -> None:
         self._mesh, self._model, self._split, self._prefix = mesh, model, split, prefix
@@ -102,7 +109,9 @@ class Assemble:
 
 
 def outputs(view: View, answers: pa.ChunkedArray, place: np.ndarray) -> dict[str, pa.Array]:
-    """The columns of a view's outputs; `place[i]`: which answer belongs to row i. NaN becomes null."""
+    """The columns of a view's outputs; `place[i]`: which answer belongs to row i.
+    NaN becomes null.
+    """
     width = sum(output.width for output in view.outputs)
     values = numbers(answers, width)[place]
     columns, at = {}, 0
@@ -126,7 +135,9 @@ def floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def digest_of(table: pa.Table) -> str:
-    """SHA-256 over the columns: names, types, and the values in a form that does not depend on buffers or files."""
+    """SHA-256 over the columns: names, types, and the values in a form that does not depend on
+    buffers or files.
+    """
     digest = hashlib.sha256()
     for name in table.column_names:
         column = table[name].combine_chunks()

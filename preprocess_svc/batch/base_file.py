@@ -1,4 +1,6 @@
-"""A base file: Parquet with columns `key` and `blob`, sorted by key, in row groups that a reader loads one at a time."""
+"""A base file: Parquet with columns `key` and `blob`, sorted by key, in row groups that a reader
+loads one at a time.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ class BaseWriter:
 
 
 def fetch_base(store: ObjectStore, file: FileRef, path: Path) -> None:
-    """Download a base file; raises CorruptBaseError when it is gone, or its bytes are not those that were published."""
+    """Download a base file; raises CorruptBaseError when it is gone, or its bytes are not those
+    that were published.
+    """
     try:
         store.download(file.uri, path)
     except ObjectMissingError as error:
@@ -75,7 +79,8 @@ def fetch_base(store: ObjectStore, file: FileRef, path: Path) -> None:
     found = sha256_of(path)
     if found != file.sha256:
         raise CorruptBaseError(
-            f"{file.uri} has SHA-256 {found}, but {file.sha256} was published: was the object cut off or replaced?"
+            f"{file.uri} has SHA-256 {found}, but {file.sha256} was published: "
+            "was the object cut off or replaced?"
         )
 
 

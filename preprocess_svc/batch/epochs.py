@@ -1,7 +1,9 @@
-"""What the batch layer does next, told by the topics alone: a pure state machine, so a restart in any phase goes on where it was.
-
-Epochs count from 1. An epoch is landed when every view has its `ViewPublished`; until then the same cut is folded again.
+"""What the batch layer does next, told by the topics alone: a pure state machine,
+so a restart in any phase goes on where it was.
 """
+
+# Epochs count from 1. An epoch is landed when every view has its `ViewPublished`;
+# until then the same cut is folded again.
 
 from __future__ import annotations
 
@@ -61,9 +63,12 @@ class Wait(msgspec.Struct, frozen=True):
 class Land(msgspec.Struct, frozen=True):
     """Append the rows between two cuts to the history, fold and publish `views`.
 
-    `files_from..files_to`: numbers of the files, end excluded; `files_to` None: all that are accepted by now. `after`: the cut before.
-    `as_of_us`: the time of the epoch before (EARLIEST_US: none); `landed_as_of_us`: that of this epoch, once a view of it is published.
-    `left_out`: the files that the epoch lacks by an earlier view's manifest; None: those that are withdrawn by now, or cannot be read.
+    `files_from..files_to`: numbers of the files, end excluded; `files_to` None:
+    all that are accepted by now. `after`: the cut before. `as_of_us`:
+    the time of the epoch before (EARLIEST_US: none); `landed_as_of_us`:
+    that of this epoch, once a view of it is published. `left_out`:
+    the files that the epoch lacks by an earlier view's manifest; None:
+    those that are withdrawn by now, or cannot be read.
     """
 
     epoch: int
@@ -105,7 +110,9 @@ class Seen:
         self.training: list[TrainingSetPublished] = []
         self.trained: set[tuple[str, int, str]] = set()
         self.retrain: dict[str, int] = {}
-        """By model, how many messages its topic held with the last request for retraining: no date decides."""
+        """By model, how many messages its topic held with the last request for retraining:
+        no date decides.
+        """
         self.retrains = self.wishes = 0
 
     def take(self, event: Event, offset: int) -> None:
@@ -133,7 +140,9 @@ class Seen:
                 pass
 
     def decline(self, model: str, epoch: int, digest: str) -> None:
-        """There is no row, or too few new ones, to train from: do not try this training set again before the next epoch (or the next start)."""
+        """There is no row, or too few new ones, to train from: do not try this training set again
+        before the next epoch (or the next start).
+        """
         self.trained.add((model, epoch, digest))
 
     @property
@@ -146,7 +155,9 @@ class Seen:
         return self.withdrawn.covers(self.files[number])
 
     def training_set_before(self, model: str, digest: str) -> TrainingSetPublished | None:
-        """The newest training set of this definition, unless retraining was asked for after its epoch's end was."""
+        """The newest training set of this definition, unless retraining was asked for after its
+        epoch's end was.
+        """
         sets = [
             event
             for event in self.training
@@ -176,7 +187,9 @@ class Seen:
 
     @property
     def believed(self) -> list[EpochSealRequested]:
-        """Requests of epochs up to the open one: what asks for more was not asked by a batch layer."""
+        """Requests of epochs up to the open one: what asks for more was not asked by a batch
+        layer.
+        """
         return [event for epoch, event in self.requested.items() if epoch <= self.newest + 1]
 
     @property
@@ -207,7 +220,9 @@ def next_step(plan: Plan, seen: Seen, now_us: int) -> Step:
 
 
 def _open_epoch(plan: Plan, seen: Seen, epoch: int, now_us: int) -> Step:
-    """Of the epoch that is not landed: wait for its barriers, land it, or ask for its end when there is a reason."""
+    """Of the epoch that is not landed: wait for its barriers, land it, or ask for its end when
+    there is a reason.
+    """
     places = [
         (source, partition) for source in plan.sources for partition in range(plan.partitions)
     ]
@@ -225,7 +240,9 @@ def _open_epoch(plan: Plan, seen: Seen, epoch: int, now_us: int) -> Step:
 
 
 def _within(span_us: int, at_us: int, now_us: int) -> bool:
-    """Whether a moment is so long ago at most; one that is still to come was told by a wrong clock."""
+    """Whether a moment is so long ago at most; one that is still to come was told by a wrong
+    clock.
+    """
     return 0 <= now_us - at_us < span_us
 
 
@@ -267,7 +284,9 @@ def _land(plan: Plan, seen: Seen, epoch: int, views: tuple[str, ...]) -> Land:
 
 
 def _sealed(seen: Seen, epoch: int, source: str, partition: int) -> Cut:
-    """The first barrier; a source that came into the definition after this epoch was sealed has no rows in it."""
+    """The first barrier; a source that came into the definition after this epoch was sealed has no
+    rows in it.
+    """
     event = seen.sealed.get((epoch, source, partition))
     return Cut(offset=event.offset, raw_high=event.raw_high) if event else START
 

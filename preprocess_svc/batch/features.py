@@ -1,4 +1,6 @@
-"""What one view would have answered at each question: a sweep over the events of some keys, in the order in which they became known."""
+"""What one view would have answered at each question: a sweep over the events of some keys,
+in the order in which they became known.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ ARRAY_BYTES = 2**30
 
 
 class ViewFeatures:
-    """Runs in Spark's Python workers, on all questions and all events of some keys of view number `number`.
+    """Runs in Spark's Python workers, on all questions and all events of some keys of view number
+    `number`.
 
     An answer is the float64 numbers of the view's outputs, as bytes; NaN is null.
     """

@@ -1,7 +1,9 @@
-"""Folds the new rows of all sources into the batch views, in one Spark job: lift, shuffle by target partition, merge with the base before.
-
-A group is one (view, partition): its file is sorted by key, and written where no other attempt writes.
+"""Folds the new rows of all sources into the batch views, in one Spark job:
+lift, shuffle by target partition, merge with the base before.
 """
+
+# A group is one (view, partition): its file is sorted by key, and written where no other attempt
+# writes.
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ from twinstream.mesh.settings import MeshSettings
 LIFT_WORDS = 12_000_000
 """About so many words are lifted at a time: the more, the more is combined before the shuffle."""
 PART_KEYS, PART_WORDS = 2_000, 65_536
-"""States are shuffled in parts of so many: as few rows for Spark as can be, small enough for many of them to be merged at a time."""
+"""States are shuffled in parts of so many: as few rows for Spark as can be, small enough for many
+of them to be merged at a time.
+"""
 STATES = "group int, first_key binary, part binary"
 STATES_SCHEMA = pa.schema(
     [("group", pa.int32()), ("first_key", pa.binary()), ("part", pa.binary())]
@@ -53,7 +57,8 @@ WRITTEN_SCHEMA = pa.schema(
 
 
 class Fold(msgspec.Struct, frozen=True):
-    """One view's part of the job: `since` is its `complete_since`, `before` its files of the epoch before (by partition), `prefix` the S3 URI to write below.
+    """One view's part of the job: `since` is its `complete_since`, `before` its files of the epoch
+    before (by partition), `prefix` the S3 URI to write below.
 
     `whole`: there is no base before to build on; all of the history is folded.
     """
@@ -66,7 +71,9 @@ class Fold(msgspec.Struct, frozen=True):
 
 
 class Folded(NamedTuple):
-    """The new base files of each view, by partition; `lost`: by view whose base before cannot be used, why. It has no files."""
+    """The new base files of each view, by partition; `lost`: by view whose base before cannot be
+    used, why. It has no files.
+    """
 
     files: dict[str, list[FileRef]]
     lost: dict[str, str]
@@ -77,7 +84,8 @@ def fold(
 ) -> Folded:
     """Fold new rows onto the bases before, and write the new ones to S3.
 
-    `rows`: per source, URIs of files of the history with the numbers (in `folds`) of the views that take them.
+    `rows`: per source, URIs of files of the history with the numbers (in `folds`) of the views that
+    take them.
     """
     mesh = context.mesh
     groups = len(folds) * mesh.partitions
@@ -109,7 +117,9 @@ def fold(
 
 
 def folded(written: list[dict[str, Any]], views: list[str], partitions: int) -> Folded:
-    """What the rows of WRITTEN say, in any order: group n is partition `n % partitions` of view `n // partitions`."""
+    """What the rows of WRITTEN say, in any order: group n is partition `n % partitions` of view
+    `n // partitions`.
+    """
     files: dict[str, list[FileRef]] = {name: [] for name in views}
     lost: dict[str, str] = {}
     for row in sorted(written, key=lambda row: row["group"]):
@@ -123,7 +133,9 @@ def folded(written: list[dict[str, Any]], views: list[str], partitions: int) -> 
 
 
 def to_lift(views: list[View]) -> list[str]:
-    """The columns of the history that a lift reads: `_position` only where it decides a byte, for it is hard to compress."""
+    """The columns of the history that a lift reads: `_position` only where it decides a byte,
+    for it is hard to compress.
+    """
     ties = any(ViewPlan(view).tells_ties for view in views)
     return [*([POSITION] if ties else []), *needed(views)]
 
@@ -209,9 +221,11 @@ def _states(group: int, states: StateBatch) -> pa.RecordBatch:
 
 
 class MergeAndWrite:
-    """Sorted parts of states to one base file a group. A group's first row has no key: it is there even when nothing is new.
+    """Sorted parts of states to one base file a group. A group's first row has no key:
+    it is there even when nothing is new.
 
-    A group whose base before cannot be used gets no file: the driver is told, and folds its view whole.
+    A group whose base before cannot be used gets no file: the driver is told, and folds its view
+    whole.
     """
 
     def __init__(self, mesh: MeshSettings, folds: list[Fold]) -> None:

@@ -1,7 +1,8 @@
-"""The history: one Hive table a source on S3, all rows that count, partitioned by epoch. An epoch is written once more after a crash.
-
-Every attempt writes to a path of its own; the table's partition then points to it.
+"""The history: one Hive table a source on S3, all rows that count, partitioned by epoch.
+An epoch is written once more after a crash.
 """
+
+# Every attempt writes to a path of its own; the table's partition then points to it.
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ FEW_ROWS = 500_000
 
 
 class Landed(NamedTuple):
-    """What an epoch added to one table: `rows`, the time that those of files agree on (EARLIEST_US: none), and where it lies."""
+    """What an epoch added to one table: `rows`, the time that those of files agree on (EARLIEST_US:
+    none), and where it lies.
+    """
 
     rows: int
     files_us: int
@@ -47,10 +50,12 @@ class History:
                 continue
             database = table.split(".")[0]
             self._spark.sql(
-                f"CREATE DATABASE IF NOT EXISTS `{database}` LOCATION 's3a://{self._mesh.bucket}/{self._pipeline.name}'"
+                f"CREATE DATABASE IF NOT EXISTS `{database}` LOCATION "
+                f"'s3a://{self._mesh.bucket}/{self._pipeline.name}'"
             )
             self._spark.sql(
-                f"CREATE TABLE IF NOT EXISTS {_quoted(table)} ({spark_schema(source)}, `{EPOCH}` int) "
+                f"CREATE TABLE IF NOT EXISTS {_quoted(table)} ({spark_schema(source)}, "
+                f"`{EPOCH}` int) "
                 f"USING parquet PARTITIONED BY (`{EPOCH}`) LOCATION '{path}'"
             )
 
@@ -66,14 +71,17 @@ class History:
             part = re.search(f"/{EPOCH}=([0-9]+)/", uri)
             if part is None or not since <= int(part[1]) <= epoch:
                 raise MeshError(
-                    f"Spark names {uri} for the epochs {since} to {epoch} of {source.name!r}: its partitions were not pruned"
+                    f"Spark names {uri} for the epochs {since} to {epoch} of "
+                    f"{source.name!r}: its partitions were not pruned"
                 )
         return found
 
     def append(
         self, source: Source, epoch: int, files: DataFrame | None, log: DataFrame | None
     ) -> Landed:
-        """Write the rows of an epoch, without those that came both in a file and live, and make them the table's partition."""
+        """Write the rows of an epoch, without those that came both in a file and live,
+        and make them the table's partition.
+        """
         path = f"{self._path(source)}/{EPOCH}={epoch}/{uuid.uuid4().hex}"
         new = self._once_within(source, files, log)
         if new is None:
@@ -99,7 +107,8 @@ class History:
     ) -> DataFrame | None:
         """The rows of one epoch: of one id all live ones, or else the first of the files.
 
-        Live rows of one id are ingest's business: it drops those within the source's horizon, and keeps the others.
+        Live rows of one id are ingest's business: it drops those within the source's horizon,
+        and keeps the others.
         """
         if files is None:
             return log
@@ -115,7 +124,9 @@ class History:
     def _not_before(
         self, source: Source, epoch: int, new: DataFrame, *, live_only: bool
     ) -> DataFrame:
-        """Without files' rows whose id came before, and without live rows whose id came in a file of an earlier epoch."""
+        """Without files' rows whose id came before, and without live rows whose id came in a file
+        of an earlier epoch.
+        """
         ids = list(source.id_fields)
         old = self.rows(source, epoch - 1).select(*ids, POSITION)
         if live_only:
@@ -139,7 +150,9 @@ class History:
         return landed
 
     def sweep(self, source: Source, epoch: int) -> None:
-        """Delete what other attempts at this epoch left behind; only once the epoch is published."""
+        """Delete what other attempts at this epoch left behind; only once the epoch is
+        published.
+        """
         bucket, prefix = split_uri(f"{self._path(source)}/{EPOCH}={epoch}/")
         kept = self._location(source, epoch)
         for key in self._store.list(bucket, prefix):

@@ -1,7 +1,8 @@
-"""Reads the history's Parquet files inside the Python workers: rows that only an Arrow function wants need not pass through the JVM row by row.
-
-A hot loop: that passage was half the time of a fold (`benchmarks.fold`).
+"""Reads the history's Parquet files inside the Python workers: rows that only an Arrow function
+wants need not pass through the JVM row by row.
 """
+
+# A hot loop: that passage was half the time of a fold (`benchmarks.fold`).
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ Function = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 def map_files(
     context: Context, files: list[str], columns: list[str], function: Function, schema: str
 ) -> DataFrame:
-    """What a function of batches makes of these columns of one or more files; each task reads some of them."""
+    """What a function of batches makes of these columns of one or more files;
+    each task reads some of them.
+    """
     tasks = min(len(files), TASKS_A_CORE * context.spark.sparkContext.defaultParallelism)
     read = Read(context.mesh, [files[number::tasks] for number in range(tasks)], columns)
     return context.spark.range(0, tasks, 1, tasks).mapInArrow(
@@ -50,7 +53,9 @@ class Read:
 
 
 def read(store: ObjectStore, uri: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Batches of these columns of one file, a bounded part at a time; raises KeyError for a column that it does not have."""
+    """Batches of these columns of one file, a bounded part at a time;
+    raises KeyError for a column that it does not have.
+    """
     with pa_parquet.ParquetFile(
         RangedFile(store, uri, store.head_uri(uri).size_bytes), buffer_size=READ_BYTES
     ) as file:

@@ -1,4 +1,6 @@
-"""Lands an epoch: reads files and logs between two cuts, appends to the history, folds the batch views, and says what is to be published."""
+"""Lands an epoch: reads files and logs between two cuts, appends to the history,
+folds the batch views, and says what is to be published.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class Reports(Protocol):
 
 
 class BlockedError(MeshError, RuntimeError):
-    """A step cannot go on without breaking a law; the message says what blocks it and what to do."""
+    """A step cannot go on without breaking a law; the message says what blocks it and what to
+    do.
+    """
 
 
 def _withdrawn(step: Land, seen: Seen, files_to: int) -> set[int]:
@@ -84,7 +88,9 @@ class Landing:
         self._store = ObjectStore(context.mesh)
 
     def land(self, step: Land, seen: Seen) -> list[ViewPublished]:
-        """The manifests of the step's views; nothing is published yet, and doing it again gives the same states."""
+        """The manifests of the step's views; nothing is published yet, and doing it again gives the
+        same states.
+        """
         files_to = seen.files_end if step.files_to is None else step.files_to
         withdrawn = _withdrawn(step, seen, files_to)
         started = time.monotonic()
@@ -92,7 +98,8 @@ class Landing:
         self._reports.observe("history", time.monotonic() - started)
         if step.left_out is not None and left_out != sorted(step.left_out):
             raise BlockedError(
-                f"epoch {step.epoch} has views without the files {list(step.left_out)}, and now {left_out} cannot be read: restore their objects on S3"
+                f"epoch {step.epoch} has views without the files {list(step.left_out)}, "
+                f"and now {left_out} cannot be read: restore their objects on S3"
             )
         as_of = self._as_of(step, appended)
         started = time.monotonic()
@@ -132,7 +139,10 @@ class Landing:
     def _read_all(
         self, step: Land, seen: Seen, files_to: int, withdrawn: set[int]
     ) -> tuple[dict[str, Appended], list[int]]:
-        """All sources' rows in the history, and the files that are left out. An attempt whose process died marks the files of the next."""
+        """All sources' rows in the history, and the files that are left out.
+
+        An attempt whose process died marks the files of the next.
+        """
         numbered = self._numbered(step, seen, files_to, withdrawn)
         attempts = self._marks(step.epoch, "attempts")
         marked = bool(attempts.deaths())
@@ -145,7 +155,8 @@ class Landing:
     ) -> tuple[dict[str, Appended], str]:
         """The rows, and where their attempt names the files that it lacks.
 
-        After a failure files are read one at a time, each marked; as long as readers die, until the deadly files are left out.
+        After a failure files are read one at a time, each marked;
+        as long as readers die, until the deadly files are left out.
         """
         marks = self._marks(step.epoch, "reading")
         while True:
@@ -170,7 +181,9 @@ class Landing:
                 )
 
     def sweep(self, step: Land) -> None:
-        """Delete what crashed attempts at a published epoch wrote to the history, and what all of them said of files."""
+        """Delete what crashed attempts at a published epoch wrote to the history, and what all of
+        them said of files.
+        """
         for key in self._store.list(
             self._mesh.bucket, verdict_prefix(self._pipeline.name, step.epoch) + "/"
         ):
@@ -199,7 +212,9 @@ class Landing:
     def _append_all(
         self, step: Land, numbered: Numbered, care: read_files.Care
     ) -> dict[str, Appended]:
-        """All sources at the same time (their jobs are small, and most of a small job is waiting), unless files are read one at a time."""
+        """All sources at the same time (their jobs are small, and most of a small job is waiting),
+        unless files are read one at a time.
+        """
         sources = self._pipeline.sources
         with ThreadPoolExecutor(
             1 if care.marks else SOURCES_AT_ONCE, thread_name_prefix="append"
@@ -231,13 +246,17 @@ class Landing:
 
     @staticmethod
     def _latest_us(step: Land, accepted: FileAccepted) -> int:
-        """A file of this epoch was accepted after the epoch before had landed, whatever the clock that accepted it says."""
+        """A file of this epoch was accepted after the epoch before had landed, whatever the clock
+        that accepted it says.
+        """
         return max(accepted.accepted_at_us, step.as_of_us)
 
     def _fold(
         self, step: Land, seen: Seen, landed: dict[str, Landed], as_of: int
     ) -> list[tuple[View, list[FileRef]]]:
-        """A view whose base before is gone or damaged on S3 is folded whole from the history: nothing is lost with a base."""
+        """A view whose base before is gone or damaged on S3 is folded whole from the history:
+        nothing is lost with a base.
+        """
         views = [self._pipeline.view(name) for name in step.views]
         folds = [self._one_fold(step, seen, view, as_of) for view in views]
         first = self._folded(step, folds, landed)
@@ -259,7 +278,9 @@ class Landing:
         return fold(self._context, folds, rows)
 
     def _one_fold(self, step: Land, seen: Seen, view: View, as_of: int) -> Fold:
-        """On the base before, if it was folded under this very definition and lacks nothing; else from the whole history."""
+        """On the base before, if it was folded under this very definition and lacks nothing;
+        else from the whole history.
+        """
         before, since = (
             seen.published.get((view.name, step.epoch - 1)),
             complete_since(ViewPlan(view), as_of),

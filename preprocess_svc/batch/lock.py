@@ -1,7 +1,9 @@
-"""One batch process of a data folder at a time, by a lock that the kernel frees when its process ends, however it ends.
-
-Two at once would both point the history's partitions at their own rows, and publish an epoch with different files.
+"""One batch process of a data folder at a time, by a lock that the kernel frees when its process
+ends, however it ends.
 """
+
+# Two at once would both point the history's partitions at their own rows, and publish an epoch with
+# different files.
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Merges streams of states in key order, a bounded part at a time: the base before, and what is new."""
+"""Merges streams of states in key order, a bounded part at a time:
+the base before, and what is new.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,18 @@ STEP_WORDS = 2_000_000
 
 @dataclass
 class Group:
-    """One (view, partition): its new states as sorted parts, ascending by first key; to be read before the next group is asked for."""
+    """One (view, partition): its new states as sorted parts, ascending by first key;
+    to be read before the next group is asked for.
+    """
 
     number: int
     parts: Iterator[StateBatch]
 
 
 def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[Group]:
-    """Groups of (group, first key, part's bytes) rows, sorted; rows without a key only make their group known."""
+    """Groups of (group, first key, part's bytes) rows, sorted; rows without a key only make their
+    group known.
+    """
     rows = (
         row
         for batch in batches
@@ -42,7 +48,10 @@ def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[Group]:
 
 
 def merged(plan: ViewPlan, *streams: Iterator[StateBatch]) -> Iterator[StateBatch]:
-    """Batches of states, keys ascending over all of them, each once. A stream is sorted parts, ascending by first key, that may overlap."""
+    """Batches of states, keys ascending over all of them, each once.
+
+    A stream is sorted parts, ascending by first key, that may overlap.
+    """
     held: list[StateBatch] = []
     fresh = 0
     for part in in_order(*streams, key=lambda part: part.key(0)):
@@ -68,7 +77,9 @@ def cut(parts: Iterable[StateBatch], key: bytes) -> tuple[list[StateBatch], list
 
 
 def in_parts(states: StateBatch, keys: int, words: int) -> Iterator[StateBatch]:
-    """The states in runs of at most so many keys and words; a key with more words makes a run of its own."""
+    """The states in runs of at most so many keys and words; a key with more words makes a run of
+    its own.
+    """
     start = 0
     while start < len(states):
         fit = int(np.searchsorted(states.offsets, states.offsets[start] + words, side="right")) - 1

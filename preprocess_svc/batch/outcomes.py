@@ -20,8 +20,9 @@ Longs = npt.NDArray[np.int64]
 class Outcomes:
     """Runs in Spark's Python workers, on all questions and all outcomes of some `on` keys.
 
-    A question is in when its outcome is known, or when its horizon has passed at `as_of_us`. Its columns: `_row` (the spine record's
-    position), `_at_us`, `_id`, the spine's fields that the model or the keys of its views need, the derived inputs, `_label`.
+    A question is in when its outcome is known, or when its horizon has passed at `as_of_us`.
+    Its columns: `_row` (the spine record's position), `_at_us`, `_id`, the spine's fields that the
+    model or the keys of its views need, the derived inputs, `_label`.
     """
 
     def __init__(self, model: Model, as_of_us: int) -> None:
@@ -69,7 +70,9 @@ class Outcomes:
         return pa.Table.from_arrays(columns, schema=self.schema).filter(keep)
 
     def _latest(self, asked: pa.Table, at: Longs, outcomes: pa.Table) -> Longs:
-        """For each question the row of its outcome: the latest by (event time, position) within the horizon; -1: none."""
+        """For each question the row of its outcome: the latest by (event time, position) within the
+        horizon; -1: none.
+        """
         label = self._model.label
         if not outcomes.num_rows or not asked.num_rows:
             return np.full(asked.num_rows, -1, np.int64)
@@ -93,7 +96,9 @@ class Outcomes:
         return np.where(fits, row, -1)
 
     def _labels(self, outcomes: pa.Table, found: Longs) -> npt.NDArray[np.float64]:
-        """Values of the outcomes, `missing` where there is none or its value is null, NaN where that leaves the row out."""
+        """Values of the outcomes, `missing` where there is none or its value is null,
+        NaN where that leaves the row out.
+        """
         missing = np.nan if self._model.label.missing is None else self._model.label.missing
         values = self._model.label.value.floats(outcomes) if outcomes.num_rows else np.zeros(0)
         label = np.append(values, np.nan)[found]
@@ -101,7 +106,9 @@ class Outcomes:
 
 
 def _codes(asked: pa.Table, outcomes: pa.Table, on: tuple[str, ...]) -> tuple[Longs, Longs]:
-    """Numbers of the join keys on both sides, equal for equal keys; -1 on the asking side for a key that has a null, -2 on the other."""
+    """Numbers of the join keys on both sides, equal for equal keys;
+    -1 on the asking side for a key that has a null, -2 on the other.
+    """
     left, right = key_text(one_batch(asked), on), key_text(one_batch(outcomes), on)
     both = pa.chunked_array([left, right]).combine_chunks().dictionary_encode()
     codes = both.indices.fill_null(-1).to_numpy().astype(np.int64)

@@ -1,8 +1,10 @@
-"""The rows of accepted files, each read at the pinned version, its checksum verified, cleaned by the same decoder as live records.
-
-What does not fit is a dead letter: a row with the file's URI as topic and the row's number as offset, a file as a whole with offset -1.
-A file that cannot be read is left out of its epoch, and so is one whose readers died; it never keeps the epoch from landing.
+"""The rows of accepted files, each read at the pinned version, its checksum verified,
+cleaned by the same decoder as live records.
 """
+
+# What does not fit is a dead letter: a row with the file's URI as topic and the row's number as
+# offset, a file as a whole with offset -1. A file that cannot be read is left out of its epoch,
+# and so is one whose readers died; it never keeps the epoch from landing.
 
 from __future__ import annotations
 
@@ -38,9 +40,14 @@ from twinstream.protocol.row_order import MOST_FILE_ROWS, position_in_files
 
 MOST_TASKS = 256
 SLICE_BYTES = 64 << 20
-DEADLY = f"the process that read it died {ATTEMPTS} times while it did (of memory, or of a fault in a library): it is not read again"
+DEADLY = (
+    f"the process that read it died {ATTEMPTS} times while it did (of memory, "
+    "or of a fault in a library): it is not read again"
+)
 PAUSES_S = (0.5, 2.0, 8.0)
-"""Between attempts at a file while S3 does not answer; then the step fails, and is tried again as a whole."""
+"""Between attempts at a file while S3 does not answer; then the step fails, and is tried again as a
+whole.
+"""
 
 
 BAD_ROWS = pa.schema(
@@ -54,7 +61,9 @@ BAD_ROWS = pa.schema(
 
 
 class NumberedFile(NamedTuple):
-    """A file with its number among all accepted files; no row of it became known after `latest_us`."""
+    """A file with its number among all accepted files; no row of it became known after
+    `latest_us`.
+    """
 
     number: int
     accepted: FileAccepted
@@ -62,7 +71,8 @@ class NumberedFile(NamedTuple):
 
 
 class Care(NamedTuple):
-    """How files are read: what one may cost, and the S3 URIs below which left-out files are named, and files that are being read.
+    """How files are read: what one may cost, and the S3 URIs below which left-out files are named,
+    and files that are being read.
 
     `marks` "": not noted, for no reader has died yet. With it, one file is read at a time.
     """
@@ -74,7 +84,9 @@ class Care(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Some rows of a file as decoded: `numbers[i]` is that of row i of the batch; `bad` the rows that do not count."""
+    """Some rows of a file as decoded: `numbers[i]` is that of row i of the batch;
+    `bad` the rows that do not count.
+    """
 
     batch: pa.RecordBatch
     numbers: np.ndarray
@@ -115,7 +127,9 @@ class ReadFiles:
         )
 
     def __call__(self, indexes: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Raises StorageUnavailableError when S3 stays away; whatever is wrong with a file costs that file alone."""
+        """Raises StorageUnavailableError when S3 stays away; whatever is wrong with a file costs
+        that file alone.
+        """
         store, decoder = ObjectStore(self._mesh), Decoder(self._source, self._keys)
         for batch in indexes:
             for index in batch.column(0).to_pylist():
@@ -150,7 +164,8 @@ class ReadFiles:
         except PermanentError as error:
             self._leave_out(store, file, str(error))
             return
-        except Exception as error:  # noqa: BLE001  (whatever one file brings about, it costs that file alone)
+        except Exception as error:  # noqa: BLE001
+            # whatever one file brings about, it costs that file alone
             self._leave_out(
                 store,
                 file,
@@ -195,7 +210,9 @@ class ReadFiles:
         kind: Kind = "permanent",
         trace: str = "",
     ) -> None:
-        """A dead letter for the file as a whole, and a note for the driver, which says in the manifest what the epoch lacks."""
+        """A dead letter for the file as a whole, and a note for the driver, which says in the
+        manifest what the epoch lacks.
+        """
         DeadLetters(self._mesh, "preprocess").put(
             b"",
             f"{file.accepted.file.uri}: {reason}",
@@ -249,7 +266,9 @@ def _bad_rows(path: Path) -> Iterator[BadRow]:
 
 
 def in_slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches that the JVM's memory holds: a few long texts make a batch of gigabytes."""
+    """The same rows in batches that the JVM's memory holds: a few long texts make a batch of
+    gigabytes.
+    """
     rows_at_once = max(1, batch.num_rows * SLICE_BYTES // max(1, batch.nbytes))
     for start in range(0, batch.num_rows, rows_at_once):
         yield batch.slice(start, rows_at_once)
@@ -276,12 +295,15 @@ def _fetch(store: ObjectStore, accepted: FileAccepted, path: Path) -> None:
     found = sha256_of(path)
     if accepted.file.sha256 and found != accepted.file.sha256:
         raise UnreadableFileError(
-            f"it has SHA-256 {found}, but {accepted.file.sha256} was accepted: was the object replaced?"
+            f"it has SHA-256 {found}, but {accepted.file.sha256} was accepted: "
+            "was the object replaced?"
         )
 
 
 def rows(source: Source, chunk: Chunk, file: NumberedFile) -> pa.RecordBatch:
-    """The rows that fit, with position (number of the file, row in it) and the time at which each became known."""
+    """The rows that fit, with position (number of the file, row in it) and the time at which each
+    became known.
+    """
     batch = chunk.batch
     position = position_in_files(file.number, chunk.numbers)
     claimed = pc.coalesce(batch[source.known_at or source.event_time], batch[source.event_time])
@@ -303,7 +325,8 @@ def chunks(
     block_bytes: int = BLOCK_BYTES,
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[Chunk]:
-    """A file in parts of bounded size, decoded; a row's number is its place among the file's rows, whatever the parts.
+    """A file in parts of bounded size, decoded; a row's number is its place among the file's rows,
+    whatever the parts.
 
     Raises UnreadableFileError, perhaps after some chunks: take none before the last came.
     """

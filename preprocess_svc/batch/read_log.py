@@ -1,4 +1,6 @@
-"""The rows of a source's log between two cuts: Spark reads exactly these offsets, Arrow functions unpack them."""
+"""The rows of a source's log between two cuts: Spark reads exactly these offsets,
+Arrow functions unpack them.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ _MAGIC, _RAW_LAST, _RAW_HIGH, _KNOWN_MAX = 0, 5, 6, 10  # words of a pack's head
 
 
 class Ends(NamedTuple):
-    """The cut with the highest raw offset so far, and the newest time to which ingest had moved a partition (EARLIEST_US: no message)."""
+    """The cut with the highest raw offset so far, and the newest time to which ingest had moved a
+    partition (EARLIEST_US: no message).
+    """
 
     cut: dict[int, Cut]
     lanes_us: int
@@ -62,7 +66,10 @@ def read(
 
 
 def _observed(seen: Observation, messages: DataFrame, cut: dict[int, Cut]) -> dict[str, int | None]:
-    """What was observed while the rows were computed. Where no row came of anything, Spark drops the observing part of its plan."""
+    """What was observed while the rows were computed.
+
+    Where no row came of anything, Spark drops the observing part of its plan.
+    """
     try:
         return dict(seen.get)
     except Py4JJavaError:
@@ -70,7 +77,9 @@ def _observed(seen: Observation, messages: DataFrame, cut: dict[int, Cut]) -> di
 
 
 def _messages(context: Context, source: Source, spans: dict[int, tuple[int, int]]) -> DataFrame:
-    """One task a log partition, in the order of its offsets: Spark splits a range only when told to."""
+    """One task a log partition, in the order of its offsets: Spark splits a range only when told
+    to.
+    """
     topic = records_accepted(source.name)
     reader = (
         context.spark.read.format("kafka")
@@ -121,7 +130,9 @@ def _highs(
 
 
 class Unpack:
-    """Packs to rows. A row counts only if its raw offset is beyond all before it in its log partition: the first writer wins."""
+    """Packs to rows. A row counts only if its raw offset is beyond all before it in its log
+    partition: the first writer wins.
+    """
 
     def __init__(self, source: Source, high: dict[int, int]) -> None:
         self._source, self._high = source, high

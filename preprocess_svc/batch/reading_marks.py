@@ -1,4 +1,6 @@
-"""Which file is being read: noted on S3 before, taken back after. What kills its reader leaves its mark behind, and three marks are enough."""
+"""Which file is being read: noted on S3 before, taken back after.
+What kills its reader leaves its mark behind, and three marks are enough.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class ReadingMarks:
 
     @contextmanager
     def reading(self, number: int) -> Iterator[None]:
-        """The mark is there while the block runs, and stays when the process dies in it; an error is no death."""
+        """The mark is there while the block runs, and stays when the process dies in it;
+        an error is no death.
+        """
         key = f"{self._prefix}/{number}/{uuid.uuid4().hex}"
         self._store.put(self._bucket, key, b"")
         try:

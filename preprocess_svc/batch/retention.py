@@ -12,7 +12,9 @@ _EPOCH = re.compile(r"/epoch=(\d+)/")
 
 
 class Retention:
-    """Keeps the newest `keep_epochs` epochs, and as many of each model's training sets, which not every epoch has."""
+    """Keeps the newest `keep_epochs` epochs, and as many of each model's training sets,
+    which not every epoch has.
+    """
 
     def __init__(self, context: Context) -> None:
         pipeline = context.pipeline
@@ -46,7 +48,10 @@ def _above(prefix: str) -> str:
 
 
 def expired(key: str, newest: int, keep: int) -> bool:
-    """Whether an object belongs to none of the `keep` newest epochs. Views hold the bases of two on their own disks, and fetch the newest only."""
+    """Whether an object belongs to none of the `keep` newest epochs.
+
+    Views hold the bases of two on their own disks, and fetch the newest only.
+    """
     epoch = _epoch(key)
     return epoch is not None and epoch <= newest - keep
 

@@ -1,4 +1,6 @@
-"""The columns of a row between Spark and Arrow: `_position`, `_known_us`, then the source's fields in their stored types."""
+"""The columns of a row between Spark and Arrow: `_position`, `_known_us`, then the source's fields
+in their stored types.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def spark_schema(source: Source) -> str:
 
 
 def ddl(schema: pa.Schema) -> str:
-    """A Spark DDL string of an Arrow schema; raises KeyError for a type that the mesh does not use."""
+    """A Spark DDL string of an Arrow schema; raises KeyError for a type that the mesh does not
+    use.
+    """
     return ", ".join(f"`{field.name}` {_spark_type(field.type)}" for field in schema)
 
 

@@ -1,4 +1,6 @@
-"""The Spark session: jars, S3A with the magic committer, the Hive metastore, and Python workers that find this code."""
+"""The Spark session: jars, S3A with the magic committer, the Hive metastore, and Python workers
+that find this code.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def create(mesh: MeshSettings, knobs: BatchSettings) -> SparkSession:
 
 
 def _start_jvm(mesh: MeshSettings, options: dict[str, str]) -> None:
-    """Start the JVM first, unless it runs: the options of a session that starts it are on its command line, S3's secret among them."""
+    """Start the JVM first, unless it runs: the options of a session that starts it are on its
+    command line, S3's secret among them.
+    """
     environment = spark_environment(os.environ, mesh)
     for name in set(os.environ) - set(environment):
         del os.environ[name]
@@ -40,11 +44,14 @@ def _start_jvm(mesh: MeshSettings, options: dict[str, str]) -> None:
     folder = Path(environment["SPARK_CONF_DIR"])
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_whole(folder / "spark-defaults.conf", at_start(options).encode(), 0o600)
-    SparkContext._ensure_initialized()  # noqa: SLF001  (the public way to start it takes all options)
+    # the public way to start it takes all options
+    SparkContext._ensure_initialized()  # noqa: SLF001
 
 
 def spark_environment(shell: Mapping[str, str], mesh: MeshSettings) -> dict[str, str]:
-    """The environment of our own Spark: another one's home, configuration, options and Python have no say."""
+    """The environment of our own Spark: another one's home, configuration, options and Python have
+    no say.
+    """
     foreign = (
         "SPARK_",
         "PYSPARK_",
@@ -79,7 +86,9 @@ def _aws(shell: Mapping[str, str], mesh: MeshSettings) -> dict[str, str]:
 
 
 def at_start(options: Mapping[str, str]) -> str:
-    """spark-defaults.conf with what the JVM has to know when it starts, as a Java properties file in UTF-8."""
+    """spark-defaults.conf with what the JVM has to know when it starts, as a Java properties file
+    in UTF-8.
+    """
     needed = {name: value for name, value in options.items() if name.startswith("spark.driver.")}
     return "".join(f"{name} {_escaped(value)}\n" for name, value in needed.items())
 
@@ -94,7 +103,10 @@ def _engine(mesh: MeshSettings, knobs: BatchSettings) -> dict[str, str]:
     work = scratch(Path(mesh.data) / "spark")
     options = {
         "spark.driver.memory": knobs.driver_memory,
-        "spark.driver.extraJavaOptions": f'{knobs.jvm_options} -XX:-UsePerfData "-Dderby.system.home={work}" "-Djava.io.tmpdir={work}"',
+        "spark.driver.extraJavaOptions": (
+            f'{knobs.jvm_options} -XX:-UsePerfData "-Dderby.system.home={work}" '
+            f'"-Djava.io.tmpdir={work}"'
+        ),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(work),
@@ -155,7 +167,8 @@ def _s3(mesh: MeshSettings) -> dict[str, str]:
 def _hive(mesh: MeshSettings) -> dict[str, str]:
     options = {
         "spark.sql.catalogImplementation": "hive",
-        "spark.sql.hive.metastorePartitionPruning": "false",  # the metastore cannot parse a filter on a name that begins with "_"
+        # the metastore cannot parse a filter on a name that begins with "_"
+        "spark.sql.hive.metastorePartitionPruning": "false",
         "spark.sql.warehouse.dir": f"s3a://{mesh.bucket}/warehouse",
     }
     return options | ({"spark.hadoop.hive.metastore.uris": mesh.hive} if mesh.hive else {})

@@ -17,27 +17,45 @@ class BatchSettings(Knobs, frozen=True, kw_only=True):
     ELSE: ClassVar[Mapping[str, str]] = {"jars": "TWINSTREAM_SPARK_JARS"}
 
     jars: str = ""
-    """Folder of the jars that Spark needs to read Kafka and S3; "": they are on its class path already."""
+    """Folder of the jars that Spark needs to read Kafka and S3; "":
+    they are on its class path already.
+    """
     driver_memory: str = "1500m"
     """Heap of the Spark driver; with a local master also of the executor."""
     jvm_options: str = "-XX:+UseParallelGC -XX:TieredStopAtLevel=1"
-    """Options of the driver's JVM. The quick compiler alone halves the CPU of small epochs; leave it out for tens of millions of rows."""
+    """Options of the driver's JVM.
+
+    The quick compiler alone halves the CPU of small epochs; leave it out for tens of millions of
+    rows.
+    """
     shuffle_partitions: int = 4
     """Tasks of a shuffle; on a cluster two or three for each core."""
     nice: int = 10
-    """Added to the scheduling niceness, so that live records go first where they share cores with a fold."""
+    """Added to the scheduling niceness, so that live records go first where they share cores with a
+    fold.
+    """
     keep_epochs: Annotated[int, msgspec.Meta(ge=2)] = 3
-    """Batch views and training sets of so many newest epochs stay on S3, at least two; older ones are deleted."""
+    """Batch views and training sets of so many newest epochs stay on S3, at least two;
+    older ones are deleted.
+    """
     file_memory_bytes: Annotated[int, msgspec.Meta(ge=256 << 20)] = 4 << 30
-    """Memory that reading one file may take in a worker, at least 256 MiB; a file that needs more is left out of its epoch."""
+    """Memory that reading one file may take in a worker, at least 256 MiB;
+    a file that needs more is left out of its epoch.
+    """
     file_expanded_bytes: Annotated[int, msgspec.Meta(ge=1)] = 200_000_000_000
-    """Bytes that the declared columns of one file may expand to (they lie on the worker's disk for a while); a larger file is left out."""
+    """Bytes that the declared columns of one file may expand to (they lie on the worker's disk for
+    a while); a larger file is left out.
+    """
     rows_per_file: int = 65_536
     """Rows of one file of a training set, and of one of its sort tasks; part of its digest."""
     training_growth: float = 0.0
-    """Share of new questions, of the rows of a model's last training set, from which on an epoch gets a new one; 0: every epoch does. After
-    a wish for retraining the next epoch does in any case."""
+    """Share of new questions, of the rows of a model's last training set, from which on an epoch
+    gets a new one; 0: every epoch does. After a wish for retraining the next epoch does in any
+    case.
+    """
     kafka_options: str = ""
-    """More options of Spark's Kafka client (Java's names), `name=value` separated by ';', without the prefix `kafka.`."""
+    """More options of Spark's Kafka client (Java's names), `name=value` separated by ';',
+    without the prefix `kafka.`.
+    """
     spark_options: str = ""
     """More Spark settings, `spark.name=value` separated by ';'."""

@@ -1,4 +1,6 @@
-"""What the normalisation of a model needs, fitted on the training part of a set: exact counts, means and deviations in a fixed order of sums."""
+"""What the normalisation of a model needs, fitted on the training part of a set:
+exact counts, means and deviations in a fixed order of sums.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,15 @@ from twinstream.protocol.training_split import Split
 from twinstream.protocol.training_statistics import LabelSummary, Summary, TrainingStatistics
 
 BOUND = 2.0**450
-"""No sum of so many squares as a set has rows overflows below it. A value beyond counts as the bound, and is counted."""
+"""No sum of so many squares as a set has rows overflows below it.
+
+A value beyond counts as the bound, and is counted.
+"""
 
 
 class Moments(msgspec.Struct, frozen=True):
-    """Count, mean and sum of squared differences from it, of the values that are not null; extremes and nulls.
+    """Count, mean and sum of squared differences from it, of the values that are not null;
+    extremes and nulls.
 
     `clipped` of the values lay beyond BOUND, and stand in all of these as it.
     """

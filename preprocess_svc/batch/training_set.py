@@ -1,7 +1,9 @@
-"""Builds a training set: for each labelled question of the spine what the views would have answered then, from what was known then.
-
-Three Spark stages: outcomes joined to questions, features of each view by key, rows put together by time.
+"""Builds a training set: for each labelled question of the spine what the views would have answered
+then, from what was known then.
 """
+
+# Three Spark stages: outcomes joined to questions, features of each view by key,
+# rows put together by time.
 
 from __future__ import annotations
 
@@ -47,7 +49,10 @@ class TrainingSets:
         )
 
     def build(self, model: Model, epoch: int, as_of_us: int) -> TrainingSetPublished | None:
-        """The training set as of an epoch's cut, on S3; None when no question has an outcome. The same history gives the same digest."""
+        """The training set as of an epoch's cut, on S3; None when no question has an outcome.
+
+        The same history gives the same digest.
+        """
         questions = self._questions(model, epoch, as_of_us).persist()
         try:
             moments = questions.groupBy(AT).count().toArrow().sort_by(AT)
@@ -150,7 +155,9 @@ class TrainingSets:
 
 
 def _function(stage: Any) -> Any:
-    """Spark counts a function's parameters to see whether it wants the group's key, and counts an object's `self` as one."""
+    """Spark counts a function's parameters to see whether it wants the group's key,
+    and counts an object's `self` as one.
+    """
 
     def run(left: pa.Table, right: pa.Table) -> pa.Table:
         return stage(left, right)
@@ -168,7 +175,9 @@ def _function_with_key(stage: Any) -> Any:
 
 
 def file_bounds(at: np.ndarray, counts: np.ndarray, rows: int) -> list[int]:
-    """Moments at which a new file begins, so that each holds about `rows` rows and no moment is in two."""
+    """Moments at which a new file begins, so that each holds about `rows` rows and no moment is in
+    two.
+    """
     before = np.cumsum(counts) - counts
     number = before // rows
     return [int(at[i]) for i in range(1, len(at)) if number[i] != number[i - 1]]

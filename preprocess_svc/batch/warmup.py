@@ -1,4 +1,6 @@
-"""Runs one small job of each kind at the start, so that the first epoch does not pay for class loading, Python workers and compiled loops."""
+"""Runs one small job of each kind at the start, so that the first epoch does not pay for class
+loading, Python workers and compiled loops.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Which manifest of a batch view the speed layer goes by: the newest whose cut ends at barriers of the log. Pure."""
+"""Which manifest of a batch view the speed layer goes by: the newest whose cut ends at barriers of
+the log. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,13 @@ from schemas import packs
 from schemas.events import ViewPublished
 
 MOST = 8
-"""So many manifests of a view are remembered: a lie is followed by what is true, not by many lies."""
+"""So many manifests of a view are remembered: a lie is followed by what is true,
+not by many lies.
+"""
 Ends = Callable[[int, int, int], bool]
-"""Whether an epoch's barrier is at (log partition, offset, epoch); of a place that the log has forgotten, too."""
+"""Whether an epoch's barrier is at (log partition, offset, epoch);
+of a place that the log has forgotten, too.
+"""
 
 
 def newest_first(published: Iterable[ViewPublished]) -> list[ViewPublished]:

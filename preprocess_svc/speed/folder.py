@@ -1,7 +1,8 @@
-"""Log messages to partials: for each view of the source one to every target partition, in the log's order. Pure.
-
-The same message always gives the same partial; the only memory is the place in the log.
+"""Log messages to partials: for each view of the source one to every target partition,
+in the log's order. Pure.
 """
+
+# The same message always gives the same partial; the only memory is the place in the log.
 
 from __future__ import annotations
 
@@ -51,10 +52,13 @@ class Folder:
         return self.at.offset + 1
 
     def fold(self, value: bytes | None, offset: int, now_us: int) -> tuple[int, list[Partial]]:
-        """(rows that count, partials) of the log message at `offset`, which is `next_offset`; raises ValueError for any other."""
+        """(rows that count, partials) of the log message at `offset`, which is `next_offset`;
+        raises ValueError for any other.
+        """
         if offset != self.next_offset:
             raise ValueError(
-                f"log partition {self._partition}: offset {offset} given, {self.next_offset} is next"
+                f"log partition {self._partition}: offset {offset} given, "
+                f"{self.next_offset} is next"
             )
         pack = packs.log_header(value)
         ends = pack.kind == packs.BARRIER and pack.epoch == self.at.epoch
@@ -75,7 +79,9 @@ class Folder:
         return 0 if rows is None else rows.num_rows, partials
 
     def _rows(self, value: bytes | None, pack: packs.PackHeader) -> pa.RecordBatch | None:
-        """The rows that count: those whose raw offset is beyond all before; None when there are none."""
+        """The rows that count: those whose raw offset is beyond all before;
+        None when there are none.
+        """
         if pack.kind == packs.BARRIER or pack.rows == 0 or pack.raw_last <= self.at.raw_high:
             return None
         assert value is not None

@@ -1,4 +1,6 @@
-"""Reads from Kafka where each log partition has to be folded on from: the speed layer's own partials, behind the last published cut."""
+"""Reads from Kafka where each log partition has to be folded on from:
+the speed layer's own partials, behind the last published cut.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ SILENCE_S = 30.0
 
 
 class Resume:
-    """Answers, for log partitions, where to fold on. Its own Kafka consumer; safe to call from one thread at a time."""
+    """Answers, for log partitions, where to fold on. Its own Kafka consumer;
+    safe to call from one thread at a time.
+    """
 
     def __init__(
         self, settings: MeshSettings, pipeline: Pipeline, clock_skew_s: float, refused: Refused
@@ -38,7 +42,9 @@ class Resume:
         self._skew_ms = int(clock_skew_s * 1000)
 
     def links(self, wanted: Collection[LogPartition]) -> dict[LogPartition, Link]:
-        """The place behind which the log partition is to be folded; everything before is in every view's partials or base."""
+        """The place behind which the log partition is to be folded;
+        everything before is in every view's partials or base.
+        """
         started = time.monotonic()
         published = self._published()
         consumer = Consumer(
@@ -68,7 +74,9 @@ class Resume:
         partitions: list[int],
         cuts: Mapping[str, Mapping[int, Link]],
     ) -> dict[LogPartition, Link]:
-        """One source: replay the view's rule over the partials of each of its views, from a little before the earliest cut."""
+        """One source: replay the view's rule over the partials of each of its views,
+        from a little before the earliest cut.
+        """
         views = [view.name for view in self._pipeline.views_of(source)]
         chains = {
             (v, q, p): cuts[v].get(p, BEGINNING)
@@ -117,7 +125,9 @@ class Resume:
         partitions: list[int],
         published: Mapping[str, list[ViewPublished]],
     ) -> dict[str, dict[int, Link]]:
-        """Per view of a source the end of its newest published epoch in each log partition, as the log has it too."""
+        """Per view of a source the end of its newest published epoch in each log partition,
+        as the log has it too.
+        """
         found: dict[str, dict[int, Link]] = defaultdict(dict)
         seen: dict[tuple[int, int, int], bool] = {}
 
@@ -139,7 +149,9 @@ class Resume:
     def _written_ms(
         self, consumer: Consumer, source: str, cuts: list[Link], partitions: list[int]
     ) -> int:
-        """A time before which no partial behind any of these cuts was written; 0 (the beginning) when one has no cut."""
+        """A time before which no partial behind any of these cuts was written;
+        0 (the beginning) when one has no cut.
+        """
         if min(link.offset for link in cuts) < 0:
             return 0
         topic = records_accepted(source)
@@ -153,7 +165,9 @@ class Resume:
 
 
 def _ends(consumer: Consumer, topic: str, partition: int, offset: int, epoch: int) -> bool:
-    """Whether an epoch's barrier is at this place of a log; one that the log has forgotten is believed."""
+    """Whether an epoch's barrier is at this place of a log; one that the log has forgotten is
+    believed.
+    """
     if offset < range_of(consumer, topic, partition, SILENCE_S).low:
         return True
     message = _message_at(consumer, topic, partition, offset)
@@ -172,7 +186,9 @@ def _message_at(consumer: Consumer, topic: str, partition: int, offset: int) -> 
 def _values(
     consumer: Consumer, topic: str, partitions: int, since_ms: int
 ) -> Iterable[tuple[int, bytes]]:
-    """(partition, value) of all that a topic holds now, from the first message stamped `since_ms` or later on."""
+    """(partition, value) of all that a topic holds now, from the first message stamped `since_ms`
+    or later on.
+    """
     spans = _spans(consumer, topic, partitions, since_ms)
     for message in messages(consumer, spans, SILENCE_S):
         yield message.partition(), message.value()

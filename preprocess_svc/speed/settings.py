@@ -25,6 +25,8 @@ class SpeedSettings(Knobs, frozen=True, kw_only=True):
     unconfirmed: int = 4000
     """Partials sent and not yet confirmed by Kafka; beyond, folding waits."""
     clock_skew_s: float = 600.0
-    """By how much the clocks of hosts may differ: how far before a cut the scan of own partials begins, seconds."""
+    """By how much the clocks of hosts may differ: how far before a cut the scan of own partials
+    begins, seconds.
+    """
     resume_again_s: float = 5.0
     """Shortest time between two scans for a break that a view reported, seconds."""

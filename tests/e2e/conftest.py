@@ -1,4 +1,6 @@
-"""One mesh of the shop example for all end-to-end tests: files and live records are in, an epoch is sealed, a model answers."""
+"""One mesh of the shop example for all end-to-end tests: files and live records are in,
+an epoch is sealed, a model answers.
+"""
 
 from collections.abc import Iterator
 

@@ -57,7 +57,9 @@ class Figures(msgspec.Struct, kw_only=True):
 
 
 class Door(msgspec.Struct, frozen=True):
-    """Where to ask, what for (the n-th request whole, without its head's end), and whose memory to look at."""
+    """Where to ask, what for (the n-th request whole, without its head's end), and whose memory to
+    look at.
+    """
 
     address: str
     request: Callable[[int], tuple[str, bytes]]

@@ -1,4 +1,6 @@
-"""The shop example on a whole mesh, and what its users and clients do: files, records, seals, questions."""
+"""The shop example on a whole mesh, and what its users and clients do:
+files, records, seals, questions.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +124,9 @@ class Shop:
         return self.ask("predict", f"/v1/predict/{MODEL}", {"rows": visits, **more})
 
     def answered(self, bound_s: float, **more: Any) -> Answer:
-        """The first answer with status 200 to a question that is asked again and again, else the last."""
+        """The first answer with status 200 to a question that is asked again and again,
+        else the last.
+        """
         give_up = time.monotonic() + bound_s
         while (answer := self.predict(**more)).status != 200 and time.monotonic() < give_up:
             time.sleep(0.1)
@@ -165,7 +169,8 @@ class Shop:
         give_up = time.monotonic() + bound_s
         while not reached():
             assert time.monotonic() < give_up, (
-                f"not within {bound_s} s: {what}; now {self.release()}; batch: {self.mesh.log('batch')[-1500:]}"
+                f"not within {bound_s} s: {what}; now {self.release()}; batch: "
+                f"{self.mesh.log('batch')[-1500:]}"
             )
             time.sleep(0.1)
 

@@ -1,4 +1,6 @@
-"""The whole mesh on the shop example, from files to predictions, with every service killed once and epochs swapped under traffic."""
+"""The whole mesh on the shop example, from files to predictions, with every service killed once and
+epochs swapped under traffic.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""A slice of the poison run on the mesh of the end-to-end tests, after them: nothing is lost, nothing stops, good inputs pass."""
+"""A slice of the poison run on the mesh of the end-to-end tests, after them:
+nothing is lost, nothing stops, good inputs pass.
+"""
 
 from __future__ import annotations
 

@@ -80,7 +80,9 @@ class Outage:
 
 
 def test_a_stopped_broker_makes_services_wait_and_loses_nothing(shop: Shop) -> None:
-    """An epoch is being ended meanwhile: its barriers, its manifests and its release wait as well."""
+    """An epoch is being ended meanwhile: its barriers, its manifests and its release wait as
+    well.
+    """
     epoch = shop.release()["epoch"]
     outage = Outage(shop, "stopped")
     shop.seal()

@@ -86,7 +86,8 @@ class Arena:
             if self.has_small_disk:
                 subprocess.run(["umount", "-l", str(self.disk)], check=False)
 
-    # -- processes -----------------------------------------------------------------------------------------------------------------
+    # -- processes
+    # -----------------------------------------------------------------------------------------------------------------
 
     def kill(self, name: str) -> str:
         """SIGKILL; says whom it hit, "" when there was nobody."""
@@ -145,7 +146,8 @@ class Arena:
                 raise WaitTimeoutError(f"not within {bound_s} s: {what}; {states}")
             time.sleep(0.05)
 
-    # -- epochs --------------------------------------------------------------------------------------------------------------------
+    # -- epochs
+    # --------------------------------------------------------------------------------------------------------------------
 
     def seal(self) -> None:
         """Wish for the end of the epoch."""
@@ -163,7 +165,8 @@ class Arena:
             max((event.epoch for event in self.published(view)), default=0) for view in self.views
         )
 
-    # -- the comparison ------------------------------------------------------------------------------------------------------------
+    # -- the comparison
+    # ------------------------------------------------------------------------------------------------------------
 
     def compare(self, plain_one_in: int = 1, bound_s: float = READY_S) -> Audit:
         """Every key of every view against the oracle, while records go on to arrive."""
@@ -182,7 +185,9 @@ class Arena:
                 time.sleep(0.5)
 
     def quiesce(self, bound_s: float = READY_S) -> None:
-        """Stop feeding, and wait until every view stands at the end of its log, and the log at the end of the raw topic."""
+        """Stop feeding, and wait until every view stands at the end of its log, and the log at the
+        end of the raw topic.
+        """
         self.feeder.pause()
         self.ready()
         names = [source.name for source in self.pipeline.sources]

@@ -1,4 +1,6 @@
-"""The same load and kills for a plain Faust table counter, started again by a few lines: how many of its counts are wrong."""
+"""The same load and kills for a plain Faust table counter, started again by a few lines:
+how many of its counts are wrong.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from twinstream.mesh.settings import MeshSettings
 
 BOUND_S = 300.0
 SETTLED_S = 8.0
-"""Faust commits every 2.8 seconds; after so long without a change everything is counted that will be."""
+"""Faust commits every 2.8 seconds; after so long without a change everything is counted that will
+be.
+"""
 
 
 class Restarted:
@@ -52,7 +56,9 @@ class Restarted:
 
 
 def run_table(seed: int, kills: int, records: int) -> FaustTable:
-    """Sends `records` while the counter is killed `kills` times, waits until all is counted, and compares."""
+    """Sends `records` while the counter is killed `kills` times, waits until all is counted,
+    and compares.
+    """
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="twinstream-faust-") as folder,
@@ -95,7 +101,9 @@ def _topics(settings: MeshSettings) -> None:
 def _feed(
     settings: MeshSettings, counter: Restarted, dice: Random, seed: int, kills: int, records: int
 ) -> None:
-    """Bursts of records; between two of them a kill, some seconds after the counter began to count again."""
+    """Bursts of records; between two of them a kill, some seconds after the counter began to count
+    again.
+    """
     producer = Producer(settings.kafka_client(enable_idempotence=True, acks="all", linger_ms=5))
     load = Load(seed, time.time_ns() // 1000, poison=0.0)
     burst = records // (kills + 1)

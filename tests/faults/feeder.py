@@ -1,4 +1,6 @@
-"""Sends the seeded load into a running mesh, live, over HTTP and as files, and remembers what was acknowledged."""
+"""Sends the seeded load into a running mesh, live, over HTTP and as files, and remembers what was
+acknowledged.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class Feeder:
         self._running, self._stopping = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self.acknowledged: dict[tuple[str, int], dict[int, Kind]] = {}
-        """(source, partition) -> raw offset -> what kind of record; only those that Kafka acknowledged."""
+        """(source, partition) -> raw offset -> what kind of record;
+        only those that Kafka acknowledged.
+        """
         self.over_http: set[tuple[str, str]] = set()
         """(source, id) of records that the HTTP interface acknowledged."""
         self.files: list[str] = []
@@ -76,7 +80,9 @@ class Feeder:
                 self._send(self._load.next())
 
     def publish_file(self, store: ObjectStore, events: EventPublisher) -> str:
-        """A file of visits on S3, announced; some of its records were sent live before, a few are broken. Returns its URI."""
+        """A file of visits on S3, announced; some of its records were sent live before,
+        a few are broken. Returns its URI.
+        """
         rows = [
             sent
             for _ in range(FILE_ROWS)

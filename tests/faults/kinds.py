@@ -118,7 +118,9 @@ def seal(arena: Arena, dice: Random) -> str:
 
 
 def kill_while_sealing(arena: Arena, dice: Random) -> str:
-    """kill -9 of the batch layer, or another, some moments after the end of an epoch was asked for."""
+    """kill -9 of the batch layer, or another, some moments after the end of an epoch was asked
+    for.
+    """
     arena.seal()
     time.sleep(dice.uniform(0.0, 12.0))
     name = dice.choices(("batch", "ingest", "view"), weights=(6, 2, 2))[0]
@@ -142,7 +144,9 @@ def delete_store(arena: Arena, dice: Random) -> str:
 
 
 def corrupt_base(arena: Arena, dice: Random) -> str:
-    """A base file on S3 is not what was published, while a view has lost its own copy; then it is put right again."""
+    """A base file on S3 is not what was published, while a view has lost its own copy;
+    then it is put right again.
+    """
     view, partition = dice.choice(arena.views), dice.randrange(arena.mesh.settings.partitions)
     events = arena.published(view)
     if not events:

@@ -1,4 +1,6 @@
-"""Nothing lost, nothing twice: every raw record is in the log once, or dead-lettered, or a repeat of one that is in the log."""
+"""Nothing lost, nothing twice: every raw record is in the log once, or dead-lettered,
+or a repeat of one that is in the log.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Ledger(msgspec.Struct):
 
 
 def examine(settings: MeshSettings, pipeline: Pipeline, feeder: Feeder) -> Ledger:
-    """Reads raw topics, logs and what was dead-lettered, all from their beginning; to be called when ingest has caught up."""
+    """Reads raw topics, logs and what was dead-lettered, all from their beginning;
+    to be called when ingest has caught up.
+    """
     ledger = Ledger()
     dead_letters = _dead_letters(settings)
     ledger.dead_letters_again = sum(n - 1 for n in dead_letters.values())
@@ -90,7 +94,9 @@ def covered(settings: MeshSettings, source: str) -> dict[int, int]:
 def _one_source(
     settings: MeshSettings, source: Source, dead_letters: Counter[Place], ledger: Ledger
 ) -> tuple[dict[Place, str], dict[str, list[int]]]:
-    """Account for each raw record; the id of each place in the log, and the known times of each id."""
+    """Account for each raw record; the id of each place in the log, and the known times of each
+    id.
+    """
     logged: dict[Place, str] = {}
     known: dict[str, list[int]] = defaultdict(list)
     lanes: dict[str, list[int]] = defaultdict(list)

@@ -1,4 +1,6 @@
-"""Records of the shop example as the fault tests send them: heavy-tailed keys, late, repeated, and poisoned."""
+"""Records of the shop example as the fault tests send them: heavy-tailed keys, late, repeated,
+and poisoned.
+"""
 
 from __future__ import annotations
 

@@ -161,7 +161,10 @@ def beside(report: Report) -> str:
             f"| kill -9 | {report.total_kills:,} | {other.kills:,} |",
             f"| keys at the end | {last.keys:,} | {other.keys:,} |",
             f"| keys that are wrong | **{last.different:,}** | **{other.wrong:,}** |",
-            f"| counted too much / too little (keys) | 0 / 0 | {other.too_high:,} / {other.too_low:,} |"
+            (
+                f"| counted too much / too little (keys) | 0 / 0 | {other.too_high:,} / "
+                f"{other.too_low:,} |"
+            )
             if not last.different
             else "",
         ]
@@ -170,7 +173,11 @@ def beside(report: Report) -> str:
 
 def page(report: Report) -> str:
     """The generated part of docs/faults.md."""
-    where = f"Run of {report.at[:10]}, seed {report.seed}, commit `{report.commit}`, {report.seconds // 60} minutes on {report.machine.get('cpu')} ({report.machine.get('cores')} cores)."
+    where = (
+        f"Run of {report.at[:10]}, seed {report.seed}, commit `{report.commit}`, "
+        f"{report.seconds // 60} minutes on {report.machine.get('cpu')} "
+        f"({report.machine.get('cores')} cores)."
+    )
     return "\n\n".join(part for part in (BEGIN, where, beside(report), table(report), END) if part)
 
 

@@ -1,6 +1,8 @@
-"""The long fault run: seeded kills, stops and broken files under load; every key compared with the oracle, byte for byte.
+"""The long fault run: seeded kills, stops and broken files under load;
+every key compared with the oracle, byte for byte.
 
-`python -m tests.faults.run [--seed S] [--kills N] [--minutes M] [--report FILE]`; exit status 1 for any difference.
+`python -m tests.faults.run [--seed S] [--kills N] [--minutes M] [--report FILE]`;
+exit status 1 for any difference.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ AUDIT_EVERY = 12
 
 
 class Run:
-    """Rounds of a few faults each, until enough were killed or the time is over; prints a line for each."""
+    """Rounds of a few faults each, until enough were killed or the time is over;
+    prints a line for each.
+    """
 
     def __init__(
         self, arena: Arena, dice: Random, report: Report, *, kills: int, minutes: float
@@ -67,7 +71,10 @@ class Run:
         )
         self._say(
             "compare",
-            f"{where}: {found.compared} keys, {found.different} different (ready after {waited:.0f} s)",
+            (
+                f"{where}: {found.compared} keys, {found.different} different (ready after "
+                f"{waited:.0f} s)"
+            ),
         )
 
     def _round(self) -> None:

@@ -1,4 +1,6 @@
-"""A short slice of the fault run: each service killed once, an epoch ended under load, then every key and every record."""
+"""A short slice of the fault run: each service killed once, an epoch ended under load,
+then every key and every record.
+"""
 
 from pathlib import Path
 

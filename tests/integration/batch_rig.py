@@ -1,4 +1,6 @@
-"""Stands in for ingest and for users of the batch layer: writes packs, barriers and files as ingest would, and what a sloppy world adds."""
+"""Stands in for ingest and for users of the batch layer: writes packs, barriers and files as ingest
+would, and what a sloppy world adds.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ class World:
     def file(
         self, source: str, rows: list[dict[str, Any]], *, form: str = "jsonl", extra: bytes = b""
     ) -> FileAccepted:
-        """Put a file on S3 and announce that it was accepted; `extra` bytes are appended to JSON lines."""
+        """Put a file on S3 and announce that it was accepted; `extra` bytes are appended to JSON
+        lines.
+        """
         data = b"\n".join(msgspec.json.encode(row) for row in rows) + extra
         if form == "parquet":
             sink = pa.BufferOutputStream()
@@ -117,7 +121,9 @@ class World:
         late_us: int = 0,
         again: int = 0,
     ) -> None:
-        """Append rows to the log in packs, spread over its partitions; the last `again` packs of each partition are written twice."""
+        """Append rows to the log in packs, spread over its partitions;
+        the last `again` packs of each partition are written twice.
+        """
         for partition in range(self.settings.partitions):
             mine = rows[partition :: self.settings.partitions]
             starts = range(0, len(mine), per_pack)
@@ -168,7 +174,9 @@ class World:
         return len(lies) + len(raw)
 
     def seal(self, epoch: int) -> None:
-        """Answer a seal request: barriers into every partition of every log, twice, as a woken worker would."""
+        """Answer a seal request: barriers into every partition of every log, twice,
+        as a woken worker would.
+        """
         for source in self.pipeline.sources:
             for partition in range(self.settings.partitions):
                 high = self.high.get((source.name, partition), -1)

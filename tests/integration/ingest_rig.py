@@ -1,4 +1,6 @@
-"""A definition of its own per test, and ingest processes that a test starts, stops, kills and waits for."""
+"""A definition of its own per test, and ingest processes that a test starts, stops,
+kills and waits for.
+"""
 
 import os
 import re
@@ -87,7 +89,8 @@ class Rig:
             }
         )
 
-    # -- processes -----------------------------------------------------------------------------------------------------------------
+    # -- processes
+    # -----------------------------------------------------------------------------------------------------------------
 
     def start(
         self, worker: str = "", module: str = "ingest_svc", **env: str
@@ -130,7 +133,8 @@ class Rig:
                 process.kill()
                 process.wait(10)
 
-    # -- records -------------------------------------------------------------------------------------------------------------------
+    # -- records
+    # -------------------------------------------------------------------------------------------------------------------
 
     def send(self, values: Iterable[bytes | None], partition: int | None = None) -> None:
         """Produce; `flush` waits for them."""
@@ -174,7 +178,9 @@ class Rig:
         return [str(known.record["order"]) for known in log_records(self.settings, self.source)]
 
     def dead_letters(self) -> list[tuple[int, int, bytes, str]]:
-        """(partition, raw offset, original, reason) of everything dead-lettered of this source's raw topic."""
+        """(partition, raw offset, original, reason) of everything dead-lettered of this source's
+        raw topic.
+        """
         found = []
         for message in all_messages(self.settings.kafka, dead_letter("ingest")):
             headers = {name: value.decode() for name, value in message.headers()}

@@ -1,4 +1,6 @@
-"""Log messages written straight into Kafka, speed and view as processes, and the comparison of what they serve with the fold."""
+"""Log messages written straight into Kafka, speed and view as processes, and the comparison of what
+they serve with the fold.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ class SeamRig:
             done.result(30)
 
     def check(self) -> int:
-        """Wait until the views stand at the end of the log, then compare every key; return how many there were."""
+        """Wait until the views stand at the end of the log, then compare every key;
+        return how many there were.
+        """
         compared = 0
         for name, reader in self.readers.items():
             self.wait(lambda reader=reader: self._at_end(reader), f"{name} at the end of the log")
@@ -107,7 +111,8 @@ class SeamRig:
         give_up = time.monotonic() + BOUND_S
         while not reached():  # type: ignore[operator]
             assert time.monotonic() < give_up, (
-                f"{what} not reached in {BOUND_S} s: {self.mesh.log('speed')[-2000:]} {self.mesh.log('view')[-2000:]}"
+                f"{what} not reached in {BOUND_S} s: {self.mesh.log('speed')[-2000:]} "
+                f"{self.mesh.log('view')[-2000:]}"
             )
             time.sleep(0.01)
 

@@ -1,4 +1,6 @@
-"""`twinstream dead-letters` on a real broker and S3 server: listed, shown to the byte, replayed once, dropped for good."""
+"""`twinstream dead-letters` on a real broker and S3 server: listed, shown to the byte,
+replayed once, dropped for good.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ RAW = record_sent("visits")
 
 @pytest.fixture
 def shop(mesh_settings: MeshSettings, monkeypatch: pytest.MonkeyPatch) -> MeshSettings:
-    """Settings of a mesh that commands find in their environment; nothing of it but Kafka and S3 runs."""
+    """Settings of a mesh that commands find in their environment;
+    nothing of it but Kafka and S3 runs.
+    """
     settings = msgspec.structs.replace(mesh_settings, pipeline=str(SHOP), external=True)
     topics_admin.ensure(settings, load(SHOP))
     for name, value in settings.to_env().items():

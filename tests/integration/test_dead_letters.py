@@ -1,4 +1,6 @@
-"""Dead letters on a real broker and S3 server: byte for byte, whatever their size; control messages that nobody can believe."""
+"""Dead letters on a real broker and S3 server: byte for byte, whatever their size;
+control messages that nobody can believe.
+"""
 
 from __future__ import annotations
 

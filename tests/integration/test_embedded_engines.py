@@ -1,4 +1,6 @@
-"""Kafka, the S3 server and the Hive metastore start, serve, and keep what they have over a restart."""
+"""Kafka, the S3 server and the Hive metastore start, serve, and keep what they have over a
+restart.
+"""
 
 from __future__ import annotations
 

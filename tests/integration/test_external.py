@@ -1,4 +1,6 @@
-"""Engines that run elsewhere, with a Kafka that takes known users only: the same commands, and nothing but services is started."""
+"""Engines that run elsewhere, with a Kafka that takes known users only:
+the same commands, and nothing but services is started.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The door on the real server, asked by raw sockets: slow, broken and many clients; health is answered meanwhile."""
+"""The door on the real server, asked by raw sockets: slow, broken and many clients;
+health is answered meanwhile.
+"""
 
 from __future__ import annotations
 

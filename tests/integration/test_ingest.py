@@ -1,4 +1,6 @@
-"""Ingest against a real broker and a real S3 server: nothing lost, nothing counted twice, whatever happens to the process."""
+"""Ingest against a real broker and a real S3 server: nothing lost, nothing counted twice,
+whatever happens to the process.
+"""
 
 import hashlib
 import http.client

@@ -1,4 +1,6 @@
-"""The largest partial there can be passes the clients as the workers configure them, and the broker."""
+"""The largest partial there can be passes the clients as the workers configure them,
+and the broker.
+"""
 
 import asyncio
 import os

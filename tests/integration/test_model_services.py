@@ -1,4 +1,6 @@
-"""A training set becomes a model that answers over HTTP: the real train and predict services with a real broker, S3 server and view."""
+"""A training set becomes a model that answers over HTTP: the real train and predict services with a
+real broker, S3 server and view.
+"""
 
 from __future__ import annotations
 
@@ -276,7 +278,9 @@ def test_a_killed_predictor_leaves_no_worker_and_answers_the_same_after_its_rest
 
 
 def runs(process: psutil.Process) -> bool:
-    """Whether it still does something: a zombie waits to be collected, whoever its parent has become."""
+    """Whether it still does something: a zombie waits to be collected, whoever its parent has
+    become.
+    """
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,6 @@
-"""Speed and view as processes on a real broker: killed, emptied and given wrong bases, they serve what the fold gives."""
+"""Speed and view as processes on a real broker: killed, emptied and given wrong bases,
+they serve what the fold gives.
+"""
 
 import random
 import shutil

@@ -1,4 +1,6 @@
-"""Spoilt events on every control topic of a real mesh: no process ends, and the next good event gets through."""
+"""Spoilt events on every control topic of a real mesh: no process ends, and the next good event
+gets through.
+"""
 
 from __future__ import annotations
 

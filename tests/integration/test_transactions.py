@@ -1,4 +1,6 @@
-"""A client may use Kafka's transactions: their marks, which no message tells of, keep no reader from an end."""
+"""A client may use Kafka's transactions: their marks, which no message tells of,
+keep no reader from an end.
+"""
 
 from __future__ import annotations
 

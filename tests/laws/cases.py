@@ -130,7 +130,9 @@ def batch_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
 
 
 def placed(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
-    """Records with positions, as the fold takes them; the first half came in files, whose positions are negative."""
+    """Records with positions, as the fold takes them; the first half came in files,
+    whose positions are negative.
+    """
     return [(row, i - len(rows) // 2) for i, row in enumerate(rows)]
 
 

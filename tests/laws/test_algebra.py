@@ -1,4 +1,6 @@
-"""Every aggregate is an exact commutative monoid with one meaning, however records are cut, ordered and merged."""
+"""Every aggregate is an exact commutative monoid with one meaning, however records are cut,
+ordered and merged.
+"""
 
 from __future__ import annotations
 

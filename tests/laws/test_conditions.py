@@ -1,6 +1,8 @@
-"""Conditions mean what is written, in every interpreter. Each is built twice: as users write it, and as a function of plain Python.
+"""Conditions mean what is written, in every interpreter. Each is built twice:
+as users write it, and as a function of plain Python.
 
-The function shares neither the tree of the expression nor its text, so two expressions that are taken for one are seen.
+The function shares neither the tree of the expression nor its text, so two expressions that are
+taken for one are seen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Whatever the decoder accepts has an answer that is finite or null, one for all interpreters, and the one that the documentation gives."""
+"""Whatever the decoder accepts has an answer that is finite or null, one for all interpreters,
+and the one that the documentation gives.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def named(plan: ViewPlan, numbers: np.ndarray) -> dict[str, list[float]]:
 def of_every_interpreter(
     plan: ViewPlan, batch: pa.RecordBatch, key: bytes, at_us: int
 ) -> list[bytes]:
-    """The answers of one key at a moment: by the fold, of whole states, of chunks, of unmerged states, point in time."""
+    """The answers of one key at a moment: by the fold, of whole states, of chunks,
+    of unmerged states, point in time.
+    """
     position, half = np.arange(batch.num_rows), batch.num_rows // 2
     state = kernel.lift(plan, batch, position)
     parts = [

@@ -1,4 +1,5 @@
-"""States written by release 0.1 are read, and written, to the byte. Once it is out, a new form gets new files beside these.
+"""States written by release 0.1 are read, and written, to the byte.
+Once it is out, a new form gets new files beside these.
 
 `python -m tests.laws.test_golden_bytes NAME` makes the files of a new form.
 """
@@ -84,7 +85,9 @@ plan = ViewPlan(view)
 
 
 def rows() -> list[dict]:
-    """Sixty records of three shops around 1970 and 2013, one value null in five, from a plain recurrence."""
+    """Sixty records of three shops around 1970 and 2013, one value null in five, from a plain
+    recurrence.
+    """
     found, x = [], 1
     for i in range(60):
         x = x * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407 & 2**64 - 1

@@ -1,4 +1,6 @@
-"""The predictor's quick way from a request to features gives what the exact way gives, or leaves the row to it."""
+"""The predictor's quick way from a request to features gives what the exact way gives,
+or leaves the row to it.
+"""
 
 from __future__ import annotations
 

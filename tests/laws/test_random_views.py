@@ -1,6 +1,8 @@
-"""Views made at random: any aggregates of any fields under any conditions, against the naive way of counting.
+"""Views made at random: any aggregates of any fields under any conditions, against the naive way of
+counting.
 
-The naive way shares no slot, tile, state or kernel; so two features that are taken for one are seen, whatever they are.
+The naive way shares no slot, tile, state or kernel; so two features that are taken for one are
+seen, whatever they are.
 """
 
 from __future__ import annotations

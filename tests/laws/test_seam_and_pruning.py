@@ -1,4 +1,6 @@
-"""Law 1 with pruning: bases that forget, epochs in any order of time, late and future records, questions before and after the base's time."""
+"""Law 1 with pruning: bases that forget, epochs in any order of time, late and future records,
+questions before and after the base's time.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def worlds(draw) -> tuple[list[list[Placed]], list[int], list[int]]:
 
 @dataclass
 class Base:
-    """The batch view of an epoch, as the batch layer makes it: on the one before, or whole where that one lacks tiles."""
+    """The batch view of an epoch, as the batch layer makes it: on the one before,
+    or whole where that one lacks tiles.
+    """
 
     plan: ViewPlan
     since: dict[int, int] = field(default_factory=dict)
@@ -123,7 +127,9 @@ def bases(plan: ViewPlan, epochs: list[list[Placed]], as_of: list[int]) -> list[
 def served(
     plan: ViewPlan, base: Base, speed: list[StateBatch], key: bytes, at_us: int
 ) -> np.ndarray:
-    """As the serving view reads: the base's states, and of each epoch's table the chunks that the question needs."""
+    """As the serving view reads: the base's states, and of each epoch's table the chunks that the
+    question needs.
+    """
     stored = [dict(zip(s.keys, s.blobs(), strict=True)) for s in [base.states, *speed]]
     blobs = [
         stored[0].get(key, b""),

@@ -1,4 +1,6 @@
-"""What became of the poison: every input is accepted, a repeat, or a dead letter; every service is ready; good inputs pass."""
+"""What became of the poison: every input is accepted, a repeat, or a dead letter;
+every service is ready; good inputs pass.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +103,9 @@ class Books:
         self._shop.wait(decided, "every announced file decided", 180)
 
     def _seal(self) -> None:
-        """Until every view has an epoch that holds all files accepted by now: poison may have asked for one of its own."""
+        """Until every view has an epoch that holds all files accepted by now:
+        poison may have asked for one of its own.
+        """
         end = self._files_end()
         self._shop.seal()
 

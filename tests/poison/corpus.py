@@ -1,4 +1,6 @@
-"""What a control topic may hold besides what its readers wait for: generated from the events' types. Pure and seeded."""
+"""What a control topic may hold besides what its readers wait for:
+generated from the events' types. Pure and seeded.
+"""
 
 from __future__ import annotations
 
@@ -59,11 +61,15 @@ LIES: dict[str, tuple[Any, ...]] = {
     "name": (LONG, "<script>"),
     "kind": ("exploit",),
 }
-"""Values that their types and ranges allow and that cannot be true; what is known decides, so a reader must."""
+"""Values that their types and ranges allow and that cannot be true;
+what is known decides, so a reader must.
+"""
 
 
 class Spoilt(msgspec.Struct, frozen=True):
-    """One message. `certain`: by itself it is no event of its topic, so a reader must make it a dead letter."""
+    """One message. `certain`: by itself it is no event of its topic, so a reader must make it a
+    dead letter.
+    """
 
     value: bytes
     headers: tuple[tuple[str, bytes], ...]

@@ -1,4 +1,6 @@
-"""Odd files of a source, made by a seeded generator; each says which ids must count, whatever becomes of its other rows."""
+"""Odd files of a source, made by a seeded generator; each says which ids must count,
+whatever becomes of its other rows.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ Record = dict[str, Any]
 
 
 class OddFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`must_count`: ids of its good rows that no reading may lose. Empty where the file as a whole is a dead letter."""
+    """`must_count`: ids of its good rows that no reading may lose.
+    Empty where the file as a whole is a dead letter.
+    """
 
     name: str
     data: bytes

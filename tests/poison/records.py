@@ -1,6 +1,8 @@
-"""Odd live records of a source, made from its fields by a seeded generator: no two runs of one seed differ.
+"""Odd live records of a source, made from its fields by a seeded generator:
+no two runs of one seed differ.
 
-Most are wrong in one way, some are right in an odd way; which of the two is for the decoder to say and for the ledger to count.
+Most are wrong in one way, some are right in an odd way; which of the two is for the decoder to say
+and for the ledger to count.
 """
 
 from __future__ import annotations

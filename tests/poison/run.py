@@ -1,6 +1,7 @@
 """Poison on a whole mesh: odd records, files, control events and HTTP requests, then the books.
 
-`python -m tests.poison.run [--inputs N] [--seed S] [--report FILE]`; exit status 1 when anything was lost, stopped or differs.
+`python -m tests.poison.run [--inputs N] [--seed S] [--report FILE]`;
+exit status 1 when anything was lost, stopped or differs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ BEGIN, END = "<!-- begin: made by python -m tests.poison.run -->", "<!-- end of 
 
 
 def play(shop: Shop, inputs: int, seed: int) -> Verdict:
-    """Half of the inputs are live records, a twentieth files, the rest control events and requests; then the verdict."""
+    """Half of the inputs are live records, a twentieth files, the rest control events and requests;
+    then the verdict.
+    """
     begun = time.monotonic()
     throwing = Throwing(shop, seed)
     books = Books(shop, throwing)
@@ -42,7 +45,10 @@ def play(shop: Shop, inputs: int, seed: int) -> Verdict:
 def write_page(verdict: Verdict, seed: int) -> None:
     """Put the figures into docs/faults.md."""
     found: dict[str, Any] = machine()
-    when = f"{datetime.now(UTC):%Y-%m-%d}, seed {seed}, commit `{commit()}`, {verdict.seconds} s on {found['cpu']} ({found['cores']} cores)."
+    when = (
+        f"{datetime.now(UTC):%Y-%m-%d}, seed {seed}, commit `{commit()}`, "
+        f"{verdict.seconds} s on {found['cpu']} ({found['cores']} cores)."
+    )
     text = PAGE.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN, 1)
     PAGE.write_text(

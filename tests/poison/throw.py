@@ -1,4 +1,6 @@
-"""Throws poison at a running mesh of the shop example, and counts what was thrown: live records, files, control topics, HTTP routes."""
+"""Throws poison at a running mesh of the shop example, and counts what was thrown:
+live records, files, control topics, HTTP routes.
+"""
 
 from __future__ import annotations
 

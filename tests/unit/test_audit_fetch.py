@@ -1,4 +1,6 @@
-"""What an audit says of a predictor that does not give the states, in a process of its own as well."""
+"""What an audit says of a predictor that does not give the states, in a process of its own as
+well.
+"""
 
 from __future__ import annotations
 

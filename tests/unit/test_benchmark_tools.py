@@ -18,7 +18,10 @@ def test_the_slope_is_that_of_a_line() -> None:
 
 
 def test_memory_is_that_of_a_process_with_its_children() -> None:
-    hold = "import subprocess, sys; held = b'x' * 50_000_000; print('held', flush=True); sys.stdin.read()"
+    hold = (
+        "import subprocess, sys; held = b'x' * 50_000_000; print('held', flush=True); "
+        "sys.stdin.read()"
+    )
     nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold!r}])"
     with subprocess.Popen(
         [sys.executable, "-c", nested], stdin=subprocess.PIPE, stdout=subprocess.PIPE

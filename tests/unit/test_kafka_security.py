@@ -54,7 +54,10 @@ def test_name_and_password_reach_java_quoted() -> None:
     assert found == {
         "security.protocol": "SASL_PLAINTEXT",
         "sasl.mechanism": "PLAIN",
-        "sasl.jaas.config": 'org.apache.kafka.common.security.plain.PlainLoginModule required username="twin" password="a\\"b\\\\";',
+        "sasl.jaas.config": (
+            'org.apache.kafka.common.security.plain.PlainLoginModule required username="twin" '
+            'password="a\\"b\\\\";'
+        ),
     }
 
 

@@ -1,4 +1,6 @@
-"""The supervisor starts in order, starts again what ended after a growing pause, and leaves nothing behind."""
+"""The supervisor starts in order, starts again what ended after a growing pause,
+and leaves nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -175,7 +177,10 @@ def _run_until_end(child: Child, now: list[float], ran_s: float = 0.0) -> float:
 def test_children_of_a_process_end_with_it(
     supervise: Callable[..., Supervisor], tmp_path: Path
 ) -> None:
-    parent = f"import subprocess, sys; p = subprocess.Popen({SLEEP!r}); open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid)); p.wait()"
+    parent = (
+        f"import subprocess, sys; p = subprocess.Popen({SLEEP!r}); "
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid)); p.wait()"
+    )
     supervisor = supervise(
         [Spec(name="batch", argv=[sys.executable, "-c", parent], probe=(tmp_path / "pid").exists)]
     )
@@ -190,7 +195,10 @@ def test_children_of_a_process_end_with_it(
 def test_a_process_is_ended_when_it_ignores_sigterm(
     supervise: Callable[..., Supervisor], tmp_path: Path
 ) -> None:
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open(0 or 'deaf', 'w').close(); time.sleep(600)"
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "open(0 or 'deaf', 'w').close(); time.sleep(600)"
+    )
     deaf = deaf.replace("0 or 'deaf'", repr(str(tmp_path / "deaf")))
     supervisor = supervise(
         [
@@ -219,9 +227,12 @@ def test_a_folder_has_one_supervisor(supervise: Callable[..., Supervisor], tmp_p
 
 def test_processes_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from deploy.local.child import Spec; from deploy.local.plan import Plan; "
-        "from deploy.local.supervisor import Supervisor; from twinstream.mesh.settings import MeshSettings; "
-        f"Supervisor(Plan(data=Path({str(tmp_path)!r}), settings=MeshSettings(pipeline='p'), env={{}}, steps=[], addresses={{}}, "
+        "import sys; from pathlib import Path; from deploy.local.child import Spec; "
+        "from deploy.local.plan import Plan; "
+        "from deploy.local.supervisor import Supervisor; "
+        "from twinstream.mesh.settings import MeshSettings; "
+        f"Supervisor(Plan(data=Path({str(tmp_path)!r}), "
+        f"settings=MeshSettings(pipeline='p'), env={{}}, steps=[], addresses={{}}, "
         f"specs=[Spec(name='kafka', argv={SLEEP!r}, probe=lambda: True, service=False)])).run()"
     )
     supervisor = subprocess.Popen([sys.executable, "-c", script])

@@ -1,4 +1,6 @@
-"""A search that runs its candidates one after the other in this process, for small jobs: no engine to start."""
+"""A search that runs its candidates one after the other in this process, for small jobs:
+no engine to start.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ Trial = tuple[Candidate, float, int]
 
 
 class InProcessTuner:
-    """Trains every candidate for the search's passes; keeps the one with the lowest validation loss."""
+    """Trains every candidate for the search's passes; keeps the one with the lowest validation
+    loss.
+    """
 
     def search(self, problem: Problem, candidates: list[Candidate]) -> Found:
         """Raises NothingFoundError when no candidate gave a finite loss."""
@@ -25,7 +29,8 @@ class InProcessTuner:
             losses: list[float] = []
             try:
                 _fit(problem, candidate, losses)
-            except Exception as error:  # noqa: BLE001  (a candidate that fails is one that diverged)
+            except Exception as error:  # noqa: BLE001
+                # a candidate that fails is one that diverged
                 why = f"{type(error).__name__}: {error}"
                 log.warning("trial_failed", candidate=candidate, reason=why)
                 losses = []

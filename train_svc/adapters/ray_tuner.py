@@ -30,7 +30,9 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
 }
 ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""A Ray of this machine alone then listens on the loopback interface, here as on those systems; else on all."""
+"""A Ray of this machine alone then listens on the loopback interface, here as on those systems;
+else on all.
+"""
 ATTEMPTS = 3
 LONGEST_FOLDER = 40
 """Ray's sockets lie up to 66 characters below its folder, and a socket's path may have 107."""
@@ -39,7 +41,9 @@ log = structlog.get_logger()
 
 
 class RayTuner:
-    """Searches on a Ray cluster, or (address "") on one that lives in this process's children for the length of a search."""
+    """Searches on a Ray cluster, or (address "") on one that lives in this process's children for
+    the length of a search.
+    """
 
     def __init__(self, address: str, data: str, parallel: int) -> None:
         self._address, self._data, self._parallel = address, data, parallel
@@ -54,7 +58,9 @@ class RayTuner:
 def tune(
     problem: Problem, candidates: list[Candidate], parallel: int, data: str
 ) -> tuple[list[tuple[Candidate, float, int]], str]:
-    """(candidate, lowest validation loss, passes) of every trial, in the order of the candidates; why the last failed."""
+    """(candidate, lowest validation loss, passes) of every trial, in the order of the candidates;
+    why the last failed.
+    """
     from ray import tune as ray_tune
     from ray.tune.schedulers import ASHAScheduler
 
@@ -159,7 +165,8 @@ def _connect(arguments: dict[str, Any]) -> None:
 
 
 def short_folder(data: str) -> Path:
-    """A new folder below the mesh's data folder, or below the host's temporary one when that path is too long for sockets.
+    """A new folder below the mesh's data folder, or below the host's temporary one when that path
+    is too long for sockets.
 
     What a killed search of the same mesh left there goes.
     """
@@ -175,7 +182,9 @@ def short_folder(data: str) -> Path:
 
 
 def importable(network: Any) -> bool:
-    """Whether another process can import a network's class; one that stands in a definition file cannot."""
+    """Whether another process can import a network's class; one that stands in a definition file
+    cannot.
+    """
     module = str(getattr(network, "path", "") or f"{network.__module__}.x").rpartition(".")[0]
     try:
         return importlib.util.find_spec(module) is not None

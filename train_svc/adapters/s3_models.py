@@ -1,4 +1,6 @@
-"""Keeps models on versioned S3, below a prefix that names them by digest, so that no path is written with other content."""
+"""Keeps models on versioned S3, below a prefix that names them by digest, so that no path is
+written with other content.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +30,8 @@ class S3Models:
         return Stored(f"s3://{self._bucket}/{prefix}", ids)
 
     def load(self, promoted: ModelPromoted, network_class: Any) -> Loaded:
-        """Reads the deciding files in the versions that the event pins, and checks them against the digest."""
+        """Reads the deciding files in the versions that the event pins, and checks them against the
+        digest.
+        """
         files = fetch(self._store, promoted)
         return from_files(files, promoted.model_digest, network_class)

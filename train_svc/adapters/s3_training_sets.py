@@ -54,6 +54,7 @@ class S3TrainingSets:
         found = hashlib.sha256(data).hexdigest()
         if found != file.sha256:
             raise TrainingSetCorruptError(
-                f"{file.uri} has sha256 {found[:12]}, its event says {file.sha256[:12]}: seal an epoch to build it again"
+                f"{file.uri} has sha256 {found[:12]}, its event says {file.sha256[:12]}: "
+                "seal an epoch to build it again"
             )
         return pq.read_table(BytesIO(data))

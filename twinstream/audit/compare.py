@@ -1,4 +1,6 @@
-"""Compares the states that the serving views hold with the fold of everything, key by key, byte by byte."""
+"""Compares the states that the serving views hold with the fold of everything, key by key,
+byte by byte.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ _LENGTH = struct.Struct("<q")
 
 
 class Served(msgspec.Struct, frozen=True):
-    """All states of one partition of a serving view, and the position at which they were read, in one transaction."""
+    """All states of one partition of a serving view, and the position at which they were read,
+    in one transaction.
+    """
 
     view: str
     partition: int
@@ -60,7 +64,8 @@ class Difference(msgspec.Struct, frozen=True):
 class Audit(msgspec.Struct, frozen=True):
     """`compared` keys (of all views; a key on one side alone counts) and those of them that differ.
 
-    `plain_compared` answers of some keys were computed the naive way as well; `plain_different` of them are not what a reader is given.
+    `plain_compared` answers of some keys were computed the naive way as well;
+    `plain_different` of them are not what a reader is given.
     """
 
     compared: int
@@ -82,16 +87,19 @@ class ViewAudit(msgspec.Struct, frozen=True):
 
 
 def fetch(address: str, view: str, partition: int) -> Served:
-    """The states of one partition from the predictor's HTTP interface; `address` is `http://host:port`.
+    """The states of one partition from the predictor's HTTP interface;
+    `address` is `http://host:port`.
 
-    Raises NotRunningError when it does not give them (urllib's own error could not be handed from process to process).
+    Raises NotRunningError when it does not give them (urllib's own error could not be handed from
+    process to process).
     """
     try:
         with open_url(f"{address}/v1/views/{view}/states/{partition}", 60) as answer:
             data = answer.read()
     except urllib.error.HTTPError as error:
         raise NotRunningError(
-            f"view {view}, partition {partition}: {error.read().decode(errors='replace').strip() or error}"
+            f"view {view}, partition {partition}: "
+            f"{error.read().decode(errors='replace').strip() or error}"
         ) from None
     except OSError as error:
         raise NotRunningError(f"the predictor at {address} does not answer: {error}") from None
@@ -128,7 +136,9 @@ def prune(blob: bytes, complete_since: dict[int, int]) -> bytes:
 def expected(
     view: View, known: list[Known], served: Served, partitions: int, plain_one_in: int = 1
 ) -> dict[bytes, bytes]:
-    """What one fold of all that `served` had seen gives for its partition, pruned alike; see `folded`."""
+    """What one fold of all that `served` had seen gives for its partition, pruned alike;
+    see `folded`.
+    """
     return _pruned(folded(view, known, served, plain_one_in), served, partitions)
 
 
@@ -137,7 +147,8 @@ def folded(
 ) -> dict[bytes, bytes]:
     """The fold of all that `served` had seen, of every partition.
 
-    Every key by the compiled kernel, in one pass; of the keys one in `plain_one_in` by the plain oracle instead (1: all by it).
+    Every key by the compiled kernel, in one pass; of the keys one in `plain_one_in` by the plain
+    oracle instead (1: all by it).
     """
     return _folded(view, seen_at(known, served.epoch, served.log), plain_one_in)
 
@@ -233,7 +244,9 @@ def keys_of(pipeline: Pipeline, source: Source) -> list[tuple[str, ...]]:
 def manifests(
     settings: MeshSettings, view: str
 ) -> tuple[dict[int, FileAccepted], list[ViewPublished]]:
-    """Accepted files by number, without those that an epoch left out, and the publications of a view."""
+    """Accepted files by number, without those that an epoch left out, and the publications of a
+    view.
+    """
     accepted: dict[int, FileAccepted] = {}
     published: list[ViewPublished] = []
     believed = Manifests(load(settings.pipeline), settings.partitions, settings.bucket)
@@ -255,9 +268,11 @@ def manifests(
 def audit(
     settings: MeshSettings, address: str, *, processes: int = 2, plain_one_in: int = 1
 ) -> Audit:
-    """Compares every key of every view; the log may still grow meanwhile: each partition is compared at its own position.
+    """Compares every key of every view; the log may still grow meanwhile:
+    each partition is compared at its own position.
 
-    The plain oracle folds one key in `plain_one_in`, the compiled kernel the others, each in one pass over everything.
+    The plain oracle folds one key in `plain_one_in`, the compiled kernel the others,
+    each in one pass over everything.
     """
     names = sorted({view.source.name for view in load(settings.pipeline).views})
     n = len(names)

@@ -1,8 +1,9 @@
-"""Reads all that a source ever had, files and log, as plain records in the order that the laws give them.
-
-Deliberately slow and direct: the audit's own writing of the total order and of who counts. It
-shares the byte forms and the cleaning with the mesh.
+"""Reads all that a source ever had, files and log, as plain records in the order that the laws give
+them.
 """
+
+# Deliberately slow and direct: the audit's own writing of the total order and of who counts. It
+# shares the byte forms and the cleaning with the mesh.
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ POLL_SECONDS = 10.0
 
 
 class Known(msgspec.Struct, frozen=True):
-    """One record, its place in the total order, and where it came from (`log_partition` -1: a file)."""
+    """One record, its place in the total order, and where it came from (`log_partition` -1:
+    a file).
+    """
 
     record: dict[str, object]
     position: int
@@ -54,7 +57,9 @@ def log_messages(settings: MeshSettings, topic: str) -> Iterator[tuple[int, int,
 
 
 def log_records(settings: MeshSettings, source: Source) -> Iterator[Known]:
-    """All rows of the log that count, in log order: a row counts when its raw offset is beyond all before it."""
+    """All rows of the log that count, in log order: a row counts when its raw offset is beyond all
+    before it.
+    """
     high: dict[int, int] = defaultdict(lambda: -1)
     epoch: dict[int, int] = defaultdict(lambda: 1)
     for partition, offset, value in log_messages(settings, topics.records_accepted(source.name)):
@@ -90,7 +95,8 @@ def file_records(
 ) -> Iterator[Known]:
     """All good rows of these accepted files, by number.
 
-    `keys`: the keys of the source's views; `counts[e]`: how many files (of all sources) epoch e and those before it hold; those of no epoch are not read.
+    `keys`: the keys of the source's views; `counts[e]`: how many files (of all sources) epoch e and
+    those before it hold; those of no epoch are not read.
     """
     decoder = Decoder(source, keys)
     for seq, accepted in sorted(files.items()):
@@ -112,7 +118,9 @@ def _id(source: Source, row: dict[str, object]) -> bytes:
 
 
 def without_duplicates(known: list[Known], at_epoch: int) -> list[Known]:
-    """What counts once epoch `at_epoch` has landed, and all live rows after it: the audit's own writing of `protocol.who_counts`."""
+    """What counts once epoch `at_epoch` has landed, and all live rows after it:
+    the audit's own writing of `protocol.who_counts`.
+    """
     live: dict[bytes, int] = {}
     filed: dict[bytes, tuple[int, int]] = {}
     for k in known:

@@ -1,8 +1,10 @@
-"""The audit's own reader of files: the rules of `docs/definition.md` written a second time, row by row, in Python alone.
-
-It shares with the mesh what a field means (`Decoder`); which rows a file has, and which of their cells are null, it finds by itself.
-A row's number is its place among the rows that are not blank, good or not.
+"""The audit's own reader of files: the rules of `docs/definition.md` written a second time,
+row by row, in Python alone.
 """
+
+# It shares with the mesh what a field means (`Decoder`); which rows a file has, and which of their
+# cells are null, it finds by itself. A row's number is its place among the rows that are not blank,
+# good or not.
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ BOM = b"\xef\xbb\xbf"
 _CELL = re.compile(
     r"""(?:"([^"]*+(?:""[^"]*+)*+)"([^,\r\n]*)|(")|([^,\r\n]*))(,|\r\n|\r|\n|\Z|(?<="))"""
 )
-"""A cell and what ends it: in quotes, with what strays behind them; or with a quote that is never closed; or plain."""
+"""A cell and what ends it: in quotes, with what strays behind them;
+or with a quote that is never closed; or plain.
+"""
 
 
 def decode_file(decoder: Decoder, data: bytes, form: str) -> Decoded:
@@ -34,7 +38,9 @@ def decode_file(decoder: Decoder, data: bytes, form: str) -> Decoded:
 
 
 def _csv(decoder: Decoder, data: bytes) -> Decoded:
-    """A ragged row, one that is not UTF-8, and what follows an unclosed quote do not count; only an empty cell is null."""
+    """A ragged row, one that is not UTF-8, and what follows an unclosed quote do not count;
+    only an empty cell is null.
+    """
     rows = csv_rows(data)
     names = next(rows, None) or []
     whole = [

@@ -1,4 +1,6 @@
-"""What an expression means, written a second time from `docs/definition.md`: exact fractions, one record at a time, no shared kernel."""
+"""What an expression means, written a second time from `docs/definition.md`:
+exact fractions, one record at a time, no shared kernel.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Every answer of a view by the naive way, written from `docs/definition.md` and `docs/algebra.md`: list the values, then count.
-
-It shares no line with the algebra: no tiles, no states, no slots, no kernel. Exact aggregates must agree but for the last bits of
-a float; sketches within what is documented of them.
+"""Every answer of a view by the naive way, written from `docs/definition.md` and `docs/algebra.md`:
+list the values, then count.
 """
+
+# It shares no line with the algebra: no tiles, no states, no slots, no kernel.
+# Exact aggregates must agree but for the last bits of a float;
+# sketches within what is documented of them.
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def _answer(view: View, output: Output, rows: Sequence[Row], at_us: int) -> Answ
 
 
 def window(name: str, at_us: int) -> tuple[int | None, int]:
-    """From which moment on, and before which one, records are in a window: whole tiles. None: always."""
+    """From which moment on, and before which one, records are in a window: whole tiles. None:
+    always.
+    """
     if name == "all":
         return None, 0
     length = int(name[:-1]) * UNITS[name[-1]]

@@ -1,7 +1,9 @@
-"""Rebuilds a prediction from its id: features from the records that its views had seen, the score from the model that answered.
-
-Shares with the serving path the decoding, the answer of a state and the network; states are folded anew by the plain oracle.
+"""Rebuilds a prediction from its id: features from the records that its views had seen,
+the score from the model that answered.
 """
+
+# Shares with the serving path the decoding, the answer of a state and the network;
+# states are folded anew by the plain oracle.
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 
 
 class Rebuilt(msgspec.Struct, frozen=True):
-    """A prediction as it was served beside what was computed again; `differing`: feature -> (served, rebuilt)."""
+    """A prediction as it was served beside what was computed again; `differing`:
+    feature -> (served, rebuilt).
+    """
 
     served: Prediction
     served_digest: str
@@ -51,12 +55,15 @@ class Rebuilt(msgspec.Struct, frozen=True):
 
 
 def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
-    """Computes one prediction again; raises MeshError when it, its definition or its model is not to be had."""
+    """Computes one prediction again; raises MeshError when it, its definition or its model is not
+    to be had.
+    """
     pipeline = load(settings.pipeline)
     served = find(settings, prediction_id)
     if served.release.definition != pipeline.digest:
         raise MeshError(
-            f"prediction {prediction_id} was answered under definition {served.release.definition[:12]}, {settings.pipeline} is "
+            f"prediction {prediction_id} was answered under definition "
+            f"{served.release.definition[:12]}, {settings.pipeline} is "
             f"{pipeline.digest[:12]}: set TWINSTREAM_PIPELINE to the file of that time"
         )
     form = QuestionForm(pipeline.model(served.model))
@@ -82,7 +89,9 @@ def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
 
 
 def _digest_of(served: Prediction, inputs: Inputs) -> str:
-    """The digest of the features that were served; raises MeshError when they are not those of the model."""
+    """The digest of the features that were served; raises MeshError when they are not those of the
+    model.
+    """
     try:
         return record.digest_of(served.features, inputs)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -110,7 +119,9 @@ def view_answers(
     key: bytes | None,
     served: Prediction,
 ) -> np.ndarray[Any, Any]:
-    """float64[1, n_out]: what one plain fold of all that the view had seen answers at the moment; a row without a key gets what no record gives."""
+    """float64[1, n_out]: what one plain fold of all that the view had seen answers at the moment;
+    a row without a key gets what no record gives.
+    """
     seen = (
         []
         if key is None
@@ -151,7 +162,9 @@ def model_of(settings: MeshSettings, served: Prediction, network_class: Any) -> 
 
 
 def scored(loaded: Loaded, features: Features, served: Prediction) -> float:
-    """The score, at the row's own place in a batch of the shape in which it was computed: both can change its last bits."""
+    """The score, at the row's own place in a batch of the shape in which it was computed:
+    both can change its last bits.
+    """
     inputs, shape = loaded.config.inputs, max(served.batch_shape, 1)
     place = row_of(served.id)[1] % shape
 

@@ -1,7 +1,9 @@
-"""Compares what readers of a view are answered with the naive way, for some of its keys (all, where there are few), within a bound of time.
-
-The full comparison folds with the mesh's own algebra and prunes as the view says: a fault of either would be on both sides.
+"""Compares what readers of a view are answered with the naive way, for some of its keys (all,
+where there are few), within a bound of time.
 """
+
+# The full comparison folds with the mesh's own algebra and prunes as the view says:
+# a fault of either would be on both sides.
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ class Sampled(msgspec.Struct, frozen=True):
 def check(
     view: View, served: Partition, seen: Sequence[Known], partitions: int, now_us: int
 ) -> Sampled:
-    """The answers of one partition of a view; `seen` is all that it had seen, of every partition."""
+    """The answers of one partition of a view; `seen` is all that it had seen, of every
+    partition.
+    """
     kept_us = kept_from_us(view, served.complete_since)
     if kept_us > now_us:
         wanted = f"answers a question of now, {now_us} us"

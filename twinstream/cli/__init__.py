@@ -1,1 +1,3 @@
-"""The command `twinstream`: runs an embedded mesh, or drives a real one, from a terminal or a script."""
+"""The command `twinstream`: runs an embedded mesh, or drives a real one, from a terminal or a
+script.
+"""

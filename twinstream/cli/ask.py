@@ -131,7 +131,9 @@ def demo(
         ),
     ] = False,
 ) -> None:
-    """The whole loop on a year of real flights: files, epoch, training, two weeks live, and a report. About 8 minutes on two cores."""
+    """The whole loop on a year of real flights: files, epoch, training, two weeks live,
+    and a report. About 8 minutes on two cores.
+    """
     from examples.flights.demo import main
 
     report = main(data, days=days, keep_up=keep_up, with_variants=variants, kill=kill)

@@ -1,4 +1,6 @@
-"""`dead-letters list | show | replay | drop`: what services could not handle, and what becomes of it."""
+"""`dead-letters list | show | replay | drop`: what services could not handle, and what becomes of
+it.
+"""
 
 from __future__ import annotations
 
@@ -252,7 +254,10 @@ def replay(
         bool, typer.Option("--again", help="Also what was replayed or dropped before.")
     ] = False,
 ) -> None:
-    """Send originals through the door that they came by; each counts once. Name ids, or filters: all that they hold is sent."""
+    """Send originals through the door that they came by; each counts once.
+
+    Name ids, or filters: all that they hold is sent.
+    """
     mesh = running.mesh(data)
     which = wanted(service, reason, source, kind, origin, since, until)
     if corrected is not None and edit:
@@ -276,7 +281,10 @@ def replay(
 def _edited(
     settings: MeshSettings, sender: replaying.Sender, letter: Letter, command: list[str]
 ) -> str:
-    """As `_replayed`, of what a user makes of the original. What they wrote is kept until it is sent."""
+    """As `_replayed`, of what a user makes of the original.
+
+    What they wrote is kept until it is sent.
+    """
     file = editing.written(f"{letter.id}-".replace("/", "-"), original_of(settings, letter))
     try:
         better = editing.edited(file, command)
@@ -294,7 +302,10 @@ def _edited(
 def _replayed(
     settings: MeshSettings, sender: replaying.Sender, letter: Letter, corrected: Path | None
 ) -> str:
-    """Why a letter could not be sent again; "" when it was. It is marked only when Kafka has it: sent twice, its id counts once."""
+    """Why a letter could not be sent again; "" when it was.
+
+    It is marked only when Kafka has it: sent twice, its id counts once.
+    """
     try:
         original = (
             corrected.read_bytes() if corrected is not None else original_of(settings, letter)
@@ -323,7 +334,9 @@ def drop(
     until: Until = "",
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Say that nothing is to be done about them; they stay in their topic, and list --all shows them."""
+    """Say that nothing is to be done about them; they stay in their topic, and list --all shows
+    them.
+    """
     settings = running.mesh(data).settings
     which = wanted(service, reason, source, kind, origin, since, until)
     events = EventPublisher(settings, SENDER)
@@ -354,7 +367,10 @@ def _resolve(
 def _chosen(
     settings: MeshSettings, ids: list[str], which: Wanted, *, again: bool
 ) -> Iterator[Letter]:
-    """The letters that ids or filters mean. One that is dealt with is refused by its id, and passed over by a filter, unless `again`."""
+    """The letters that ids or filters mean.
+
+    One that is dealt with is refused by its id, and passed over by a filter, unless `again`.
+    """
     named = [LetterId.parse(text) for text in dict.fromkeys(ids)]
     if not named and which == Wanted():
         raise SettingsError(
@@ -367,7 +383,10 @@ def _chosen(
     if settled:
         raise MeshError(
             "; ".join(settled)
-            + ": --again does it once more, and only an id within its dedupe horizon then counts once"
+            + (
+                ": --again does it once more, and only an id within its dedupe horizon then "
+                "counts once"
+            )
         )
     found: Iterable[Letter] = (
         (letter_at(settings, where) for where in named)

@@ -1,4 +1,6 @@
-"""How a command ends: quietly when its reader went away, within a second on Ctrl-C, always with an exit code that is documented."""
+"""How a command ends: quietly when its reader went away, within a second on Ctrl-C,
+always with an exit code that is documented.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ import time
 from twinstream.mesh.exit_codes import INTERRUPTED
 
 GRACE_S = 0.8
-"""So long has a command after Ctrl-C to end by itself: a call into an engine's library cannot be interrupted."""
+"""So long has a command after Ctrl-C to end by itself: a call into an engine's library cannot be
+interrupted.
+"""
 SLOW_TO_END = {"up", "down", "demo"}
 """Commands that have processes to stop."""
 

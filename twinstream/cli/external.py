@@ -19,7 +19,9 @@ TIMEOUT_S = 3.0
 
 
 def status(env: Mapping[str, str], without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
-    """As of an embedded mesh with these settings, of all parts but some; pids and lags are not known from here."""
+    """As of an embedded mesh with these settings, of all parts but some;
+    pids and lags are not known from here.
+    """
     settings = MeshSettings.from_env(env)
     where = addresses(settings)
     asked: dict[str, Callable[[], bool]] = {

@@ -40,7 +40,9 @@ def list_files(
     ] = "",
     json: Json = False,  # noqa: FBT002
 ) -> None:
-    """List accepted files in their order, and those that were refused; with --json one file a line."""
+    """List accepted files in their order, and those that were refused;
+    with --json one file a line.
+    """
     settings = running.mesh(data).settings
     lines = [
         *(_line(found) for found in states(settings)),
@@ -95,7 +97,8 @@ def withdraw(
     accepted = found.accepted
     if found.state == "folded":
         raise MeshError(
-            f"file {found.number} is folded: epoch {found.epoch} holds it for good, and no command takes it out"
+            f"file {found.number} is folded: epoch {found.epoch} holds it for good, "
+            "and no command takes it out"
         )
     if found.state != "accepted":
         note(f"file {found.number} is {found.state} already")

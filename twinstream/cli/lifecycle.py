@@ -47,9 +47,10 @@ def up(
 ) -> None:
     """Start Kafka, S3, Hive and all services on this machine, and wait until they serve.
 
-    Settings come from the environment (TWINSTREAM_*); data, ports and cluster id stay in the data folder over [b]down[/] and [b]up[/].
-    With TWINSTREAM_EXTERNAL=1 Kafka, S3 and Hive are those at the addresses of the settings, and only services are started
-    (TWINSTREAM_SERVICES: which of them, comma separated).
+    Settings come from the environment (TWINSTREAM_*); data, ports and cluster id stay in the data
+    folder over [b]down[/] and [b]up[/]. With TWINSTREAM_EXTERNAL=1 Kafka, S3 and Hive are those at
+    the addresses of the settings, and only services are started (TWINSTREAM_SERVICES:
+    which of them, comma separated).
     """
     data = data.resolve()
     before = state.read(data)
@@ -93,13 +94,16 @@ def stop(data: Path) -> bool:
             processes.stop(found.supervisor, STOP_BOUND_S)
         except PermissionError as error:
             raise MeshError(
-                f"the mesh in {data} is another user's (pid {found.supervisor.pid}): it cannot be stopped from here"
+                f"the mesh in {data} is another user's (pid {found.supervisor.pid}): "
+                "it cannot be stopped from here"
             ) from error
     return bool(end_leftovers(data)) or lived
 
 
 def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
-    """Show each process: is it up, is it ready, since when, how far is it behind, what went wrong last; what is open of dead letters and alerts; and the addresses."""
+    """Show each process: is it up, is it ready, since when, how far is it behind,
+    what went wrong last; what is open of dead letters and alerts; and the addresses.
+    """
     found = _found(data.resolve()) if running.is_external() else status_of(data.resolve())
     found |= _trouble(data.resolve(), found["services"])
     if json:
@@ -153,7 +157,9 @@ def _found(data: Path) -> dict[str, Any]:
 
 
 def status_of(data: Path) -> dict[str, Any]:
-    """`{"services": {name: fields of ServiceState}, "addresses": {...}, "problem": ""}` of an embedded mesh, running or not."""
+    """`{"services": {name: fields of ServiceState}, "addresses": {...}, "problem":
+    ""}` of an embedded mesh, running or not.
+    """
     found = state.read(data)
     if found is None:
         names = ("kafka", "s3", "hive", *ALL)

@@ -35,7 +35,9 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def doctor(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
-    """Look at Python, Java, jars, memory, disk, ports and packages; say what to do about what is missing."""
+    """Look at Python, Java, jars, memory, disk, ports and packages;
+    say what to do about what is missing.
+    """
     looks: tuple[Callable[[], Finding], ...] = (
         _python,
         _packages,

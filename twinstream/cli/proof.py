@@ -19,12 +19,17 @@ def audit(
         typer.Option(
             "--plain-one-in",
             min=1,
-            help="One key in so many is folded by the plain oracle, the others by the compiled kernel; 1: all, slowly.",
+            help=(
+                "One key in so many is folded by the plain oracle, the others by the compiled "
+                "kernel; 1: all, slowly."
+            ),
         ),
     ] = 16,
     json: Json = False,  # noqa: FBT002
 ) -> None:
-    """Compare every key of every view with a from-scratch fold of everything, byte for byte; exit with 1 when one differs."""
+    """Compare every key of every view with a from-scratch fold of everything, byte for byte;
+    exit with 1 when one differs.
+    """
     from twinstream.audit.compare import audit as compare
 
     mesh = running.mesh(data)
@@ -39,10 +44,12 @@ def audit(
             )
         )
         note(
-            f"{found.different} of {found.compared} keys differ from a from-scratch fold of everything"
+            f"{found.different} of {found.compared} keys differ from a from-scratch fold "
+            "of everything"
         )
         note(
-            f"{found.plain_different} of {found.plain_compared} answers of some keys differ from the naive way"
+            f"{found.plain_different} of {found.plain_compared} answers of some keys "
+            "differ from the naive way"
         )
     if found.different or found.plain_different:
         raise MeshError("views and fold differ, which is a bug: keep the data folder and report it")
@@ -58,7 +65,9 @@ def rebuild(
     data: Data = DEFAULT_DATA,
     json: Json = False,  # noqa: FBT002
 ) -> None:
-    """Compute a prediction again from what its views had seen and the model that answered; exit with 1 when a bit differs."""
+    """Compute a prediction again from what its views had seen and the model that answered;
+    exit with 1 when a bit differs.
+    """
     from twinstream.audit.rebuild import rebuild as again
 
     found = again(running.mesh(data).settings, prediction_id)
@@ -89,9 +98,11 @@ def rebuild(
             )
         )
         note(
-            f"{served.id}, release {served.release}: {'the same to the byte' if found.same else 'DIFFERENT'}"
+            f"{served.id}, release {served.release}: "
+            f"{'the same to the byte' if found.same else 'DIFFERENT'}"
         )
     if not found.same:
         raise MeshError(
-            "the prediction could not be rebuilt: are CPU family and library versions those of the model's config.json?"
+            "the prediction could not be rebuilt: are CPU family and library versions "
+            "those of the model's config.json?"
         )

@@ -52,13 +52,17 @@ def publish(
         bool,
         typer.Option(
             "--wait",
-            help="Until each file is accepted or dead-lettered; exit with 1 if one is dead-lettered.",
+            help=(
+                "Until each file is accepted or dead-lettered; exit with 1 if one is dead-lettered."
+            ),
         ),
     ] = False,
     timeout: Timeout = 120.0,
     json: Json = False,  # noqa: FBT002
 ) -> None:
-    """Tell the mesh that files of a source have arrived; local ones are put on S3 first, pinned by version and SHA-256."""
+    """Tell the mesh that files of a source have arrived; local ones are put on S3 first,
+    pinned by version and SHA-256.
+    """
     mesh = running.mesh(data)
     mesh.pipeline().source(source)
     refs = [_pinned(mesh.settings, source, file) for file in files]
@@ -92,7 +96,9 @@ def _summary(outcome: dict[str, str]) -> str:
 
 
 def _pinned(settings: MeshSettings, source: str, file: str) -> FileRef:
-    """The reference of an object; a local file is uploaded under a name that holds its digest, so none is overwritten."""
+    """The reference of an object; a local file is uploaded under a name that holds its digest,
+    so none is overwritten.
+    """
     store = ObjectStore(settings)
     if file.startswith(("s3://", "s3a://")):
         bucket, key = split_uri(file)
@@ -116,7 +122,8 @@ def _format_of(files: list[str]) -> str:
     found = {FORMATS.get(Path(file).suffix.lower(), "") for file in files}
     if len(found) != 1 or "" in found:
         raise SettingsError(
-            "the files' format is not clear from their names: give --format parquet, csv or jsonl, one format per call"
+            "the files' format is not clear from their names: "
+            "give --format parquet, csv or jsonl, one format per call"
         )
     return found.pop()
 
@@ -136,7 +143,8 @@ def _published(settings: MeshSettings, event: DataArrived, timeout_s: float) -> 
         while place and wanted.keys() - outcome:
             if time.monotonic() > give_up:
                 raise WaitTimeoutError(
-                    f"{len(wanted.keys() - outcome)} file(s) neither accepted nor dead-lettered after {timeout_s:.0f} s: "
+                    f"{len(wanted.keys() - outcome)} file(s) neither accepted nor "
+                    f"dead-lettered after {timeout_s:.0f} s: "
                     "is ingest up? See twinstream status"
                 )
             message = reader.poll_raw(0.2)
@@ -149,7 +157,9 @@ def _published(settings: MeshSettings, event: DataArrived, timeout_s: float) -> 
 
 
 def repeated_by(message: Any, source: str, wanted: Mapping[str, FileRef]) -> str:
-    """The URI of a wanted file that an earlier acceptance pins in the same version, "" for none: ingest takes it no second time."""
+    """The URI of a wanted file that an earlier acceptance pins in the same version,
+    "" for none: ingest takes it no second time.
+    """
     accepted = _acceptance(message)
     ref = (
         wanted.get(accepted.file.uri)
@@ -212,9 +222,11 @@ def send(
         ),
     ] = False,
 ) -> None:
-    """Send live records; print the position to ask for, `{source: {partition: offset}}`, when Kafka has them all.
+    """Send live records; print the position to ask for, `{source: {partition: offset}}`,
+    when Kafka has them all.
 
-    A bad line is sent as it is and becomes a dead letter of ingest, with its reason; the others count.
+    A bad line is sent as it is and becomes a dead letter of ingest, with its reason;
+    the others count.
     """
     mesh = running.mesh(data)
     described = mesh.pipeline().source(source)
@@ -267,7 +279,9 @@ MOST_RESTARTS = 10
 
 
 def _batch(data: Path) -> states.ServiceState:
-    """The batch layer of the mesh in this folder; where there is none, one that never restarts and waits for nothing."""
+    """The batch layer of the mesh in this folder; where there is none, one that never restarts and
+    waits for nothing.
+    """
     state = states.read(data.absolute())
     return (
         state.services.get("batch", states.STOPPED)
@@ -277,7 +291,9 @@ def _batch(data: Path) -> states.ServiceState:
 
 
 class BatchWatch:
-    """Tells who waits what the batch layer of this host does meanwhile: that it restarts, and what blocks it."""
+    """Tells who waits what the batch layer of this host does meanwhile:
+    that it restarts, and what blocks it.
+    """
 
     def __init__(self, data: Path) -> None:
         self._data, self._now = (
@@ -292,7 +308,8 @@ class BatchWatch:
         before, self._now = self._now, _batch(self._data)
         if self._now.restarts > before.restarts:
             note(
-                "batch ended and is started again, and does its step again: if it goes on so, see twinstream logs batch"
+                "batch ended and is started again, and does its step again: "
+                "if it goes on so, see twinstream logs batch"
             )
         if self._now.blocked and self._now.blocked != before.blocked:
             note(f"batch is blocked: {shown(self._now.blocked)}")
@@ -300,14 +317,17 @@ class BatchWatch:
         self.why = self._now.blocked or (self._now.last_error if fell else "") or self.why
         if self._now.restarts - self._first >= MOST_RESTARTS:
             raise MeshError(
-                f"batch was started again {MOST_RESTARTS} times: {self._now.last_error or 'see twinstream logs batch'}"
+                f"batch was started again {MOST_RESTARTS} times: "
+                f"{self._now.last_error or 'see twinstream logs batch'}"
             )
 
 
 def _await_views(
     reader: EventReader, views: set[str], before: int, timeout_s: float, data: Path
 ) -> int:
-    """The epoch after `before` of which every view is published; says so when the batch layer of this host falls or is blocked meanwhile."""
+    """The epoch after `before` of which every view is published;
+    says so when the batch layer of this host falls or is blocked meanwhile.
+    """
     published: dict[int, set[str]] = {}
     give_up, batch = time.monotonic() + timeout_s, BatchWatch(data)
     while time.monotonic() < give_up:

@@ -21,7 +21,9 @@ class Sender:
         self._pipeline = pipeline
 
     def send(self, letter: Letter, original: bytes, *, corrected: bool) -> Place:
-        """The place where Kafka has it now; raises RecordError when there is no door for it, PublishError."""
+        """The place where Kafka has it now; raises RecordError when there is no door for it,
+        PublishError.
+        """
         sources = {source.name for source in self._pipeline.sources}
         found = door(origin_of_letter(letter), original, sources, corrected=corrected)
         key = keyed(self._pipeline, found) if found.source else found.key

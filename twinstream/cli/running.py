@@ -1,4 +1,6 @@
-"""The mesh that a command talks to: the embedded one of a data folder, or the one that the environment names."""
+"""The mesh that a command talks to: the embedded one of a data folder, or the one that the
+environment names.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def is_external() -> bool:
 
 
 def unused(shell: Mapping[str, str]) -> str:
-    """Addresses that the shell gives without saying that they are to be used, as a sentence; "" for none."""
+    """Addresses that the shell gives without saying that they are to be used, as a sentence;
+    "" for none.
+    """
     given = [name for name in OF_ENGINES if shell.get(name)]
     if not given or environment.is_external(shell):
         return ""
@@ -49,7 +53,9 @@ def unused(shell: Mapping[str, str]) -> str:
 
 
 def mesh(data: Path) -> Running:
-    """The mesh of the folder, or the one that the environment names; raises NotRunningError when there is neither."""
+    """The mesh of the folder, or the one that the environment names;
+    raises NotRunningError when there is neither.
+    """
     from deploy.local.plan import addresses
 
     state = services_here(data) if is_external() else embedded(data)
@@ -62,15 +68,17 @@ def mesh(data: Path) -> Running:
 
 
 def quiet(settings: MeshSettings) -> MeshSettings:
-    """Without librdkafka's own lines, of which a broker that is away brings twenty a second: a command
-    says it once, in words. What the settings say of its log holds all the same.
+    """Without librdkafka's own lines, of which a broker that is away brings twenty a second:
+    a command says it once, in words. What the settings say of its log holds all the same.
     """
     options = f"log_level=0;{settings.kafka_options}"
     return msgspec.structs.replace(settings, kafka_options=options)
 
 
 def services_here(data: Path) -> states.MeshState | None:
-    """State of the services that `up` started in the folder beside engines that run elsewhere; None for none."""
+    """State of the services that `up` started in the folder beside engines that run elsewhere;
+    None for none.
+    """
     state = states.read(data.absolute())
     return (
         state
@@ -84,7 +92,10 @@ def embedded(data: Path) -> states.MeshState:
     state = states.read(data.absolute())
     if state is None or not state.running:
         raise NotRunningError(
-            f"no mesh is running in {data}: start one with twinstream up --pipeline FILE --data {data}"
+            (
+                f"no mesh is running in {data}: start one with twinstream up --pipeline FILE "
+                f"--data {data}"
+            )
             + (f" ({said})" if (said := unused(os.environ)) else "")
         )
     return state

@@ -1,4 +1,6 @@
-"""Sends lines as live records, in constant memory. A bad line is sent as it is: ingest makes it a dead letter, as of any producer."""
+"""Sends lines as live records, in constant memory. A bad line is sent as it is:
+ingest makes it a dead letter, as of any producer.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ exact_record = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line that is not blank. `stamp_ms` 0: the broker's or the producer's time. `problem` says what is wrong with it, "" for nothing."""
+    """One line that is not blank. `stamp_ms` 0: the broker's or the producer's time.
+    `problem` says what is wrong with it, "" for nothing.
+    """
 
     number: int
     data: bytes
@@ -44,7 +48,9 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct):
-    """What became of the lines: `sent` counts all that Kafka has, `bad` those of them that ingest will refuse; `left` had no way to Kafka."""
+    """What became of the lines: `sent` counts all that Kafka has, `bad` those of them that ingest
+    will refuse; `left` had no way to Kafka.
+    """
 
     reached: dict[int, int] = {}
     sent: int = 0
@@ -63,7 +69,10 @@ class Sent(msgspec.Struct):
         parts = [f"sent {self.sent} record(s)"]
         parts += (
             [
-                f"{self.bad} of them bad: ingest makes each a dead letter, see twinstream dead-letters list"
+                (
+                    f"{self.bad} of them bad: ingest makes each a dead letter, "
+                    "see twinstream dead-letters list"
+                )
             ]
             if self.bad
             else []
@@ -73,7 +82,9 @@ class Sent(msgspec.Struct):
 
 
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines, ended as in files, in constant memory: of one that is too long, its beginning, longer than LONGEST_BYTES."""
+    """Lines, ended as in files, in constant memory: of one that is too long, its beginning,
+    longer than LONGEST_BYTES.
+    """
     rest, first = b"", True
     while raw := stream.readline(READ_BYTES):
         data = rest + (raw.removeprefix(BOM) if first else raw)
@@ -93,9 +104,11 @@ def send_lines(
     *,
     strict: bool = False,
 ) -> tuple[Positions, Sent]:
-    """Send each line as it is, keyed by the source's key; return the highest offsets and what became of the lines.
+    """Send each line as it is, keyed by the source's key; return the highest offsets and what
+    became of the lines.
 
-    Raises RecordError for the first bad line when `strict` (those before it are sent), PublishError when Kafka does not take one.
+    Raises RecordError for the first bad line when `strict` (those before it are sent),
+    PublishError when Kafka does not take one.
     """
     tally = Sent(reached={}, reasons=[])
     producer = KafkaProducer(
@@ -169,7 +182,10 @@ def _flush(producer: KafkaProducer) -> int:
 
 
 def keyed(source: Source, lines: Iterable[bytes], timestamp_field: str = "") -> Iterator[Line]:
-    """Each line that is not blank, with its key and time. A bad one keeps the time of the line before it, so that it moves no clock."""
+    """Each line that is not blank, with its key and time.
+
+    A bad one keeps the time of the line before it, so that it moves no clock.
+    """
     stamp = 0
     for number, raw in enumerate(lines, start=1):
         data = raw.strip()
@@ -202,7 +218,9 @@ def _line(source: Source, number: int, data: bytes, timestamp_field: str, stamp:
 
 
 def millis(record: dict[str, Any], field: str) -> int:
-    """A record's time: microseconds since 1970, or ISO 8601 (UTC when it names no zone). Raises RecordError."""
+    """A record's time: microseconds since 1970, or ISO 8601 (UTC when it names no zone).
+    Raises RecordError.
+    """
     value: Any = record.get(field)
     try:
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -211,7 +229,8 @@ def millis(record: dict[str, Any], field: str) -> int:
         )
     except (ValueError, TypeError, OverflowError):
         raise RecordError(
-            f"{field} is {str(value)[:80]!r}, which is no time: write 2013-10-01T12:00:00Z or microseconds"
+            f"{field} is {str(value)[:80]!r}, which is no time: "
+            "write 2013-10-01T12:00:00Z or microseconds"
         ) from None
     if not FIRST_US <= us <= LAST_US:
         raise RecordError(f"{field} is {str(value)[:80]!r}, which is not of the years 1900 to 2200")

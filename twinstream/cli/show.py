@@ -53,7 +53,9 @@ def note(text: str) -> None:
 
 
 def shown(text: str) -> str:
-    """Text of unknown origin: no markup, and what a terminal would act on is spelled out. Line ends and tabs stay."""
+    """Text of unknown origin: no markup, and what a terminal would act on is spelled out.
+    Line ends and tabs stay.
+    """
     safe = "".join(
         c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
     )

@@ -19,7 +19,9 @@ UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (0, "s"))
 
 
 def of_mesh(settings: MeshSettings, services: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """`dead_letters` by service, `alerts` as sentences, and why they are not known, "" when they are."""
+    """`dead_letters` by service, `alerts` as sentences, and why they are not known,
+    "" when they are.
+    """
     letters, unknown = dict[str, Any](), ""
     try:
         letters = msgspec.to_builtins(open_letters(settings))

@@ -103,7 +103,10 @@ def _metrics_table(latest: dict[tuple[str, str, str], tuple[float, MetricObserve
 
 
 def topics(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
-    """List the topics: who writes each, what is in it, how long it is kept. With a running mesh, those of its definition too."""
+    """List the topics: who writes each, what is in it, how long it is kept.
+
+    With a running mesh, those of its definition too.
+    """
     try:
         mesh = running.mesh(data)
         pipeline = mesh.pipeline()

@@ -1,4 +1,6 @@
-"""Aggregates as users declare them. What they compute, exactly and mergeably, is in twinstream.algebra."""
+"""Aggregates as users declare them. What they compute, exactly and mergeably, is in
+twinstream.algebra.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from twinstream.define.types import FieldType
 
 @dataclass(frozen=True, eq=False)
 class Aggregate:
-    """A bound aggregate. `params`: share has `condition` (Expr), last_k `k`, quantile `q`, count_by `categories`.
+    """A bound aggregate. `params`: share has `condition` (Expr), last_k `k`, quantile `q`,
+    count_by `categories`.
 
     Equal when the canonical form is equal. Rows for which `where` is not true do not exist for it.
     """
@@ -90,7 +93,9 @@ class Declared:
     at: Location
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     any_type: bool = False
-    """Whether it takes a field of any type; others take numbers (Int, Decimal, Timestamp, Bool as 0 and 1)."""
+    """Whether it takes a field of any type; others take numbers (Int, Decimal, Timestamp,
+    Bool as 0 and 1).
+    """
     width: int = 1
     check: Callable[[Bound], None] | None = None
     windows: tuple[str, ...] = ()
@@ -112,7 +117,9 @@ class Declared:
         return replace(self, windows=windows)
 
     def bind(self, name: str, fields: Mapping[str, FieldType], owner: str) -> Feature:
-        """The feature over a source; refuses fields that it does not have or that are no numbers."""
+        """The feature over a source; refuses fields that it does not have or that are no
+        numbers.
+        """
         what = f"feature {name!r}"
         if not self.windows:
             refuse(f"{what} has no window", f'write {self.kind}(...).over("1h", "24h")', self.at)

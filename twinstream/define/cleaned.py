@@ -21,7 +21,9 @@ _CHANGE: dict[str, Callable[[pa.Array], pa.Array]] = {
 
 
 def apply_rules(source: Source, batch: pa.RecordBatch, broken: dict[int, str]) -> pa.RecordBatch:
-    """The batch with changed values; `broken` gets the first reason of each row that a rule refuses."""
+    """The batch with changed values; `broken` gets the first reason of each row that a rule
+    refuses.
+    """
     for name, rules in source.clean.items():
         at = batch.schema.get_field_index(name)
         column = batch.column(at)
@@ -30,7 +32,10 @@ def apply_rules(source: Source, batch: pa.RecordBatch, broken: dict[int, str]) -
             for row in _refused(rule, column):
                 broken.setdefault(
                     row,
-                    f"{name}: {_shown(column[row].as_py(), source.fields[name].places)} breaks the rule {_cut(rule.text)}",
+                    (
+                        f"{name}: {_shown(column[row].as_py(), source.fields[name].places)} "
+                        f"breaks the rule {_cut(rule.text)}"
+                    ),
                 )
         batch = batch.set_column(at, batch.schema.field(at), column)
     return batch

@@ -1,4 +1,6 @@
-"""Cleaning rules of a source's fields: some change a value, some refuse the record. The same for live records and files."""
+"""Cleaning rules of a source's fields: some change a value, some refuse the record.
+The same for live records and files.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +95,9 @@ _ARGUMENTS = {
 def bind_rules(
     clean: Mapping[str, Any], fields: Mapping[str, FieldType], owner: str
 ) -> dict[str, tuple[Rule, ...]]:
-    """Rules by field, each checked against the field's type; a rule is a string, an object, or a list of them."""
+    """Rules by field, each checked against the field's type; a rule is a string, an object,
+    or a list of them.
+    """
     bound = {}
     for name, rules in mapping(clean, f"clean= of {owner}").items():
         if name not in fields:
@@ -113,7 +117,10 @@ def _parse(rule: Any) -> Written:
     """A rule from its text, by Python's own parser; nothing is run."""
     if isinstance(rule, Written):
         return rule
-    remedy = 'write "clip(0, 200)", "between(0, 1)", "one_of(\'a\', \'b\')", "required", "lower", "upper" or "strip"'
+    remedy = (
+        'write "clip(0, 200)", "between(0, 1)", "one_of(\'a\', \'b\')", "required", "lower", '
+        '"upper" or "strip"'
+    )
     try:
         tree = ast.parse(rule, mode="eval").body
         if isinstance(tree, ast.Name):

@@ -1,7 +1,8 @@
-"""Whole columns as they came, in stored form: the fast way. What it is not sure of it names, for `values.stored` to decide.
-
-Law: where this is sure, `values.stored` gives the same.
+"""Whole columns as they came, in stored form: the fast way.
+What it is not sure of it names, for `values.stored` to decide.
 """
+
+# Law: where this is sure, `values.stored` gives the same.
 
 # ruff: noqa: ARG001, FBT001  (one signature for all types)
 
@@ -25,7 +26,9 @@ SURE = float(2**50)
 WHOLE = float(2**53)
 """Floats below this hold each whole number exactly."""
 _TIE, _ERROR = 0.49, 2.0**-52
-"""How far from a whole number is near a tie: half, less a scaled float's error: half a unit in its last place from the text, as much again from scaling."""
+"""How far from a whole number is near a tie: half, less a scaled float's error:
+half a unit in its last place from the text, as much again from scaling.
+"""
 _LEAF = 16
 _MANY = 64
 """Fewer cells of text are left to Arrow's own casts: they cost less than loading compiled loops."""
@@ -50,9 +53,11 @@ def store(kind: FieldType, column: pa.Array, *, text: bool = False) -> Stored:
 
 
 def plain(column: pa.Array) -> pa.Array:
-    """A column of any Arrow type as one of the few that `store` knows; others stay and are doubted whole.
+    """A column of any Arrow type as one of the few that `store` knows;
+    others stay and are doubted whole.
 
-    Moments with a zone become whole microseconds (rounded down); those without become text, which is refused for want of a zone.
+    Moments with a zone become whole microseconds (rounded down);
+    those without become text, which is refused for want of a zone.
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -224,7 +229,9 @@ _STORE: dict[str, Callable[[FieldType, pa.Array, bool], Stored]] = {
 
 
 def _scaled(column: pa.Array, places: int, *, whole: bool = False) -> Stored:
-    """Floats times 10**places, rounded; doubtful near a tie, when large, when not finite, and with `whole` when they are not whole."""
+    """Floats times 10**places, rounded; doubtful near a tie, when large, when not finite,
+    and with `whole` when they are not whole.
+    """
     valid = _numpy(column.is_valid())
     values = (column.fill_null(0.0) if column.null_count else column).to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -239,7 +246,9 @@ def _scaled(column: pa.Array, places: int, *, whole: bool = False) -> Stored:
 
 
 def _fixed(kind: FieldType, column: pa.Array, *, whole: bool = False) -> Stored:
-    """Exact decimals of any scale, rounded half-even to the field's places; with `whole` doubtful where that changes one."""
+    """Exact decimals of any scale, rounded half-even to the field's places;
+    with `whole` doubtful where that changes one.
+    """
     lost = np.zeros(len(column), bool)
     try:
         if column.type.scale > kind.places:
@@ -271,7 +280,9 @@ def _within(
 
 
 def _cast(column: pa.Array, to: pa.DataType) -> tuple[pa.Array, Bools]:
-    """The column cast, null and doubtful where the cast fails (and at a few neighbours, which the slow way gives the same)."""
+    """The column cast, null and doubtful where the cast fails (and at a few neighbours,
+    which the slow way gives the same).
+    """
     try:
         return column.cast(to), np.zeros(len(column), bool)
     except pa.ArrowInvalid:

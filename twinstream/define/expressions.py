@@ -1,4 +1,6 @@
-"""Expressions over a record's fields, recorded from a lambda once; they run over Arrow columns or over one plain record."""
+"""Expressions over a record's fields, recorded from a lambda once;
+they run over Arrow columns or over one plain record.
+"""
 
 # ruff: noqa: SLF001, PLE0304  (members of its own class; __bool__ refuses)
 
@@ -33,10 +35,12 @@ _KIND = {"int": _NUMBER, "decimal": _NUMBER, "string": _STRING, "bool": _BOOL, "
 
 
 class Expr:
-    """A node: `op` over `args`, or a field (`value` its name), or a literal (`value` in stored form).
+    """A node: `op` over `args`, or a field (`value` its name), or a literal (`value` in stored
+    form).
 
-    `kind` is number, string, bool, timestamp or span (of two timestamps, microseconds); a number is an integer scaled by 10**places.
-    A null argument gives null; a sum, difference or product beyond 2**62 is null.
+    `kind` is number, string, bool, timestamp or span (of two timestamps, microseconds);
+    a number is an integer scaled by 10**places. A null argument gives null;
+    a sum, difference or product beyond 2**62 is null.
     """
 
     __slots__ = ("_steps", "args", "kind", "op", "places", "size", "value")
@@ -55,7 +59,9 @@ class Expr:
 
     @property
     def steps(self) -> tuple[Expr, ...]:
-        """Its nodes, each after its arguments, itself the last: to be run over a stack, as deep as it may be."""
+        """Its nodes, each after its arguments, itself the last: to be run over a stack,
+        as deep as it may be.
+        """
         if self._steps is None:
             found, left = [], [self]
             while left:
@@ -65,10 +71,13 @@ class Expr:
             self._steps = tuple(reversed(found))
         return self._steps
 
-    # -- running -------------------------------------------------------------------------------------------------------------------
+    # -- running
+    # -------------------------------------------------------------------------------------------------------------------
 
     def columns(self, batch: pa.RecordBatch | pa.Table) -> tuple[Column, npt.NDArray[np.bool_]]:
-        """Stored values and which are valid, one a row; what stands at an invalid row has no meaning."""
+        """Stored values and which are valid, one a row; what stands at an invalid row has no
+        meaning.
+        """
         return self._broadcast(lambda name: field_column(batch.column(name)), batch.num_rows)
 
     def _broadcast(self, cells: CellsOf, n: int) -> tuple[Column, npt.NDArray[np.bool_]]:
@@ -115,7 +124,9 @@ class Expr:
         return self.floats_of(lambda name: field_column(batch.column(name)), batch.num_rows)
 
     def floats_of(self, cells: CellsOf, rows: int) -> npt.NDArray[np.float64]:
-        """`floats` of columns that are no Arrow batch: `cells` gives stored values and validity by field."""
+        """`floats` of columns that are no Arrow batch: `cells` gives stored values and validity by
+        field.
+        """
         values, valid = self._broadcast(cells, rows)
         return np.where(valid, values.astype(np.float64) / float(10**self.places), np.nan)
 
@@ -158,7 +169,8 @@ class Expr:
             result <= LIMIT
         ) if operation.bounded else valid
 
-    # -- recording -----------------------------------------------------------------------------------------------------------------
+    # -- recording
+    # -----------------------------------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> Expr:  # type: ignore[override]
         return self._compare("==", other)
@@ -272,7 +284,10 @@ class Expr:
         return Expr(name, (self,), _NUMBER)
 
     def __str__(self) -> str:
-        """Canonical: different expressions have different texts. Each operation is in brackets or ends in a name of ours."""
+        """Canonical: different expressions have different texts.
+
+        Each operation is in brackets or ends in a name of ours.
+        """
         parts: list[str] = []
         left: list[Expr | str] = [self]
         while left:
@@ -397,7 +412,9 @@ def field_column(column: pa.Array | pa.ChunkedArray) -> tuple[Column, npt.NDArra
 
 
 def _number(value: float | Exact, beside: Expr) -> Expr:
-    """Numbers keep the decimal places that they are written with; beside a moment or a span they are microseconds."""
+    """Numbers keep the decimal places that they are written with;
+    beside a moment or a span they are microseconds.
+    """
     if beside.kind in {_TIME, _SPAN} and isinstance(value, int):
         if abs(value) > LIMIT:
             refuse(

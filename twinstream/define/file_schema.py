@@ -1,4 +1,6 @@
-"""Whether a file of some Arrow schema can hold records of a source, before any row of it is read."""
+"""Whether a file of some Arrow schema can hold records of a source, before any row of it is
+read.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ _FITS: dict[str, tuple[_Is, str]] = {
 
 
 def check_schema(source: Source, schema: pa.Schema, *, text: bool = False) -> None:
-    """Raises RecordError naming every column that is missing or of a type that does not fit; unknown columns are ignored."""
+    """Raises RecordError naming every column that is missing or of a type that does not fit;
+    unknown columns are ignored.
+    """
     must = {*source.id_fields, source.key, source.event_time}
     problems = []
     for name, kind in source.fields.items():

@@ -15,9 +15,11 @@ from twinstream.define.source import Source
 
 
 class Label:
-    """Declares a label: `value` of the record of `source` that has the spine row's `on` and whose event time lies within `horizon` after the question.
+    """Declares a label: `value` of the record of `source` that has the spine row's `on` and whose
+    event time lies within `horizon` after the question.
 
-    Of several such records the latest by event time counts. `missing`: the label when there is none, or its value is null; None leaves the row out.
+    Of several such records the latest by event time counts. `missing`:
+    the label when there is none, or its value is null; None leaves the row out.
     """
 
     def __init__(

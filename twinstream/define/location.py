@@ -1,4 +1,6 @@
-"""Where in the user's file a definition stands, and how a mistake in it is refused: file, line, remedy."""
+"""Where in the user's file a definition stands, and how a mistake in it is refused:
+file, line, remedy.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ def shown(value: object) -> str:
     """A value in a message: its text, cut, whatever it is."""
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 - a number too long to print, an object that cannot say what it is
+    except Exception:  # noqa: BLE001
+        # a number too long to print, an object that cannot say what it is
         text = f"a {type(value).__name__}"
     text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

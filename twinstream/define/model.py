@@ -1,4 +1,6 @@
-"""A model: what is asked, when, what it may look at, what it should foretell, and what is good enough."""
+"""A model: what is asked, when, what it may look at, what it should foretell, and what is good
+enough.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from twinstream.define.view import View
 
 
 class Inputs(NamedTuple):
-    """Names of a model's inputs, in order: request fields `origin`, derived `hour`, features `by-origin.delay_1h`; sequences with their length."""
+    """Names of a model's inputs, in order: request fields `origin`, derived `hour`,
+    features `by-origin.delay_1h`; sequences with their length.
+    """
 
     numeric: list[str]
     categorical: list[str]
@@ -28,9 +32,11 @@ class Inputs(NamedTuple):
 class Model:
     """Declares a model.
 
-    `spine`: source whose records are the questions; `at`: its field that says when each is asked. `views`: looked up by the spine's
-    fields of the same names as the views' keys. `request`: the spine's fields that are inputs (default: all but id, times and unnamed use).
-    `derive`: more numbers from the spine's fields. `good_enough`: bounds on metrics that a model must meet to be promoted.
+    `spine`: source whose records are the questions; `at`: its field that says when each is asked.
+    `views`: looked up by the spine's fields of the same names as the views' keys. `request`:
+    the spine's fields that are inputs (default: all but id, times and unnamed use). `derive`:
+    more numbers from the spine's fields. `good_enough`: bounds on metrics that a model must meet to
+    be promoted.
     """
 
     def __init__(
@@ -134,12 +140,18 @@ class Model:
             for key in view.by:
                 if key not in self.spine.fields:
                     refuse(
-                        f"view {view.name!r} is kept by {key!r}, which is not in {self.spine.owner}",
+                        (
+                            f"view {view.name!r} is kept by {key!r}, which is not in "
+                            f"{self.spine.owner}"
+                        ),
                         did_you_mean(key, self.spine.fields),
                     )
                 if not self.spine.fields[key].same_kind(view.source.fields[key]):
                     refuse(
-                        f"{key!r} is not of the same type in {self.spine.owner} and {view.source.owner}",
+                        (
+                            f"{key!r} is not of the same type in {self.spine.owner} and "
+                            f"{view.source.owner}"
+                        ),
                         "give both the same type",
                     )
         names = [view.name for view in views]
@@ -154,12 +166,18 @@ class Model:
         for field in self.label.on:
             if field not in self.spine.fields:
                 refuse(
-                    f"label {self.label.name!r} joins on {field!r}, which is not in {self.spine.owner}",
+                    (
+                        f"label {self.label.name!r} joins on {field!r}, which is not in "
+                        f"{self.spine.owner}"
+                    ),
                     did_you_mean(field, self.spine.fields),
                 )
             if not self.spine.fields[field].same_kind(self.label.source.fields[field]):
                 refuse(
-                    f"{field!r} is not of the same type in {self.spine.owner} and {self.label.source.owner}",
+                    (
+                        f"{field!r} is not of the same type in {self.spine.owner} and "
+                        f"{self.label.source.owner}"
+                    ),
                     "give both the same type",
                 )
 

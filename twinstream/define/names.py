@@ -27,7 +27,10 @@ def check_column(name: Any, what: str, at: Location | None = None) -> str:
     if not isinstance(name, str) or not _COLUMN.fullmatch(name) or len(name) > LONGEST:
         refuse(
             f"{shown(name)} cannot name a {what}",
-            f"use lower-case letters, digits and underscores, as in 'delay_minutes', at most {LONGEST}",
+            (
+                "use lower-case letters, digits and underscores, as in 'delay_minutes', "
+                f"at most {LONGEST}"
+            ),
             at,
         )
     return str.__str__(name)

@@ -25,7 +25,10 @@ class Network:
         return self._loaded
 
     def resolve(self) -> type:
-        """The class; imports its module. Raises ImportError or AttributeError when it is not there."""
+        """The class; imports its module.
+
+        Raises ImportError or AttributeError when it is not there.
+        """
         if self._loaded is None:
             module, _, name = self.path.rpartition(".")
             self._loaded = getattr(importlib.import_module(module), name)
@@ -58,5 +61,8 @@ def network_of(given: Any) -> Network:
         return Network(f"{given.__module__}.{given.__qualname__}", given)
     return refuse(
         f"network is {shown(given)}",
-        "give a subclass of torch.nn.Module, or its dotted name as in 'twinstream.nn.TabularNetwork'",
+        (
+            "give a subclass of torch.nn.Module, or its dotted name as in "
+            "'twinstream.nn.TabularNetwork'"
+        ),
     )

@@ -1,4 +1,6 @@
-"""What an expression can do: each operation once over columns (numpy) and once over plain values, equal by a law test."""
+"""What an expression can do: each operation once over columns (numpy) and once over plain values,
+equal by a law test.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Operation(NamedTuple):
-    """`columns` takes value arrays, `scalar` plain values; a null argument never gets here. `bounded`: a result beyond LIMIT is null."""
+    """`columns` takes value arrays, `scalar` plain values; a null argument never gets here.
+    `bounded`: a result beyond LIMIT is null.
+    """
 
     columns: Callable[..., Column]
     scalar: Callable[..., Any]

@@ -56,7 +56,9 @@ class Pipeline:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of everything that is declared: equal on every machine for equal definitions."""
+        """SHA-256 (hex) of everything that is declared: equal on every machine for equal
+        definitions.
+        """
         return hashlib.sha256(msgspec.json.encode(self.canonical(), order="sorted")).hexdigest()
 
     def canonical(self) -> dict[str, Any]:

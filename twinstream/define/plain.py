@@ -1,4 +1,6 @@
-"""The one rule for values that a definition holds: plain, finite, exact, of the type of the field that they meet."""
+"""The one rule for values that a definition holds: plain, finite, exact, of the type of the field
+that they meet.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ T = TypeVar("T")
 
 
 def plain(value: Any, what: str, at: Location | None = None) -> Any:
-    """A bool, int, float, str or Decimal as Python's own; anything else as it is. Refuses what is not finite or no Unicode.
+    """A bool, int, float, str or Decimal as Python's own; anything else as it is.
+    Refuses what is not finite or no Unicode.
 
     NumPy's scalars and subclasses (an IntEnum, a StrEnum) become what they hold.
     """
@@ -45,7 +48,9 @@ def number(value: Any, what: str, at: Location | None = None) -> float:
 
 
 def scaled(value: float | Exact) -> tuple[int, int]:
-    """A finite number exactly as written: a whole number and its decimal places, the least of them; (0, -1) when it has too many digits."""
+    """A finite number exactly as written: a whole number and its decimal places, the least of them;
+    (0, -1) when it has too many digits.
+    """
     exact = Exact(repr(value)) if isinstance(value, float) else _exact(value)
     if not exact:
         return 0, 0
@@ -61,7 +66,10 @@ def scaled(value: float | Exact) -> tuple[int, int]:
 
 
 def fitted(value: Any, kind: FieldType, what: str, at: Location | None = None) -> Any:
-    """A value of a field in its stored form; `what` is where it is written. Refuses what the field cannot hold."""
+    """A value of a field in its stored form; `what` is where it is written.
+
+    Refuses what the field cannot hold.
+    """
     value = plain(value, what, at)
     wanted = {"string": str, "bool": bool}.get(kind.kind)
     if wanted is not None:
@@ -94,12 +102,16 @@ def fitted(value: Any, kind: FieldType, what: str, at: Location | None = None) -
 
 
 def name_of(value: Any) -> Any:
-    """A name or another short text as Python's own str, so that what is digested and published is plain; the rest as it is."""
+    """A name or another short text as Python's own str, so that what is digested and published is
+    plain; the rest as it is.
+    """
     return str.__str__(value) if isinstance(value, str) else value
 
 
 def listed(values: Iterable[T] | T, what: str, at: Location | None = None) -> tuple[T, ...]:
-    """What a definition lists, in its order, taken once: a single text or thing is a list of one. Refuses what has no order."""
+    """What a definition lists, in its order, taken once: a single text or thing is a list of one.
+    Refuses what has no order.
+    """
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         return (name_of(values),)
     if isinstance(values, (set, frozenset, Mapping)):
@@ -162,7 +174,9 @@ def _text(value: str, what: str, at: Location | None) -> str:
 
 
 def _exact(value: int | Exact) -> Exact:
-    """Without the surroundings of the caller's decimal context; a number too large to write is as good as any."""
+    """Without the surroundings of the caller's decimal context; a number too large to write is as
+    good as any.
+    """
     if isinstance(value, int):
         value = max(-(10**MOST_DIGITS) * 10, min(value, 10**MOST_DIGITS * 10))
     return Exact(value)

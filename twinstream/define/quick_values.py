@@ -1,4 +1,6 @@
-"""JSON values of a field to their stored, cleaned form, quickly: what is not plain is left to `values` and `cleaned`."""
+"""JSON values of a field to their stored, cleaned form, quickly:
+what is not plain is left to `values` and `cleaned`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ class DoubtError(Exception):
 def converter(source: Source, name: str) -> Column:
     """What a list of JSON values of a field becomes, null for None.
 
-    Raises DoubtError for a value that its rules refuse or that only the exact way cleans, and RecordError as `values.stored`.
+    Raises DoubtError for a value that its rules refuse or that only the exact way cleans,
+    and RecordError as `values.stored`.
     """
     kind, rules = source.fields[name], source.clean.get(name, ())
     one = _PLAIN[kind.kind](kind)
@@ -101,7 +104,9 @@ def _microseconds(kind: FieldType, text: str) -> int:
 
 
 def _decimal(kind: FieldType) -> Convert:
-    """A float stands for its shortest text: `units` is that number exactly when it divides back to the same float."""
+    """A float stands for its shortest text: `units` is that number exactly when it divides back to
+    the same float.
+    """
     one = 10**kind.places
 
     def convert(value: Any) -> Any:

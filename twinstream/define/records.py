@@ -1,4 +1,6 @@
-"""Decodes and cleans records of a source, live JSON and rows of files alike, into one Arrow batch; says why the others do not fit."""
+"""Decodes and cleans records of a source, live JSON and rows of files alike, into one Arrow batch;
+says why the others do not fit.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ _exact_json = msgspec.json.Decoder(float_hook=Exact)
 
 
 class Decoded:
-    """What came of some records: `batch` holds those that fit, `index` says which input each row was, `errors` why the others do not."""
+    """What came of some records: `batch` holds those that fit, `index` says which input each row
+    was, `errors` why the others do not.
+    """
 
     def __init__(
         self,
@@ -93,7 +97,8 @@ class _Objects:
 
 
 class Decoder:
-    """Decodes records of one source. `keys`: the key fields of views, whose bytes must not exceed 480. `scan`: a faster way for plain JSON.
+    """Decodes records of one source. `keys`: the key fields of views, whose bytes must not exceed
+    480. `scan`: a faster way for plain JSON.
 
     Missing and null are the same; unknown fields are ignored.
     """
@@ -127,8 +132,11 @@ class Decoder:
             parts, kept = (read, others) if not len(kept) else _merged(parts, sure, read, others)
         return self._finish(parts, kept, rest, _Objects(values), text=False)
 
-    def table(self, table: pa.Table | pa.RecordBatch, text: bool = False) -> Decoded:  # noqa: FBT001, FBT002 - one flag: a file of text
-        """Rows of a file, in its own types; `text`: all columns are text, as CSV gives them. A missing column is null."""
+    # one flag: a file of text
+    def table(self, table: pa.Table | pa.RecordBatch, text: bool = False) -> Decoded:  # noqa: FBT001, FBT002
+        """Rows of a file, in its own types; `text`: all columns are text, as CSV gives them.
+        A missing column is null.
+        """
         n = table.num_rows
         raw = {name: columns.plain(_array(table, name, n)) for name in self.source.fields}
         parts = [
@@ -138,13 +146,17 @@ class Decoder:
         return self._finish(parts, np.arange(n), [], _Columns(raw), text=text)
 
     def check_schema(self, schema: pa.Schema, *, text: bool = False) -> None:
-        """Raises RecordError when a file of this schema cannot hold records of the source; `text`: a CSV file."""
+        """Raises RecordError when a file of this schema cannot hold records of the source; `text`:
+        a CSV file.
+        """
         check_schema(self.source, schema, text=text)
 
     def _structs(
         self, values: Sequence[bytes], rows: npt.NDArray[np.int64]
     ) -> tuple[list[columns.Stored], npt.NDArray[np.int64], list[int]]:
-        """Columns of some of the values, the index of each of their rows, and the indexes of those that do not decode at once."""
+        """Columns of some of the values, the index of each of their rows, and the indexes of those
+        that do not decode at once.
+        """
         structs, rest = self._fast_rows(
             values if len(rows) == len(values) else [values[i] for i in rows]
         )
@@ -179,7 +191,9 @@ class Decoder:
         *,
         text: bool,
     ) -> Decoded:
-        """Settles each cell of which the fast way is not sure; adds the rows that it could not read at all, in input order; then the rules."""
+        """Settles each cell of which the fast way is not sure; adds the rows that it could not read
+        at all, in input order; then the rules.
+        """
         errors: dict[int, str] = {}
         arrays = [
             self._settled(name, part, index, source.cell, errors, text=text)
@@ -209,7 +223,9 @@ class Decoder:
         *,
         text: bool,
     ) -> pa.Array:
-        """The column with its doubtful cells as the slow way has them; `errors` gets the first reason of each row."""
+        """The column with its doubtful cells as the slow way has them;
+        `errors` gets the first reason of each row.
+        """
         kind = self.source.fields[name]
         values: list[Any] = []
         for i in index[part.doubtful].tolist():
@@ -255,7 +271,9 @@ class Decoder:
     def _clean(
         self, batch: pa.RecordBatch, index: npt.NDArray[np.int64], errors: dict[int, str]
     ) -> Decoded:
-        """Applies the rules and checks nulls and the lengths of keys; rows that fail leave the batch."""
+        """Applies the rules and checks nulls and the lengths of keys;
+        rows that fail leave the batch.
+        """
         broken: dict[int, str] = {}
         if self.source.clean:
             batch = apply_rules(self.source, batch, broken)
@@ -336,7 +354,9 @@ def _bytes_at_most(batch: pa.RecordBatch, fields: tuple[str, ...]) -> int:
 
 
 def _longest(text: pa.Array) -> int:
-    """Bytes of the longest text, or more where some are null; read from the array's bounds, as kernels cost more than that in small batches."""
+    """Bytes of the longest text, or more where some are null; read from the array's bounds,
+    as kernels cost more than that in small batches.
+    """
     if not len(text):
         return 0
     bounds = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
@@ -344,14 +364,18 @@ def _longest(text: pa.Array) -> int:
 
 
 def _struct(fields: dict[str, FieldType]) -> type[msgspec.Struct]:
-    """A struct of all fields, each null when missing; attributes f0, f1, ... so that any name will do."""
+    """A struct of all fields, each null when missing; attributes f0, f1, ...
+    so that any name will do.
+    """
     names = {f"f{i}": name for i, name in enumerate(fields)}
     members = [(f"f{i}", _JSON[kind.kind] | None, None) for i, kind in enumerate(fields.values())]
     return msgspec.defstruct("Record", members, rename=names, gc=False)
 
 
 def _store_list(kind: FieldType, values: list[Any]) -> columns.Stored:
-    """A column of decoded JSON values in stored form; of moments, text and integers may be mixed."""
+    """A column of decoded JSON values in stored form; of moments, text and integers may be
+    mixed.
+    """
     if kind.kind != "timestamp":
         return columns.store(
             kind, pa.array(values, pa.float64() if kind.kind == "decimal" else kind.arrow)
@@ -369,7 +393,9 @@ def _store_list(kind: FieldType, values: list[Any]) -> columns.Stored:
 
 
 def _object(value: bytes) -> dict[str, Any]:
-    """A record with its numbers exactly as written; raises RecordError when it is no JSON object."""
+    """A record with its numbers exactly as written; raises RecordError when it is no JSON
+    object.
+    """
     try:
         record = _exact_json.decode(value)
     except UNDECODABLE as error:

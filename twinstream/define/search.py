@@ -38,7 +38,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Range:
-    """A number from `low` to `high`, both included; `kind` is uniform, log_uniform or int_uniform."""
+    """A number from `low` to `high`, both included; `kind` is uniform, log_uniform or
+    int_uniform.
+    """
 
     kind: str
     low: float
@@ -85,7 +87,10 @@ def int_uniform(low: int, high: int) -> Range:
 
 
 def check_search(search: Mapping[Any, Any], network: Network) -> dict[str, Space | Plain]:
-    """A search space by setting; a plain value is fixed. Names and values must be those of training or of the network."""
+    """A search space by setting; a plain value is fixed.
+
+    Names and values must be those of training or of the network.
+    """
     arguments = _arguments(network)
     return {name: _checked_space(name, space, arguments) for name, space in search.items()}
 
@@ -125,7 +130,10 @@ def _checked_space(
     if not isinstance(space, (Choice, Range, bool, int, float, str)):
         refuse(
             f"{what} is {shown(space)}",
-            "take choice(...), uniform(low, high), log_uniform(low, high), int_uniform(low, high) or a value",
+            (
+                "take choice(...), uniform(low, high), log_uniform(low, high), "
+                "int_uniform(low, high) or a value"
+            ),
         )
     if not isinstance(name, str) or (
         arguments is not None and name not in {**TRAINING, **arguments}
@@ -160,7 +168,9 @@ def _values(space: Space | Plain) -> tuple[Plain, ...]:
 
 
 def _arguments(network: Network) -> dict[str, Bound | None] | None:
-    """Arguments that a search may set, with bounds where they are known; None where that takes an import, or the network takes any."""
+    """Arguments that a search may set, with bounds where they are known;
+    None where that takes an import, or the network takes any.
+    """
     if network.path in _TABULAR:
         return dict(TABULAR)
     if network.loaded is None:

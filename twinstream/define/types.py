@@ -78,7 +78,9 @@ class Timestamp(FieldType):
 
 @dataclass(frozen=True, init=False)
 class Decimal(FieldType):
-    """Number with a fixed count of decimal places, stored as an integer scaled by 10**places; more places are rounded half-even."""
+    """Number with a fixed count of decimal places, stored as an integer scaled by 10**places;
+    more places are rounded half-even.
+    """
 
     kind: ClassVar[str] = "decimal"
     arrow: ClassVar[pa.DataType] = pa.int64()

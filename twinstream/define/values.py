@@ -1,4 +1,6 @@
-"""One value of a record, as it came, in stored form: the slow and exact way, with a precise reason when it does not fit."""
+"""One value of a record, as it came, in stored form: the slow and exact way, with a precise reason
+when it does not fit.
+"""
 
 # ruff: noqa: ARG001, FBT001  (one signature for all types)
 
@@ -33,8 +35,9 @@ _BOOLS = {"true": True, "false": False, "1": True, "0": False}
 def stored(kind: FieldType, value: Any, *, text: bool = False) -> Any:
     """The stored form of one value, None for null; raises RecordError.
 
-    `value` is what JSON or Arrow gives: text, whole numbers, floats or exact decimals, true and false, null. `text`: it is a cell of a CSV file,
-    where "" is null and numbers and moments are text.
+    `value` is what JSON or Arrow gives: text, whole numbers, floats or exact decimals,
+    true and false, null. `text`: it is a cell of a CSV file, where "" is null and numbers and
+    moments are text.
     """
     if value is None or (text and value == ""):
         return None

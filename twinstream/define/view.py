@@ -15,7 +15,9 @@ from twinstream.define.source import Source
 
 
 class Output(NamedTuple):
-    """One answer of a view: `name` is `<feature>_<window>`; `width` numbers, more than one for last_k and count_by."""
+    """One answer of a view: `name` is `<feature>_<window>`; `width` numbers, more than one for
+    last_k and count_by.
+    """
 
     name: str
     feature: Feature
@@ -24,7 +26,9 @@ class Output(NamedTuple):
 
 
 class View:
-    """Declares a view. `by`: field or fields of the source that are its key; `where`: which records exist for it at all."""
+    """Declares a view. `by`: field or fields of the source that are its key; `where`:
+    which records exist for it at all.
+    """
 
     def __init__(
         self,
@@ -102,7 +106,10 @@ class View:
         for name, declared in features.items():
             if not isinstance(declared, Declared):
                 refuse(
-                    f"feature {shown(name)} of view {self.name!r} is {shown(declared)}, no aggregate",
+                    (
+                        f"feature {shown(name)} of view {self.name!r} is {shown(declared)}, "
+                        "no aggregate"
+                    ),
                     'write mean("delay_minutes").over("1h")',
                 )
             name = check_column(name, "feature", declared.at)  # noqa: PLW2901

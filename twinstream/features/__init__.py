@@ -1,1 +1,3 @@
-"""From columns to a network's input arrays: one implementation for the training table and for one request."""
+"""From columns to a network's input arrays: one implementation for the training table and for one
+request.
+"""

@@ -1,4 +1,6 @@
-"""Columns become arrays: numbers with NaN for null, texts, padded sequences. What is null stays null."""
+"""Columns become arrays: numbers with NaN for null, texts, padded sequences.
+What is null stays null.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ class MissingColumnError(MeshError, LookupError):
 
 
 class Features(msgspec.Struct, frozen=True):
-    """Values of n rows in the order of `Inputs`: float64[n, N] with NaN for null, C lists of texts or None, float64[n, S, K]."""
+    """Values of n rows in the order of `Inputs`: float64[n, N] with NaN for null,
+    C lists of texts or None, float64[n, S, K].
+    """
 
     numeric: Numbers
     texts: list[list[str | None]]
@@ -34,7 +38,9 @@ class Features(msgspec.Struct, frozen=True):
 
 
 def from_table(table: pa.Table | pa.RecordBatch, inputs: Inputs) -> Features:
-    """Features of a training table, whose columns are named as the inputs; raises MissingColumnError."""
+    """Features of a training table, whose columns are named as the inputs;
+    raises MissingColumnError.
+    """
     columns = {name: _column(table, name) for name in inputs.names}
     numeric = {name: numbers(columns[name]) for name in inputs.numeric}
     sequences = {name: lists(columns[name], length) for name, length in inputs.sequences}
@@ -49,7 +55,9 @@ def from_table(table: pa.Table | pa.RecordBatch, inputs: Inputs) -> Features:
 def assemble(
     rows: int, inputs: Inputs, values: Mapping[str, Numbers], texts: Mapping[str, list[str | None]]
 ) -> Features:
-    """Puts columns side by side: `values` holds float64[n] of each number and float64[n, k] of each sequence."""
+    """Puts columns side by side: `values` holds float64[n] of each number and float64[n,
+    k] of each sequence.
+    """
     numeric = np.full((rows, len(inputs.numeric)), np.nan)
     for i, name in enumerate(inputs.numeric):
         numeric[:, i] = values[name]
@@ -73,7 +81,9 @@ def numbers(column: pa.Array | pa.ChunkedArray) -> Numbers:
 
 
 def lists(column: pa.Array | pa.ChunkedArray, length: int) -> Numbers:
-    """float64[n, length] of a list<double> column; what is null or short is NaN, what is longer is cut."""
+    """float64[n, length] of a list<double> column; what is null or short is NaN, what is longer is
+    cut.
+    """
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     out = np.full((len(column), length), np.nan)

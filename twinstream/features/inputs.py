@@ -20,7 +20,9 @@ class InputNames(Protocol):
 
 
 class Inputs(msgspec.Struct, frozen=True):
-    """Input names: request field `origin`, derived `hour`, view output `by-origin.delay_1h`; a sequence is (name, length)."""
+    """Input names: request field `origin`, derived `hour`, view output `by-origin.delay_1h`;
+    a sequence is (name, length).
+    """
 
     numeric: tuple[str, ...]
     categorical: tuple[str, ...] = ()

@@ -1,8 +1,10 @@
-"""Rows of a request to a model's features without Arrow: the way of the predictor, held equal to `QuestionForm` by a law.
-
-All that the definition says is looked up once, when the form is made. What the quick way is not sure of, and every row that does
-not fit, goes through `QuestionForm`, which knows the reason.
+"""Rows of a request to a model's features without Arrow: the way of the predictor,
+held equal to `QuestionForm` by a law.
 """
+
+# All that the definition says is looked up once, when the form is made.
+# What the quick way is not sure of, and every row that does not fit, goes through `QuestionForm`,
+# which knows the reason.
 
 from __future__ import annotations
 
@@ -23,12 +25,16 @@ from twinstream.features.inputs import Inputs
 from twinstream.features.request import QuestionForm
 
 FEW = 8
-"""Up to so many rows an expression is computed row by row: each numpy operation costs as much as some rows do."""
+"""Up to so many rows an expression is computed row by row: each numpy operation costs as much as
+some rows do.
+"""
 Columns = dict[str, list[Any]]
 
 
 class QuickQuestion(NamedTuple):
-    """Decoded rows: the moment of each, per view the key of each (None: a part is null), and the stored values of the fields."""
+    """Decoded rows: the moment of each, per view the key of each (None:
+    a part is null), and the stored values of the fields.
+    """
 
     at_us: NDArray[np.int64]
     keys: dict[str, list[bytes | None]]
@@ -93,7 +99,9 @@ class QuickForm:
 
 
 class Placing:
-    """Where in the input arrays each output of each view goes: all answers side by side, with a NaN behind them, are taken by index."""
+    """Where in the input arrays each output of each view goes: all answers side by side,
+    with a NaN behind them, are taken by index.
+    """
 
     def __init__(self, inputs: Inputs, views: Sequence[View]) -> None:
         self._views = [view.name for view in views]
@@ -106,7 +114,9 @@ class Placing:
         self._sequences = sequences.reshape(-1)
 
     def views(self, rows: int, answers: Mapping[str, Numbers]) -> tuple[Numbers, Numbers]:
-        """float64[n, N] and float64[n, S, K] with the views' answers in their places, NaN elsewhere."""
+        """float64[n, N] and float64[n, S, K] with the views' answers in their places,
+        NaN elsewhere.
+        """
         parts = [answers[view] for view in self._views]
         flat = np.concatenate([*parts, np.full((rows, 1), np.nan)], axis=1)
         sequences = flat.take(self._sequences, axis=1).reshape(rows, *self._steps)
@@ -124,7 +134,9 @@ def _starts(views: Sequence[View]) -> tuple[dict[str, int], int]:
 
 
 def _keys_of(fields: tuple[str, ...], columns: Columns) -> list[bytes | None]:
-    """The key of each row; raises DoubtError for one that may be too long or holds the separator of parts."""
+    """The key of each row; raises DoubtError for one that may be too long or holds the separator of
+    parts.
+    """
     if len(fields) == 1:
         return [_short(keys.encode_one(value)) for value in columns[fields[0]]]
     rows = list(zip(*(columns[name] for name in fields), strict=True))

@@ -1,4 +1,6 @@
-"""What a prediction remembers of its features: values by name, and a digest over canonical bytes."""
+"""What a prediction remembers of its features: values by name, and a digest over canonical
+bytes.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def values(features: Features, row: int, inputs: Inputs) -> dict[str, Any]:
 
 
 def lists(features: Features, inputs: Inputs) -> list[list[Any]]:
-    """`values` of every row, in the order of the inputs, without their names; null is NaN, which JSON writes as null."""
+    """`values` of every row, in the order of the inputs, without their names;
+    null is NaN, which JSON writes as null.
+    """
     rows: list[list[Any]] = features.numeric.tolist()
     more: list[list[Any]] = list(features.texts)
     for i, (_, length) in enumerate(inputs.sequences):
@@ -46,7 +50,8 @@ def lists(features: Features, inputs: Inputs) -> list[list[Any]]:
 def digest_of(named: Mapping[str, Any], inputs: Inputs) -> str:
     """`digest` of a row from its values by name, as `values` gives them and an event carries them.
 
-    Raises KeyError for an input that is not there, TypeError and ValueError for a value that is none of its kind.
+    Raises KeyError for an input that is not there, TypeError and ValueError for a value that is
+    none of its kind.
     """
     numeric = np.array([[named[name] for name in inputs.numeric]], np.float64)
     steps = np.full((1, len(inputs.sequences), inputs.longest), np.nan)
@@ -57,9 +62,11 @@ def digest_of(named: Mapping[str, Any], inputs: Inputs) -> str:
 
 
 def digest(features: Features, row: int, inputs: Inputs) -> str:
-    """Hex sha256 over a row: its numbers, the steps of its sequences, its texts, each in the order of the inputs.
+    """Hex sha256 over a row: its numbers, the steps of its sequences, its texts, each in the order
+    of the inputs.
 
-    Numbers are little-endian float64 with one NaN for null; a text is its UTF-8 length (int32, -1: null) and bytes.
+    Numbers are little-endian float64 with one NaN for null; a text is its UTF-8 length (int32,
+    -1: null) and bytes.
     """
     parts = [_float_bytes(features.numeric[row])]
     parts += [

@@ -1,4 +1,6 @@
-"""CSV: UTF-8 with a header, commas, RFC 4180 quotes. Only the empty cell is null; a row that cannot be read costs no other row."""
+"""CSV: UTF-8 with a header, commas, RFC 4180 quotes. Only the empty cell is null;
+a row that cannot be read costs no other row.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ def read_csv(
 ) -> Iterator[Part]:
     """All rows in bounded memory, as text, of the columns named in `wanted` (all when empty).
 
-    Row 0 is the one behind the header. Raises UnreadableFileError for a file without a header that can be read.
+    Row 0 is the one behind the header. Raises UnreadableFileError for a file without a header that
+    can be read.
     """
     names: list[str] = []
     number = 0
@@ -46,7 +49,9 @@ def read_csv(
 
 
 def header_of(file: BinaryIO) -> list[str]:
-    """Names of the columns of a file, of which the first part is enough; [] for one without a line."""
+    """Names of the columns of a file, of which the first part is enough;
+    [] for one without a line.
+    """
     for data, records, _ in _records(file, BLOCK_BYTES):
         return header_names(data[records[0, START] : records[0, END]])
     return []
@@ -97,7 +102,9 @@ def _records(file: BinaryIO, block_bytes: int) -> Iterator[tuple[bytes, Words, b
 
 
 def _behind_this_line(file: BinaryIO, block_bytes: int) -> bytes:
-    """What was read of the file behind the end of the line in which it stands; nothing of that line is kept."""
+    """What was read of the file behind the end of the line in which it stands;
+    nothing of that line is kept.
+    """
     while block := file.read(block_bytes):
         end = min(at for at in (block.find(b"\n"), block.find(b"\r"), len(block)) if at >= 0)
         if end < len(block):
@@ -138,7 +145,9 @@ def _part(
 
 
 def _not_utf8(data: bytes, records: Words, flawed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Which records hold a byte that is not UTF-8; nearly always one look at all of them is enough."""
+    """Which records hold a byte that is not UTF-8; nearly always one look at all of them is
+    enough.
+    """
     found = np.zeros(len(records), bool)
     if len(records) and not is_utf8(memoryview(data)[records[0, START] : records[-1, END]]):
         for i in np.flatnonzero(~flawed).tolist():
@@ -194,15 +203,18 @@ def _table(data: bytes, records: Words, names: list[str], wanted: Sequence[str])
     )
     if found.num_rows != len(records):
         raise UnreadableFileError(
-            f"the CSV library finds {found.num_rows} rows where there are {len(records)}: please report this file"
+            f"the CSV library finds {found.num_rows} rows where there are {len(records)}: "
+            "please report this file"
         )
     return pa.Table.from_arrays(found.columns, schema=pa.schema(fields))
 
 
 def _joined(data: bytes, records: Words) -> pa.Buffer:
-    """A line to skip, then the text of some records, each ended by LF; where nothing lies between them, without copying one by one.
+    """A line to skip, then the text of some records, each ended by LF;
+    where nothing lies between them, without copying one by one.
 
-    Arrow takes a byte order mark off the first line, and one in the first cell of a row that begins a part belongs to the cell.
+    Arrow takes a byte order mark off the first line, and one in the first cell of a row that begins
+    a part belongs to the cell.
     """
     starts, ends = records[:, START], records[:, END]
     first, last = int(starts[0]), int(ends[-1])

@@ -1,4 +1,6 @@
-"""What text files begin with: a byte order mark of UTF-8 is passed over, other encodings and packed files are refused with a word."""
+"""What text files begin with: a byte order mark of UTF-8 is passed over, other encodings and packed
+files are refused with a word.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _FOREIGN = (
 
 
 def without_mark(head: bytes) -> bytes:
-    """The first block of a text file without its mark; raises UnreadableFileError for what is no UTF-8 text at all."""
+    """The first block of a text file without its mark; raises UnreadableFileError for what is no
+    UTF-8 text at all.
+    """
     for start, what in _FOREIGN:
         if head.startswith(start):
             raise UnreadableFileError(

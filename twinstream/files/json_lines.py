@@ -1,4 +1,6 @@
-"""JSON lines: a record a line, ended by LF, CRLF or CR; blank lines are nothing. Whether a line is a record its decoder says."""
+"""JSON lines: a record a line, ended by LF, CRLF or CR; blank lines are nothing.
+Whether a line is a record its decoder says.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,10 @@ def _place(row: bytes, line: int) -> Place:
 
 
 def _lines(file: BinaryIO, block_bytes: int) -> Iterator[tuple[list[bytes], int]]:
-    """(whole lines, some at a time; which line of the file is their first). A line that is too long is cut short, for it is not read anyway."""
+    """(whole lines, some at a time; which line of the file is their first).
+
+    A line that is too long is cut short, for it is not read anyway.
+    """
     rest, first, line = b"", True, 1
     while block := file.read(block_bytes):
         block = without_mark(block) if first else block

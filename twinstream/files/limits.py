@@ -1,4 +1,6 @@
-"""What it may cost to read one file: bounds that are checked before it is read, and one that holds while it is."""
+"""What it may cost to read one file: bounds that are checked before it is read, and one that holds
+while it is.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,20 @@ from typing import Any
 from twinstream.files.parts import UnreadableFileError
 
 ROWS_PER_BYTE, FREE_ROWS = 100, 10_000_000
-"""Ids differ from row to row, so even a well compressed file has fewer rows for each of its bytes; so many rows it may have anyway."""
+"""Ids differ from row to row, so even a well compressed file has fewer rows for each of its bytes;
+so many rows it may have anyway.
+"""
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
-"""Bytes of a value in memory by Parquet's physical type; a text takes four at least, for its offset."""
+"""Bytes of a value in memory by Parquet's physical type; a text takes four at least,
+for its offset.
+"""
 OFFSET_BYTES = 4
 
 
 def check_rows(rows: int, size_bytes: int) -> None:
-    """Raise UnreadableFileError when a footer names so many rows that the file was made to fill a disk."""
+    """Raise UnreadableFileError when a footer names so many rows that the file was made to fill a
+    disk.
+    """
     if rows > max(FREE_ROWS, ROWS_PER_BYTE * size_bytes):
         raise UnreadableFileError(
             f"its footer says {rows} rows in {size_bytes} bytes, more than {ROWS_PER_BYTE} a byte: "
@@ -28,7 +36,9 @@ def check_rows(rows: int, size_bytes: int) -> None:
 
 
 def check_expansion(metadata: Any, wanted: Collection[str], most_bytes: int) -> None:
-    """Raise UnreadableFileError when the columns of `wanted` expand to more than `most_bytes`, by a Parquet footer's own figures."""
+    """Raise UnreadableFileError when the columns of `wanted` expand to more than `most_bytes`,
+    by a Parquet footer's own figures.
+    """
     found = sum(
         max(column.total_uncompressed_size, column.num_values * _width(column.physical_type))
         for group in (metadata.row_group(i) for i in range(metadata.num_row_groups))
@@ -53,7 +63,8 @@ def _width(physical_type: str) -> int:
 
 @contextmanager
 def limited_memory(most_bytes: int) -> Iterator[None]:
-    """So much more memory than now, at most, for this process while the block runs; then UnreadableFileError, and the process lives on.
+    """So much more memory than now, at most, for this process while the block runs;
+    then UnreadableFileError, and the process lives on.
 
     A kernel that has no such limit, or a lower one of its own, is left alone.
     """
@@ -63,7 +74,8 @@ def limited_memory(most_bytes: int) -> Iterator[None]:
     except MemoryError as error:
         raise UnreadableFileError(
             f"reading it takes more than {most_bytes} bytes of memory "
-            "(TWINSTREAM_BATCH_FILE_MEMORY_BYTES): write it with shorter values, or in smaller row groups"
+            "(TWINSTREAM_BATCH_FILE_MEMORY_BYTES): write it with shorter values, "
+            "or in smaller row groups"
         ) from error
 
 

@@ -1,4 +1,6 @@
-"""Parquet: the declared columns alone, in their own types. A page or a footer that cannot be read costs the file, a broken text one row."""
+"""Parquet: the declared columns alone, in their own types.
+A page or a footer that cannot be read costs the file, a broken text one row.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def readable() -> Iterator[None]:
 
 
 def check_parquet(path: Path, wanted: Sequence[str], most_bytes: int) -> None:
-    """Raise UnreadableFileError when the footer alone says that the file is none, or expands to too much."""
+    """Raise UnreadableFileError when the footer alone says that the file is none,
+    or expands to too much.
+    """
     with readable(), pa_parquet.ParquetFile(path) as file:
         check_rows(file.metadata.num_rows, path.stat().st_size)
         check_expansion(file.metadata, set(wanted), most_bytes)
@@ -68,7 +72,10 @@ def read_parquet(
 
 
 def _check_columns(schema: pa.Schema, wanted: Sequence[str]) -> None:
-    """Refuses, before a page of it is read, what no field can be: one of several of a name, and lists, structs and maps, of which a small file may hold any amount."""
+    """Refuses, before a page of it is read, what no field can be:
+    one of several of a name, and lists, structs and maps, of which a small file may hold any
+    amount.
+    """
     counts = Counter(schema.names)
     for name in wanted:
         if counts[name] > 1:
@@ -93,7 +100,8 @@ def _checked(table: pa.Table, number: int, groups: Numbers) -> Part:
             data = _bytes_of(column)
             for row in _not_utf8(data):
                 broken.setdefault(row, f"{name}: its text is not UTF-8")
-            # a dictionary with one broken text breaks every row that is decoded with it: from here on each row has its own
+            # a dictionary with one broken text breaks every row that is decoded with it:
+            # from here on each row has its own
             table = table.set_column(at, name, data)
             as_bytes.append(at)
     if not as_bytes:

@@ -1,4 +1,6 @@
-"""What every reader of a file gives: good rows with their numbers, and the rows that cannot be read with why."""
+"""What every reader of a file gives: good rows with their numbers, and the rows that cannot be read
+with why.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ BLOCK_BYTES = 16 << 20
 MOST_ROW_BYTES = 16 << 20
 """A longer row cannot be read."""
 KEPT_BYTES = 1 << 20
-"""So much of a row lies in its dead letter; of a longer one the rest is found by its place in the file."""
+"""So much of a row lies in its dead letter; of a longer one the rest is found by its place in the
+file.
+"""
 Numbers = npt.NDArray[np.int64]
 
 
@@ -25,7 +29,9 @@ class UnreadableFileError(PermanentError, ValueError):
 
 
 class BadRow(NamedTuple):
-    """One row that cannot be read. `number` counts the rows before it, `where` is what a person looks for (a line of the file)."""
+    """One row that cannot be read. `number` counts the rows before it, `where` is what a person
+    looks for (a line of the file).
+    """
 
     number: int
     where: str
@@ -41,9 +47,11 @@ class Place(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Some rows: text (a table whose columns are all text, or JSON objects as bytes) or typed columns.
+    """Some rows: text (a table whose columns are all text, or JSON objects as bytes) or typed
+    columns.
 
-    `numbers[i]` is that of row i, `place(i)` where it lies: asked only for a row that turns out to be bad.
+    `numbers[i]` is that of row i, `place(i)` where it lies: asked only for a row that turns out to
+    be bad.
     """
 
     rows: pa.Table | list[bytes]

@@ -1,1 +1,3 @@
-"""What every process of the mesh shares: settings, heartbeat, events, metrics, dead_letters, object store, clock, log."""
+"""What every process of the mesh shares: settings, heartbeat, events, metrics, dead_letters,
+object store, clock, log.
+"""

@@ -1,4 +1,6 @@
-"""Counts the attempts at steps that can end their process: noted before the step, so that a kill counts too."""
+"""Counts the attempts at steps that can end their process: noted before the step,
+so that a kill counts too.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Attempts:
         return attempts < self._most
 
     def met(self, step: str, error: Exception) -> bool:
-        """As `begin` and `failed` in one, for a step of which only an error counts; True when another attempt is left."""
+        """As `begin` and `failed` in one, for a step of which only an error counts;
+        True when another attempt is left.
+        """
         self._note(step, self._of(step).attempts + 1, "")
         return self.failed(step, error)
 

@@ -1,4 +1,6 @@
-"""Inputs that may not be passed over and cannot be handled now: the process stays up, not ready, and names them."""
+"""Inputs that may not be passed over and cannot be handled now:
+the process stays up, not ready, and names them.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Blocked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Blocks:
-    """Where partitions stand; each is tried again after a pause that grows, for what blocks may pass, as a full disk does."""
+    """Where partitions stand; each is tried again after a pause that grows, for what blocks may
+    pass, as a full disk does.
+    """
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or WallClock()
@@ -67,7 +71,9 @@ class Blocks:
         self._found = {place: found for place, found in self._found.items() if place in places}
 
     def detail(self) -> dict[str, object]:
-        """For a heartbeat: `blocked` names the input that has blocked longest; empty when none does."""
+        """For a heartbeat: `blocked` names the input that has blocked longest;
+        empty when none does.
+        """
         if not self._found:
             return {}
         oldest = min(self._found.values(), key=lambda found: found.since_us)

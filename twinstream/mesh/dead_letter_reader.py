@@ -1,7 +1,9 @@
-"""Reads dead letters: what each is a letter of, its original bytes wherever they lie, and which of them a user has dealt with.
-
-Anybody may write to these topics, so nothing in a letter is believed: odd headers become text, and every letter can be listed.
+"""Reads dead letters: what each is a letter of, its original bytes wherever they lie,
+and which of them a user has dealt with.
 """
+
+# Anybody may write to these topics, so nothing in a letter is believed:
+# odd headers become text, and every letter can be listed.
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ class LetterId(msgspec.Struct, frozen=True, order=True):
         ):
             return cls(service, int(numbers[0]), int(numbers[1]))
         raise SettingsError(
-            f"{text[:80]!r} does not name a dead letter: write SERVICE/PARTITION/OFFSET as twinstream dead-letters list does"
+            f"{text[:80]!r} does not name a dead letter: "
+            "write SERVICE/PARTITION/OFFSET as twinstream dead-letters list does"
         )
 
     def __str__(self) -> str:
@@ -50,7 +53,9 @@ class LetterId(msgspec.Struct, frozen=True, order=True):
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """One dead letter. `facts` are its own headers without `dead_letter_`, `carried` those of its original, `value` what the message holds."""
+    """One dead letter. `facts` are its own headers without `dead_letter_`, `carried` those of its
+    original, `value` what the message holds.
+    """
 
     id: LetterId
     at_us: int
@@ -118,7 +123,9 @@ def _headers(message: Any) -> list[tuple[str, bytes]]:
 
 
 def letters(settings: MeshSettings, services: tuple[str, ...] = SERVICES) -> Iterator[Letter]:
-    """All letters up to now, each input's first one, oldest first within a service; one at a time, however many there are."""
+    """All letters up to now, each input's first one, oldest first within a service;
+    one at a time, however many there are.
+    """
     seen: set[bytes] = set()
     with EventReader(settings, [dead_letter(service) for service in services]) as reader:
         for message in reader.messages_to_end():
@@ -140,7 +147,8 @@ def letter_at(settings: MeshSettings, where: LetterId) -> Letter:
         low, high = range_of(consumer, partition.topic, partition.partition, WAIT_S)
         if not low <= where.offset < high:
             raise ObjectMissingError(
-                f"there is no dead letter {where}: its topic holds {low} to {high - 1}; older ones are deleted after 30 days"
+                f"there is no dead letter {where}: its topic holds {low} to {high - 1}; "
+                "older ones are deleted after 30 days"
             )
         consumer.assign([partition])
         message = consumer.poll(WAIT_S)
@@ -154,7 +162,9 @@ def letter_at(settings: MeshSettings, where: LetterId) -> Letter:
 
 
 def original_of(settings: MeshSettings, letter: Letter) -> bytes:
-    """The original's bytes, from the message or from S3; a letter that names another's object is not believed."""
+    """The original's bytes, from the message or from S3; a letter that names another's object is
+    not believed.
+    """
     uri = letter.fact("uri")
     if not uri.startswith(f"s3://{settings.bucket}/{dead_letter_prefix(letter.id.service)}/"):
         return letter.value

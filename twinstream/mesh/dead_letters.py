@@ -1,7 +1,9 @@
-"""Where what cannot be handled goes: the original bytes, with why and from where, in `<service>.dead-letter.v1`.
-
-The Kafka value is the original, byte for byte; all else is in the headers. Originals too large for a message lie on S3.
+"""Where what cannot be handled goes: the original bytes, with why and from where,
+in `<service>.dead-letter.v1`.
 """
+
+# The Kafka value is the original, byte for byte; all else is in the headers.
+# Originals too large for a message lie on S3.
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ Kind = Literal["permanent", "bug"]
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an input was read: a message of a topic, or a row of a file (topic: its URI, partition: its number, offset: its row)."""
+    """Where an input was read: a message of a topic, or a row of a file (topic: its URI,
+    partition: its number, offset: its row).
+    """
 
     topic: str
     partition: int
@@ -71,8 +75,9 @@ class DeadLetters:
     ) -> None:
         """Publish `original`; with `wait`, return when Kafka has it.
 
-        `carried` and `key` are the original's own headers and key, which a replay needs; `extra` becomes headers `x_<name>`.
-        Raises PublishError, or StorageUnavailableError for a large original while S3 is away.
+        `carried` and `key` are the original's own headers and key, which a replay needs;
+        `extra` becomes headers `x_<name>`. Raises PublishError, or StorageUnavailableError for a
+        large original while S3 is away.
         """
         headers = cloud_headers("DeadLettered", self._source, "application/octet-stream")
         facts = {
@@ -100,7 +105,9 @@ class DeadLetters:
         trace: str = "",
         **extra: object,
     ) -> None:
-        """Publish a message that confluent-kafka gave, with its key and headers, and wait until Kafka has it."""
+        """Publish a message that confluent-kafka gave, with its key and headers, and wait until
+        Kafka has it.
+        """
         self.put(
             message.value() or b"",
             reason,

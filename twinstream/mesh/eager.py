@@ -1,4 +1,6 @@
-"""Coroutines that are run at once, without a task, as far as they need not wait (what Python 3.12 calls an eager task)."""
+"""Coroutines that are run at once, without a task, as far as they need not wait (what Python 3.12
+calls an eager task).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from typing import Any
 
 
 def begun(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any] | None:
-    """Run a coroutine up to where it has to wait; return what is left to await, None when it came to its end."""
+    """Run a coroutine up to where it has to wait; return what is left to await, None when it came
+    to its end.
+    """
     try:
         waits_for = work.send(None)
     except StopIteration:

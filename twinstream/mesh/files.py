@@ -1,4 +1,6 @@
-"""Files that other processes read while they are written, and files that nobody reads after the process."""
+"""Files that other processes read while they are written, and files that nobody reads after the
+process.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Replace `path` in one step: a reader sees the old bytes or the new ones, never a part. `mode`: as of `os.open`."""
+    """Replace `path` in one step: a reader sees the old bytes or the new ones, never a part.
+    `mode`: as of `os.open`.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(aside, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
@@ -24,9 +28,11 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
 
 
 def write_status(path: Path, document: bytes, mode: int = 0o600) -> bool:
-    """Replace a small JSON file, on a full disk too: False when it was overwritten in place there, because no other file can be made.
+    """Replace a small JSON file, on a full disk too: False when it was overwritten in place there,
+    because no other file can be made.
 
-    It is padded to whole blocks, which are there already then. A reader that meets one half written tries again.
+    It is padded to whole blocks, which are there already then.
+    A reader that meets one half written tries again.
     """
     padded = document.ljust(-(-len(document) // BLOCK_BYTES) * BLOCK_BYTES)
     try:
@@ -48,7 +54,9 @@ def _overwrite(path: Path, data: bytes, full: OSError) -> None:
 
 
 def scratch(path: Path) -> Path:
-    """An empty folder for temporary files at `path`, absolute: what a killed process left there is deleted."""
+    """An empty folder for temporary files at `path`, absolute: what a killed process left there is
+    deleted.
+    """
     path = path.absolute()
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)

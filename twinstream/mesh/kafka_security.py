@@ -1,7 +1,9 @@
-"""One way to say how Kafka is secured, librdkafka's, and what it means to the two other clients: Faust's and Spark's (Java).
-
-Understood: security.protocol; SASL PLAIN and SCRAM by user name and password; a CA, a certificate and its key as PEM files.
+"""One way to say how Kafka is secured, librdkafka's, and what it means to the two other clients:
+Faust's and Spark's (Java).
 """
+
+# Understood: security.protocol; SASL PLAIN and SCRAM by user name and password;
+# a CA, a certificate and its key as PEM files.
 
 from __future__ import annotations
 
@@ -61,14 +63,17 @@ class KafkaSecurity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of(options: Mapping[str, str]) -> KafkaSecurity:
-    """From librdkafka's options, of which those about other things are left alone; raises SettingsError for what not all clients can do."""
+    """From librdkafka's options, of which those about other things are left alone;
+    raises SettingsError for what not all clients can do.
+    """
     given = {}
     for name, value in options.items():
         if name in NAMES:
             given[NAMES[name]] = value
         elif name.startswith(("sasl.", "ssl.", "enable.ssl.", "enable.sasl.")):
             raise SettingsError(
-                f"TWINSTREAM_KAFKA_OPTIONS: {name} is understood by one of three Kafka clients only; there are {', '.join(NAMES)}"
+                f"TWINSTREAM_KAFKA_OPTIONS: {name} is understood by one of three Kafka "
+                f"clients only; there are {', '.join(NAMES)}"
             )
     found = KafkaSecurity(**given)
     found = msgspec.structs.replace(
@@ -76,11 +81,13 @@ def of(options: Mapping[str, str]) -> KafkaSecurity:
     )
     if found.protocol not in PROTOCOLS:
         raise SettingsError(
-            f"TWINSTREAM_KAFKA_OPTIONS: security.protocol={found.protocol} is none of {', '.join(PROTOCOLS)}"
+            f"TWINSTREAM_KAFKA_OPTIONS: security.protocol={found.protocol} is none of "
+            f"{', '.join(PROTOCOLS)}"
         )
     if found.sasl and (found.mechanism not in LOGIN_MODULES or not found.user):
         raise SettingsError(
-            f"TWINSTREAM_KAFKA_OPTIONS: with {found.protocol} give sasl.mechanism (one of {', '.join(LOGIN_MODULES)}), sasl.username and sasl.password"
+            f"TWINSTREAM_KAFKA_OPTIONS: with {found.protocol} give sasl.mechanism (one of "
+            f"{', '.join(LOGIN_MODULES)}), sasl.username and sasl.password"
         )
     return found
 
@@ -101,13 +108,17 @@ def for_faust(security: KafkaSecurity) -> CredentialsT | None:
 
 
 def for_java(security: KafkaSecurity) -> dict[str, str]:
-    """Options of a Java client. A certificate and its key have to stand in one PEM file there, so they are the user's to name."""
+    """Options of a Java client.
+
+    A certificate and its key have to stand in one PEM file there, so they are the user's to name.
+    """
     found = {"security.protocol": security.protocol.upper()}
     if security.sasl:
         module = LOGIN_MODULES[security.mechanism]
         found["sasl.mechanism"] = security.mechanism
         found["sasl.jaas.config"] = (
-            f'{module} required username="{_quoted(security.user)}" password="{_quoted(security.password)}";'
+            f'{module} required username="{_quoted(security.user)}" '
+            f'password="{_quoted(security.password)}";'
         )
     if security.tls:
         found["ssl.endpoint.identification.algorithm"] = (

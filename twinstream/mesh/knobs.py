@@ -1,4 +1,6 @@
-"""What one service can be told beside where the mesh is: each knob is a field, and read from an environment variable of its own."""
+"""What one service can be told beside where the mesh is: each knob is a field, and read from an
+environment variable of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from twinstream.errors import SettingsError
 
 
 class Knobs(msgspec.Struct, frozen=True, kw_only=True):
-    """The variable of a field is `PREFIX` and its name in capitals; one that is empty counts as not set."""
+    """The variable of a field is `PREFIX` and its name in capitals;
+    one that is empty counts as not set.
+    """
 
     PREFIX: ClassVar[str]
     ELSE: ClassVar[Mapping[str, str]] = {}

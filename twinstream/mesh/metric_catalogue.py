@@ -114,7 +114,10 @@ BATCH = (
     Described("batch_epoch_number", "the newest epoch that landed", kind="gauge"),
     Described(
         "batch_phase_seconds",
-        "time that a phase of an epoch took: `history`, `fold`, `land` (all of it) or `training_set`",
+        (
+            "time that a phase of an epoch took: `history`, `fold`, `land` (all of it) or "
+            "`training_set`"
+        ),
         kind="summary",
         unit="s",
         labels=("phase",),

@@ -19,14 +19,18 @@ MAX_OBSERVATIONS = 10_000
 MOST_UNSENT = 1000
 """While so many metrics wait for Kafka, nothing is added to them."""
 MAX_SERIES = 1000
-"""Series of a process between two flushes; a new one beyond it is counted instead, by the name of its metric."""
+"""Series of a process between two flushes; a new one beyond it is counted instead,
+by the name of its metric.
+"""
 LONGEST_LABEL = 128
 QUANTILES = {"p50": 0.5, "p99": 0.99}
 _log = structlog.get_logger()
 
 
 class Metrics:
-    """Counters (sent as deltas), gauges (last value) and observations (count, p50, p99, max). Safe for threads."""
+    """Counters (sent as deltas), gauges (last value) and observations (count, p50, p99, max).
+    Safe for threads.
+    """
 
     def __init__(
         self,
@@ -70,7 +74,9 @@ class Metrics:
                 self._refuse(name)
 
     def observe(self, name: str, value: float, unit: str = "", **labels: object) -> None:
-        """Add one observation of a distribution; at most 10,000 per flush are kept for the quantiles."""
+        """Add one observation of a distribution; at most 10,000 per flush are kept for the
+        quantiles.
+        """
         if not self._finite(name, value):
             return
         series = _series(name, labels)
@@ -83,7 +89,9 @@ class Metrics:
                 values.append(value)
 
     def _bounded(self, series: Series, known: Mapping[Series, object]) -> Series:
-        """The series, or while there are too many the one that counts what was refused. Called with the lock."""
+        """The series, or while there are too many the one that counts what was refused.
+        Called with the lock.
+        """
         fits = series in known or len(known) < MAX_SERIES
         return series if fits else _refused(series[0])
 
@@ -92,7 +100,9 @@ class Metrics:
         self._counts[series] = self._counts.get(series, 0) + 1
 
     def _finite(self, name: str, value: float) -> bool:
-        """Whether a value can be sent; one that is not a finite number is counted instead, by the name of its metric."""
+        """Whether a value can be sent; one that is not a finite number is counted instead,
+        by the name of its metric.
+        """
         if math.isfinite(value):
             return True
         self.count("mesh_metrics_refused_total", 1, metric=name)

@@ -48,7 +48,8 @@ class ObjectHead(msgspec.Struct, frozen=True, kw_only=True):
 class ObjectStore:
     """Reads and writes objects. Safe for threads.
 
-    Raises ObjectMissingError, ObjectRefusedError (both permanent) or StorageUnavailableError (transient), each naming the object.
+    Raises ObjectMissingError, ObjectRefusedError (both permanent) or StorageUnavailableError
+    (transient), each naming the object.
     """
 
     def __init__(self, settings: MeshSettings) -> None:
@@ -120,14 +121,17 @@ class ObjectStore:
             self._client.download_file(bucket, key, str(path), ExtraArgs=extra or None)
 
     def upload(self, path: str | Path, uri: str) -> str | None:
-        """Stream a local file to an object; return its version id, None in a bucket without versions."""
+        """Stream a local file to an object; return its version id, None in a bucket without
+        versions.
+        """
         bucket, key = split_uri(uri)
         with _translated(uri):
             self._client.upload_file(str(path), bucket, key)
         return self.head(bucket, key).version_id or None
 
     def ensure_bucket(self, bucket: str, *, versioned: bool) -> None:
-        """Make the bucket when it is missing, and turn its versions on when wanted and off: where all is as wanted, reading is enough.
+        """Make the bucket when it is missing, and turn its versions on when wanted and off:
+        where all is as wanted, reading is enough.
 
         Raises MeshError when that fails.
         """
@@ -183,7 +187,9 @@ class ObjectStore:
 
 
 def ensure_buckets(settings: MeshSettings) -> None:
-    """The three buckets of a mesh: raw and models keep versions; the warehouse does not, its paths are written once."""
+    """The three buckets of a mesh: raw and models keep versions;
+    the warehouse does not, its paths are written once.
+    """
     store = ObjectStore(settings)
     store.ensure_bucket(settings.raw_bucket, versioned=True)
     store.ensure_bucket(settings.model_bucket, versioned=True)
@@ -191,18 +197,22 @@ def ensure_buckets(settings: MeshSettings) -> None:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """(bucket, key) of `s3://bucket/key` (also s3a://); raises ObjectRefusedError for anything else."""
+    """(bucket, key) of `s3://bucket/key` (also s3a://); raises ObjectRefusedError for anything
+    else.
+    """
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme not in {"s3", "s3a"} or not bucket or not key:
         raise ObjectRefusedError(f"{uri[:200]!r} is not an S3 object: write s3://bucket/key")
     if not _BUCKET.fullmatch(bucket) or ".." in bucket:
         raise ObjectRefusedError(
-            f"{uri[:200]!r}: {bucket[:80]!r} cannot name a bucket: lower-case letters, digits, dots and hyphens, 3 to 63"
+            f"{uri[:200]!r}: {bucket[:80]!r} cannot name a bucket: "
+            "lower-case letters, digits, dots and hyphens, 3 to 63"
         )
     if not _is_key(key):
         raise ObjectRefusedError(
-            f"{uri[:200]!r}: its key is longer than {_LONGEST_KEY} bytes, has a control character, or a part that is . or .."
+            f"{uri[:200]!r}: its key is longer than {_LONGEST_KEY} bytes, "
+            "has a control character, or a part that is . or .."
         )
     return bucket, key
 
@@ -240,7 +250,9 @@ def _code(error: ClientError) -> str:
 
 @contextmanager
 def _translated(uri: str, version_id: str | None = None) -> Iterator[None]:
-    """Whatever botocore raises, as one of our kinds: missing, refused for good, or not answering now."""
+    """Whatever botocore raises, as one of our kinds: missing, refused for good, or not answering
+    now.
+    """
     where = uri + (f" (version {version_id})" if version_id else "")
     try:
         yield

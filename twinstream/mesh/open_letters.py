@@ -1,7 +1,7 @@
-"""How many dead letters are open, by service, with the newest one's reason: what `status` shows.
+"""How many dead letters are open, by service, with the newest one's reason: what `status` shows."""
 
-Bounded: the newest WINDOW messages of each topic partition, for as long as BOUND_S. What users dealt with is read whole, or nothing is counted.
-"""
+# Bounded: the newest WINDOW messages of each topic partition, for as long as BOUND_S.
+# What users dealt with is read whole, or nothing is counted.
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ class Open(msgspec.Struct, kw_only=True):
 
 
 def open_letters(settings: MeshSettings, bound_s: float = BOUND_S) -> dict[str, Open]:
-    """Of each service that has some; raises NotRunningError when Kafka does not answer, or not soon."""
+    """Of each service that has some; raises NotRunningError when Kafka does not answer,
+    or not soon.
+    """
     wanted, cut = _spans(settings)
     told = [tp for tp in wanted if tp.topic == RESOLVED]
     done, left = set[LetterId](), set[tuple[str, int]]()
@@ -135,7 +137,10 @@ def _resolved(message: Any) -> set[LetterId]:
 def summary(
     letters: Iterable[Letter], done: Container[LetterId], cut: Container[str]
 ) -> dict[str, Open]:
-    """By service. The first letter of an input stands for it, as in the list; `cut`: not all were read."""
+    """By service.
+
+    The first letter of an input stands for it, as in the list; `cut`: not all were read.
+    """
     found, seen = {name: Open(whole=name not in cut) for name in SERVICES}, set[bytes]()
     for letter in sorted(letters, key=lambda letter: letter.id):
         if letter.place in seen:

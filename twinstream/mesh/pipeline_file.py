@@ -1,4 +1,6 @@
-"""Loads a user's definition file; a mistake in it becomes a DefinitionError with its line, never a stack trace."""
+"""Loads a user's definition file; a mistake in it becomes a DefinitionError with its line,
+never a stack trace.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from twinstream.errors import DefinitionError, MeshError
 
 
 def load(path: str | Path) -> Pipeline:
-    """The pipeline that the file defines: its `pipeline`, or the only Pipeline in it. Raises DefinitionError.
+    """The pipeline that the file defines: its `pipeline`, or the only Pipeline in it.
+    Raises DefinitionError.
 
     The file may import modules that lie beside it.
     """
@@ -33,7 +36,9 @@ def load(path: str | Path) -> Pipeline:
 
 
 def _run(file: Path) -> ModuleType:
-    """The file's module, run once more on every call; it stays importable, for networks that it defines."""
+    """The file's module, run once more on every call; it stays importable, for networks that it
+    defines.
+    """
     name = f"definition_{file.stem}".replace("-", "_")
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:

@@ -1,7 +1,7 @@
-"""The error kinds, acted on in one place: what becomes of an input whose handling fails.
+"""The error kinds, acted on in one place: what becomes of an input whose handling fails."""
 
-Permanent: a dead letter at once. Transient: raised, for the caller to try again. Bug: three attempts over restarts, then a dead letter and an alert.
-"""
+# Permanent: a dead letter at once. Transient: raised, for the caller to try again. Bug:
+# three attempts over restarts, then a dead letter and an alert.
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from twinstream.mesh.settings import MeshSettings
 
 ATTEMPTS = 3
 KEPT = 10_000
-"""So many places are remembered; the oldest is forgotten first, and would be a dead letter once more if it were read again."""
+"""So many places are remembered; the oldest is forgotten first, and would be a dead letter once
+more if it were read again.
+"""
 _log = structlog.get_logger()
 Result = TypeVar("Result")
 
@@ -48,7 +50,9 @@ class Meter(Protocol):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one input that failed: `refused` when it is a dead letter and must be passed over."""
+    """What is known of one input that failed: `refused` when it is a dead letter and must be passed
+    over.
+    """
 
     attempts: int = 0
     refused: bool = False
@@ -58,7 +62,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failures:
-    """Failures by the input's place, kept in `DATA/quarantine/<name>.json` so that they survive a restart. Safe for threads.
+    """Failures by the input's place, kept in `DATA/quarantine/<name>.json` so that they survive a
+    restart. Safe for threads.
 
     A disk that takes nothing costs only the memory over restarts, never the work.
     """
@@ -100,7 +105,9 @@ class Failures:
 
 
 class Quarantine:
-    """Acts on the kinds for the inputs of one process; `name` names the process, `dead_letters` belong to its service."""
+    """Acts on the kinds for the inputs of one process; `name` names the process, `dead_letters`
+    belong to its service.
+    """
 
     def __init__(
         self, settings: MeshSettings, name: str, dead_letters: Letters, meter: Meter
@@ -111,7 +118,8 @@ class Quarantine:
     def handle(self, message: Any, work: Callable[[], Result]) -> Result | None:
         """What `work` returns; None when the message is, or was before, a dead letter.
 
-        A TransientError passes through, and so do the first attempts' bugs: the process ends, and its successor tries again.
+        A TransientError passes through, and so do the first attempts' bugs:
+        the process ends, and its successor tries again.
         """
         place = str(origin_of(message))
         known = self.failures.of(place)
@@ -124,7 +132,8 @@ class Quarantine:
         except PermanentError as error:
             self.refuse(message, str(error))
             return None
-        except Exception as error:  # noqa: BLE001  (what is neither kind is a bug: counted, and raised again until the last attempt)
+        except Exception as error:  # noqa: BLE001
+            # what is neither kind is a bug: counted, and raised again until the last attempt
             self.failed(message, error)
             return None
         if known is not None:
@@ -132,7 +141,9 @@ class Quarantine:
         return result
 
     def failed(self, message: Any, error: Exception) -> None:
-        """Note a bug met at a message; raises it again until the last attempt, then the message is a dead letter and an alert."""
+        """Note a bug met at a message; raises it again until the last attempt, then the message is
+        a dead letter and an alert.
+        """
         place = str(origin_of(message))
         attempts = getattr(self.failures.of(place), "attempts", 0) + 1
         reason = f"{type(error).__name__}: {error}"

@@ -1,4 +1,6 @@
-"""An object on S3 as a file that is read by ranges, so that a reader of Parquet takes only the parts that it wants."""
+"""An object on S3 as a file that is read by ranges, so that a reader of Parquet takes only the
+parts that it wants.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""boto3's client of S3: AWS itself by the standard chain; a server on this machine by our settings alone."""
+"""boto3's client of S3: AWS itself by the standard chain; a server on this machine by our settings
+alone.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def _config(settings: MeshSettings, *, here: bool) -> Config:
 
 
 def _deaf() -> boto3.Session:
-    """A session that reads no AWS_* variable and no file: a profile, endpoint, CA or FIPS mode meant for AWS breaks the embedded server."""
+    """A session that reads no AWS_* variable and no file: a profile, endpoint, CA or FIPS mode
+    meant for AWS breaks the embedded server.
+    """
     variables = {
         name: (None, None, _FILES.get(name, default), convert)
         for name, (_, _, default, convert) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()

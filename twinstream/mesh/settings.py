@@ -24,11 +24,15 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     kafka: str = "127.0.0.1:9092"
     """Bootstrap servers, comma separated."""
     kafka_options: str = ""
-    """More librdkafka options, `name=value` separated by ';'; those of security hold for Faust and Spark as well: see `kafka_security`."""
+    """More librdkafka options, `name=value` separated by ';'; those of security hold for Faust and
+    Spark as well: see `kafka_security`.
+    """
     s3_endpoint: str = ""
     """URL of the S3 service; "" means AWS."""
     bucket: str = "twinstream-warehouse"
-    """Bucket of history, batch views and training sets; NOT versioned, every path is written once."""
+    """Bucket of history, batch views and training sets; NOT versioned, every path is written
+    once.
+    """
     raw_bucket: str = "twinstream-raw"
     """Versioned bucket of users' files."""
     model_bucket: str = "twinstream-models"
@@ -42,7 +46,9 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     http_host: str = "127.0.0.1"
     """Address that the HTTP services bind."""
     http_hosts: str = ""
-    """Names under which the HTTP services may be asked, comma separated, `*` for any; "": loopback's own, or any where they bind another address."""
+    """Names under which the HTTP services may be asked, comma separated, `*` for any; "":
+    loopback's own, or any where they bind another address.
+    """
     ingest_port: int = 8081
     """Port of ingest over HTTP."""
     predict_port: int = 8082
@@ -72,7 +78,9 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> MeshSettings:
-        """Settings from environment variables; raises SettingsError naming the variable that is missing or wrong."""
+        """Settings from environment variables; raises SettingsError naming the variable that is
+        missing or wrong.
+        """
         env = os.environ if env is None else env
         given = {field: env[name] for field, name in ENVIRONMENT.items() if env.get(name, "") != ""}
         if "pipeline" not in given:
@@ -101,7 +109,9 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
         return kafka_security.of(pairs(self.kafka_options))
 
     def kafka_client(self, **more: object) -> dict[str, object]:
-        """Options of a librdkafka client: bootstrap, `kafka_options`, and `more` with '_' for '.' (but `log_level`, `*_cb`)."""
+        """Options of a librdkafka client: bootstrap, `kafka_options`, and `more` with '_' for '.'
+        (but `log_level`, `*_cb`).
+        """
         return {
             "bootstrap.servers": self.kafka,
             **pairs(self.kafka_options),

@@ -1,7 +1,7 @@
-"""Creates the topics of `schemas.topics` on a broker, and waits until every one has its leaders.
+"""Creates the topics of `schemas.topics` on a broker, and waits until every one has its leaders."""
 
-As a process: reads the definition, waits for Kafka, creates; exit status 2 when a setting or the definition is wrong.
-"""
+# As a process: reads the definition, waits for Kafka, creates; exit status 2 when a setting or the
+# definition is wrong.
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Defined(Protocol):
 def ensure(settings: MeshSettings, pipeline: Defined | None = None) -> list[str]:
     """Create what is missing; return the names that were created.
 
-    Without a pipeline: the control topics alone. Raises MeshError when an existing topic has another number of partitions.
+    Without a pipeline: the control topics alone. Raises MeshError when an existing topic has
+    another number of partitions.
     """
     wanted = (
         list(CONTROL_TOPICS)
@@ -86,8 +87,10 @@ def _refuse_other_counts(
         count = topic.partitions or partitions
         if name in present and present[name] != count:
             raise MeshError(
-                f"topic {name} has {present[name]} partitions and the settings say {count}: set TWINSTREAM_PARTITIONS to "
-                f"{present[name]}, or start with an empty data folder; keys would move between partitions"
+                f"topic {name} has {present[name]} partitions and the settings say "
+                f"{count}: set TWINSTREAM_PARTITIONS to "
+                f"{present[name]}, or start with an empty data folder; "
+                "keys would move between partitions"
             )
 
 
@@ -136,7 +139,9 @@ def _wait_for_leaders(admin: AdminClient, wanted: set[str], bound_s: float = 30.
 
 
 def main(bound_s: float = 120.0) -> None:
-    """Create the topics of the mesh that the environment names; ends the process with a message when that fails."""
+    """Create the topics of the mesh that the environment names; ends the process with a message
+    when that fails.
+    """
     from twinstream.mesh.pipeline_file import load
 
     try:
@@ -158,7 +163,8 @@ def _wait_for_kafka(settings: MeshSettings, bound_s: float) -> None:
         except KafkaException as error:
             if time.monotonic() > give_up:
                 raise NotRunningError(
-                    f"Kafka at {settings.kafka} did not answer within {bound_s} s: {error.args[0].str()}"
+                    f"Kafka at {settings.kafka} did not answer within {bound_s} s: "
+                    f"{error.args[0].str()}"
                 ) from error
         else:
             return

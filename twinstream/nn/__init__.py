@@ -1,4 +1,6 @@
-"""Networks for models, by reference: a definition names one without loading PyTorch, so only training and serving do."""
+"""Networks for models, by reference: a definition names one without loading PyTorch,
+so only training and serving do.
+"""
 
 from __future__ import annotations
 

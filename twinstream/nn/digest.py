@@ -21,7 +21,9 @@ class ModelCorruptError(PermanentError, ValueError):
 
 
 def model_digest(files: Mapping[str, bytes]) -> str:
-    """Hex sha256 over the names and sha256 digests of the deciding files; raises ModelCorruptError when one is missing."""
+    """Hex sha256 over the names and sha256 digests of the deciding files;
+    raises ModelCorruptError when one is missing.
+    """
     missing = [name for name in DECIDING if name not in files]
     if missing:
         raise ModelCorruptError(
@@ -37,7 +39,8 @@ def verify(files: Mapping[str, bytes], digest: str) -> None:
     found = model_digest(files)
     if found != digest:
         raise ModelCorruptError(
-            f"the model's files have digest {found[:12]}, the event names {digest[:12]}: upload it again or train again"
+            f"the model's files have digest {found[:12]}, the event names {digest[:12]}: "
+            "upload it again or train again"
         )
 
 

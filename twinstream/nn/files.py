@@ -1,4 +1,6 @@
-"""A trained model as files: safetensors, the ONNX program if there is one, config and metrics. Nothing here unpickles, and loading checks the digest first."""
+"""A trained model as files: safetensors, the ONNX program if there is one, config and metrics.
+Nothing here unpickles, and loading checks the digest first.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ MOST_CONFIG_BYTES = 64 << 20
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is needed, besides the weights and the network's class, to answer as this model did."""
+    """All that is needed, besides the weights and the network's class, to answer as this model
+    did.
+    """
 
     model: str
     network: str
@@ -77,7 +81,8 @@ def versions() -> dict[str, str]:
 def with_program(
     network: nn.Module, config: ModelConfig, sample: Batch
 ) -> tuple[ModelConfig, bytes]:
-    """The config that says how the model is served, and its program; without one, `b""`, the reason is in the config.
+    """The config that says how the model is served, and its program;
+    without one, `b""`, the reason is in the config.
 
     `sample`: rows that the network was not trained on, by which the program is compared with it.
     """
@@ -91,7 +96,8 @@ def with_program(
 def to_files(
     network: nn.Module, config: ModelConfig, metrics: Mapping[str, float], program: bytes = b""
 ) -> dict[str, bytes]:
-    """File name -> bytes; the same network, config and metrics give the same bytes. `program`: of a model that ONNX Runtime serves.
+    """File name -> bytes; the same network, config and metrics give the same bytes. `program`:
+    of a model that ONNX Runtime serves.
 
     Raises ModelCorruptError for weights and NotFiniteError for metrics that are not finite.
     """
@@ -141,7 +147,9 @@ def from_files(
 def _program(
     files: Mapping[str, bytes], config: ModelConfig, network: nn.Module, digest: str
 ) -> Program | None:
-    """The program of a model that ONNX Runtime serves; it must answer as the network does, whoever wrote it."""
+    """The program of a model that ONNX Runtime serves; it must answer as the network does,
+    whoever wrote it.
+    """
     if (config.runtime == ONNX) != (PROGRAM in files):
         raise ModelCorruptError(
             f"model {digest[:12]} is served by {config.runtime}, and"
@@ -207,7 +215,9 @@ def read_config(data: bytes) -> ModelConfig:
 
 
 def score(loaded: Loaded, numeric: Any, categorical: Any, sequences: Any) -> Any:
-    """float64[n] from numpy arrays as `TabularNetwork.forward` takes them: probabilities, or numbers for other losses."""
+    """float64[n] from numpy arrays as `TabularNetwork.forward` takes them:
+    probabilities, or numbers for other losses.
+    """
     if loaded.program is not None:
         return loaded.program(numeric, categorical, sequences)
     with torch.inference_mode():

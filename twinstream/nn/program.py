@@ -1,8 +1,9 @@
-"""A trained network as an ONNX program: exported when it is trained, checked there against PyTorch on real rows, run by ONNX Runtime.
-
-ONNX Runtime answers one row in a tenth of eager PyTorch's time. A network that cannot be exported, or whose program answers
-differently, is served by PyTorch.
+"""A trained network as an ONNX program: exported when it is trained, checked there against PyTorch
+on real rows, run by ONNX Runtime.
 """
+
+# ONNX Runtime answers one row in a tenth of eager PyTorch's time.
+# A network that cannot be exported, or whose program answers differently, is served by PyTorch.
 
 from __future__ import annotations
 
@@ -80,9 +81,11 @@ class Answering(nn.Module):
 
 
 def export(network: nn.Module, sample: Batch, *, probability: bool) -> bytes:
-    """The program of a network in evaluation mode; `sample` are rows that it was not trained on, at least one.
+    """The program of a network in evaluation mode; `sample` are rows that it was not trained on,
+    at least one.
 
-    Raises NotExportableError, with the reason, when it has none that answers `sample` as the network does in every batch shape.
+    Raises NotExportableError, with the reason, when it has none that answers `sample` as the
+    network does in every batch shape.
     """
     answering = Answering(network, probability=probability).eval()
     try:
@@ -94,9 +97,11 @@ def export(network: nn.Module, sample: Batch, *, probability: bool) -> bytes:
 
 
 def check(program: Program, answering: nn.Module, sample: Batch, shapes: Sequence[int]) -> None:
-    """Raises NotExportableError where a program does not answer as its network: in each shape, and for single rows.
+    """Raises NotExportableError where a program does not answer as its network:
+    in each shape, and for single rows.
 
-    A program is one way through the network; that another way is taken for other values shows in other rows only.
+    A program is one way through the network; that another way is taken for other values shows in
+    other rows only.
     """
     for shape in shapes:
         for first in range(min(SINGLE_ROWS, len(sample[0])) if shape == 1 else 1):

@@ -1,4 +1,6 @@
-"""The network for tables: categories embedded, numbers normalised inside, sequences read by a GRU, a residual MLP on top."""
+"""The network for tables: categories embedded, numbers normalised inside, sequences read by a GRU,
+a residual MLP on top.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,12 @@ class InputNames(Protocol):
 
 
 class TabularNetwork(nn.Module):
-    """Logit of a binary outcome (or a number, for other losses) from numbers with nulls, categories and short sequences.
+    """Logit of a binary outcome (or a number, for other losses) from numbers with nulls,
+    categories and short sequences.
 
-    `statistics` are those of the training set: mean and std become buffers, categories the embeddings' sizes. Null is not zero: a
-    null number is the mean *and* sets an indicator; an unknown category has an embedding of its own, trained by dropping known ones.
+    `statistics` are those of the training set: mean and std become buffers, categories the
+    embeddings' sizes. Null is not zero: a null number is the mean *and* sets an indicator;
+    an unknown category has an embedding of its own, trained by dropping known ones.
     """
 
     def __init__(
@@ -60,7 +64,9 @@ class TabularNetwork(nn.Module):
         start_from_base_rate(self.head[1], statistics.get("label", {}).get("mean"))
 
     def forward(self, numeric: Tensor, categorical: Tensor, sequences: Tensor) -> Tensor:
-        """float64[n, N] (NaN: null), int64[n, C] (0: unknown or null), float64[n, S, K] (NaN padded, newest first) -> float32[n]."""
+        """float64[n, N] (NaN: null), int64[n, C] (0: unknown or null), float64[n, S,
+        K] (NaN padded, newest first) -> float32[n].
+        """
         values, null = self.normalise(self.read.beside(numeric, sequences))
         n = self.numbers
         parts = [values[:, :n], null[:, :n], self.embed(categorical)]
@@ -72,7 +78,9 @@ class TabularNetwork(nn.Module):
 
 
 class Normalisation(nn.Module):
-    """(x - mean) / std, compressed beyond one std so that outliers keep their order, and an indicator of null."""
+    """(x - mean) / std, compressed beyond one std so that outliers keep their order,
+    and an indicator of null.
+    """
 
     def __init__(self, statistics: Sequence[Mapping[str, float | None]]) -> None:
         super().__init__()
@@ -88,14 +96,18 @@ class Normalisation(nn.Module):
         )
 
     def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """float64[n, N] -> values float32[n, N], 0 for null, and whether each is null, float32[n, N]."""
+        """float64[n, N] -> values float32[n, N], 0 for null, and whether each is null, float32[n,
+        N].
+        """
         null = torch.isnan(values)
         scaled = compress((values - self.mean) / self.std)
         return scaled.masked_fill(null, 0.0).float(), null.float()
 
 
 class Embeddings(nn.Module):
-    """One table per category; row 0 stands for unknown, and in training takes a small share of the known ones."""
+    """One table per category; row 0 stands for unknown, and in training takes a small share of the
+    known ones.
+    """
 
     UNKNOWN_SHARE = 0.01
 
@@ -116,7 +128,9 @@ class Embeddings(nn.Module):
 
 
 class SequenceReader(nn.Module):
-    """A small GRU per sequence, from its last value (the oldest of a last_k) to its first; null steps say that they are null."""
+    """A small GRU per sequence, from its last value (the oldest of a last_k) to its first;
+    null steps say that they are null.
+    """
 
     def __init__(self, lengths: Sequence[int]) -> None:
         super().__init__()
@@ -131,14 +145,18 @@ class SequenceReader(nn.Module):
         self.register_buffer("order", torch.tensor(oldest_first, dtype=torch.int64))
 
     def beside(self, numeric: Tensor, sequences: Tensor) -> Tensor:
-        """float64[n, N] and float64[n, S, K] -> float64[n, N + sum of the lengths], each sequence from its oldest step to its newest."""
+        """float64[n, N] and float64[n, S, K] -> float64[n, N + sum of the lengths],
+        each sequence from its oldest step to its newest.
+        """
         if not self.lengths:
             return numeric
         steps = sequences.flatten(1).index_select(1, self.order)
         return torch.cat([numeric, steps], dim=1)
 
     def forward(self, values: Tensor, null: Tensor) -> Tensor:
-        """The steps' values and whether each is null, float32[n, sum of the lengths] both -> float32[n, width]."""
+        """The steps' values and whether each is null, float32[n, sum of the lengths] both ->
+        float32[n, width].
+        """
         parts, at = [], 0
         for length, cell in zip(self.lengths, self.cells, strict=True):
             end = at + length
@@ -167,13 +185,17 @@ class ResidualBlock(nn.Module):
 
 
 def compress(z: Tensor) -> Tensor:
-    """Of |z| up to 1 itself, then 1 + log |z|, with the sign: monotone, continuous with its slope, and at most 8 for |z| <= 1000."""
+    """Of |z| up to 1 itself, then 1 + log |z|, with the sign: monotone, continuous with its slope,
+    and at most 8 for |z| <= 1000.
+    """
     size = z.abs()
     return torch.sign(z) * torch.minimum(size, 1 + torch.log(size.clamp(min=1)))
 
 
 def start_from_base_rate(last: nn.Linear, rate: float | None) -> None:
-    """Small weights and the log odds of the label's mean as bias, so that training starts at the base rate."""
+    """Small weights and the log odds of the label's mean as bias, so that training starts at the
+    base rate.
+    """
     nn.init.normal_(last.weight, std=0.01)
     if rate is not None and 0 < rate < 1:
         nn.init.constant_(last.bias, math.log(rate / (1 - rate)))

@@ -1,8 +1,9 @@
-"""What a safetensors file must be before it is loaded: its header is small, says everything once, and fits the bytes.
-
-The library itself takes a header of any size and the last of two tensors with one name.
-Layout: 8 bytes header length (little-endian), the header (JSON), the tensors' bytes without a gap.
+"""What a safetensors file must be before it is loaded: its header is small, says everything once,
+and fits the bytes.
 """
+
+# The library itself takes a header of any size and the last of two tensors with one name. Layout:
+# 8 bytes header length (little-endian), the header (JSON), the tensors' bytes without a gap.
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def shapes(data: bytes) -> Shapes:
-    """The shape of each tensor of a safetensors file; raises ModelCorruptError when its header cannot be true."""
+    """The shape of each tensor of a safetensors file; raises ModelCorruptError when its header
+    cannot be true.
+    """
     header = _header(data)
     header.pop(METADATA, None)
     if len(header) > MOST_TENSORS:
@@ -43,7 +46,9 @@ def shapes(data: bytes) -> Shapes:
 
 
 def refuse_not_finite(network: nn.Module) -> None:
-    """Raises ModelCorruptError for a NaN anywhere, and for an infinite weight; a buffer may mask with infinities."""
+    """Raises ModelCorruptError for a NaN anywhere, and for an infinite weight;
+    a buffer may mask with infinities.
+    """
     weights = {name for name, _ in network.named_parameters(remove_duplicate=False)}
     for name, tensor in network.state_dict().items():
         if isinstance(tensor, Tensor) and not _usable(tensor, infinite=name not in weights):
@@ -76,7 +81,8 @@ def _length(data: bytes) -> int:
     length = int.from_bytes(data[:LENGTH_BYTES], "little")
     if length > min(MOST_HEADER_BYTES, len(data) - LENGTH_BYTES):
         raise _corrupt(
-            f"a header of {length} bytes in a file of {len(data)}, at most {MOST_HEADER_BYTES} are read"
+            f"a header of {length} bytes in a file of {len(data)}, at most "
+            f"{MOST_HEADER_BYTES} are read"
         )
     return length
 

@@ -1,1 +1,3 @@
-"""Rules that several services must share, each written once: pure, without an engine and without I/O."""
+"""Rules that several services must share, each written once: pure, without an engine and without
+I/O.
+"""

@@ -1,4 +1,6 @@
-"""In which batch shapes networks answer: a shape may change the last bits of a score, so there are few, and a prediction keeps its own. Pure."""
+"""In which batch shapes networks answer: a shape may change the last bits of a score,
+so there are few, and a prediction keeps its own. Pure.
+"""
 
 from __future__ import annotations
 

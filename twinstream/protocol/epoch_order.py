@@ -1,10 +1,14 @@
-"""Epochs follow each other without a hole: an event of an epoch is believed when it is at most one beyond the newest before it. Pure."""
+"""Epochs follow each other without a hole: an event of an epoch is believed when it is at most one
+beyond the newest before it. Pure.
+"""
 
 from __future__ import annotations
 
 
 class EpochOrder:
-    """Judges the epochs of a topic that is read from its beginning: each is at most one beyond the newest before it."""
+    """Judges the epochs of a topic that is read from its beginning:
+    each is at most one beyond the newest before it.
+    """
 
     def __init__(self, newest: int = 0) -> None:
         self.newest = newest

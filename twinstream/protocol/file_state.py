@@ -13,7 +13,9 @@ ALWAYS_US = (1 << 63) - 1
 
 
 class FileState(msgspec.Struct, frozen=True, kw_only=True):
-    """`number` is the file's place in the topic of accepted files; `epoch` the one whose cut holds it, 0 while none does."""
+    """`number` is the file's place in the topic of accepted files;
+    `epoch` the one whose cut holds it, 0 while none does.
+    """
 
     number: int
     accepted: FileAccepted
@@ -22,7 +24,10 @@ class FileState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def withdraws(event: FileWithdrawn, accepted: FileAccepted) -> bool:
-    """Whether a withdrawal means this file. One that names no version means those that were accepted before it."""
+    """Whether a withdrawal means this file.
+
+    One that names no version means those that were accepted before it.
+    """
     same = (event.source, event.uri) == (accepted.source, accepted.file.uri)
     if event.version_id:
         return same and event.version_id == accepted.file.version_id
@@ -30,7 +35,9 @@ def withdraws(event: FileWithdrawn, accepted: FileAccepted) -> bool:
 
 
 class Withdrawals:
-    """All withdrawals so far: asked about a file, in one look each, what `withdraws` says of any of them."""
+    """All withdrawals so far: asked about a file, in one look each, what `withdraws` says of any of
+    them.
+    """
 
     def __init__(self) -> None:
         self._until_us: dict[tuple[str, str], int] = {}

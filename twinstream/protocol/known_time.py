@@ -1,8 +1,10 @@
-"""When a record became known, and how far time has come: no clock and no timestamp that one input brings moves everybody's time.
-
-A time that lags delays; a time that runs ahead loses: windows are dropped, labels count as missing. So every rule errs to the past.
-Where no time is known yet it is the earliest that a record may have, not 1970: records of 1950 are legal.
+"""When a record became known, and how far time has come: no clock and no timestamp that one input
+brings moves everybody's time.
 """
+
+# A time that lags delays; a time that runs ahead loses: windows are dropped, labels count as
+# missing. So every rule errs to the past. Where no time is known yet it is the earliest that a
+# record may have, not 1970: records of 1950 are legal.
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ Int64s = npt.NDArray[np.int64]
 class LaneTime:
     """The time of one stream of records, moved by the moments that its records claim.
 
-    It never goes back, and a leap moves it only when the record after it leaps too. A first record is believed
-    until the next one contradicts it.
+    It never goes back, and a leap moves it only when the record after it leaps too.
+    A first record is believed until the next one contradicts it.
     """
 
     __slots__ = ("_alone", "_leap_us", "now_us")
@@ -35,7 +37,9 @@ class LaneTime:
         self._leap_us: int | None = None
 
     def take(self, claim_us: int) -> int:
-        """Let a record's claim move the time; return when the record became known: never before the time that was."""
+        """Let a record's claim move the time; return when the record became known:
+        never before the time that was.
+        """
         if self._alone:
             self._begin(claim_us)
         elif claim_us <= self.now_us + LEAP_US:
@@ -82,7 +86,9 @@ def known_in_file(claim_us: int, accepted_us: int) -> int:
 
 
 def agreed(halves_us: Sequence[int | None]) -> int:
-    """The time of many rows from the newest claim of each half of them: where these are a leap apart, the nearer one."""
+    """The time of many rows from the newest claim of each half of them:
+    where these are a leap apart, the nearer one.
+    """
     claims = [claim for claim in halves_us if claim is not None]
     if len(claims) < len(halves_us):
         return EARLIEST_US
@@ -90,9 +96,11 @@ def agreed(halves_us: Sequence[int | None]) -> int:
 
 
 def as_of(before_us: int, claims_us: Iterable[int], now_us: int) -> int:
-    """The time of an epoch: what its inputs agree on, never before that of the epoch before, never after `now_us`.
+    """The time of an epoch: what its inputs agree on, never before that of the epoch before,
+    never after `now_us`.
 
-    `before_us`: EARLIEST_US where there is none. One that lies more than a leap after `now_us` came of a wrong clock and is not believed.
+    `before_us`: EARLIEST_US where there is none. One that lies more than a leap after `now_us` came
+    of a wrong clock and is not believed.
     """
     past = before_us if before_us <= now_us + LEAP_US else now_us
     return min(max(past, *claims_us, EARLIEST_US), max(past, now_us))

@@ -1,4 +1,6 @@
-"""Which manifests of batch views a reader believes: those of the next epoch, of our buckets and partitions. Pure."""
+"""Which manifests of batch views a reader believes: those of the next epoch, of our buckets and
+partitions. Pure.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from twinstream.protocol.epoch_order import EpochOrder
 
 
 class Manifests:
-    """Which events of the topic of batch views a reader believes; one for each pass from the topic's beginning.
+    """Which events of the topic of batch views a reader believes;
+    one for each pass from the topic's beginning.
 
     A view that joined later begins with an epoch that another view has, or the next; what earlier
     definitions published counts for the order of epochs too. What names objects that are not the

@@ -1,4 +1,6 @@
-"""The rows of an answered request, each as one prediction: what the monitor joins with labels and what is rebuilt. Pure."""
+"""The rows of an answered request, each as one prediction: what the monitor joins with labels and
+what is rebuilt. Pure.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def row_id(request: str, row: int) -> str:
 
 
 def row_of(prediction: str) -> tuple[str, int]:
-    """(id of the request, row) of a prediction's id; the id of a request alone means its first row."""
+    """(id of the request, row) of a prediction's id; the id of a request alone means its first
+    row.
+    """
     request, dash, row = prediction.rpartition("-")
     return (request, int(row)) if dash and row.isascii() and row.isdigit() else (prediction, 0)
 
@@ -43,7 +47,8 @@ def row_of(prediction: str) -> tuple[str, int]:
 def predictions_of(event: PredictionServed) -> Iterator[Prediction]:
     """Each row of the event.
 
-    Raises UndecodableEventError for an event whose rows do not fit its inputs and positions: anybody may have written it.
+    Raises UndecodableEventError for an event whose rows do not fit its inputs and positions:
+    anybody may have written it.
     """
     for i, row in enumerate(event.rows):
         try:

@@ -1,4 +1,6 @@
-"""The Kafka key of a live record, for every sender: the bytes of its source's key once decoded and cleaned."""
+"""The Kafka key of a live record, for every sender: the bytes of its source's key once decoded and
+cleaned.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from twinstream.errors import RecordError
 
 
 def key_of_each(source: Source, batch: pa.RecordBatch) -> list[bytes | None]:
-    """One for each decoded record: `10` and `10.0` of an Int are one key, so views by it find partition and key together."""
+    """One for each decoded record: `10` and `10.0` of an Int are one key, so views by it find
+    partition and key together.
+    """
     return [keys.encode((value,)) for value in batch.column(source.key).to_pylist()]
 
 

@@ -1,4 +1,6 @@
-"""Through which door a dead letter comes back: a record and an arrival as they came first, so that each counts once. Pure."""
+"""Through which door a dead letter comes back: a record and an arrival as they came first,
+so that each counts once. Pure.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _FROM_USERS = {topic_of(kind) for kind in (DataArrived, FileWithdrawn, SealReque
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """What a dead letter says of its original; `uri` names the file that it is about, "" for none."""
+    """What a dead letter says of its original; `uri` names the file that it is about,
+    "" for none.
+    """
 
     topic: str
     partition: int
@@ -28,7 +32,9 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to send. `partition` -1: by its key; with `source`, that is the value of the source's key field."""
+    """A message to send. `partition` -1: by its key; with `source`, that is the value of the
+    source's key field.
+    """
 
     topic: str
     value: bytes
@@ -39,7 +45,10 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def door(origin: Origin, original: bytes, sources: Collection[str], *, corrected: bool) -> Door:
-    """The message that brings an original back; `corrected`: its bytes were changed. Raises RecordError when there is none."""
+    """The message that brings an original back; `corrected`: its bytes were changed.
+
+    Raises RecordError when there is none.
+    """
     live = {record_sent(source): source for source in sources}
     if origin.topic in live:
         return _record(origin, original, live[origin.topic] if corrected else "")
@@ -55,13 +64,17 @@ def door(origin: Origin, original: bytes, sources: Collection[str], *, corrected
     if "://" in origin.topic:
         return _of_file(origin, original, sources)
     raise RecordError(
-        f"what came from {origin.topic or 'nowhere'} cannot be replayed: the mesh itself wrote it, and its other readers have handled it. "
-        "When its reader is mended, publish a new one by what made it (twinstream seal, publish), then drop this letter"
+        f"what came from {origin.topic or 'nowhere'} cannot be replayed: "
+        "the mesh itself wrote it, and its other readers have handled it. "
+        "When its reader is mended, publish a new one by what made it (twinstream seal, "
+        "publish), then drop this letter"
     )
 
 
 def _record(origin: Origin, original: bytes, keyed_by: str) -> Door:
-    """To the partition that it came from, where its id is known; a corrected one may belong to another."""
+    """To the partition that it came from, where its id is known;
+    a corrected one may belong to another.
+    """
     if keyed_by:
         return Door(topic=origin.topic, value=original, headers=origin.headers, source=keyed_by)
     return Door(
@@ -79,17 +92,22 @@ def _only(original: bytes, uri: str) -> bytes:
         event = msgspec.json.decode(original, type=DataArrived)
     except (ValueError, RecursionError) as error:
         raise RecordError(
-            f"the original is not an arrival of files: {error}; announce the file with twinstream publish"
+            f"the original is not an arrival of files: {error}; "
+            "announce the file with twinstream publish"
         ) from error
     files = [file for file in event.files if file.uri == uri] or [FileRef(uri=uri, sha256="")]
     return msgspec.json.encode(msgspec.structs.replace(event, files=files))
 
 
 def _of_file(origin: Origin, original: bytes, sources: Collection[str]) -> Door:
-    """A row of a file comes back as a live record, for its file is folded without it and is not read again."""
+    """A row of a file comes back as a live record, for its file is folded without it and is not
+    read again.
+    """
     if origin.uri:
         raise RecordError(
-            f"{origin.uri} could not be read as a whole: put a readable object there and announce it with twinstream publish, then drop this letter"
+            f"{origin.uri} could not be read as a whole: "
+            "put a readable object there and announce it with twinstream publish, "
+            "then drop this letter"
         )
     if origin.source not in sources:
         raise RecordError(
@@ -99,6 +117,8 @@ def _of_file(origin: Origin, original: bytes, sources: Collection[str]) -> Door:
         msgspec.json.decode(original, type=dict[str, msgspec.Raw])
     except (ValueError, RecursionError) as error:
         raise RecordError(
-            f"the row is not a JSON object ({error}): write the record as one and give it with --with FILE; it then counts as a live record"
+            f"the row is not a JSON object ({error}): "
+            "write the record as one and give it with --with FILE; "
+            "it then counts as a live record"
         ) from error
     return Door(topic=record_sent(origin.source), value=original, source=origin.source)

@@ -1,4 +1,6 @@
-"""The settings of training that a model's `search` may name, with their bounds: checked when a definition is read, and again by training."""
+"""The settings of training that a model's `search` may name, with their bounds:
+checked when a definition is read, and again by training.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ from typing import Final, NamedTuple
 
 
 class Bound(NamedTuple):
-    """Values from `low` to `high`, both included; `above`: more than `low`. Whole numbers only, or any."""
+    """Values from `low` to `high`, both included; `above`: more than `low`.
+    Whole numbers only, or any.
+    """
 
     low: float
     high: float

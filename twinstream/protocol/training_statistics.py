@@ -1,4 +1,6 @@
-"""What is published beside a training set, as `statistics.json`: the batch layer writes it. Pure."""
+"""What is published beside a training set, as `statistics.json`: the batch layer writes it.
+Pure.
+"""
 
 from __future__ import annotations
 

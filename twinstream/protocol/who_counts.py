@@ -1,15 +1,19 @@
-"""Which rows of one id count: the history keeps this rule by SQL, epoch by epoch; laws compare the two.
-
-Within one log partition the first writer wins by raw offset, and ingest drops a repeat within the source's `dedupe` time.
-Both happened before. What is left is an id that comes in a file and live, in two files, or live in two partitions.
-
-1. The first epoch in which the id comes decides.
-2. Does it come live in that epoch, then all its live rows count, in every epoch, and no row of a file ever does.
-3. Else the first row of that epoch's files counts, by position, and nothing else ever does.
-
-An epoch that lands later can therefore change nothing about an epoch that landed. A row counts from its own epoch on; live
-rows that no landed epoch holds yet all count (an id that came in a file as well is counted twice until its epoch lands).
+"""Which rows of one id count: the history keeps this rule by SQL, epoch by epoch;
+laws compare the two.
 """
+
+# Within one log partition the first writer wins by raw offset, and ingest drops a repeat within the
+# source's `dedupe` time. Both happened before. What is left is an id that comes in a file and live,
+# in two files, or live in two partitions.
+#
+# 1. The first epoch in which the id comes decides.
+# 2. Does it come live in that epoch, then all its live rows count, in every epoch,
+# and no row of a file ever does.
+# 3. Else the first row of that epoch's files counts, by position, and nothing else ever does.
+#
+# An epoch that lands later can therefore change nothing about an epoch that landed.
+# A row counts from its own epoch on; live rows that no landed epoch holds yet all count (an id that
+# came in a file as well is counted twice until its epoch lands).
 
 from __future__ import annotations
 
@@ -18,7 +22,9 @@ from typing import Protocol, TypeVar
 
 
 class Row(Protocol):
-    """What the rule reads of a row; `position` is its place in the total order, below 0 for a row of a file."""
+    """What the rule reads of a row; `position` is its place in the total order, below 0 for a row
+    of a file.
+    """
 
     @property
     def id(self) -> bytes: ...
@@ -32,7 +38,9 @@ R = TypeVar("R", bound=Row)
 
 
 def counting(rows: Iterable[R], epoch: int) -> list[R]:
-    """The rows that count once `epoch` has landed, in the order given; rows of later epochs are left out."""
+    """The rows that count once `epoch` has landed, in the order given;
+    rows of later epochs are left out.
+    """
     landed = [row for row in rows if row.epoch <= epoch]
     winners = _winners(landed)
     return [row for row in landed if _counts(row, winners[row.id])]

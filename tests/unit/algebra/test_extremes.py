@@ -1,4 +1,6 @@
-"""The greatest values and counts: exact as long as rows can be counted, null beyond, never an exception."""
+"""The greatest values and counts: exact as long as rows can be counted, null beyond,
+never an exception.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +131,10 @@ halves = st.integers(-(2**126), 2**126) | st.sampled_from(
 @given(st.lists(halves, min_size=1, max_size=9), st.integers(0, 2**32))
 @example([2**127 - 1, 2**127 - 1, -(2**127 - 1), -(2**127 - 1)], 0)
 def test_sum_that_leaves_128_bits_on_the_way_is_exact_in_every_merge_tree(sums, seed):
-    """No real rows reach so far: the words are written by hand. What counts is the total alone, never a partial sum."""
+    """No real rows reach so far: the words are written by hand.
+
+    What counts is the total alone, never a partial sum.
+    """
     plan = plan_of(sum_("size"))
     total = sum(sums)
     sums = [*sums, -total + 12_345]  # the total comes back, whatever the way
@@ -155,7 +160,9 @@ FULL_COUNTS = [
 )
 @pytest.mark.parametrize("less", [0, 1, 2])
 def test_full_count_answers_null_in_every_merge_tree(aggregate, place, full, less):
-    """A count that cannot count further stays where it is, and absorbs whatever it is merged with."""
+    """A count that cannot count further stays where it is, and absorbs whatever it is merged
+    with.
+    """
     plan = plan_of(aggregate)
     states = [
         state_of(plan, [1]),

@@ -1,4 +1,6 @@
-"""The error bounds that the documentation promises, and the scalar and vectorised forms of both sketches."""
+"""The error bounds that the documentation promises, and the scalar and vectorised forms of both
+sketches.
+"""
 
 from __future__ import annotations
 

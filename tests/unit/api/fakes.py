@@ -38,7 +38,9 @@ NOW = 1_700_000_000_000_000
 
 
 class FakeReader:
-    """A view whose answer at epoch e is e + the key's length in every output; `raw` is what it contains, less `behind` at an epoch."""
+    """A view whose answer at epoch e is e + the key's length in every output;
+    `raw` is what it contains, less `behind` at an epoch.
+    """
 
     def __init__(self, view: View, landed: set[int]) -> None:
         self.plan = ViewPlan(view)

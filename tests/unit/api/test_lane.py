@@ -1,4 +1,6 @@
-"""Past Flask a request is answered as by Flask; only what waits or is large goes to a worker thread."""
+"""Past Flask a request is answered as by Flask; only what waits or is large goes to a worker
+thread.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The audit's reader of files and the batch layer's, written apart, find the same rows under the same numbers in any bytes."""
+"""The audit's reader of files and the batch layer's, written apart, find the same rows under the
+same numbers in any bytes.
+"""
 
 from __future__ import annotations
 

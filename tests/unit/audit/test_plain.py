@@ -1,4 +1,6 @@
-"""The naive aggregator: it agrees with the algebra where that is right, and sees what the algebra's own oracles cannot."""
+"""The naive aggregator: it agrees with the algebra where that is right, and sees what the algebra's
+own oracles cannot.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The batch layer's next step, from what the topics say: also after a crash between any two events."""
+"""The batch layer's next step, from what the topics say: also after a crash between any two
+events.
+"""
 
 import msgspec
 import pytest

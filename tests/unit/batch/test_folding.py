@@ -1,4 +1,6 @@
-"""Base files: two sorted streams become one, whatever their parts; what lies before the kept time is dropped."""
+"""Base files: two sorted streams become one, whatever their parts;
+what lies before the kept time is dropped.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Files of the history are read by ranges: all rows of the wanted columns, and nothing is taken for granted."""
+"""Files of the history are read by ranges: all rows of the wanted columns, and nothing is taken for
+granted.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Law 1 with pruning: whatever a clock or a record claims, a question about now is answered, and as if nothing had been dropped."""
+"""Law 1 with pruning: whatever a clock or a record claims, a question about now is answered,
+and as if nothing had been dropped.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def lift(records: list[Record], since: dict[int, int]) -> StateBatch:
 
 
 class Batch:
-    """The batch layer's chain of bases, without engines: each on the one before, or whole where that one lacks tiles."""
+    """The batch layer's chain of bases, without engines: each on the one before, or whole where
+    that one lacks tiles.
+    """
 
     def __init__(self, poisoned_us: int = EARLIEST_US) -> None:
         self.records: list[Record] = []

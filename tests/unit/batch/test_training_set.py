@@ -1,4 +1,6 @@
-"""Training sets: labels known by the cut, rows in the order of time, statistics and digests that depend on nothing else."""
+"""Training sets: labels known by the cut, rows in the order of time, statistics and digests that
+depend on nothing else.
+"""
 
 from __future__ import annotations
 
@@ -192,7 +194,9 @@ def test_statistics_do_not_depend_on_the_parts(cuts: list[int]) -> None:
 
 @pytest.mark.parametrize("value", [1.7e308, -1.7e308, np.inf, -np.inf, 1e200])
 def test_numbers_too_large_for_a_sum_are_clipped_and_counted(value: float) -> None:
-    """Three of the same, and their negative: mean and deviation of numbers at the bound, in any parts."""
+    """Three of the same, and their negative: mean and deviation of numbers at the bound,
+    in any parts.
+    """
     values = np.array([value, value, value, -value, np.nan])
     merged = Moments.of(values[:2]).merged(Moments.of(values[2:]))
     for moments in (Moments.of(values), merged):

@@ -1,4 +1,6 @@
-"""How commands end: Ctrl-C within a second whatever they wait in, quietly when nobody reads them."""
+"""How commands end: Ctrl-C within a second whatever they wait in, quietly when nobody reads
+them.
+"""
 
 from __future__ import annotations
 

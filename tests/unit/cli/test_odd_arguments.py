@@ -1,4 +1,6 @@
-"""No argument of any command ends in a stack trace: always words, and an exit code that is documented."""
+"""No argument of any command ends in a stack trace: always words, and an exit code that is
+documented.
+"""
 
 from __future__ import annotations
 

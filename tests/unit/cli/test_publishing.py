@@ -1,4 +1,6 @@
-"""What `publish --wait` says of a file: accepted, accepted before, or dead-lettered; never another source's or version's outcome."""
+"""What `publish --wait` says of a file: accepted, accepted before, or dead-lettered;
+never another source's or version's outcome.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Who waits for an epoch is told what blocks it, and does not wait for a batch layer that only restarts."""
+"""Who waits for an epoch is told what blocks it, and does not wait for a batch layer that only
+restarts.
+"""
 
 from __future__ import annotations
 

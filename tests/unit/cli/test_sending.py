@@ -1,4 +1,6 @@
-"""Lines as users pipe them in: of any length and content, each sent as it is, in constant memory."""
+"""Lines as users pipe them in: of any length and content, each sent as it is, in constant
+memory.
+"""
 
 from __future__ import annotations
 

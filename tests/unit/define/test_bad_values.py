@@ -1,4 +1,6 @@
-"""Each parameter of a definition is given each kind of bad value: a DefinitionError with file, line and remedy, or it is a good one."""
+"""Each parameter of a definition is given each kind of bad value:
+a DefinitionError with file, line and remedy, or it is a good one.
+"""
 
 import inspect
 import json

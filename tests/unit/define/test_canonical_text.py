@@ -1,4 +1,6 @@
-"""Different expressions have different texts, deep ones work, and columns equal single records for every operation."""
+"""Different expressions have different texts, deep ones work, and columns equal single records for
+every operation.
+"""
 
 import operator
 import pickle  # noqa: TID251 - as Spark ships definitions to its workers

@@ -1,4 +1,6 @@
-"""Cells of text by the compiled loops: sure of every usual form, and never of another value than the slow way."""
+"""Cells of text by the compiled loops: sure of every usual form, and never of another value than
+the slow way.
+"""
 
 from datetime import UTC, datetime, timedelta, timezone
 

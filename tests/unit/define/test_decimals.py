@@ -1,4 +1,6 @@
-"""A decimal is rounded half-even as it is written, whichever way it comes: the oracle is Python's own decimal arithmetic."""
+"""A decimal is rounded half-even as it is written, whichever way it comes:
+the oracle is Python's own decimal arithmetic.
+"""
 
 import random
 from decimal import ROUND_HALF_EVEN, Context

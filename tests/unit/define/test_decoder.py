@@ -81,7 +81,10 @@ def value(field, given_value):
         ({"cancelled": None}, "cancelled: is null or missing"),
         (
             {"departed_at": "2013-10-01T10:00:00"},
-            'departed_at: expected RFC 3339 with a zone or whole microseconds, got "2013-10-01T10:00:00"',
+            (
+                "departed_at: expected RFC 3339 with a zone or whole microseconds, "
+                'got "2013-10-01T10:00:00"'
+            ),
         ),
         (
             {"departed_at": "1899-12-31T23:59:59Z"},
@@ -302,7 +305,8 @@ def test_a_file_that_cannot_fit_is_refused_by_its_schema():
     DECODER.check_schema(pa.schema({name: pa.string() for name in SOURCE.names}), text=True)
 
 
-# -- laws --------------------------------------------------------------------------------------------------------------------------------
+# -- laws
+# --------------------------------------------------------------------------------------------------------------------------------
 
 texts = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\x1f\r\n\0"),

@@ -1,4 +1,6 @@
-"""Names and texts of a definition that are str only by subclass, or no text at all, or megabytes long."""
+"""Names and texts of a definition that are str only by subclass, or no text at all,
+or megabytes long.
+"""
 
 import json
 from decimal import Decimal as Exact
@@ -72,7 +74,9 @@ def pipeline(as_name) -> Pipeline:
 
 @pytest.mark.parametrize("as_name", [np.str_, Name])
 def test_names_that_are_str_by_subclass_are_plain(as_name) -> None:
-    """Such a name once passed all checks, and the digest, events and paths of it raised a bare TypeError."""
+    """Such a name once passed all checks, and the digest, events and paths of it raised a bare
+    TypeError.
+    """
     plain, odd = pipeline(str), pipeline(as_name)
     assert odd.digest == plain.digest
     source, view, model = odd.sources[0], odd.views[0], odd.models[0]

@@ -1,4 +1,6 @@
-"""A data folder is its owner's alone; a path that an engine cannot take is refused with the reason."""
+"""A data folder is its owner's alone; a path that an engine cannot take is refused with the
+reason.
+"""
 
 from __future__ import annotations
 

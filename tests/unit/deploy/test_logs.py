@@ -56,7 +56,10 @@ def test_a_short_log_is_left_alone(tmp_path: Path) -> None:
             "ValueError: no",
         ),
         (
-            "Exception in thread main\n\tat a.b(C.java:1)\nCaused by: java.net.BindException: in use\n\t... 10 more\n",
+            (
+                "Exception in thread main\n\tat a.b(C.java:1)\nCaused by: "
+                "java.net.BindException: in use\n\t... 10 more\n"
+            ),
             "Exception in thread main | Caused by: java.net.BindException: in use",
         ),
         ('{"event": "mesh_failed", "reason": "no room"}\n', "mesh_failed: no room"),

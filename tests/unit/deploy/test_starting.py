@@ -1,4 +1,6 @@
-"""`up` joins the mesh that runs, refuses to pass another for it, and says why one does not serve."""
+"""`up` joins the mesh that runs, refuses to pass another for it, and says why one does not
+serve.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The supervisor outlives a full disk, a clock that is set, a process that cannot be started and one that shouts."""
+"""The supervisor outlives a full disk, a clock that is set, a process that cannot be started and
+one that shouts.
+"""
 
 from __future__ import annotations
 

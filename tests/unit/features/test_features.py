@@ -65,7 +65,9 @@ def answers(given: Model, rows: int) -> dict[str, np.ndarray]:
 def training_table(
     given: Model, form: QuestionForm, rows: list[dict[str, object]], found: dict[str, np.ndarray]
 ) -> pa.Table:
-    """What the batch layer writes for the same questions: physical columns, derived numbers, outputs with nulls."""
+    """What the batch layer writes for the same questions: physical columns, derived numbers,
+    outputs with nulls.
+    """
     batch = form.decode(rows, AT).batch
     columns = {name: batch.column(name) for name in given.request}
     columns |= {

@@ -1,4 +1,6 @@
-"""What is remembered of many rows at once is what is remembered of each, and its digest is found again in what was sent."""
+"""What is remembered of many rows at once is what is remembered of each, and its digest is found
+again in what was sent.
+"""
 
 import msgspec
 import numpy as np

@@ -1,4 +1,6 @@
-"""CSV read strictly: each row counts or is a dead letter by itself, whatever the blocks in which the file comes."""
+"""CSV read strictly: each row counts or is a dead letter by itself, whatever the blocks in which
+the file comes.
+"""
 
 from __future__ import annotations
 

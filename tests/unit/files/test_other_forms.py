@@ -277,7 +277,10 @@ def test_a_row_that_does_not_fit_says_its_line_and_has_its_own_bytes(
             3,
             "line 7",
             rows[5],
-            'line 7: at: expected RFC 3339 with a zone or whole microseconds, got "2024-01-01T00:00:00Z?"',
+            (
+                "line 7: at: expected RFC 3339 with a zone or whole microseconds, "
+                'got "2024-01-01T00:00:00Z?"'
+            ),
         ),
     ]
     assert [row[:3] for row in found["jsonl"]] == [(1, "line 3", lines[2]), (2, "line 4", "{")]

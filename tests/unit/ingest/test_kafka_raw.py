@@ -23,7 +23,9 @@ TOPIC = record_sent("orders")
 
 
 class Scripted:
-    """Stands in for a consumer: each call of `consume` does and returns what the script says next."""
+    """Stands in for a consumer: each call of `consume` does and returns what the script says
+    next.
+    """
 
     def __init__(self, _: object) -> None:
         self.script: list[Callable[[], list[Message]]] = []

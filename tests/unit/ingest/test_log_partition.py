@@ -1,4 +1,6 @@
-"""Law 4 on the pure core: crashes, overlapping writers and duplicates, in any interleaving, change nothing in what the log counts."""
+"""Law 4 on the pure core: crashes, overlapping writers and duplicates, in any interleaving,
+change nothing in what the log counts.
+"""
 
 import json
 from collections import deque
@@ -293,7 +295,9 @@ def test_which_ids_count_is_decided_by_the_broker_whoever_writes_with_whatever_c
 
 
 def test_a_row_that_lost_to_an_earlier_writer_does_not_mark_its_id_as_seen() -> None:
-    """At 106 s a writer that did not know of the first X logged it again; another one had covered that record without it."""
+    """At 106 s a writer that did not know of the first X logged it again;
+    another one had covered that record without it.
+    """
     log = Log()
 
     def write(raw: int, known_s: int, rows: list[str]) -> None:

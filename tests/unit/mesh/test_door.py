@@ -28,7 +28,9 @@ class App:
 
 
 class Client:
-    """Asks a door as a server would: `parts` of a body come one by one; None stands for a client that sends nothing more."""
+    """Asks a door as a server would: `parts` of a body come one by one;
+    None stands for a client that sends nothing more.
+    """
 
     def __init__(self, app: Any = None) -> None:
         self.app = app or App()
@@ -191,7 +193,9 @@ def test_names_of_an_address_that_is_not_loopback_come_from_the_setting() -> Non
 
 
 class Laned(Client):
-    """A door with a lane below /fast/: it answers `now` in the loop, everything else in a worker."""
+    """A door with a lane below /fast/: it answers `now` in the loop, everything else in a
+    worker.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""What `status` counts: each input once, nothing that a user dealt with, and whether that is all."""
+"""What `status` counts: each input once, nothing that a user dealt with, and whether that is
+all.
+"""
 
 from __future__ import annotations
 

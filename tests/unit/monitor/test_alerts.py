@@ -1,4 +1,6 @@
-"""What a person must look at: faults of the mesh itself, and what a process says of why it waits."""
+"""What a person must look at: faults of the mesh itself, and what a process says of why it
+waits.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Drift is found where there is some, and not where there is none; training is asked for when it is due."""
+"""Drift is found where there is some, and not where there is none;
+training is asked for when it is due.
+"""
 
 import numpy as np
 import pytest

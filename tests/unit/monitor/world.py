@@ -1,4 +1,6 @@
-"""A small mesh in memory for the monitor's tests: a definition, events and log messages as the real services write them."""
+"""A small mesh in memory for the monitor's tests: a definition, events and log messages as the real
+services write them.
+"""
 
 from __future__ import annotations
 

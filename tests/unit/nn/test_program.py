@@ -1,4 +1,6 @@
-"""A network's ONNX program answers as the network does, in every batch shape, or the network is served without one."""
+"""A network's ONNX program answers as the network does, in every batch shape, or the network is
+served without one.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,9 @@ EPOCHS, PARTITIONS, FILES = 4, 3, 4
 
 @st.composite
 def worlds(draw: st.DrawFn) -> list[Known]:
-    """Rows of a few ids: live in some partitions and epochs, and in some files, whose numbers follow their epochs."""
+    """Rows of a few ids: live in some partitions and epochs, and in some files, whose numbers
+    follow their epochs.
+    """
     rows = []
     file_epochs = sorted(draw(st.lists(st.integers(1, EPOCHS), min_size=FILES, max_size=FILES)))
     for partition in range(PARTITIONS):
@@ -64,7 +66,9 @@ def test_the_audit_counts_by_the_same_rule(world: list[Known], epoch: int) -> No
 
 @given(world=worlds(), epoch=st.integers(1, EPOCHS))
 def test_what_a_position_has_seen_stays_as_it_was(world: list[Known], epoch: int) -> None:
-    """Law 6: what comes later, in whatever epoch and partition, is in no prediction that was answered before."""
+    """Law 6: what comes later, in whatever epoch and partition, is in no prediction that was
+    answered before.
+    """
     now = [k for k in world if k.epoch <= epoch]
     log = {
         p: max((k.log_offset for k in now if k.log_partition == p), default=-1)

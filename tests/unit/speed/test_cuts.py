@@ -1,4 +1,6 @@
-"""The speed layer goes by the newest manifest whose cut is where the log has the barriers of its epoch."""
+"""The speed layer goes by the newest manifest whose cut is where the log has the barriers of its
+epoch.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ def shop() -> Pipeline:
 
 
 def learnable(pipeline: Pipeline, rows: int = 4000, seed: int = 7) -> pa.Table:
-    """Training rows of the pipeline's first model; the label depends on a number, a category, a sequence and on what is null."""
+    """Training rows of the pipeline's first model; the label depends on a number, a category,
+    a sequence and on what is null.
+    """
     inputs = Inputs.of(pipeline.models[0].inputs)
     rng = np.random.default_rng(seed)
     values = {name: rng.normal(size=rows) for name in inputs.numeric}

@@ -65,7 +65,9 @@ def test_a_base_stays_while_there_is_a_table_for_the_next_epoch() -> None:
 
 
 class Engines:
-    """Stands for Faust, Kafka and S3 of a worker; `newest`: the last published epoch, whose base the test brings."""
+    """Stands for Faust, Kafka and S3 of a worker; `newest`: the last published epoch,
+    whose base the test brings.
+    """
 
     def __init__(self, newest: int) -> None:
         self._newest, self.sought = newest, []

@@ -1,4 +1,6 @@
-"""What cannot be applied or folded blocks its partition alone, is named, and goes on by itself once it can."""
+"""What cannot be applied or folded blocks its partition alone, is named, and goes on by itself once
+it can.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A store knows which chunks its tables have, so that a read looks for no others; one that does not know looks for all."""
+"""A store knows which chunks its tables have, so that a read looks for no others;
+one that does not know looks for all.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""A view takes the newest base that is what its manifest says; a manifest that lies keeps nobody from the right one."""
+"""A view takes the newest base that is what its manifest says; a manifest that lies keeps nobody
+from the right one.
+"""
 
 from __future__ import annotations
 

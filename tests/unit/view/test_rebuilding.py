@@ -1,4 +1,6 @@
-"""A store that is built anew while its partials have expired: not ready, told as a break, and whole once the partial came."""
+"""A store that is built anew while its partials have expired: not ready, told as a break,
+and whole once the partial came.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +22,9 @@ EXPIRED = 5
 
 
 class Silent:
-    """Metrics, publications, a publisher that remembers, and a topic whose first messages are gone."""
+    """Metrics, publications, a publisher that remembers, and a topic whose first messages are
+    gone.
+    """
 
     def __init__(self) -> None:
         self.told: list[GapFound] = []

@@ -1,4 +1,6 @@
-"""The exact seam, without processes: whatever is lost, repeated or restarted, the view equals the fold at its position."""
+"""The exact seam, without processes: whatever is lost, repeated or restarted, the view equals the
+fold at its position.
+"""
 
 import tempfile
 from collections.abc import Iterator

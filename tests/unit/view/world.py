@@ -1,4 +1,6 @@
-"""A log, its partials topic and one serving view, without processes: every fault is a method, every comparison is with the fold."""
+"""A log, its partials topic and one serving view, without processes:
+every fault is a method, every comparison is with the fold.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ KNOBS = ViewSettings(map_gib=1, spare_bytes=0)
 
 
 class Pack(msgspec.Struct):
-    """One log message as the tests know it: the records of a pack with their raw offsets, or the epoch of a barrier."""
+    """One log message as the tests know it: the records of a pack with their raw offsets,
+    or the epoch of a barrier.
+    """
 
     value: bytes
     rows: list[tuple[int, dict[str, object]]] = []
@@ -51,7 +55,9 @@ class Log:
         self._random = random.Random(seed)
 
     def pack(self, partition: int, rows: int, again: int = 0) -> None:
-        """Append `rows` new records; the `again` raw offsets before them are written a second time, with other contents."""
+        """Append `rows` new records; the `again` raw offsets before them are written a second time,
+        with other contents.
+        """
         first = max(0, self._raw[partition] - again)
         raws = list(range(first, self._raw[partition] + rows))
         self._raw[partition] += rows
@@ -103,7 +109,9 @@ class Log:
         return found
 
     def counted(self, upto: dict[int, int]) -> list[tuple[dict[str, object], int]]:
-        """Records that count and their positions, up to and with these log offsets: the first writer of a raw offset wins."""
+        """Records that count and their positions, up to and with these log offsets:
+        the first writer of a raw offset wins.
+        """
         found = []
         for partition, messages in enumerate(self.messages):
             high = -1
@@ -155,7 +163,9 @@ class World:
                 store.close()
 
     def fold(self, partition: int, lose: tuple[int, ...] = ()) -> None:
-        """Fold the rest of a log partition; partials for the targets in `lose` do not reach Kafka."""
+        """Fold the rest of a log partition; partials for the targets in `lose` do not reach
+        Kafka.
+        """
         folder = self.folders[partition]
         for message in self.log.messages[partition][folder.next_offset :]:
             for partial in folder.fold(message.value, folder.next_offset, NOW_US)[1]:
@@ -163,7 +173,9 @@ class World:
                     self.topic[partial.target].append(partial.value)
 
     def restart_speed(self, partition: int) -> None:
-        """A new speed worker replays the view's rule over what Kafka holds, behind the last published cut."""
+        """A new speed worker replays the view's rule over what Kafka holds, behind the last
+        published cut.
+        """
         start = BEGINNING
         if self.published is not None:
             cut = self.published.cut[partition]
@@ -177,7 +189,9 @@ class World:
         self.folders[partition] = self._folder(partition, resume_at(chains, start))
 
     def apply(self, partition: int, count: int = 10**6, back: int = 0) -> None:
-        """Let a store take the next `count` partials, beginning `back` before those it took last."""
+        """Let a store take the next `count` partials, beginning `back` before those it took
+        last.
+        """
         store = self.stores[partition]
         assert store is not None
         start = max(0, self.at[partition] - back)
@@ -199,7 +213,9 @@ class World:
         store.set_whole()
 
     def wipe(self, partition: int) -> None:
-        """The disk of a store is lost; with nothing but its newest base and the partials it is built again."""
+        """The disk of a store is lost; with nothing but its newest base and the partials it is
+        built again.
+        """
         store = self.stores[partition]
         assert store is not None
         store.close()
@@ -208,7 +224,9 @@ class World:
         self.open(partition)
 
     def publish(self) -> ViewPublished | None:
-        """End the next epoch, where its barriers stand, with the fold of all before; None while they do not."""
+        """End the next epoch, where its barriers stand, with the fold of all before;
+        None while they do not.
+        """
         epoch = 1 if self.published is None else self.published.epoch + 1
         cut = self.log.cut(epoch)
         if cut is None:
@@ -255,7 +273,9 @@ class World:
         )
 
     def check(self) -> None:
-        """Every partition, at every base that it has: each key's bytes are the fold's at the position that is told."""
+        """Every partition, at every base that it has: each key's bytes are the fold's at the
+        position that is told.
+        """
         for partition, store in enumerate(self.stores):
             assert store is not None
             for base in store.layout().bases:

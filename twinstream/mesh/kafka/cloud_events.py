@@ -1,4 +1,6 @@
-"""Events as CloudEvents 1.0 in Kafka's binary mode: attributes in the headers, JSON in the value."""
+"""Events as CloudEvents 1.0 in Kafka's binary mode: attributes in the headers,
+JSON in the value.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def cloud_headers(
 
 
 def headers_of(message: Any) -> Headers:
-    """The headers of a message that confluent-kafka gave; none when the name of one is not UTF-8, which it cannot give."""
+    """The headers of a message that confluent-kafka gave; none when the name of one is not UTF-8,
+    which it cannot give.
+    """
     try:
         return message.headers() or ()
     except UnicodeDecodeError:
@@ -40,7 +44,9 @@ def headers_of(message: Any) -> Headers:
 
 
 def event_of(message: Any) -> ev.Event:
-    """The plausible event that a message carries; raises UndecodableEventError with the message as its attribute."""
+    """The plausible event that a message carries; raises UndecodableEventError with the message as
+    its attribute.
+    """
     headers = {name: value or b"" for name, value in headers_of(message)}
     type_name = headers.get("ce_type", b"").decode(errors="replace")
     try:

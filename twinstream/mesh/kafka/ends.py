@@ -27,7 +27,9 @@ _log = structlog.get_logger()
 
 
 class PartitionEnds:
-    """Asks for the offset after the last of partitions. Threads that meet renew a client twice at worst."""
+    """Asks for the offset after the last of partitions.
+    Threads that meet renew a client twice at worst.
+    """
 
     def __init__(
         self,

@@ -77,7 +77,9 @@ def unsent(topic: str, error: KafkaError, size: int | None = None) -> Exception:
 
 @contextmanager
 def asking(what: str) -> Iterator[None]:
-    """Around calls that ask Kafka: what it does not answer is a NotRunningError that names `what`."""
+    """Around calls that ask Kafka: what it does not answer is a NotRunningError that names
+    `what`.
+    """
     try:
         yield
     except KafkaException as error:

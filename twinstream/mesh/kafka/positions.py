@@ -79,7 +79,9 @@ def ends(admin: AdminClient, wanted: Sequence[Place], timeout_s: float) -> dict[
 
 
 def partitions(client: Any, topic: str, timeout_s: float) -> list[int]:
-    """Numbers of a topic's partitions; raises NotRunningError, also for a topic that is not there."""
+    """Numbers of a topic's partitions; raises NotRunningError, also for a topic that is not
+    there.
+    """
     with asking(f"topic {topic}"):
         found = client.list_topics(topic, timeout=timeout_s).topics[topic]
     if found.error is not None:

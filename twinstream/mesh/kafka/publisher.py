@@ -63,7 +63,8 @@ class EventPublisher:
         bound_s: float = DELIVERY_BOUND_S,
         linger_ms: int = 1,
     ) -> None:
-        """A message that Kafka has not taken after `bound_s` has failed. So long a message waits for others to travel with: `linger_ms`.
+        """A message that Kafka has not taken after `bound_s` has failed.
+        So long a message waits for others to travel with: `linger_ms`.
 
         With `lost` a message that is not waited for waits for Kafka as long as it takes, in memory,
         at most so many of them.
@@ -87,7 +88,8 @@ class EventPublisher:
     def publish(
         self, event: ev.Event, key: str | bytes | None = None, *, wait: bool = True
     ) -> Place | None:
-        """Send one event; with `wait`, return its place when Kafka has it, else fail on a later call or `flush`.
+        """Send one event; with `wait`, return its place when Kafka has it, else fail on a later
+        call or `flush`.
 
         Raises PublishError naming topic and cause, MessageRefusedError for an event that is too
         large, NotFiniteError
@@ -115,7 +117,9 @@ class EventPublisher:
         wait: bool = True,
         partition: int = -1,
     ) -> Place | None:
-        """Send bytes with given headers, to `partition` unless that is -1; otherwise as `publish`."""
+        """Send bytes with given headers, to `partition` unless that is -1;
+        otherwise as `publish`.
+        """
         self._raise_failures()
         message = {"value": value, "key": key, "headers": headers, "partition": partition}
         if wait:

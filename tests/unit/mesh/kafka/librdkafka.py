@@ -17,7 +17,9 @@ type.
 
 
 def break_for_good(client: Any) -> None:
-    """Bring a client into the state after a fatal error, by the call that librdkafka has for this."""
+    """Bring a client into the state after a fatal error, by the call that librdkafka has for
+    this.
+    """
     (path,) = (Path(confluent_kafka.__file__).parents[1] / "confluent_kafka.libs").glob(
         "librdkafka*"
     )
