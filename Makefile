@@ -46,7 +46,7 @@ test-unit: setup ## the tests that start no engine
 
 check: setup ## ruff, its formatter, mypy and the import contracts
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff format --check --quiet --exclude '*.md' .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
