@@ -1,4 +1,6 @@
-"""Looks at the messages of an Arrow stream before anything of them is unpacked: few compressed bytes can claim gigabytes."""
+"""Looks at the messages of an Arrow stream before anything of them is unpacked: few compressed
+bytes can claim gigabytes.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,14 @@ import pyarrow as pa
 MESSAGE_KIND, MESSAGE_HEADER = 1, 2
 BATCH_COMPRESSION, DICTIONARY_DATA = 3, 1
 DICTIONARY, BATCH = 2, 3
-"""Fields of Message, RecordBatch and DictionaryBatch in Arrow's Message.fbs, and kinds of header."""
+"""Fields of Message, RecordBatch and DictionaryBatch in Arrow's Message.fbs, and header kinds."""
 
 
 def has_packed_buffers(stream: bytes) -> bool:
-    """Whether a batch of the stream says that its buffers are compressed; raises ArrowInvalid for what is no stream."""
+    """Whether a batch of the stream says that its buffers are compressed.
+
+    Raises ArrowInvalid for what is not a stream.
+    """
     source = pa.BufferReader(stream)
     while True:
         try:
@@ -47,7 +52,10 @@ def _follow(data: bytes, at: int) -> int:
 
 
 def _field(data: bytes, table: int, number: int) -> int:
-    """Where a table's field lies; 0: it has none (FlatBuffers: a table begins with the way back to its vtable)."""
+    """Where a table's field lies; 0: it has none.
+
+    FlatBuffers: a table begins with the way back to its vtable.
+    """
     vtable = table - int(struct.unpack_from("<i", data, table)[0])
     (size,) = struct.unpack_from("<H", data, vtable)
     place = 4 + 2 * number

@@ -1,6 +1,6 @@
-"""Bodies of a prediction that are not plain JSON rows: columns, Arrow streams, and what is packed with gzip or zstd.
+"""Bodies of a prediction that are not plain JSON rows: columns, Arrow streams, and what is packed.
 
-The first bytes say which: JSON never begins as the others do. So plain rows pay nothing for the other forms.
+The first bytes say which: JSON never begins as the others do. Plain rows pay nothing for that.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ PLAIN = (
 )
 
 
-class Rest(Wish, frozen=True, kw_only=True):
+class BesideColumns(Wish, frozen=True, kw_only=True):
     """What a body says beside its rows."""
 
     at: int | str | None = None
 
 
-class ColumnsBody(Rest, frozen=True, kw_only=True):
+class ColumnsBody(BesideColumns, frozen=True, kw_only=True):
     """A body that gives columns, all of one length, in place of rows."""
 
     columns: dict[str, list[Any]]
 
 
 _columns = msgspec.json.Decoder(ColumnsBody, float_hook=as_written)
-_rest = msgspec.json.Decoder(Rest)
+_rest = msgspec.json.Decoder(BesideColumns)
 
 
 def is_other(data: bytes) -> bool:
@@ -118,7 +118,10 @@ def _of_stream(data: bytes, most_rows: int) -> PredictBody:
 
 
 def _batches(data: bytes, most_rows: int) -> tuple[list[pa.RecordBatch], pa.Schema]:
-    """The batches, and their schema; a batch may claim rows that take no bytes, so rows are counted first."""
+    """The batches, and their schema.
+
+    A batch may claim rows that take no bytes, so rows are counted first.
+    """
     if has_packed_buffers(data):
         raise RequestError(
             "the Arrow stream has compressed buffers: write it without, and pack the whole body"
@@ -134,7 +137,7 @@ def _batches(data: bytes, most_rows: int) -> tuple[list[pa.RecordBatch], pa.Sche
         return batches, stream.schema
 
 
-def _body(names: list[str], columns: list[list[Any]], rest: Rest) -> PredictBody:
+def _body(names: list[str], columns: list[list[Any]], rest: BesideColumns) -> PredictBody:
     if len(set(names)) < len(names):
         raise RequestError("a column comes twice: give each once")
     lengths = {len(column) for column in columns}

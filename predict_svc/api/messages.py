@@ -158,7 +158,9 @@ class ViewRow(msgspec.Struct, frozen=True, kw_only=True):
     features: dict[str, Any]
     """By name. Counts are integers, decimals numbers with all their places, moments RFC 3339."""
     nulls: dict[str, str]
-    """Why a feature is null, or has nulls: `no_value_in_window`, `no_record_in_window`, `fewer_values_than_asked`."""
+    """Why a feature is null, or has nulls: `no_value_in_window`, `no_record_in_window`,
+    `fewer_values_than_asked`.
+    """
 
 
 class ViewRows(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""An error as a problem of RFC 9457: status, title, words, and the row and field that they are about."""
+"""An error as a problem of RFC 9457: status, title, words, and the row and field they are about."""
 
 from __future__ import annotations
 

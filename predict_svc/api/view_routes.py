@@ -78,7 +78,7 @@ def many_keys(api: Api, view: str) -> Response:
 
 
 def many_views(api: Api) -> Response:
-    """Several views at one moment; as Arrow one stream after the other, in the order of the views."""
+    """Several views at one moment; as Arrow one stream after the other, in the views' order."""
     body = views_body(request.get_data(cache=False))
     at_us = moment(body.at, api.clock.now_us())
     _check_size(api, body.views)

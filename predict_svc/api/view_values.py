@@ -1,4 +1,6 @@
-"""The numbers that a view answers, in the types that its definition gives them: integers, exact decimals, moments, or null and why."""
+"""The numbers that a view answers, in the types that its definition gives them: integers, exact
+decimals, moments, or null and why.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from twinstream.define.view import Output
 
 COUNTS = {"count", "count_by"}
 OF_A_FIELD = {"sum", "first", "last", "last_k", "maximum", "minimum"}
-"""Their answers are sums or values of the field: as exact as it is, up to 2**52 units of its last place."""
+"""Their answers are sums or values of the field: exact up to 2**52 units of its last place."""
 NO_VALUE, NO_RECORD, FEWER = "no_value_in_window", "no_record_in_window", "fewer_values_than_asked"
 DECIMAL_DIGITS = 38
 WIDE = Context(prec=400)
