@@ -104,8 +104,11 @@ def _data_arrived(api: Api) -> Response:
 
 
 def _ready(api: Api) -> Response:
+    """Its `reason` is what the process's heartbeat says."""
     away = api.away()
-    return _error(away, 503) if away else _answer({"status": "ready"})
+    if away:
+        return _answer({"error": away, "reason": away}, 503)
+    return _answer({"status": "ready"})
 
 
 def _failed(error: Exception) -> Response:

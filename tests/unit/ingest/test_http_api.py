@@ -134,6 +134,7 @@ def test_while_kafka_is_known_to_be_away_nobody_waits_for_it(client, kafka: Kafk
         assert answer.headers["Retry-After"] == "1"
     assert (kafka.records, kafka.events) == ([], [])
     assert (client.get("/livez").status_code, client.get("/readyz").status_code) == (200, 503)
+    assert "Kafka" in client.get("/readyz").json["reason"]
 
 
 def test_an_arrival_is_published_with_its_time(client, kafka: Kafka) -> None:
