@@ -27,6 +27,11 @@ class Assignment:
         if not self._held and self._waiting_since is None:
             self._waiting_since = self._clock()
 
+    def excused(self) -> None:
+        """A group cannot speak while Kafka is away: waiting begins anew."""
+        if self._waiting_since is not None:
+            self._waiting_since = self._clock()
+
     @property
     def known(self) -> bool:
         """Whether the group has spoken since all was lost."""

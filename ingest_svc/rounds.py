@@ -72,7 +72,9 @@ class Rounds:
         self._join_again()
 
     def _join_again(self) -> None:
-        if self._raw.assignment.waited_s > SILENT_GROUP_S and not self._away():
+        if self._away():
+            self._raw.assignment.excused()
+        if self._raw.assignment.waited_s > SILENT_GROUP_S:
             raise NotRunningError(
                 f"Kafka answers, but its consumer group has given this worker no partitions for"
                 f" {SILENT_GROUP_S:.0f} s: it joins again"

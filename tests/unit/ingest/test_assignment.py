@@ -48,3 +48,15 @@ def test_a_worker_that_lost_all_waits_from_then_on() -> None:
     assert found.waited_s == 10
     found.given([2])
     assert found.waited_s == 0
+
+
+def test_the_time_in_which_kafka_is_away_does_not_count() -> None:
+    now = Now()
+    found = Assignment(now)
+    now.s += 50
+    found.excused()
+    now.s += 5
+    assert (found.known, found.waited_s) == (False, 5)
+    found.given([1])
+    found.excused()
+    assert found.known
