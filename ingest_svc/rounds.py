@@ -14,7 +14,7 @@ from twinstream.errors import NotRunningError
 from twinstream.mesh.heartbeat import BackgroundBeat
 
 BEAT_EVERY_S = 0.5
-SILENT_GROUP_S = 60.0
+SILENT_GROUP_S = 120.0
 """A group that waits for a member that is no more says nothing for minutes; one that joins under
 the same name takes its place.
 """
