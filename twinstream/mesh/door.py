@@ -37,7 +37,7 @@ ADMITTED = 2
 """So many requests for each slot are at work or wait for a thread; what comes beyond is shed."""
 BODIES = 8
 """So many requests for each slot may be sending their bodies: these hold memory, not threads."""
-MOST_LAG_S = 0.012
+MOST_LAG_S = 0.03
 """What a lane may let the loop be late before it sheds: health waits as long."""
 FEW_WAITING = 4
 SWITCH_S = 0.001
