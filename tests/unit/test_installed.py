@@ -4,6 +4,7 @@ words.
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,12 @@ def test_it_is_said_which_extras_are_lacking() -> None:
     with pytest.raises(SettingsError, match=r"\[batch,train\]"):
         extras.require(["train"], nowhere)
     extras.require(["ingest", "batch", "train"])
+
+
+def test_a_package_that_is_loaded_already_is_installed() -> None:
+    """faust takes its own place among the loaded modules, without a spec."""
+    importlib.import_module("faust")
+    extras.require(["monitor"])
 
 
 def test_a_service_runs_under_a_supervisor_of_your_own() -> None:

@@ -4,6 +4,7 @@ it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 
@@ -27,7 +28,7 @@ def require(names: Iterable[str], probes: dict[str, str] = PROBES) -> None:
     """
     kinds = {name.partition("@")[0] for name in names} & MODULES.keys()
     needed = {"batch", *map(extra_of, kinds)}
-    lacking = [name for name in sorted(needed) if find_spec(probes[name]) is None]
+    lacking = [name for name in sorted(needed) if not _there(probes[name])]
     if lacking:
         raise SettingsError(
             f"these services need more than is installed: {install(*lacking)},"
@@ -38,3 +39,10 @@ def require(names: Iterable[str], probes: dict[str, str] = PROBES) -> None:
 def install(*extras: str) -> str:
     """The command that adds extras."""
     return f"pip install 'twinstream[{','.join(extras)}]'"
+
+
+def _there(module: str) -> bool:
+    """Whether a module is installed. One that is loaded is not looked up: faust takes its own
+    place in `sys.modules`, without the spec that `find_spec` asks for.
+    """
+    return module in sys.modules or find_spec(module) is not None
