@@ -21,12 +21,12 @@ from pyspark.sql import DataFrame
 
 from benchmarks.record import record
 from deploy.local.mesh import EmbeddedMesh
-from preprocess_svc.batch import session
-from preprocess_svc.batch.context import Context
-from preprocess_svc.batch.fold_views import Fold, fold
-from preprocess_svc.batch.pruning import complete_since
-from preprocess_svc.batch.rows import row_schema
+from preprocess_svc.batch.folding.fold_views import Fold, fold
+from preprocess_svc.batch.folding.pruning import complete_since
+from preprocess_svc.batch.history.rows import row_schema
 from preprocess_svc.batch.settings import BatchSettings
+from preprocess_svc.batch.spark import session
+from preprocess_svc.batch.spark.context import Context
 from schemas.events import FileRef
 from twinstream.algebra import kernel, windows
 from twinstream.algebra.plan import ViewPlan

@@ -31,7 +31,7 @@ from predict_svc.view import bases
 from predict_svc.view.layout import Base
 from predict_svc.view.reader import ViewReader
 from predict_svc.view.store import Store
-from preprocess_svc.batch.pruning import complete_since, prune
+from preprocess_svc.batch.folding.pruning import complete_since, prune
 from schemas.events import Cut
 from schemas.partials import PartialHeader, encode_header
 from twinstream.algebra.plan import ViewPlan

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from benchmarks.stores import HOUR_US, OLD_RECORDS, SLICE, states
 from predict_svc.view.reader import ViewReader
-from preprocess_svc.batch.base_file import BaseWriter
-from preprocess_svc.batch.pruning import complete_since, prune
+from preprocess_svc.batch.folding.base_file import BaseWriter
+from preprocess_svc.batch.folding.pruning import complete_since, prune
 from schemas.events import Cut, EpochSealed, EpochSealRequested, FileRef, ViewPublished
 from schemas.topics import base_prefix, topic_of
 from twinstream.algebra import kernel

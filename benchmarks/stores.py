@@ -15,7 +15,7 @@ from predict_svc.view import bases
 from predict_svc.view.layout import Base
 from predict_svc.view.reader import ViewReader
 from predict_svc.view.store import Store
-from preprocess_svc.batch import pruning
+from preprocess_svc.batch.folding import pruning
 from schemas.events import Cut
 from schemas.partials import PartialHeader, encode_header
 from twinstream.algebra import kernel

@@ -1,6 +1,6 @@
 """The batch layer as data: what it reads, which handler takes it, what it writes.
 
-| step (`steps.py`) | does | publishes |
+| step (`epochs/loop.py`) | does | publishes |
 |---|---|---|
 | Seal | | EpochSealRequested |
 | Land | history, fold | ViewPublished for each view |
@@ -9,8 +9,8 @@
 
 from __future__ import annotations
 
-from preprocess_svc.batch import read_log
-from preprocess_svc.batch.epochs import Seen
+from preprocess_svc.batch.epochs.next_step import Seen
+from preprocess_svc.batch.history import read_log
 from preprocess_svc.batch.settings import BatchSettings
 from schemas.events import (
     EpochSealed,

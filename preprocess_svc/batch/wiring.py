@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from preprocess_svc.batch import session, warmup
-from preprocess_svc.batch.context import Context
-from preprocess_svc.batch.engine import Engine
-from preprocess_svc.batch.epochs import Plan
-from preprocess_svc.batch.lock import FolderLock
+from preprocess_svc.batch.epochs.engine import Engine
+from preprocess_svc.batch.epochs.lock import FolderLock
+from preprocess_svc.batch.epochs.loop import Batch
+from preprocess_svc.batch.epochs.next_step import Plan
 from preprocess_svc.batch.settings import BatchSettings
-from preprocess_svc.batch.steps import Batch
+from preprocess_svc.batch.spark import session, warmup
+from preprocess_svc.batch.spark.context import Context
 from twinstream.define import Pipeline
 from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.heartbeat import Vitals

@@ -21,14 +21,14 @@ import pytest
 from pyspark.sql import DataFrame
 
 from deploy.local.mesh import EmbeddedMesh
-from preprocess_svc.batch import session
-from preprocess_svc.batch.context import Context
-from preprocess_svc.batch.engine import Engine
-from preprocess_svc.batch.epochs import Rest, Seal, next_step
-from preprocess_svc.batch.history import History
-from preprocess_svc.batch.rows import spark_schema
+from preprocess_svc.batch.epochs.engine import Engine
+from preprocess_svc.batch.epochs.loop import Batch
+from preprocess_svc.batch.epochs.next_step import Rest, Seal, next_step
+from preprocess_svc.batch.history.rows import spark_schema
+from preprocess_svc.batch.history.table import History
 from preprocess_svc.batch.settings import BatchSettings
-from preprocess_svc.batch.steps import Batch
+from preprocess_svc.batch.spark import session
+from preprocess_svc.batch.spark.context import Context
 from preprocess_svc.batch.wiring import plan_of
 from schemas.events import (
     Event,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor_svc.labels import Asked, Joiner, LabelRow
-from preprocess_svc.batch.outcomes import Outcomes
+from preprocess_svc.batch.training_sets.outcomes import Outcomes
 from twinstream import Bool, Decimal, Int, Label, Model, Source, String, Timestamp, View, count
 from twinstream.define.cleaning import lower, strip
 from twinstream.define.records import Decoder

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from preprocess_svc.batch.pruning import complete_since, first_tiles, prune, reaches
+from preprocess_svc.batch.folding.pruning import complete_since, first_tiles, prune, reaches
 from tests.laws.cases import DAY, HOUR, columns_of, numbers, plan_of, texts
 from twinstream.algebra import chunks, fold, kernel, windows
 from twinstream.algebra.plan import ViewPlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from preprocess_svc.batch.pruning import complete_since, prune
+from preprocess_svc.batch.folding.pruning import complete_since, prune
 from twinstream import Int, Source, String, Timestamp, View, count, sum_
 from twinstream.algebra import kernel
 from twinstream.algebra.plan import ViewPlan

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import environment
-from preprocess_svc.batch.session import at_start, spark_environment
+from preprocess_svc.batch.spark.session import at_start, spark_environment
 from tests.unit.deploy.hostile import FOREIGN, VALUES, hostile_shell
 from twinstream import entry
 from twinstream.mesh.settings import MeshSettings

@@ -1,0 +1,186 @@
+"""The rows of a source's log between two cuts: Spark reads exactly these offsets,
+Arrow functions unpack them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import functions as F  # noqa: N812  (its customary name)
+
+from preprocess_svc.batch.history.rows import KNOWN, POSITION, one_batch, row_schema, spark_schema
+from preprocess_svc.batch.spark.context import Context
+from schemas import packs
+from schemas.events import Cut
+from schemas.topics import records_accepted
+from twinstream.define import Source
+from twinstream.mesh import kafka_security
+from twinstream.mesh.settings import pairs
+from twinstream.protocol.known_time import EARLIEST_US
+from twinstream.protocol.row_order import beyond_all_before, position_in_log, raw_high_after
+
+JOIN_ROWS = 50_000
+LANES = "lanes"
+_MAGIC, _RAW_LAST, _RAW_HIGH, _KNOWN_MAX = 0, 5, 6, 10  # words of a pack's header
+
+
+class Ends(NamedTuple):
+    """The cut with the highest raw offset so far, and the newest time to which ingest had moved a
+    partition (EARLIEST_US: no message).
+    """
+
+    cut: dict[int, Cut]
+    lanes_us: int
+
+
+def read(
+    context: Context, source: Source, after: dict[int, Cut], cut: dict[int, Cut]
+) -> tuple[DataFrame | None, Callable[[], Ends]]:
+    """(rows that count, where the log ends there); the latter once the rows were computed.
+
+    Log partition p from behind `after[p]` to before `cut[p]`; None when no message lies there.
+    """
+    spans = {p: (after[p].offset + 1, max(cut[p].offset, after[p].offset + 1)) for p in cut}
+    if all(start == end for start, end in spans.values()):
+        return None, lambda: Ends(
+            {p: Cut(offset=cut[p].offset, raw_high=after[p].raw_high) for p in cut}, EARLIEST_US
+        )
+    seen = Observation()
+    messages = _messages(context, source, spans)
+    high = {p: c.raw_high for p, c in after.items()}
+    rows = messages.observe(seen, *_highest(cut)).mapInArrow(
+        Unpack(source, high), spark_schema(source)
+    )
+
+    def ends() -> Ends:
+        found = _observed(seen, messages, cut)
+        return Ends(_highs(found, high, cut), _or_earliest(found[LANES]))
+
+    return rows, ends
+
+
+def _observed(seen: Observation, messages: DataFrame, cut: dict[int, Cut]) -> dict[str, int | None]:
+    """What was observed while the rows were computed.
+
+    Where no row came of anything, Spark drops the observing part of its plan.
+    """
+    try:
+        return dict(seen.get)
+    except Py4JJavaError:
+        return messages.agg(*_highest(cut)).collect()[0].asDict()
+
+
+def _messages(context: Context, source: Source, spans: dict[int, tuple[int, int]]) -> DataFrame:
+    """One task a log partition, in the order of its offsets: Spark splits a range only when told
+    to.
+    """
+    topic = records_accepted(source.name)
+    reader = (
+        context.spark.read.format("kafka")
+        .option("kafka.bootstrap.servers", context.mesh.kafka)
+        .option("assign", json.dumps({topic: list(spans)}))
+    )
+    for name, end in (("startingOffsets", 0), ("endingOffsets", 1)):
+        reader = reader.option(
+            name, json.dumps({topic: {str(p): span[end] for p, span in spans.items()}})
+        )
+    java = kafka_security.for_java(context.mesh.kafka_security())
+    for name, value in (java | pairs(context.knobs.kafka_options)).items():
+        reader = reader.option(f"kafka.{name}", value)
+    return reader.option("failOnDataLoss", "true").load().select("partition", "offset", "value")
+
+
+def _or_earliest(us: int | None) -> int:
+    return EARLIEST_US if us is None else int(us)
+
+
+def _highest(cut: dict[int, Cut]) -> list[Column]:
+    high = F.greatest(_word(_RAW_LAST), _word(_RAW_HIGH))
+    ours = (F.length("value") >= packs.HEADER_BYTES) & (
+        _word(_MAGIC) == packs.MAGIC
+    )  # as `packs.log_header` has it
+    highs = [F.max(F.when((F.col("partition") == p) & ours, high)).alias(f"p{p}") for p in cut]
+    return [*highs, F.max(F.when(ours, _word(_KNOWN_MAX))).alias(LANES)]
+
+
+def _word(number: int) -> Column:
+    """A little-endian int64 of the header, in Spark SQL."""
+    digits = F.hex(F.substring("value", 8 * number + 1, 8))
+    return F.conv(
+        F.concat(*(F.substring(digits, 2 * byte + 1, 2) for byte in range(7, -1, -1))), 16, -10
+    ).cast("bigint")
+
+
+def _highs(
+    seen: dict[str, int | None], before: dict[int, int], cut: dict[int, Cut]
+) -> dict[int, Cut]:
+    return {
+        p: Cut(
+            offset=c.offset,
+            raw_high=max(before[p], -1 if (high := seen[f"p{p}"]) is None else high),
+        )
+        for p, c in cut.items()
+    }
+
+
+class Unpack:
+    """Packs to rows. A row counts only if its raw offset is beyond all before it in its log
+    partition: the first writer wins.
+    """
+
+    def __init__(self, source: Source, high: dict[int, int]) -> None:
+        self._source, self._high = source, high
+
+    def __call__(self, messages: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Batches (partition, offset, value) in offset order to batches of rows."""
+        schema, high = row_schema(self._source), dict(self._high)
+        found: list[pa.RecordBatch] = []
+        count = 0
+        for batch in messages:
+            for partition, value in zip(
+                batch["partition"].to_pylist(), batch["value"], strict=True
+            ):
+                found.append(
+                    self._rows(partition, value.as_buffer() or pa.py_buffer(b""), high, schema)
+                )
+                count += found[-1].num_rows
+                if count >= JOIN_ROWS:
+                    yield joined(found, schema)
+                    found, count = [], 0
+        yield joined(found, schema)
+
+    def _rows(
+        self, partition: int, value: pa.Buffer, high: dict[int, int], schema: pa.Schema
+    ) -> pa.RecordBatch:
+        header = packs.log_header(value.slice(0, min(96, value.size)).to_pybytes())
+        before = high[partition]
+        if header.kind == packs.BARRIER or header.rows == 0:
+            high[partition] = raw_high_after(before, header)
+            return pa.RecordBatch.from_pylist([], schema=schema)
+        rows = packs.decode_rows(value, self._source.pack_schema)
+        raw = rows[packs.RAW].to_numpy()
+        counts = beyond_all_before(raw, before)
+        high[partition] = raw_high_after(before, header)
+        return positioned(rows, counts, position_in_log(partition, raw), schema)
+
+
+def positioned(
+    pack: pa.RecordBatch, counts: np.ndarray, position: np.ndarray, schema: pa.Schema
+) -> pa.RecordBatch:
+    """The rows of a pack that count, with their positions."""
+    columns = {POSITION: pa.array(position), KNOWN: pack[packs.KNOWN]} | {
+        n: pack[n] for n in schema.names if n not in {POSITION, KNOWN}
+    }
+    batch = pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
+    return batch if counts.all() else batch.filter(pa.array(counts))
+
+
+def joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    """Many small batches as one."""
+    return one_batch(pa.Table.from_batches(batches, schema))

@@ -1,0 +1,166 @@
+"""Puts the rows of one span of time together: questions, outcomes and every view's answers,
+ordered, written, counted and digested.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pa_parquet
+
+from preprocess_svc.batch.spark.working_folder import working_folder
+from preprocess_svc.batch.training_sets.features import numbers
+from preprocess_svc.batch.training_sets.outcomes import ANSWERS, ROW, VIEW
+from preprocess_svc.batch.training_sets.statistics import Tally, tally
+from twinstream.define import Model, View
+from twinstream.mesh.object_store import ObjectStore, sha256_of
+from twinstream.mesh.settings import MeshSettings
+from twinstream.protocol.training_columns import AT, ID, LABEL
+from twinstream.protocol.training_split import Split
+
+WRITTEN = (
+    "part int, uri string, sha256 string, size_bytes bigint, rows bigint, digest string, "
+    "tally binary, columns array<string>"
+)
+_SCHEMA = pa.schema(
+    [
+        ("part", pa.int32()),
+        ("uri", pa.string()),
+        ("sha256", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("rows", pa.int64()),
+        ("digest", pa.string()),
+        ("tally", pa.binary()),
+        ("columns", pa.list_(pa.string())),
+    ]
+)
+
+
+class Assemble:
+    """Runs in Spark's Python workers, on all questions and all answers of one part of time;
+    writes one file where no other attempt does.
+    """
+
+    def __init__(self, mesh: MeshSettings, model: Model, split: Split, prefix: str) -> None:
+        self._mesh, self._model, self._split, self._prefix = mesh, model, split, prefix
+
+    def __call__(
+        self, key: tuple[pa.Scalar, ...], questions: pa.Table, answers: pa.Table
+    ) -> pa.Table:
+        part = key[0].as_py()
+        table = self.table(questions, answers)
+        uri = f"{self._prefix}/part-{part:05d}.parquet"
+        with working_folder("training") as folder:
+            path = folder / "part"
+            pa_parquet.write_table(table, path, compression="zstd")
+            ObjectStore(self._mesh).upload(path, uri)
+            counted = msgspec.msgpack.encode(self._tally(table))
+            row = (
+                part,
+                uri,
+                sha256_of(path),
+                path.stat().st_size,
+                table.num_rows,
+                digest_of(table),
+                counted,
+                table.column_names,
+            )
+        return pa.Table.from_arrays(
+            [pa.array([value], field.type) for value, field in zip(row, _SCHEMA, strict=True)],
+            schema=_SCHEMA,
+        )
+
+    def table(self, questions: pa.Table, answers: pa.Table) -> pa.Table:
+        """The rows, ordered by (_at_us, _id, position); a row's features stand beside it."""
+        model = self._model
+        questions = questions.combine_chunks().sort_by(
+            [(AT, "ascending"), (ID, "ascending"), (ROW, "ascending")]
+        )
+        columns: dict[str, pa.Array | pa.ChunkedArray] = {
+            name: questions[name] for name in (ID, AT, *model.request, *model.derive)
+        }
+        place = np.argsort(np.argsort(questions[ROW].to_numpy()))
+        for number, view in enumerate(model.views):
+            mine = answers.filter(pc.equal(answers[VIEW], number)).combine_chunks().sort_by(ROW)
+            if mine.num_rows != questions.num_rows:
+                raise ValueError(
+                    f"view {view.name} answered {mine.num_rows} of {questions.num_rows} questions"
+                )
+            columns |= outputs(view, mine[ANSWERS], place)
+        return pa.table(columns | {LABEL: questions[LABEL]}).combine_chunks()
+
+    def _tally(self, table: pa.Table) -> Tally:
+        inputs = self._model.inputs
+        trains = self._split.trains(table[AT].to_numpy())
+        table = table.filter(pa.array(trains)).combine_chunks()
+        return tally(
+            {name: floats(table[name]) for name in inputs.numeric},
+            {name: table[name] for name in inputs.categorical},
+            {
+                name: floats(pc.list_flatten(table[name])).reshape(-1, width)
+                for name, width in inputs.sequences
+            },
+            floats(table[LABEL]),
+        )
+
+
+def outputs(view: View, answers: pa.ChunkedArray, place: np.ndarray) -> dict[str, pa.Array]:
+    """The columns of a view's outputs; `place[i]`: which answer belongs to row i.
+    NaN becomes null.
+    """
+    width = sum(output.width for output in view.outputs)
+    values = numbers(answers, width)[place]
+    columns, at = {}, 0
+    for output in view.outputs:
+        part = values[:, at : at + output.width]
+        flat = pa.array(np.ascontiguousarray(part).reshape(-1), from_pandas=True)
+        offsets = pa.array(np.arange(len(part) + 1, dtype=np.int32) * output.width)
+        columns[f"{view.name}.{output.name}"] = (
+            flat if output.width == 1 else pa.ListArray.from_arrays(offsets, flat)
+        )
+        at += output.width
+    return columns
+
+
+def floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """A column of numbers in stored form as float64, NaN for null."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.asarray(
+        whole.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    )  # beyond 2**53 the nearest float, as serving takes it
+
+
+def digest_of(table: pa.Table) -> str:
+    """SHA-256 over the columns: names, types, and the values in a form that does not depend on
+    buffers or files.
+    """
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+        digest.update(f"{name}:{column.type}:{len(column)}:".encode())
+        _digest_values(digest, column)
+    return digest.hexdigest()
+
+
+def _digest_values(digest: hashlib._Hash, column: pa.Array) -> None:
+    digest.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes())
+    if pa.types.is_list(column.type):
+        digest.update(column.value_lengths().fill_null(0).to_numpy().astype("<i8").tobytes())
+        _digest_values(digest, column.flatten())
+    elif pa.types.is_string(column.type):
+        digest.update(pc.binary_length(column).fill_null(0).to_numpy().astype("<i8").tobytes())
+        digest.update("".join(column.drop_null().to_pylist()).encode())
+    else:
+        kind = "<f8" if pa.types.is_floating(column.type) else "<i8"
+        digest.update(
+            column.cast(pa.int8() if pa.types.is_boolean(column.type) else column.type)
+            .fill_null(0)
+            .to_numpy()
+            .astype(kind)
+            .tobytes()
+        )

@@ -1,0 +1,121 @@
+"""Joins the outcomes that were known by the cut to the questions of the spine."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from preprocess_svc.batch.history.rows import POSITION, one_batch
+from twinstream.define import Model
+from twinstream.define.records import key_text
+from twinstream.protocol.outcomes import horizon_passed, latest_us
+from twinstream.protocol.training_columns import AT, ID, LABEL
+
+ROW, PART, VIEW, ANSWERS = "_row", "_part", "_view", "_answers"
+"""Our own columns between the stages, beside the user's, whose names never begin with `_`."""
+Longs = npt.NDArray[np.int64]
+
+
+class Outcomes:
+    """Runs in Spark's Python workers, on all questions and all outcomes of some `on` keys.
+
+    A question is in when its outcome is known, or when its horizon has passed at `as_of_us`.
+    Its columns: `_row` (the spine record's position), `_at_us`, `_id`, the spine's fields that the
+    model or the keys of its views need, the derived inputs, `_label`.
+    """
+
+    def __init__(self, model: Model, as_of_us: int) -> None:
+        self._model, self._as_of_us = model, as_of_us
+        label, spine = model.label, model.spine
+        keys = {name for view in model.views for name in view.by}
+        derived = {name for expression in model.derive.values() for name in expression.fields()}
+        self._kept = [name for name in spine.names if name in {*model.request, *keys}]
+        wanted = {model.at, *spine.id_fields, *label.on, *self._kept, *derived}
+        self.spine_fields = [name for name in spine.names if name in wanted]
+        wanted = {label.source.event_time, *label.on, *label.value.fields()}
+        self.label_fields = [name for name in label.source.names if name in wanted]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of a question with its outcome."""
+        types = {field.name: field.type for field in self._model.spine.arrow_fields}
+        return pa.schema(
+            [
+                (ROW, pa.int64()),
+                (AT, pa.int64()),
+                (ID, pa.string()),
+                *((name, types[name]) for name in self._kept),
+                *((name, pa.float64()) for name in self._model.derive),
+                (LABEL, pa.float64()),
+            ]
+        )
+
+    def __call__(self, asked: pa.Table, outcomes: pa.Table) -> pa.Table:
+        model = self._model
+        asked = asked.combine_chunks()
+        at = asked[model.at].to_numpy()
+        found = self._latest(asked, at, outcomes.combine_chunks())
+        label = self._labels(outcomes, found)
+        passed = horizon_passed(latest_us(at, model.label.horizon_us), self._as_of_us)
+        keep = pa.array(((found >= 0) | passed) & ~np.isnan(label))
+        columns = [
+            asked[POSITION],
+            asked[model.at],
+            key_text(one_batch(asked), model.spine.id_fields),
+            *(asked[name] for name in self._kept),
+            *(_floats(expression.floats(asked)) for expression in model.derive.values()),
+            pa.array(label),
+        ]
+        return pa.Table.from_arrays(columns, schema=self.schema).filter(keep)
+
+    def _latest(self, asked: pa.Table, at: Longs, outcomes: pa.Table) -> Longs:
+        """For each question the row of its outcome: the latest by (event time, position) within the
+        horizon; -1: none.
+        """
+        label = self._model.label
+        if not outcomes.num_rows or not asked.num_rows:
+            return np.full(asked.num_rows, -1, np.int64)
+        mine, theirs = _codes(asked, outcomes, label.on)
+        time, position = outcomes[label.source.event_time].to_numpy(), outcomes[POSITION].to_numpy()
+        order = np.lexsort((position, time, theirs))
+        moments = np.unique(time)
+        span = len(moments) + 1
+        ranks = theirs[order] * span + np.searchsorted(moments, time[order])
+        last = (
+            np.searchsorted(
+                ranks,
+                mine * span
+                + np.searchsorted(moments, latest_us(at, label.horizon_us), side="right"),
+                side="left",
+            )
+            - 1
+        )
+        row = order[np.maximum(last, 0)]
+        fits = (last >= 0) & (mine >= 0) & (theirs[row] == mine) & (time[row] >= at)
+        return np.where(fits, row, -1)
+
+    def _labels(self, outcomes: pa.Table, found: Longs) -> npt.NDArray[np.float64]:
+        """Values of the outcomes, `missing` where there is none or its value is null,
+        NaN where that leaves the row out.
+        """
+        missing = np.nan if self._model.label.missing is None else self._model.label.missing
+        values = self._model.label.value.floats(outcomes) if outcomes.num_rows else np.zeros(0)
+        label = np.append(values, np.nan)[found]
+        return np.where(np.isnan(label), missing, label)
+
+
+def _codes(asked: pa.Table, outcomes: pa.Table, on: tuple[str, ...]) -> tuple[Longs, Longs]:
+    """Numbers of the join keys on both sides, equal for equal keys;
+    -1 on the asking side for a key that has a null, -2 on the other.
+    """
+    left, right = key_text(one_batch(asked), on), key_text(one_batch(outcomes), on)
+    both = pa.chunked_array([left, right]).combine_chunks().dictionary_encode()
+    codes = both.indices.fill_null(-1).to_numpy().astype(np.int64)
+    theirs = codes[len(left) :]
+    return codes[: len(left)], np.where(theirs < 0, -2, theirs)
+
+
+def _floats(values: npt.NDArray[np.float64]) -> pa.Array:
+    """NaN becomes null."""
+    return pa.array(values, from_pandas=True)
