@@ -16,7 +16,7 @@ from benchmarks.record import record
 from benchmarks.stores import write_base
 from benchmarks.wide import wide
 from predict_svc.view import bases
-from predict_svc.view.store import Store
+from predict_svc.view.opening import open_store
 from schemas.events import Cut, FileRef, ViewPublished
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import View
@@ -55,9 +55,9 @@ def _seconds(folder: Path, view: View, n_keys: int) -> dict[str, float]:
         as_of_us=0,
         complete_since={},
     )
-    store = Store(folder / "store", ViewPlan(view))
+    store = open_store(folder / "store", ViewPlan(view))
     started = time.perf_counter()
-    store.land(bases.fetch(Copied(), published, 0, folder / "store"))
+    store.land(bases.fetch(Copied(), published, 0, store.bases))
     return {
         "seconds": round(time.perf_counter() - started, 2),
         "file_mb": round(ref.size_bytes / 1e6, 1),

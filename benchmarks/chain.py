@@ -19,6 +19,7 @@ import psutil
 
 from benchmarks.record import record
 from deploy.local.mesh import EmbeddedMesh
+from predict_svc.view.opening import open_reader
 from predict_svc.view.reader import ViewReader
 from twinstream.mesh.settings import MeshSettings
 
@@ -89,7 +90,7 @@ def _start_ingest(mesh: EmbeddedMesh) -> float:
 
 def _until_readable(settings: MeshSettings, view: object, n: int, started: float) -> float:
     """Seconds until the positions of all partitions together cover n raw records."""
-    reader = ViewReader(settings, view)
+    reader = open_reader(settings, view)
     while True:
         seen = _contained(reader)
         if seen >= n:

@@ -23,6 +23,7 @@ from confluent_kafka import Message, Producer
 from benchmarks.payments import PARTITIONER, payment
 from benchmarks.record import record
 from deploy.local.mesh import EmbeddedMesh
+from predict_svc.view.opening import open_reader
 from predict_svc.view.reader import ViewReader
 from schemas.events import SealRequested
 from schemas.topics import record_sent
@@ -98,7 +99,7 @@ def main(rate: int = 5_000, seconds: int = 60) -> None:
         tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder,
         EmbeddedMesh(folder, HERE / "pipeline.py", SERVICES) as mesh,
     ):
-        reader = ViewReader(mesh.settings, load(mesh.settings.pipeline).view("by-account"))
+        reader = open_reader(mesh.settings, load(mesh.settings.pipeline).view("by-account"))
         work = Clockwork(mesh.settings.kafka, reader, round(rate * BATCH_S))
         wishes = EventPublisher(
             mesh.settings, "/benchmarks"

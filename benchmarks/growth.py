@@ -29,8 +29,7 @@ from benchmarks.record import record
 from benchmarks.stores import HOUR_US, SLICE, states
 from predict_svc.view import bases
 from predict_svc.view.layout import Base
-from predict_svc.view.reader import ViewReader
-from predict_svc.view.store import Store
+from predict_svc.view.opening import open_reader, open_store
 from preprocess_svc.batch.folding.pruning import complete_since, prune
 from schemas.events import Cut
 from schemas.partials import PartialHeader, encode_header
@@ -77,9 +76,9 @@ def _fill(data: Path, n_keys: int) -> tuple[Path, Path]:
     """A store of one partition; returns the files of its base and of its speed states."""
     view, now_us = _view(), time.time_ns() // 1000
     plan, folder = ViewPlan(view), data / "view" / view.name / "0"
-    store = Store(folder, plan)
+    store = open_store(folder, plan)
     _write(data / "base.parquet", plan, n_keys, now_us - HOUR_US)
-    bases.load(data / "base.parquet", folder / bases.file_name(1))
+    bases.load(data / "base.parquet", store.bases, bases.file_name(1))
     (data / "base.parquet").unlink()
     store.land(Base(epoch=1, file=bases.file_name(1), cut={0: Cut(offset=0, raw_high=0)}))
     for number, start in enumerate(range(0, int(n_keys * SPEED_SHARE), SLICE), 1):
@@ -150,7 +149,7 @@ def _read(folder: str, n_keys: int, kind: str, group: str) -> None:
     """The child: bounds itself, reads, and tells."""
     if group:
         Path(group).write_text(str(os.getpid()))
-    reader = ViewReader(MeshSettings(pipeline="none", data=folder, partitions=1), _view())
+    reader = open_reader(MeshSettings(pipeline="none", data=folder, partitions=1), _view())
     at_us, chosen = time.time_ns() // 1000, _chosen(n_keys, kind)
     for i in chosen[:WARM_UP]:
         reader.read(_key(i), at_us)

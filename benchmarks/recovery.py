@@ -26,6 +26,7 @@ from benchmarks.published import publish_base, readable, seal
 from benchmarks.record import record
 from deploy.local.mesh import EmbeddedMesh
 from predict_svc.view.errors import ViewNotReadyError
+from predict_svc.view.opening import open_reader
 from predict_svc.view.reader import ViewReader
 from schemas.topics import record_sent
 from twinstream.algebra import kernel
@@ -53,7 +54,7 @@ def main(n_keys: int = 1_000_000, tail: int = 200_000) -> None:
         tempfile.TemporaryDirectory(prefix="twinstream-bench-") as folder,
         EmbeddedMesh(folder, HERE / "pipeline.py", SERVICES, engines=("kafka", "s3")) as mesh,
     ):
-        reader = ViewReader(mesh.settings, load(mesh.settings.pipeline).view(VIEW))
+        reader = open_reader(mesh.settings, load(mesh.settings.pipeline).view(VIEW))
         sent = Sender(mesh.settings.kafka)
         cut = seal(mesh.settings, "payments", 1)
         base = publish_base(mesh.settings, reader.plan, n_keys, cut, every=n_keys // SAMPLE)

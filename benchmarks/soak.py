@@ -26,6 +26,7 @@ from benchmarks import memory, plot, untrained
 from benchmarks.published import readable
 from benchmarks.record import RESULTS, record
 from deploy.local.mesh import EmbeddedMesh
+from predict_svc.view.opening import open_reader
 from predict_svc.view.reader import ViewReader
 from schemas.topics import record_sent
 from twinstream.errors import NotRunningError
@@ -52,7 +53,7 @@ def main(minutes: float = 20.0, seal_every_s: float = 60.0) -> None:
     ):
         pipeline = load(mesh.settings.pipeline)
         untrained.promote(mesh.settings, pipeline, pipeline.models[0])
-        reader = ViewReader(mesh.settings, pipeline.view("by-account"))
+        reader = open_reader(mesh.settings, pipeline.view("by-account"))
         load_, asker = Load(mesh.settings, reader), Asker(mesh.settings)
         samples = _sampled(mesh, reader, minutes, (load_, asker))
         figures = {

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from predict_svc.view import bases
 from predict_svc.view.layout import Base
+from predict_svc.view.opening import open_reader, open_store
 from predict_svc.view.reader import ViewReader
-from predict_svc.view.store import Store
 from preprocess_svc.batch.folding import pruning
 from schemas.events import Cut
 from schemas.partials import PartialHeader, encode_header
@@ -84,9 +84,9 @@ def filled_reader(data: Path, view: View, n_keys: int) -> tuple[ViewReader, list
     """A reader of one partition, its keys, and the moment to ask about."""
     now_us = time.time_ns() // 1000
     folder = data / "view" / view.name / "0"
-    store = Store(folder, ViewPlan(view))
+    store = open_store(folder, ViewPlan(view))
     write_base(data / "base.parquet", view, n_keys, now_us - HOUR_US)
-    bases.load(data / "base.parquet", folder / bases.file_name(1))
+    bases.load(data / "base.parquet", store.bases, bases.file_name(1))
     store.land(Base(epoch=1, file=bases.file_name(1), cut={0: Cut(offset=0, raw_high=0)}))
     for number, start in enumerate(range(0, n_keys, SLICE), 1):
         keys = range(start, min(start + SLICE, n_keys))
@@ -104,5 +104,5 @@ def filled_reader(data: Path, view: View, n_keys: int) -> tuple[ViewReader, list
         )
         store.apply([(number, part.to_bytes(encode_header(header)))])
     store.set_whole()
-    reader = ViewReader(MeshSettings(pipeline="none", data=str(data), partitions=1), view)
+    reader = open_reader(MeshSettings(pipeline="none", data=str(data), partitions=1), view)
     return reader, [f"account-{i:07d}".encode() for i in range(n_keys)], now_us

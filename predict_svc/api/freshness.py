@@ -40,7 +40,9 @@ class Freshness:
         wait_bound_s: float,
         waiters: int = 6,
     ) -> None:
-        self._readers, self._sources, self._raw_ends = readers, sources, raw_ends
+        self._readers = readers
+        self._sources = sources
+        self._raw_ends = raw_ends
         self._source_of = {name: reader.plan.view.source.name for name, reader in readers.items()}
         self._wait_bound_s = wait_bound_s
         self._waiters = threading.BoundedSemaphore(waiters)

@@ -21,6 +21,7 @@ from predict_svc.api.routes import application
 from predict_svc.api.service import SERVICE
 from predict_svc.api.serving import Serving
 from predict_svc.api.settings import PredictSettings
+from predict_svc.view.opening import open_reader
 from predict_svc.view.reader import ViewReader
 from schemas.events import Event
 from schemas.plausible import foreign
@@ -81,7 +82,7 @@ def answering(worker: Worker) -> Api:
 
 def readers_of(worker: Worker) -> Readers:
     """A reader of each view, compiled."""
-    readers = {view.name: ViewReader(worker.settings, view) for view in worker.pipeline.views}
+    readers = {view.name: open_reader(worker.settings, view) for view in worker.pipeline.views}
     for reader in readers.values():
         kernel.warm_up(reader.plan)
     return readers

@@ -13,12 +13,20 @@ from functools import lru_cache
 import msgspec
 
 from predict_svc.view.errors import EpochsFullError
+from predict_svc.view.ports import SLOTS
 from schemas.events import Cut, ViewPosition, ViewPublished
 from schemas.partials import PartialHeader
 from schemas.plausible import FIRST_US
 
-PROGRESS, LAYOUT, READ, FORM = b"progress", b"layout", b"read", b"form"
-SLOTS = 32  # tables of speed states in a store, used in turn by the epochs
+PROGRESS = b"progress"
+LAYOUT = b"layout"
+READ = b"read"
+FORM = b"form"
+EMPTY_KEY = b"\xff"
+"""Kept in a base for the empty view key, which a store does not take.
+
+No view key holds this byte (keys are UTF-8), so it sorts last.
+"""
 MOST_CHUNKS = 4096  # a table with more is read without knowing which it has
 FORMAT = 1
 _ENTRY = struct.Struct("<4q")

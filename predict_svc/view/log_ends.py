@@ -15,7 +15,8 @@ class LogEnds:
     """Asks Kafka. Safe for threads."""
 
     def __init__(self, settings: MeshSettings) -> None:
-        self._partitions, self._ends = settings.partitions, partition_ends(settings)
+        self._partitions = settings.partitions
+        self._ends = partition_ends(settings)
 
     def __call__(self, source: str) -> dict[int, int]:
         """Last offset of each log partition (-1: none); raises NotRunningError when Kafka does not

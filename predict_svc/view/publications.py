@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -14,6 +13,7 @@ import structlog
 from predict_svc.view import bases
 from predict_svc.view.errors import BaseRefusedError
 from predict_svc.view.layout import Base
+from predict_svc.view.ports import BaseFiles, BaseLoading
 from schemas.events import ViewPublished
 from twinstream.errors import MeshError
 
@@ -30,17 +30,15 @@ class Publications:
     """
 
     def __init__(
-        self, objects: bases.Objects, landed: Landed, refused: Refused, retry_s: float
+        self, objects: BaseFiles, landed: Landed, refused: Refused, retry_s: float
     ) -> None:
-        self._objects, self._landed, self._refused, self._retry_s = (
-            objects,
-            landed,
-            refused,
-            retry_s,
-        )
+        self._objects = objects
+        self._landed = landed
+        self._refused = refused
+        self._retry_s = retry_s
         self._newest: dict[str, ViewPublished] = {}
         self._others: dict[str, list[ViewPublished]] = {}
-        self._held: dict[Place, tuple[Path, int]] = {}
+        self._held: dict[Place, tuple[BaseLoading, int]] = {}
         self._tried: set[tuple[Place, int]] = set()
         self._changed = threading.Condition()
 
@@ -57,14 +55,15 @@ class Publications:
         with self._changed:
             before = self._newest.get(event.view)
             if before is None or event.epoch > before.epoch:
-                self._newest[event.view], self._others[event.view] = event, []
+                self._newest[event.view] = event
+                self._others[event.view] = []
             elif event.epoch == before.epoch and len(self._others[event.view]) < MOST_OTHERS:
                 self._others[event.view].append(event)
             self._changed.notify_all()
 
-    def hold(self, held: Mapping[Place, tuple[Path, int]]) -> None:
-        """Say which places this worker holds: their folder, and the epoch of the base that they
-        have.
+    def hold(self, held: Mapping[Place, tuple[BaseLoading, int]]) -> None:
+        """Say which places this worker holds: where their bases are brought, and the epoch of the
+        one that they have.
         """
         with self._changed:
             self._held = dict(held)
@@ -94,10 +93,10 @@ class Publications:
                 if failed:
                     self._changed.wait(self._retry_s)
 
-    def _fetch(self, place: Place, folder: Path, event: ViewPublished) -> bool:
+    def _fetch(self, place: Place, loading: BaseLoading, event: ViewPublished) -> bool:
         """One attempt; a refused base is told, and tried again."""
         try:
-            base: Any = bases.fetch(self._objects, event, place[1], folder)
+            base: Any = bases.fetch(self._objects, event, place[1], loading)
         except (BaseRefusedError, MeshError, OSError) as error:
             _log.error(
                 "base_refused",
@@ -115,7 +114,7 @@ class Publications:
                 self._try_another(event)
             self._tried.add((place, event.epoch))
             if base is not None and place in self._held:
-                self._held[place] = (folder, max(base.epoch, self._held[place][1]))
+                self._held[place] = (loading, max(base.epoch, self._held[place][1]))
             self._changed.notify_all()
         return base is not None
 
@@ -126,10 +125,10 @@ class Publications:
             self._newest[refused.view] = others.pop(0)
             others.append(refused)
 
-    def _missing(self) -> list[tuple[Place, Path, ViewPublished]]:
+    def _missing(self) -> list[tuple[Place, BaseLoading, ViewPublished]]:
         return [
-            (place, folder, self._newest[place[0]])
-            for place, (folder, epoch) in self._held.items()
+            (place, loading, self._newest[place[0]])
+            for place, (loading, epoch) in self._held.items()
             if place[0] in self._newest and self._newest[place[0]].epoch > epoch
         ]
 

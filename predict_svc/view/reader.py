@@ -1,4 +1,4 @@
-"""Reads a serving view from LMDB, in any process of its host: base and speed states of one
+"""Reads a serving view, in any process of its host: base and speed states of one
 transaction, with the position they stand for.
 """
 
@@ -17,12 +17,12 @@ import numpy.typing as npt
 
 from predict_svc.view.errors import ViewBehindError, ViewNotReadyError, WindowNotKept
 from predict_svc.view.partition_reader import PartitionReader, Seen
+from predict_svc.view.ports import StateReads
 from schemas.events import ViewPosition
 from twinstream.algebra import kernel, keys
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
 from twinstream.define import View
-from twinstream.mesh.settings import MeshSettings
 
 Floats = npt.NDArray[np.float64]
 POLL_S = 0.001
@@ -39,18 +39,15 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class ViewReader:
-    """Reads one view. Safe for threads. `epoch`: the base to read at, among those landed; None:
-    the newest.
+    """Reads one view, whose partitions are `stores`. Safe for threads. `epoch`: the base to read
+    at, among those landed; None: the newest.
     """
 
-    def __init__(self, settings: MeshSettings, view: View) -> None:
+    def __init__(self, view: View, stores: Sequence[StateReads]) -> None:
         self.plan = ViewPlan(view)
-        folder = f"{settings.data}/view/{view.name}"
-        self._parts = [
-            PartitionReader(f"{folder}/{p}", self.plan) for p in range(settings.partitions)
-        ]
+        self._parts = [PartitionReader(states, self.plan) for states in stores]
         self._partition = lru_cache(maxsize=100_000)(
-            lambda key: keys.partition_of(key, settings.partitions)
+            lambda key: keys.partition_of(key, len(stores))
         )
 
     def read(self, key: bytes, at_us: int, epoch: int | None = None) -> tuple[Floats, ViewPosition]:
@@ -166,7 +163,7 @@ class ViewReader:
                     break
                 if time.monotonic() >= give_up:
                     raise ViewBehindError(
-                        f"view {self.plan.view.name}, {part.folder}: "
+                        f"view {self.plan.view.name}, {part.where}: "
                         f"raw offsets {lacking} were asked for and are not reached within "
                         f"{timeout_s} s"
                     )

@@ -6,9 +6,10 @@ import asyncio
 
 from predict_svc.view import memory
 from predict_svc.view.log_ends import LogEnds
+from predict_svc.view.opening import opening
 from predict_svc.view.publications import Publications
 from predict_svc.view.settings import ViewSettings
-from predict_svc.view.worker import ViewWorker, in_loop
+from predict_svc.view.worker import Ports, ViewWorker, in_loop
 from schemas.events import ViewPublished
 from schemas.topics import topic_of
 from twinstream.algebra import kernel
@@ -50,14 +51,13 @@ def _made(
     publisher: EventPublisher,
 ) -> ViewWorker:
     """The worker on its ports."""
-    return ViewWorker(
-        process.settings,
-        process.own,
-        process.pipeline,
-        process.metrics,
-        publisher,
+    ports = Ports(
+        open_store=opening(process.settings, process.own),
+        metrics=process.metrics,
+        publisher=publisher,
         log_ends=LogEnds(process.settings),
     )
+    return ViewWorker(process.own, process.pipeline, ports)
 
 
 def publications(

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import lmdb
 import structlog
 from faust.types import TP
 
 from predict_svc.view import layout as lay
 from predict_svc.view.errors import BaseGoneError, EpochsFullError
 from predict_svc.view.layout import Base
+from predict_svc.view.opening import Opening
 from predict_svc.view.publications import Place, Publications
 from predict_svc.view.settings import ViewSettings
-from predict_svc.view.store import Applied, Gap, Store
+from predict_svc.view.step import Applied, Gap
+from predict_svc.view.store import Store
 from schemas.events import GapFound
 from schemas.partials import header_of
 from schemas.topics import partials_folded
@@ -28,19 +28,25 @@ from twinstream.mesh.blocked import Blocks
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.faust_app import FAILED, CarrierApp, WorkerOptions, end
 from twinstream.mesh.metrics import Metrics
-from twinstream.mesh.settings import MeshSettings
 
 _log = structlog.get_logger()
-TICK_S, BUILDING_TICK_S, LAND_AGAIN_S = 1.0, 0.1, 10.0
-WAITS = (TransientError, OSError, MemoryError, lmdb.MapFullError, lmdb.DiskError)
+TICK_S = 1.0
+BUILDING_TICK_S = 0.1
+LAND_AGAIN_S = 10.0
+WAITS = (TransientError, OSError, MemoryError)
 """What the host refuses now and may take later; anything else that a store raises,
 the input is to blame for.
 """
 
 
-def folder_of(settings: MeshSettings, view: str, partition: int) -> Path:
-    """Where the store of a view and partition lies."""
-    return Path(settings.data) / "view" / view / str(partition)
+class Ports(NamedTuple):
+    """What a view worker needs from outside."""
+
+    open_store: Opening
+    metrics: Metrics
+    publisher: EventPublisher
+    log_ends: Callable[[str], Mapping[int, int]]
+    """The last offset of each partition of a source's log; raises NotRunningError."""
 
 
 class Begun(NamedTuple):
@@ -59,16 +65,13 @@ class ViewWorker:
 
     def __init__(
         self,
-        settings: MeshSettings,
         knobs: ViewSettings,
         pipeline: Pipeline,
-        metrics: Metrics,
-        publisher: EventPublisher,
-        *,
-        log_ends: Callable[[str], Mapping[int, int]],
+        ports: Ports,
     ) -> None:
-        self._settings, self._knobs = settings, knobs
-        self._metrics, self._publisher, self._log_ends = metrics, publisher, log_ends
+        self._knobs = knobs
+        self._open_store = ports.open_store
+        self._metrics, self._publisher, self._log_ends = ports[1:]
         self._begun: dict[TP, Begun] = {}
         self.plans = {view.name: ViewPlan(view) for view in pipeline.views}
         self._view_of = {partials_folded(name): name for name in self.plans}
@@ -122,11 +125,7 @@ class ViewWorker:
         self._gaps = {place: gap for place, gap in self._gaps.items() if place[0] in partitions}
         fresh = partitions - self._stores.keys()
         for tp in fresh:
-            self._stores[tp] = Store(
-                folder_of(self._settings, *self._place(tp)),
-                self.plans[self._view_of[tp.topic]],
-                self._knobs,
-            )
+            self._stores[tp] = self._open_store(self.plans[self._view_of[tp.topic]], tp.partition)
         self._hold()
         empty = {self._place(tp) for tp in fresh if not self._stores[tp].progress()}
         if empty:
@@ -256,7 +255,9 @@ class ViewWorker:
 
     def _flush(self) -> None:
         """Write all that was collected, one transaction a store."""
-        pending, self._pending, self._pending_bytes = self._pending, {}, 0
+        pending = self._pending
+        self._pending = {}
+        self._pending_bytes = 0
         self._arrived.clear()
         started = time.monotonic()
         for tp, partials in pending.items():
@@ -290,7 +291,8 @@ class ViewWorker:
         it is missing, and the partition counts as blocked until it came.
         What the disk refuses is waited for.
         """
-        store, place = self._stores[tp], (tp.topic, tp.partition)
+        store = self._stores[tp]
+        place = (tp.topic, tp.partition)
         for offset, value in partials:
             try:
                 self._note(tp, store.apply([(offset, value)]))
@@ -304,7 +306,8 @@ class ViewWorker:
                 self._pass_over(tp, offset, value)
 
     def _pass_over(self, tp: TP, offset: int, value: bytes) -> None:
-        store, header = self._stores[tp], header_of(value)
+        store = self._stores[tp]
+        header = header_of(value)
         origin = -1 if header is None else header.origin_partition
         self._passed_over[tp] = origin, self._reached(tp, origin)
         self._note(tp, store.apply([(offset, b"")]))
@@ -334,7 +337,8 @@ class ViewWorker:
         task.add_done_callback(_checked)
 
     def _note(self, tp: TP, done: Applied) -> None:
-        now_us, view = time.time_ns() // 1000, self._view_of[tp.topic]
+        now_us = time.time_ns() // 1000
+        view = self._view_of[tp.topic]
         for written_us in done.written_us:
             self._metrics.observe("view_freshness_ms", (now_us - written_us) / 1e3, "ms")
         self._metrics.count("view_rows_total", done.rows, view=view)
@@ -407,7 +411,8 @@ class ViewWorker:
             if tp not in self._stores:  # handed over meanwhile
                 return
             self._begun[tp] = Begun(ends, self.app.consumer.highwater(tp))
-        store, begun = self._stores[tp], self._begun[tp]
+        store = self._stores[tp]
+        begun = self._begun[tp]
         if tp in self._waiting or not self._landed(tp):
             return
         lacking = lay.lacking(store.layout(), store.progress(), begun.log_ends)
@@ -436,7 +441,7 @@ class ViewWorker:
     def _hold(self) -> None:
         self.publications.hold(
             {
-                self._place(tp): (store.folder, store.layout().newest.epoch)
+                self._place(tp): (store.bases, store.layout().newest.epoch)
                 for tp, store in self._stores.items()
             }
         )

@@ -101,7 +101,8 @@ class Folder:
 
     def _states(self, header: PartialHeader, rows: pa.RecordBatch) -> list[Partial]:
         position = position_in_log(self._partition, rows.column(packs.RAW).to_numpy())
-        shared, out = columns.Shared(rows), list[Partial]()
+        shared = columns.Shared(rows)
+        out = list[Partial]()
         for plan in self._plans:
             states = kernel.lift(plan, rows, position, chunked=True, shared=shared)
             out += [

@@ -37,7 +37,8 @@ class Resume:
     def __init__(
         self, settings: MeshSettings, pipeline: Pipeline, clock_skew_s: float, refused: Refused
     ) -> None:
-        self._settings, self._refused = settings, refused
+        self._settings = settings
+        self._refused = refused
         self._pipeline = pipeline
         self._skew_ms = int(clock_skew_s * 1000)
 

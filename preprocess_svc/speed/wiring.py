@@ -23,7 +23,9 @@ def run(process: Process[SpeedSettings]) -> None:
 
 def _made(process: Process[SpeedSettings]) -> SpeedWorker:
     """The worker on its ports."""
-    settings, own, pipeline = process.settings, process.own, process.pipeline
+    settings = process.settings
+    own = process.own
+    pipeline = process.pipeline
     refused = process.quarantine().refuse
     resume = Resume(
         settings,

@@ -43,14 +43,13 @@ class SpeedWorker:
         metrics: Metrics,
         refused: Refused,
     ) -> None:
-        self._settings, self._knobs, self._pipeline, self._refused = (
-            settings,
-            knobs,
-            pipeline,
-            refused,
-        )
+        self._settings = settings
+        self._knobs = knobs
+        self._pipeline = pipeline
+        self._refused = refused
         self._view_sources = {view.name: view.source.name for view in pipeline.views}
-        self._resume, self._metrics = resume, metrics
+        self._resume = resume
+        self._metrics = metrics
         self._plans = {
             s.name: [ViewPlan(v) for v in pipeline.views_of(s.name)]
             for s in pipeline.sources

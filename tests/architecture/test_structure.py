@@ -75,6 +75,19 @@ def test_engines_stay_in_their_homes() -> None:
     assert wrong == []
 
 
+def test_the_rules_of_a_view_know_no_store() -> None:
+    """LMDB lies behind `predict_svc/view/ports.py`; only what opens a store names its engine."""
+    adapters = ROOT / "predict_svc" / "view" / "adapters"
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources("predict_svc", "monitor_svc", "ingest_svc", "preprocess_svc")
+        if adapters not in path.parents and path.name != "opening.py"
+        for name in imported(path)
+        if name == "lmdb" or name.startswith("predict_svc.view.adapters")
+    ]
+    assert wrong == []
+
+
 def test_topic_names_stand_in_one_module() -> None:
     pattern = re.compile(
         r"[\"'](client|ingest|preprocess|train|predict|monitor|mesh)\.[a-z-]+(\.[^\"']*)?\.v\d+[\"']"

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from deploy.local.mesh import EmbeddedMesh
 from examples.shop.pipeline import pipeline
 from predict_svc.view.errors import ViewNotReadyError
+from predict_svc.view.opening import open_reader
 from predict_svc.view.reader import ViewReader
 from schemas.events import FileRef, ViewPublished
 from schemas.topics import base_prefix, partials_folded, records_accepted
@@ -35,7 +36,7 @@ class SeamRig:
     def __init__(self, mesh: EmbeddedMesh) -> None:
         self.mesh = mesh
         self.log = Log(7)
-        self.readers = {name: ViewReader(mesh.settings, pipeline.view(name)) for name in VIEWS}
+        self.readers = {name: open_reader(mesh.settings, pipeline.view(name)) for name in VIEWS}
         self.store = ObjectStore(mesh.settings)
         self._events = EventPublisher(mesh.settings, "/tests")
         self._producer = Producer(mesh.settings.kafka_client(enable_idempotence=True))

@@ -26,7 +26,8 @@ Headers = dict[bytes, bytes]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
-LIVE, READY = "/livez", "/readyz"
+LIVE = "/livez"
+READY = "/readyz"
 SAFE = ("GET", "HEAD", "OPTIONS")
 FORMS = {b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain"}
 """What a page may send anywhere without being asked first whether it may (the Fetch standard's CORS-safelisted types)."""
@@ -96,7 +97,9 @@ class Door:
     ) -> None:
         """`lanes`: by the prefix of their paths."""
         sys.setswitchinterval(SWITCH_S)
-        self._app, self._settings, self._count = app, settings, count
+        self._app = app
+        self._settings = settings
+        self._count = count
         self._lanes = tuple((lanes or {}).items())
         self._workers = ThreadPoolExecutor(settings.slots, thread_name_prefix="answer")
         self._health = ThreadPoolExecutor(2, thread_name_prefix="health")
@@ -137,7 +140,8 @@ class Door:
             found = lane(rest, body)
             return found if isinstance(found, Answer) else await self._work(found)
         environ = environ_of(scope)
-        environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(body), str(len(body))
+        environ["wsgi.input"] = BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
         return await self._work(partial(called, self._app, environ))
 
     def _lane_of(self, method: str, path: str) -> tuple[Lane | None, str]:
@@ -215,7 +219,8 @@ async def _all_of(receive: Receive, most: int) -> bytes:
         body: bytes = event.get("body", b"")
         _refuse_large(len(body), most)
         return body
-    parts, size = [], 0
+    parts = []
+    size = 0
     while True:
         if event["type"] == "http.disconnect":
             raise GoneError
@@ -284,7 +289,8 @@ def called(app: WsgiApp, environ: Environ) -> Answer:
     found = Answer(500, [], b"")
 
     def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:
-        found.status, found.headers = int(status.split(" ", 1)[0]), headers
+        found.status = int(status.split(" ", 1)[0])
+        found.headers = headers
 
     try:
         parts = app(environ, start_response)

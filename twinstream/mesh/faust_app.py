@@ -139,7 +139,8 @@ class CarrierApp(faust.App):
 
     def __init__(self, settings: MeshSettings, options: WorkerOptions, carried: Carried) -> None:
         declared.reading(options.topics)
-        self.options, self.carried = options, carried
+        self.options = options
+        self.carried = carried
         self.unconfirmed = self.confirmed = 0
         """Messages sent that Kafka has not, and has, said to have."""
         self.settings = settings
@@ -275,7 +276,8 @@ async def _main(
     collecting.rarely()
     while not (app.crashed or app.should_stop):
         following = app.carried.next_offsets()
-        lag, awaited = watched.lag(following), not away()
+        lag = watched.lag(following)
+        awaited = not away()
         beat(lag)
         watchdog.tick(
             Work("to read", (lag or 0) * awaited, tuple(following.items())),

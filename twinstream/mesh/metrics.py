@@ -136,9 +136,12 @@ class Metrics:
 
     def _taken(self) -> list[MetricObserved]:
         with self._lock:
-            counts, self._counts = self._counts, {}
-            gauges, self._gauges = self._gauges, {}
-            seen, self._seen = self._seen, {}
+            counts = self._counts
+            self._counts = {}
+            gauges = self._gauges
+            self._gauges = {}
+            seen = self._seen
+            self._seen = {}
         return [
             *(self._metric(s, n, "1", "counter") for s, n in counts.items()),
             *(self._metric(s, value, unit, "gauge") for s, (value, unit) in gauges.items()),

@@ -112,7 +112,9 @@ class Quarantine:
     def __init__(
         self, settings: MeshSettings, name: str, dead_letters: Letters, meter: Meter
     ) -> None:
-        self._name, self._dead_letters, self._meter = name, dead_letters, meter
+        self._name = name
+        self._dead_letters = dead_letters
+        self._meter = meter
         self.failures = Failures(settings, name)
 
     def handle(self, message: Any, work: Callable[[], Result]) -> Result | None:

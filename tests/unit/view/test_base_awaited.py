@@ -11,20 +11,20 @@ from faust.types import TP
 from predict_svc.view import layout as lay
 from predict_svc.view.errors import EpochsFullError
 from predict_svc.view.layout import Base, Layout
-from predict_svc.view.worker import ViewWorker
+from predict_svc.view.worker import Ports, ViewWorker
 from schemas.partials import decode_header
 from schemas.topics import partials_folded
+from tests.unit.view.engines import ENGINES
 from tests.unit.view.world import KNOBS, PARTITIONS, World, pipeline
-from twinstream.mesh.settings import MeshSettings
 
 EPOCHS = lay.SLOTS + 3
 PLACE = TP(partials_folded("spending"), 0)
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
+@pytest.fixture(params=ENGINES)
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> World:
     """A log of more epochs than a store has tables for, folded."""
-    world = World(tmp_path)
+    world = World(tmp_path, engine=request.param)
     for epoch in range(1, EPOCHS + 1):
         for partition in range(PARTITIONS):
             world.log.pack(partition, 3)
@@ -109,14 +109,8 @@ async def until(reached: Callable[[], object]) -> None:
 
 
 def worker_of(world: World, engines: Engines) -> ViewWorker:
-    worker = ViewWorker(
-        MeshSettings(pipeline="none", data=world.settings.data),
-        KNOBS,
-        pipeline,
-        engines,
-        engines,
-        log_ends=lambda _: {},
-    )  # type: ignore[arg-type]
+    ports = Ports(world.open_store, engines, engines, lambda _: {})  # type: ignore[arg-type]
+    worker = ViewWorker(KNOBS, pipeline, ports)
     worker.app = worker.publications = engines  # type: ignore[assignment]
     return worker
 
@@ -131,7 +125,7 @@ async def refused_then_right(world: World) -> None:
     await read(worker, world, 0)
     assert worker._stores[PLACE].progress() == {}
     assert worker.detail()["waiting"] == 1
-    worker.land(("spending", 0), world.fetch(0))
+    worker.land(("spending", 0), world.fetch(0, worker._stores[PLACE].bases))
     await until(lambda: engines.sought)
     assert engines.sought == [{PLACE: 0}]
     await read(worker, world, 0)
@@ -152,7 +146,7 @@ async def full_then_based(world: World) -> None:
     assert worker.next_offsets() == {}
     assert not worker.ready
     world.publish_all()
-    worker.land(("spending", 0), world.fetch(0))
+    worker.land(("spending", 0), world.fetch(0, worker._stores[PLACE].bases))
     await until(lambda: engines.sought)
     await read(worker, world, 0)
     assert worker.next_offsets() == {PLACE: len(world.topic[0])}

@@ -15,7 +15,8 @@ import pytest
 from faust.types import TP
 
 from predict_svc.view.errors import StoreFullError
-from predict_svc.view.store import Applied, Store
+from predict_svc.view.step import Applied
+from predict_svc.view.store import Store
 from preprocess_svc.speed.chain import BEGINNING
 from preprocess_svc.speed.resume import LogPartition
 from preprocess_svc.speed.settings import SpeedSettings
@@ -23,6 +24,7 @@ from preprocess_svc.speed.worker import SpeedWorker
 from schemas.packs import HEADER_BYTES, MAGIC
 from schemas.partials import PartialHeader, decode_header, encode_header
 from schemas.topics import records_accepted
+from tests.unit.view.engines import ENGINES
 from tests.unit.view.test_base_awaited import PLACE, Engines, read, until, worker_of
 from tests.unit.view.world import World, pipeline
 from twinstream.mesh import blocked
@@ -34,9 +36,9 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocked, "FIRST_PAUSE_S", 0.01)
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    made = World(tmp_path)
+@pytest.fixture(params=ENGINES)
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> World:
+    made = World(tmp_path, engine=request.param)
     for _ in range(4):
         for partition in range(2):
             made.log.pack(partition, 5)

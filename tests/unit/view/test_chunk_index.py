@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 
 from predict_svc.view import layout as lay
+from predict_svc.view.ports import SLOTS
 from predict_svc.view.store import Store
+from tests.unit.view.engines import ENGINES
 from tests.unit.view.world import NOW_US, PARTITIONS, World
 from twinstream.algebra import chunks
 
 LATER_US = NOW_US + 7_200_000_000
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+@pytest.fixture(params=ENGINES)
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    world = World(tmp_path, engine=request.param)
     yield world
     world.close()
 
@@ -37,14 +39,13 @@ def fill(world: World) -> None:
             world.fold(partition)
 
 
-def stored(store: Store) -> dict[int, set[bytes]]:
+def stored(world: World, partition: int) -> dict[int, set[bytes]]:
     """What an index of every table has to say."""
-    found = {}
-    with store._env.begin() as txn:
-        for epoch in store.layout().epochs:
-            found[epoch] = {
-                key[-chunks.SUFFIX :] for key, _ in txn.cursor(db=store._tables[epoch % lay.SLOTS])
-            }
+    states, found = world.engine.reads(world.folder(partition)), {}
+    with states.begin() as moment:
+        for epoch in world.store(partition).layout().epochs:
+            entries = states.scan(moment, states.tables[epoch % SLOTS])
+            found[epoch] = {key[-chunks.SUFFIX :] for key, _ in entries}
     return found
 
 
@@ -54,10 +55,14 @@ def of(world: World) -> list[Store]:
     return stores
 
 
+def kind(world: World) -> str:
+    return next(name for name, engine in ENGINES.items() if isinstance(world.engine, engine))
+
+
 def forget(store: Store) -> None:
     """As in a store that was written before there was an index."""
-    with store._env.begin(write=True, db=store._meta) as txn:
-        txn.put(lay.LAYOUT, lay.pack_layout(msgspec.structs.replace(store.layout(), chunks={})))
+    with store._states.writing() as change:
+        change.put(lay.LAYOUT, lay.pack_layout(msgspec.structs.replace(store.layout(), chunks={})))
 
 
 def answers(world: World) -> list[bytes]:
@@ -69,9 +74,9 @@ def answers(world: World) -> list[bytes]:
 
 def test_the_index_is_what_the_tables_hold(world: World) -> None:
     fill(world)
-    for store in of(world):
+    for partition, store in enumerate(of(world)):
         assert len(store.layout().epochs) == 2
-        assert store.layout().chunks == stored(store)
+        assert store.layout().chunks == stored(world, partition)
 
 
 def test_a_base_takes_the_index_of_the_epochs_that_it_contains_with_it(world: World) -> None:
@@ -81,7 +86,7 @@ def test_a_base_takes_the_index_of_the_epochs_that_it_contains_with_it(world: Wo
         world.land(0)
     store = of(world)[0]
     assert store.layout().epochs == (2,)
-    assert store.layout().chunks == stored(store)
+    assert store.layout().chunks == stored(world, 0)
 
 
 def test_a_store_without_an_index_answers_alike_and_keeps_none_for_its_tables(world: World) -> None:
@@ -96,7 +101,7 @@ def test_a_store_without_an_index_answers_alike_and_keeps_none_for_its_tables(wo
     for partition, store in enumerate(of(world)):
         world.apply(partition)
         assert set(store.layout().chunks) == {3}
-        assert store.layout().chunks[3] == stored(store)[3]
+        assert store.layout().chunks[3] == stored(world, partition)[3]
     world.check()
 
 
@@ -105,7 +110,7 @@ def test_a_table_with_too_many_chunks_is_read_without_an_index(
 ) -> None:
     fill(world)
     before = answers(world)
-    other = World(Path(world.settings.data) / "other")
+    other = World(Path(world.settings.data) / "other", engine=kind(world))
     monkeypatch.setattr(lay, "MOST_CHUNKS", 2)
     fill(other)
     assert all(store.layout().chunks == {} for store in of(other))

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from tests.unit.view.engines import ENGINES
 from tests.unit.view.world import NOW_US, PARTITIONS, World
 
 
-def test_the_empty_key_is_served_from_base_and_speed(tmp_path: Path) -> None:
-    world = World(tmp_path, "by-country")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_empty_key_is_served_from_base_and_speed(tmp_path: Path, engine: str) -> None:
+    world = World(tmp_path, "by-country", engine=engine)
     for partition in range(PARTITIONS):
         world.log.pack(partition, 40)
         world.log.barrier(partition, 1)

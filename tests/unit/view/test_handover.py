@@ -7,14 +7,14 @@ import pytest
 from examples.shop.pipeline import pipeline
 from predict_svc.view.errors import BaseGoneError
 from predict_svc.view.layout import Base
+from predict_svc.view.opening import open_store
 from predict_svc.view.settings import ViewSettings
-from predict_svc.view.store import Store
 from preprocess_svc.speed.settings import SpeedSettings
 from twinstream.algebra.plan import ViewPlan
 
 
 def test_a_base_that_another_worker_removed_is_not_landed(tmp_path: Path) -> None:
-    store = Store(tmp_path / "0", ViewPlan(pipeline.view("spending")), ViewSettings(map_gib=1))
+    store = open_store(tmp_path / "0", ViewPlan(pipeline.view("spending")), ViewSettings(map_gib=1))
     with pytest.raises(BaseGoneError, match="base-00000001"):
         store.land(Base(epoch=1, file="base-00000001.lmdb"))
     assert [base.epoch for base in store.layout().bases] == [0]

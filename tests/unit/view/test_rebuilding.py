@@ -10,8 +10,9 @@ from types import SimpleNamespace
 from faust.types import TP
 
 from examples.shop.pipeline import pipeline
+from predict_svc.view.opening import opening
 from predict_svc.view.settings import ViewSettings
-from predict_svc.view.worker import ViewWorker
+from predict_svc.view.worker import Ports, ViewWorker
 from schemas.events import GapFound
 from schemas.partials import PartialHeader, encode_header
 from schemas.topics import partials_folded
@@ -58,14 +59,10 @@ async def until(reached: Callable[[], object], bound_s: float = 20.0) -> None:
 
 async def rebuilt(folder: Path) -> None:
     world = Silent()
-    worker = ViewWorker(
-        MeshSettings(pipeline="none", data=str(folder)),
-        ViewSettings(map_gib=1, spare_bytes=0, gap_report_s=0.0),
-        pipeline,
-        world,
-        world,
-        log_ends=lambda _: {0: 3, 1: -1},
-    )  # type: ignore[arg-type]
+    knobs = ViewSettings(map_gib=1, spare_bytes=0, gap_report_s=0.0)
+    open_store = opening(MeshSettings(pipeline="none", data=str(folder)), knobs)
+    ports = Ports(open_store, world, world, lambda _: {0: 3, 1: -1})  # type: ignore[arg-type]
+    worker = ViewWorker(knobs, pipeline, ports)
     worker.app = worker.publications = world  # type: ignore[assignment]
     assert await worker.start_offsets({PLACE}) == {PLACE: EXPIRED}
     telling = asyncio.ensure_future(worker.keep_telling())

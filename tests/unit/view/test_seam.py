@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.partials import decode_header
+from tests.unit.view.engines import ENGINES
 from tests.unit.view.world import NOW_US, PARTITIONS, World
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+@pytest.fixture(params=ENGINES)
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    world = World(tmp_path, engine=request.param)
     yield world
     world.close()
 
@@ -170,15 +171,16 @@ step = st.one_of(
 )
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @given(
     steps=st.lists(step, max_size=40),
     view=st.sampled_from(["spending", "by-country"]),
     seed=st.integers(0, 1000),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_seam_gives_the_fold(steps: list[tuple], view: str, seed: int) -> None:
+def test_any_seam_gives_the_fold(engine: str, steps: list[tuple], view: str, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder), view, seed)
+        world = World(Path(folder), view, seed, engine)
         epochs = [1] * PARTITIONS
         try:
             for name, *arguments in steps:

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from examples.shop.pipeline import pipeline
 from predict_svc.view import bases
 from predict_svc.view.layout import Base
+from predict_svc.view.opening import folder_of
+from predict_svc.view.ports import BaseLoading
 from predict_svc.view.reader import ViewReader
 from predict_svc.view.settings import ViewSettings
 from predict_svc.view.store import Store
@@ -25,6 +27,7 @@ from preprocess_svc.speed.folder import Folder
 from schemas import packs
 from schemas.events import Cut, FileRef, ViewPosition, ViewPublished
 from schemas.partials import decode_header
+from tests.unit.view.engines import ENGINES
 from twinstream.algebra import kernel, keys
 from twinstream.algebra.fold import fold
 from twinstream.algebra.plan import ViewPlan
@@ -142,7 +145,9 @@ class Log:
 class World:
     """The log, the speed layer's partials of one view, and the view's stores."""
 
-    def __init__(self, folder: Path, view: str = "spending", seed: int = 0) -> None:
+    def __init__(
+        self, folder: Path, view: str = "spending", seed: int = 0, engine: str = "lmdb"
+    ) -> None:
         self.view = pipeline.view(view)
         self.plan = ViewPlan(self.view)
         self.log = Log(seed)
@@ -151,10 +156,17 @@ class World:
         self.published: ViewPublished | None = None
         self.stores: list[Store | None] = [None] * PARTITIONS
         self.at = [0] * PARTITIONS
-        self.reader = ViewReader(self.settings, self.view)
+        self.engine = ENGINES[engine]()
+        self.reader = ViewReader(
+            self.view, [self.engine.reads(self.folder(p)) for p in range(PARTITIONS)]
+        )
         self.folders = [self._folder(p, BEGINNING) for p in range(PARTITIONS)]
         for partition in range(PARTITIONS):
             self.open(partition)
+
+    def folder(self, partition: int) -> Path:
+        """Where a store lies."""
+        return folder_of(self.settings, self.view.name, partition)
 
     def close(self) -> None:
         self.reader.close()
@@ -192,8 +204,7 @@ class World:
         """Let a store take the next `count` partials, beginning `back` before those it took
         last.
         """
-        store = self.stores[partition]
-        assert store is not None
+        store = self.store(partition)
         start = max(0, self.at[partition] - back)
         stop = min(len(self.topic[partition]), self.at[partition] + count)
         store.apply(list(enumerate(self.topic[partition]))[start:stop])
@@ -206,9 +217,7 @@ class World:
         self.reader.close()
         if store is not None:
             store.close()
-        store = Store(
-            Path(self.settings.data) / "view" / self.view.name / str(partition), self.plan, KNOBS
-        )
+        store = self.open_store(self.plan, partition)
         self.stores[partition], self.at[partition] = store, store.read_state().start
         store.set_whole()
 
@@ -216,11 +225,10 @@ class World:
         """The disk of a store is lost; with nothing but its newest base and the partials it is
         built again.
         """
-        store = self.stores[partition]
-        assert store is not None
+        store = self.store(partition)
         store.close()
         self.stores[partition] = None
-        shutil.rmtree(store.folder)
+        self.engine.wipe(self.folder(partition))
         self.open(partition)
 
     def publish(self) -> ViewPublished | None:
@@ -247,8 +255,7 @@ class World:
 
     def land(self, partition: int) -> Base | None:
         """A store takes the newest base and goes back to what it had to leave."""
-        store = self.stores[partition]
-        assert store is not None
+        store = self.store(partition)
         if self.published is None or store.layout().newest.epoch >= self.published.epoch:
             return None
         base = self.fetch(partition)
@@ -262,15 +269,22 @@ class World:
         while self.publish() is not None:
             pass
 
-    def fetch(self, partition: int) -> Base:
-        """Bring the newest base into a store's folder."""
+    def fetch(self, partition: int, loading: BaseLoading | None = None) -> Base:
+        """Bring the newest base where a store takes it from."""
         assert self.published is not None
-        return bases.fetch(
-            LocalObjects(),
-            self.published,
-            partition,
-            Path(self.settings.data) / "view" / self.view.name / str(partition),
-        )
+        if loading is None:
+            loading = self.store(partition).bases
+        return bases.fetch(LocalObjects(), self.published, partition, loading)
+
+    def store(self, partition: int) -> Store:
+        """One that is open."""
+        store = self.stores[partition]
+        assert store is not None
+        return store
+
+    def open_store(self, plan: ViewPlan, partition: int) -> Store:
+        """For a worker, after the world closed its own."""
+        return Store(self.engine.open(self.folder(partition)), plan, KNOBS.spare_bytes)
 
     def check(self) -> None:
         """Every partition, at every base that it has: each key's bytes are the fold's at the

@@ -4,18 +4,18 @@ and a base, which never changes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import lmdb
 
-FILE = "speed.lmdb"
-EMPTY_KEY = b"\xff"
-"""Stands in a base for the empty view key, which LMDB does not take.
+from predict_svc.view.errors import BaseRefusedError
 
-No view key holds this byte (keys are UTF-8), so it sorts last.
-"""
+FILE = "speed.lmdb"
+DOCUMENTS = b"meta"
 MAX_DBS = 64
 MAX_READERS = 512
+MAP_BYTES = 1 << 38  # address space while a base is loaded; the file takes what it needs
 _written_here: dict[
     Path, lmdb.Environment
     # LMDB must not be opened twice in one process: readers beside a writer share its environment
@@ -27,7 +27,7 @@ def table(slot: int) -> bytes:
     return b"speed-%02d" % slot
 
 
-def open_store(folder: Path, *, map_gib: int) -> lmdb.Environment:
+def open_to_write(folder: Path, *, map_gib: int) -> lmdb.Environment:
     """For the writer. It survives a killed process; after a power cut the store is built anew."""
     environment = lmdb.open(
         str(folder / FILE),
@@ -46,12 +46,12 @@ def open_store(folder: Path, *, map_gib: int) -> lmdb.Environment:
     return environment
 
 
-def close_store(folder: Path) -> None:
-    """End the writing of a store."""
+def end_writing(folder: Path) -> None:
+    """Close a store that was opened to write."""
     _written_here.pop(folder.resolve()).close()
 
 
-def open_for_reading(folder: Path) -> lmdb.Environment:
+def open_to_read(folder: Path) -> lmdb.Environment:
     """For a reader, also in the writer's process; raises lmdb.Error when there is no store."""
     shared = _written_here.get(folder.resolve())
     if shared is not None:
@@ -88,3 +88,18 @@ def open_base(path: Path) -> lmdb.Environment:
         readahead=False,
         max_spare_txns=8,
     )
+
+
+def write_base(path: Path, batches: Iterable[list[tuple[bytes, bytes]]]) -> None:
+    """A new file of sorted entries; raises BaseRefusedError when they are not sorted."""
+    environment = lmdb.open(
+        str(path), subdir=False, lock=False, sync=False, metasync=False, map_size=MAP_BYTES
+    )
+    try:
+        for batch in batches:
+            with environment.begin(write=True) as txn:
+                _, added = txn.cursor().putmulti(batch, append=True)
+            if added != len(batch):
+                raise BaseRefusedError(f"{path.name}: keys are not in order, or one comes twice")
+    finally:
+        environment.close()
