@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ingest_svc.compiled.records import gather_text, scan_records
-from ingest_svc.compiled.tokens import BOOL, KINDS, STRING
-from twinstream.define.columns import Stored
+from ingest_svc.compiled.tokens import BOOL, STRING
+from twinstream.define.fields.arrays import Stored
+from twinstream.define.fields.base import UNSCANNED
 from twinstream.define.records import Scan
 from twinstream.define.source import Source
 
@@ -35,13 +36,13 @@ def scan_of(source: Source) -> Scan | None:
     moments as whole microseconds or as `2013-10-01T12:00:00.123456Z`.
     """
     names = [f'{name}"'.encode() for name in source.fields]
-    if len(names) > MOST_FIELDS or not {kind.kind for kind in source.fields.values()} <= set(KINDS):
+    codes = [kind.scan_code for kind in source.fields.values()]
+    if len(names) > MOST_FIELDS or UNSCANNED in codes:
         return None
     ends = np.cumsum([0, *map(len, names)])
     text = np.frombuffer(bytearray(b"".join(names)), np.uint8)
-    kinds = np.array(
-        [[KINDS.index(kind.kind), kind.places] for kind in source.fields.values()], np.int64
-    )
+    places = [kind.places for kind in source.fields.values()]
+    kinds = np.array(list(zip(codes, places, strict=True)), np.int64)
     types = [kind.arrow for kind in source.fields.values()]
 
     def scan(values: Sequence[bytes]) -> tuple[list[Stored], Mask]:

@@ -16,6 +16,7 @@ from monitor_svc.labels import Asked, Joiner, LabelRow, Outcome
 from monitor_svc.quality import MAX_RELEASES, Quality, log_loss
 from monitor_svc.retraining import reason_to_retrain
 from monitor_svc.settings import MonitorSettings
+from twinstream.define.fields.base import Input
 from twinstream.define.model import Model
 from twinstream.protocol.outcomes import join_key
 from twinstream.protocol.predictions import Prediction
@@ -131,11 +132,7 @@ class ModelWatch:
 
     def _request_numbers(self, request: Mapping[str, Any]) -> dict[str, Any]:
         fields = self.model.spine.fields
-        return {
-            n: v
-            for n, v in request.items()
-            if n in fields and fields[n].numeric and fields[n].kind != "timestamp"
-        }
+        return {n: v for n, v in request.items() if n in fields and fields[n].input is Input.NUMBER}
 
 
 def _shares(scores: list[float]) -> list[float]:

@@ -5,21 +5,17 @@ from __future__ import annotations
 from twinstream import aggregates
 from twinstream.aggregates import *  # noqa: F403 - one name for each module of an aggregate
 from twinstream.define import (
-    Bool,
-    Decimal,
     Inputs,
-    Int,
     Label,
     Model,
     Network,
     Pipeline,
     Source,
-    String,
-    Timestamp,
     View,
     between,
     choice,
     clip,
+    fields,
     int_uniform,
     log_uniform,
     lower,
@@ -29,14 +25,12 @@ from twinstream.define import (
     uniform,
     upper,
 )
+from twinstream.define.fields import *  # noqa: F403 - one name for each type of field
 from twinstream.errors import DefinitionError, MeshError, RecordError
 
 __all__ = [
-    "Bool",
-    "Decimal",
     "DefinitionError",
     "Inputs",
-    "Int",
     "Label",
     "MeshError",
     "Model",
@@ -44,8 +38,6 @@ __all__ = [
     "Pipeline",
     "RecordError",
     "Source",
-    "String",
-    "Timestamp",
     "View",
     "between",
     "choice",
@@ -59,4 +51,4 @@ __all__ = [
     "uniform",
     "upper",
 ]
-__all__ += aggregates.__all__
+__all__ += aggregates.__all__ + fields.__all__

@@ -26,7 +26,8 @@ from train_svc import scores, training
 from train_svc.training import TrainingConfig
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
-from twinstream.define.records import Decoder, key_text
+from twinstream.define.record_keys import key_text
+from twinstream.define.records import Decoder
 from twinstream.features.inputs import Inputs
 from twinstream.features.request import outputs
 from twinstream.nn.digest import CONFIG

@@ -14,7 +14,7 @@ from ingest_svc.adapters.kafka_notes import CRITICAL, note
 from ingest_svc.dedupe import RecentIds
 from ingest_svc.log_state import LogState, state_of
 from schemas.packs import KNOWN, RAW, decode_rows, log_header
-from twinstream.define.records import key_text
+from twinstream.define.record_keys import key_text
 from twinstream.define.source import Source
 from twinstream.mesh.kafka.errors import MESSAGE_BYTES
 from twinstream.mesh.kafka.positions import Range, at_time, range_of

@@ -7,12 +7,13 @@ import numpy.typing as npt
 
 from twinstream.algebra.compiled.dates import days_in, days_of
 from twinstream.algebra.compiled.jit import compiled
-from twinstream.define.types import LIMIT
-from twinstream.define.values import FIRST_US, LAST_US
+from twinstream.define.fields import Bool, Decimal, Int, String, Timestamp
+from twinstream.define.limits import FIRST_US, LAST_US, LIMIT
 
 Bytes = npt.NDArray[np.uint8]
-KINDS = ("string", "bool", "int", "decimal", "timestamp")
-STRING, BOOL, INT, DECIMAL, TIMESTAMP = range(len(KINDS))
+STRING, BOOL, INT, DECIMAL, TIMESTAMP = (
+    kind.scan_code for kind in (String, Bool, Int, Decimal, Timestamp)
+)
 MOST_DIGITS = 18
 UNSURE = -1
 OUTSIDE = -(1 << 63) + 1  # not the value of any field

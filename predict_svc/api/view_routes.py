@@ -25,9 +25,10 @@ from predict_svc.api.messages import (
     views_body,
 )
 from predict_svc.api.view_lookup import joined, read_keys
-from predict_svc.api.view_values import Typed, key_form, moment_of, nulls, typed
+from predict_svc.api.view_values import Typed, nulls, typed
 from schemas.events import ViewPosition
 from twinstream.define import View
+from twinstream.define.fields.timestamp import moment_of
 from twinstream.errors import RecordError
 from twinstream.features.request import key_batch, outputs, view_key, view_keys
 
@@ -209,7 +210,7 @@ def _batch(found: Lookup) -> pa.RecordBatch:
     keys = key_batch(found.view, [_texts(key) for key in found.asked])
     fields, columns = [], []
     for name in found.view.by:
-        arrow, form = key_form(found.view.source.fields[name])
+        arrow, form = found.view.source.fields[name].as_key()
         fields.append(pa.field(name, arrow))
         columns.append(pa.array([form(value) for value in keys[name].to_pylist()], arrow))
     for one in found.typed:

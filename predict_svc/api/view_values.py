@@ -6,26 +6,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
-from decimal import Context
-from decimal import Decimal as Exact
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from twinstream.define import Decimal, Timestamp, View
-from twinstream.define.types import FieldType
+from twinstream.define import View
+from twinstream.define.fields.base import FieldType, PublicForm
+from twinstream.define.fields.decimal import MOST_DIGITS
 from twinstream.define.view import Output
 
 COUNTS = {"count", "count_by"}
 OF_A_FIELD = {"sum", "first", "last", "last_k", "maximum", "minimum"}
 """Their answers are sums or values of the field: exact up to 2**52 units of its last place."""
 NO_VALUE, NO_RECORD, FEWER = "no_value_in_window", "no_record_in_window", "fewer_values_than_asked"
-DECIMAL_DIGITS = 38
-WIDE = Context(prec=400)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MOMENTS = pa.timestamp("us", "UTC")
 
 
 class Typed(msgspec.Struct, frozen=True):
@@ -59,50 +53,20 @@ def nulls(outputs: Iterable[Typed], features: dict[str, Any]) -> dict[str, str]:
     return {o.name: o.why_null for o in outputs if _lacks(features[o.name])}
 
 
-def moment_of(us: float) -> datetime:
-    """A moment from UTC microseconds."""
-    return EPOCH + timedelta(microseconds=int(us))
-
-
-def scaled(places: int) -> Callable[[float], Exact]:
-    """A number with so many decimal places."""
-    unit = Exact(1).scaleb(-places)
-
-    def exact(x: float) -> Exact:
-        # Up to 2**52 units a double is nearer to its own decimal than to any other.
-        return Exact(x).quantize(unit, context=WIDE)
-
-    return exact
-
-
-def key_form(kind: FieldType) -> tuple[pa.DataType, Callable[[Any], Any]]:
-    """Arrow type of a key field, and its stored value in that type."""
-    if isinstance(kind, Timestamp):
-        return MOMENTS, moment_of
-    if isinstance(kind, Decimal) and kind.places:
-        unit = Exact(1).scaleb(-kind.places)
-        return pa.decimal128(DECIMAL_DIGITS, kind.places), lambda stored: Exact(stored) * unit
-    return kind.arrow, lambda stored: stored
-
-
-def _form(view: View, output: Output) -> tuple[pa.DataType, Callable[[float], Any]]:
+def _form(view: View, output: Output) -> PublicForm:
     aggregate = output.feature.aggregate
     if aggregate.kind in COUNTS:
-        return pa.int64(), int
+        return PublicForm(pa.int64(), int)
     kind = view.source.fields.get(aggregate.field or "")
     if aggregate.kind not in OF_A_FIELD or kind is None:
-        return pa.float64(), float
+        return PublicForm(pa.float64(), float)
     return _of_field(kind, aggregate.kind)
 
 
-def _of_field(kind: FieldType, aggregate: str) -> tuple[pa.DataType, Callable[[float], Any]]:
-    if isinstance(kind, Timestamp) and aggregate != "sum":
-        return MOMENTS, moment_of
+def _of_field(kind: FieldType, aggregate: str) -> PublicForm:
     if aggregate == "sum" and not kind.places:
-        return pa.decimal128(DECIMAL_DIGITS, 0), int
-    if kind.places:
-        return pa.decimal128(DECIMAL_DIGITS, kind.places), scaled(kind.places)
-    return pa.int64(), int
+        return PublicForm(pa.decimal128(MOST_DIGITS, 0), int)
+    return kind.as_answer()
 
 
 def _why_null(output: Output) -> str:

@@ -35,7 +35,7 @@ from twinstream import (
     variance,
 )
 from twinstream.algebra.plan import ViewPlan
-from twinstream.define.values import FIRST_US, LAST_US
+from twinstream.define.limits import FIRST_US, LAST_US
 
 AGGREGATES: dict[str, Any] = {
     "count": lambda **o: count("amount", **o),

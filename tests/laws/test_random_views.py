@@ -36,7 +36,7 @@ from twinstream.algebra import fold, kernel
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
 from twinstream.audit.plain import Row, answers
-from twinstream.define.values import FIRST_US
+from twinstream.define.limits import FIRST_US
 
 OF_NUMBERS = (sum_, mean, variance, std, minimum, maximum, first, last)
 NUMBERS = st.sampled_from(["size", "amount", "paid", "till", "sold_at"])

@@ -10,8 +10,8 @@ import pytest
 from twinstream import Bool, Decimal, Int, Source, String, Timestamp
 from twinstream.algebra import keys
 from twinstream.define.cleaning import clip, lower, strip
+from twinstream.define.fields.base import FieldType
 from twinstream.define.records import Decoder
-from twinstream.define.types import FieldType
 from twinstream.protocol.record_key import key_of, key_of_each
 
 PARTITIONS = 7

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from twinstream.algebra import buckets, registers
 from twinstream.algebra.slots import Column, Take
-from twinstream.define.expressions import field_column
+from twinstream.define.evaluation import field_column
 
 Values = npt.NDArray[np.int64]
 Valid = npt.NDArray[np.bool_]

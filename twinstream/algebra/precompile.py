@@ -10,8 +10,8 @@ from twinstream.algebra import kernel
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define.compiled import cells
+from twinstream.define.fields import Int, String, Timestamp
 from twinstream.define.source import Source
-from twinstream.define.types import Int, String, Timestamp
 from twinstream.define.view import View
 from twinstream.files import csv_scan
 

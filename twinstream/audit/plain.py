@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from twinstream.audit.meaning import holds, value
 from twinstream.define.aggregates import Aggregate
-from twinstream.define.types import FieldType
+from twinstream.define.fields.base import FieldType
 from twinstream.define.view import Output, View
 
 MINUTE_US, HOUR_US, DAY_US = 60_000_000, 3_600_000_000, 86_400_000_000

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from twinstream.define import fields
 from twinstream.define.aggregates import Aggregate, Feature
 from twinstream.define.cleaning import between, clip, lower, one_of, required, strip, upper
 from twinstream.define.expressions import Expr
+from twinstream.define.fields import *  # noqa: F403 - one name for each type of field
+from twinstream.define.fields.base import FieldType
 from twinstream.define.label import Label
 from twinstream.define.model import Inputs, Model
 from twinstream.define.network import Network
@@ -19,20 +22,16 @@ from twinstream.define.search import (
     uniform,
 )
 from twinstream.define.source import Source
-from twinstream.define.types import Bool, Decimal, FieldType, Int, String, Timestamp
 from twinstream.define.view import Output, View
 
 __all__ = [
     "METRICS",
     "Aggregate",
-    "Bool",
     "Choice",
-    "Decimal",
     "Expr",
     "Feature",
     "FieldType",
     "Inputs",
-    "Int",
     "Label",
     "Model",
     "Network",
@@ -40,8 +39,6 @@ __all__ = [
     "Pipeline",
     "Range",
     "Source",
-    "String",
-    "Timestamp",
     "View",
     "between",
     "choice",
@@ -55,3 +52,4 @@ __all__ = [
     "uniform",
     "upper",
 ]
+__all__ += fields.__all__

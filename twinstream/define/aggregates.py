@@ -13,10 +13,10 @@ import msgspec
 
 from twinstream.define.durations import window_us
 from twinstream.define.expressions import Expr
+from twinstream.define.fields.base import FieldType
 from twinstream.define.location import Location, here, refuse, shown
 from twinstream.define.plain import listed, plain
 from twinstream.define.recording import Condition, record, record_condition
-from twinstream.define.types import FieldType
 
 
 @dataclass(frozen=True, eq=False)

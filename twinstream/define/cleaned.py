@@ -33,7 +33,7 @@ def apply_rules(source: Source, batch: pa.RecordBatch, broken: dict[int, str]) -
                 broken.setdefault(
                     row,
                     (
-                        f"{name}: {_shown(column[row].as_py(), source.fields[name].places)} "
+                        f"{name}: {_cut(source.fields[name].in_message(column[row].as_py()))} "
                         f"breaks the rule {_cut(rule.text)}"
                     ),
                 )
@@ -77,10 +77,6 @@ def _refused(rule: Rule, column: pa.Array) -> list[int]:
         return []
     rows: list[int] = np.flatnonzero(bad.to_numpy(zero_copy_only=False)).tolist()
     return rows
-
-
-def _shown(value: object, places: int) -> str:
-    return f"{value / 10**places:g}" if places and isinstance(value, int) else _cut(repr(value))
 
 
 def _cut(text: str) -> str:

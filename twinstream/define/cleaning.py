@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from decimal import Decimal as Exact
 from typing import Any
 
+from twinstream.define.fields.base import FieldType, Input
 from twinstream.define.location import did_you_mean, refuse, shown
 from twinstream.define.plain import MOST_DIGITS, fitted, listed, mapping, plain
-from twinstream.define.types import FieldType
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _bind(rule: Written, name: str, kind: FieldType) -> Rule:
         )
     if rule.name in {"clip", "between"}:
         return Rule(rule.name, _bounds(rule, name, kind), (), rule.canonical())
-    if rule.name in {"lower", "upper", "strip"} and kind.kind != "string":
+    if rule.name in {"lower", "upper", "strip"} and kind.input is not Input.TEXT:
         refuse(
             f"{rule} is for text, but field {name!r} is a {type(kind).__name__}",
             "take the rule away",
@@ -153,7 +153,7 @@ def _bind(rule: Written, name: str, kind: FieldType) -> Rule:
 
 
 def _bounds(rule: Written, name: str, kind: FieldType) -> tuple[int, int]:
-    if kind.kind not in {"int", "decimal"}:
+    if not kind.ranged:
         refuse(
             f"{rule} is for numbers, but field {name!r} is a {type(kind).__name__}",
             "use one_of for text, or take the rule away",

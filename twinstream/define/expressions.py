@@ -6,32 +6,28 @@ they run over Arrow columns or over one plain record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from decimal import Decimal as Exact
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from twinstream.define import evaluation
+from twinstream.define.evaluation import Cells, CellsOf, field_column
+from twinstream.define.field_types import VALUE_KINDS
+from twinstream.define.fields.base import FieldType
+from twinstream.define.kinds import BOOL, NUMBER, ValueKind
+from twinstream.define.limits import MAX_PLACES
+from twinstream.define.literals import literal_of, rescaled
 from twinstream.define.location import did_you_mean, refuse, shown
-from twinstream.define.operations import EPOCH, OPERATIONS, Column
-from twinstream.define.plain import plain, scaled
-from twinstream.define.types import LIMIT, MAX_PLACES, FieldType
+from twinstream.define.operations import OPERATIONS, Operation
+from twinstream.define.plain import plain
 
-TIME_PARTS = ("hour", "minute_of_day", "weekday", "month", "day_of_year")
-SPAN_PARTS = ("minutes", "hours", "days")
-_NUMBER, _STRING, _BOOL, _TIME, _SPAN = "number", "string", "bool", "timestamp", "span"
+_NUMBER, _BOOL = NUMBER.name, BOOL.name
 MOST_NODES = 50_000
 """Parts of one expression: several thousand conditions, and an end to one that doubles itself."""
 _SHOWN = 200
-Cells = tuple[Column, npt.NDArray[np.bool_]]
-CellsOf = Callable[[str], Cells]
-"""Values and validity of a field, by its name."""
-_KIND = {"int": _NUMBER, "decimal": _NUMBER, "string": _STRING, "bool": _BOOL, "timestamp": _TIME}
 
 
 class Expr:
@@ -43,19 +39,25 @@ class Expr:
     a sum, difference or product beyond 2**62 is null.
     """
 
-    __slots__ = ("_steps", "args", "kind", "op", "places", "size", "value")
+    __slots__ = ("_steps", "args", "kind", "op", "operation", "places", "size", "value")
 
     def __init__(
         self, op: str, args: tuple[Expr, ...], kind: str, places: int = 0, value: Any = None
     ) -> None:
         self.op, self.args, self.kind, self.places, self.value = op, args, kind, places, value
         self.size: int = 1 + sum(arg.size for arg in args)
+        self.operation = _operation(op, args)
         self._steps: tuple[Expr, ...] | None = None
         if self.size > MOST_NODES:
             refuse(
                 f"an expression has more than {MOST_NODES} parts",
                 "split it over several features, or take .isin([...]) for many values",
             )
+
+    @property
+    def value_kind(self) -> ValueKind:
+        """What its values can do."""
+        return VALUE_KINDS[self.kind]
 
     @property
     def steps(self) -> tuple[Expr, ...]:
@@ -72,43 +74,16 @@ class Expr:
         return self._steps
 
     # -- running
-    # -------------------------------------------------------------------------------------------------------------------
 
-    def columns(self, batch: pa.RecordBatch | pa.Table) -> tuple[Column, npt.NDArray[np.bool_]]:
-        """Stored values and which are valid, one a row; what stands at an invalid row has no
+    def columns(self, batch: pa.RecordBatch | pa.Table) -> Cells:
+        """Stored values and which are valid, one per row; what lies at an invalid row has no
         meaning.
         """
         return self._broadcast(lambda name: field_column(batch.column(name)), batch.num_rows)
 
-    def _broadcast(self, cells: CellsOf, n: int) -> tuple[Column, npt.NDArray[np.bool_]]:
-        values, valid = self._columns(cells)
-        return np.broadcast_to(values, (n,)), np.broadcast_to(valid, (n,))
-
     def scalar(self, record: Mapping[str, Any]) -> Any:
         """The stored value for one record of stored values, None for null."""
-        stack: list[Any] = []
-        for node in self._steps or self.steps:
-            if node.op == "field":
-                stack.append(record.get(node.value))
-            elif node.op == "literal":
-                stack.append(node.value)
-            elif len(node.args) == 2:
-                right = stack.pop()
-                stack[-1] = node._one((stack[-1], right))
-            else:
-                stack[-1] = node._one((stack[-1],))
-        return stack[0]
-
-    def _one(self, args: tuple[Any, ...]) -> Any:
-        if self.op == "is_null":
-            return args[0] is None
-        if None in args:
-            return None
-        operation = OPERATIONS[self.op]
-        result = (
-            operation.scalar(*args) if self.value is None else operation.scalar(*args, self.value)
-        )
-        return None if operation.bounded and abs(result) > LIMIT else result
+        return evaluation.of_record(self._steps or self.steps, record)
 
     def condition(self, batch: pa.RecordBatch | pa.Table) -> npt.NDArray[np.bool_]:
         """Rows for which the expression is true; null counts as false."""
@@ -124,8 +99,8 @@ class Expr:
         return self.floats_of(lambda name: field_column(batch.column(name)), batch.num_rows)
 
     def floats_of(self, cells: CellsOf, rows: int) -> npt.NDArray[np.float64]:
-        """`floats` of columns that are no Arrow batch: `cells` gives stored values and validity by
-        field.
+        """`floats` of columns that are not an Arrow batch: `cells` gives stored values and
+        validity by field.
         """
         values, valid = self._broadcast(cells, rows)
         return np.where(valid, values.astype(np.float64) / float(10**self.places), np.nan)
@@ -139,38 +114,11 @@ class Expr:
         """Names of the fields that it reads."""
         return {node.value for node in self.steps if node.op == "field"}
 
-    def _columns(self, cells: CellsOf) -> Cells:
-        stack: list[Cells] = []
-        for node in self._steps or self.steps:
-            if node.op == "field":
-                stack.append(cells(node.value))
-            elif node.op == "literal":
-                cell = np.array(node.value, object if node.kind == _STRING else None)
-                stack.append((cell, np.True_))  # type: ignore[arg-type]
-            elif len(node.args) == 2:
-                right = stack.pop()
-                stack[-1] = node._all((stack[-1], right))
-            else:
-                stack[-1] = node._all((stack[-1],))
-        return stack[0]
-
-    def _all(self, args: tuple[Cells, ...]) -> Cells:
-        if self.op == "is_null":
-            return ~np.asarray(args[0][1]), np.True_  # type: ignore[return-value]
-        values = [values for values, _ in args]
-        valid = np.logical_and.reduce(np.broadcast_arrays(*(v for _, v in args)))
-        operation = OPERATIONS[self.op]
-        result = (
-            operation.columns(*values)
-            if self.value is None
-            else operation.columns(*values, self.value)
-        )
-        return result, valid & (result >= -LIMIT) & (
-            result <= LIMIT
-        ) if operation.bounded else valid
+    def _broadcast(self, cells: CellsOf, rows: int) -> Cells:
+        values, valid = evaluation.of_columns(self._steps or self.steps, cells)
+        return np.broadcast_to(values, (rows,)), np.broadcast_to(valid, (rows,))
 
     # -- recording
-    # -----------------------------------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> Expr:  # type: ignore[override]
         return self._compare("==", other)
@@ -197,8 +145,9 @@ class Expr:
         return literal(other, self)._sum("+", self)
 
     def __sub__(self, other: object) -> Expr:
-        if self.kind == _TIME and isinstance(other, Expr) and other.kind == _TIME:
-            return Expr("-", (self, other), _SPAN)
+        apart = self.value_kind.difference
+        if apart is not None and isinstance(other, Expr) and other.kind == self.kind:
+            return Expr("-", (self, other), apart.name)
         return self._sum("-", other)
 
     def __rsub__(self, other: object) -> Expr:
@@ -275,7 +224,7 @@ class Expr:
     def __getattr__(self, name: str) -> Expr:
         if name.startswith("_"):
             raise AttributeError(name)
-        parts = {_TIME: TIME_PARTS, _SPAN: SPAN_PARTS}.get(self.kind, ())
+        parts = self.value_kind.parts
         if name not in parts:
             refuse(
                 f"{self.kind} {self!r} has no part {shown(name)}",
@@ -314,24 +263,14 @@ class Expr:
         if self.op == "field":
             return [str(self.value)]
         if self.op == "literal":
-            return [self._literal_text(self.value)]
+            return [self.value_kind.written(self.value, self.places)]
         inner = self.args[0]
         if self.op == "isin":
-            return [
-                inner,
-                f".isin([{', '.join(inner._literal_text(v) for v in sorted(self.value))}])",
-            ]
+            written, places = inner.value_kind.written, inner.places
+            return [inner, f".isin([{', '.join(written(v, places) for v in sorted(self.value))}])"]
         if len(self.args) == 2:
             return ["(", inner, f" {self.op} ", self.args[1], ")"]
         return ["(~", inner, ")"] if self.op == "~" else [inner, f".{self.op}"]
-
-    def _literal_text(self, value: Any) -> str:
-        """No literal has a field's text: those begin with a small letter."""
-        if self.kind == _NUMBER:
-            return format(Exact(value).scaleb(-self.places), "f")
-        if self.kind == _BOOL:
-            return str(value)
-        return f"{value}us" if self.kind in {_TIME, _SPAN} else msgspec.json.encode(value).decode()
 
     def _must_be(self, kind: str, op: str) -> None:
         if self.kind != kind:
@@ -357,7 +296,7 @@ class Expr:
 
 
 class Row:
-    """Stands for a record while a lambda is recorded: `r.field` or `r["field"]`."""
+    """A record while a lambda is recorded: `r.field` or `r["field"]`."""
 
     def __init__(self, fields: Mapping[str, FieldType], owner: str) -> None:
         self._fields, self._owner = fields, owner
@@ -375,71 +314,25 @@ def field(name: str, fields: Mapping[str, FieldType], owner: str) -> Expr:
     """The expression that reads a field; refuses an unknown one."""
     if name not in fields:
         refuse(f"field {shown(name)} is not in {owner}", did_you_mean(name, fields))
-    return Expr("field", (), _KIND[fields[name].kind], fields[name].places, str.__str__(name))
+    kind = fields[name]
+    return Expr("field", (), kind.expression.name, kind.places, str.__str__(name))
 
 
 def literal(value: object, beside: Expr) -> Expr:
-    """A plain value as an expression of the kind that stands beside it."""
+    """A plain value as an expression of the kind that it is compared or computed with."""
     if isinstance(value, Expr):
         return value
-    value = plain(value, f"a literal beside {beside!r}")
-    if isinstance(value, bool):
-        return Expr("literal", (), _BOOL, 0, value)
-    if isinstance(value, (int, float, Exact)):
-        return _number(value, beside)
-    if isinstance(value, str) and beside.kind == _STRING:
-        return Expr("literal", (), _STRING, 0, value)
-    if isinstance(value, (str, datetime)) and beside.kind == _TIME:
-        return Expr("literal", (), _TIME, 0, _moment(value))
-    return refuse(
-        f"{shown(value)} cannot stand beside {beside!r}, a {beside.kind}",
-        "use .is_null() to look for null" if value is None else "",
-    )
+    text = repr(beside)
+    value = plain(value, f"a literal beside {text}")
+    kind, places, stored = literal_of(value, beside.value_kind, text)
+    return Expr("literal", (), kind.name, places, stored)
 
 
-def field_column(column: pa.Array | pa.ChunkedArray) -> tuple[Column, npt.NDArray[np.bool_]]:
-    """Values (strings as objects, nulls filled) and validity of an Arrow column."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if array.null_count == 0:
-        return array.to_numpy(zero_copy_only=False), np.True_  # type: ignore[return-value]
-    valid = array.is_valid().to_numpy(zero_copy_only=False)
-    zero: object = (
-        "" if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) else 0
-    )
-    return pc.fill_null(array, pa.scalar(zero).cast(array.type)).to_numpy(
-        zero_copy_only=False
-    ), valid
-
-
-def _number(value: float | Exact, beside: Expr) -> Expr:
-    """Numbers keep the decimal places that they are written with;
-    beside a moment or a span they are microseconds.
-    """
-    if beside.kind in {_TIME, _SPAN} and isinstance(value, int):
-        if abs(value) > LIMIT:
-            refuse(
-                f"{shown(value)} is not a count of microseconds", "its magnitude is at most 2**62"
-            )
-        return Expr("literal", (), beside.kind, 0, value)
-    whole, places = scaled(value)
-    if not 0 <= places <= MAX_PLACES or abs(whole) > LIMIT:
-        refuse(
-            f"{shown(value)} has more digits than are kept",
-            f"at most {MAX_PLACES} decimal places and magnitude 2**62",
-        )
-    return Expr("literal", (), _NUMBER, places, whole)
-
-
-def _moment(value: str | datetime) -> int:
-    remedy = 'write RFC 3339 with a zone, as in "2013-10-01T00:00:00Z"'
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        refuse(f"{shown(value)} is no moment in time", remedy)
-    if moment.utcoffset() is None:
-        refuse(f"{shown(value)} has no time zone", remedy)
-    since = moment - EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+def _operation(op: str, args: tuple[Expr, ...]) -> Operation | None:
+    """What a node does with its arguments; None for a field, a literal and `is_null`."""
+    if not args:
+        return None
+    return args[0].value_kind.parts.get(op) or OPERATIONS.get(op)
 
 
 def _aligned(left: Expr, right: Expr, op: str) -> tuple[Expr, Expr]:
@@ -459,12 +352,8 @@ def _rescale(expr: Expr, places: int) -> Expr:
         return expr
     factor = 10 ** (places - expr.places)
     if expr.op == "literal":
-        if abs(expr.value * factor) > LIMIT:
-            refuse(
-                f"{expr!r} is too large beside a number of {places} decimal places",
-                "the magnitude of a number is at most 2**62 units of its last place",
-            )
-        return Expr("literal", (), expr.kind, places, expr.value * factor)
+        value = rescaled(expr.value, factor, places, repr(expr))
+        return Expr("literal", (), expr.kind, places, value)
     return Expr(
         "*", (expr, Expr("literal", (), _NUMBER, places - expr.places, factor)), expr.kind, places
     )

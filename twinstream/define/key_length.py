@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from twinstream.define.fields.base import FieldType
 from twinstream.define.location import Location, refuse
-from twinstream.define.types import FieldType
 
 LONGEST_KEY = 480
 """Bytes: the store of views takes 511, of which a chunk takes 5."""
-_WIDEST = {"string": LONGEST_KEY + 1, "bool": 5, "int": 20, "decimal": 20, "timestamp": 17}
-_LEAST = {"string": 0, "bool": 4, "int": 1, "decimal": 1, "timestamp": 1}
 
 
 def widest(fields: Sequence[str], types: Mapping[str, FieldType]) -> int:
     """Bytes of the longest key of these fields; more than LONGEST_KEY with text among them."""
-    return _separators(fields) + sum(_WIDEST[types[name].kind] for name in fields)
+    return _separators(fields) + sum(types[name].key_bytes[1] for name in fields)
 
 
 def check_key(
@@ -24,7 +22,7 @@ def check_key(
     """Refuses a key that no values of its fields could fit in; that a record's values do not is
     seen when it comes.
     """
-    least = _separators(fields) + sum(_LEAST[types[name].kind] for name in fields)
+    least = _separators(fields) + sum(types[name].key_bytes[0] for name in fields)
     if least > LONGEST_KEY:
         refuse(
             f"{what} has {len(fields)} fields: no key of them fits in {LONGEST_KEY} bytes",

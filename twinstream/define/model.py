@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from twinstream.define.expressions import Expr
+from twinstream.define.fields import Timestamp
+from twinstream.define.fields.base import Input
 from twinstream.define.label import Label
 from twinstream.define.location import did_you_mean, here, refuse, shown
 from twinstream.define.names import check_column, check_thing
@@ -80,7 +82,7 @@ class Model:
     @property
     def inputs(self) -> Inputs:
         """What the network is given."""
-        categorical = [n for n in self.request if self.spine.fields[n].kind == "string"]
+        categorical = [n for n in self.request if self._takes(n) is Input.TEXT]
         numeric = [n for n in self.request if n not in categorical] + list(self.derive)
         outputs = [
             (f"{view.name}.{output.name}", output.width)
@@ -112,6 +114,9 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.name!r})"
 
+    def _takes(self, name: str) -> Input:
+        return self.spine.fields[name].input
+
     def _named(self, values: Any, parameter: str) -> dict[Any, Any]:
         return mapping(values, f"{parameter}= of model {self.name!r}")
 
@@ -124,7 +129,7 @@ class Model:
 
     def _checked_at(self, at: str) -> str:
         fields = self.spine.fields
-        times = [n for n, t in fields.items() if t.kind == "timestamp" and not t.optional]
+        times = [n for n, t in fields.items() if isinstance(t, Timestamp) and not t.optional]
         if not isinstance(at, str) or at not in times:
             refuse(
                 f"at={shown(at)} of model {self.name!r} is no Timestamp of {self.spine.owner}",
@@ -182,7 +187,7 @@ class Model:
                 )
 
     def _checked_request(self, request: Sequence[str] | None) -> tuple[str, ...]:
-        possible = [n for n, t in self.spine.fields.items() if t.kind != "timestamp"]
+        possible = [n for n in self.spine.fields if self._takes(n) is not Input.NONE]
         if request is None:
             return tuple(n for n in possible if n not in self.spine.id_fields)
         names: tuple[str, ...] = listed(request, f"request= of model {self.name!r}")
@@ -193,9 +198,11 @@ class Model:
                     did_you_mean(name, possible),
                 )
             if name not in possible:
+                kind = self.spine.fields[name]
+                part = next(iter(kind.expression.parts))
                 refuse(
-                    f"{name!r} is a Timestamp, which a network cannot use as it is",
-                    f'derive from it, as in derive={{"hour": lambda r: r.{name}.hour}}',
+                    f"{name!r} is a {type(kind).__name__}, which a network cannot use as it is",
+                    f'derive from it, as in derive={{"{part}": lambda r: r.{name}.{part}}}',
                 )
         if len(set(names)) < len(names):
             refuse(

@@ -7,12 +7,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal as Exact
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from twinstream.define.location import Location, refuse, shown
-from twinstream.define.types import LIMIT, FieldType
+
+if TYPE_CHECKING:
+    from twinstream.define.fields.base import FieldType
 
 Plain = bool | int | float | str
 MOST_DIGITS = 80
@@ -70,35 +72,7 @@ def fitted(value: Any, kind: FieldType, what: str, at: Location | None = None) -
 
     Refuses what the field cannot hold.
     """
-    value = plain(value, what, at)
-    wanted = {"string": str, "bool": bool}.get(kind.kind)
-    if wanted is not None:
-        if type(value) is not wanted:
-            refuse(
-                f"{shown(value)} in {what} is not a {wanted.__name__}",
-                f"it meets a {type(kind).__name__}: give a {wanted.__name__}",
-                at,
-            )
-        return value
-    if (
-        kind.kind == "timestamp"
-        or isinstance(value, bool)
-        or not isinstance(value, (int, float, Exact))
-    ):
-        refuse(
-            f"{shown(value)} in {what} is not a number",
-            f"it meets a field of type {type(kind).__name__}: give a number that it can hold",
-            at,
-        )
-    whole, places = scaled(value)
-    stored = whole * 10 ** (kind.places - places) if 0 <= places <= kind.places else LIMIT + 1
-    if abs(stored) > LIMIT:
-        refuse(
-            f"{shown(value)} in {what} does not fit",
-            f"give a number of at most {kind.places} decimal places and 2**62 units of the last",
-            at,
-        )
-    return stored
+    return kind.fitted(plain(value, what, at), what, at)
 
 
 def name_of(value: Any) -> Any:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twinstream.define.expressions import Expr, Row, field
+from twinstream.define.fields.base import FieldType
 from twinstream.define.location import Location, refuse, shown
-from twinstream.define.types import FieldType
 from twinstream.errors import DefinitionError
 
 Condition = Callable[[Any], Any]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal as Exact
 from functools import cached_property
 from operator import attrgetter
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -18,23 +18,17 @@ import pyarrow.compute as pc
 
 from twinstream.define import columns
 from twinstream.define.cleaned import apply_rules
+from twinstream.define.fields.arrays import Stored
+from twinstream.define.fields.base import FieldType
+from twinstream.define.fields.exact import expected
 from twinstream.define.file_schema import check_schema
 from twinstream.define.key_length import LONGEST_KEY, widest
+from twinstream.define.record_keys import key_text, refuse_bad_keys
 from twinstream.define.source import Source
-from twinstream.define.types import LIMIT, FieldType
-from twinstream.define.values import expected, stored
+from twinstream.define.values import stored
 from twinstream.errors import UNDECODABLE, RecordError
 
-SEPARATOR = "\x1f"
-_LARGE = msgspec.Meta(ge=-LIMIT, le=LIMIT)
-_JSON: dict[str, Any] = {
-    "string": str,
-    "bool": bool,
-    "int": Annotated[int, _LARGE],
-    "decimal": float,
-    "timestamp": Annotated[int, _LARGE] | str,
-}
-Scan = Callable[[Sequence[bytes]], tuple[list[columns.Stored], npt.NDArray[np.bool_]]]
+Scan = Callable[[Sequence[bytes]], tuple[list[Stored], npt.NDArray[np.bool_]]]
 """Of JSON records their columns in stored form, and bool[n]: of which rows it is sure."""
 _exact_json = msgspec.json.Decoder(float_hook=Exact)
 
@@ -153,7 +147,7 @@ class Decoder:
 
     def _structs(
         self, values: Sequence[bytes], rows: npt.NDArray[np.int64]
-    ) -> tuple[list[columns.Stored], npt.NDArray[np.int64], list[int]]:
+    ) -> tuple[list[Stored], npt.NDArray[np.int64], list[int]]:
         """Columns of some of the values, the index of each of their rows, and the indexes of those
         that do not decode at once.
         """
@@ -162,7 +156,7 @@ class Decoder:
         )
         raw = [list(map(attribute, structs)) for attribute in self._attributes]
         parts = [
-            _store_list(kind, column)
+            kind.from_json(column)
             for kind, column in zip(self.source.fields.values(), raw, strict=True)
         ]
         return parts, np.delete(rows, rest), rows[rest].tolist()
@@ -184,7 +178,7 @@ class Decoder:
 
     def _finish(
         self,
-        parts: list[columns.Stored],
+        parts: list[Stored],
         index: npt.NDArray[np.int64],
         rest: list[int],
         source: _Cells,
@@ -216,7 +210,7 @@ class Decoder:
     def _settled(
         self,
         name: str,
-        part: columns.Stored,
+        part: Stored,
         index: npt.NDArray[np.int64],
         cell: Callable[[str, int], Any],
         errors: dict[int, str],
@@ -284,7 +278,7 @@ class Decoder:
                 ).tolist():
                     broken.setdefault(row, f"{name}: is null or missing")
         for fields in self._keys:
-            _check_key(batch, fields, broken)
+            refuse_bad_keys(batch, fields, broken)
         if broken:
             good = np.ones(batch.num_rows, bool)
             good[list(broken)] = False
@@ -295,17 +289,17 @@ class Decoder:
 
 
 def _merged(
-    parts: list[columns.Stored],
+    parts: list[Stored],
     sure: npt.NDArray[np.bool_],
-    read: list[columns.Stored],
+    read: list[Stored],
     others: npt.NDArray[np.int64],
-) -> tuple[list[columns.Stored], npt.NDArray[np.int64]]:
+) -> tuple[list[Stored], npt.NDArray[np.int64]]:
     """The sure rows of `parts` and the rows of `read`, in input order, and the index of each."""
     index, mask = np.concatenate([np.flatnonzero(sure), others]), pa.array(sure)
     order = np.argsort(index)
     take = pa.array(order)
     together = [
-        columns.Stored(
+        Stored(
             pa.concat_arrays([p.array.filter(mask), r.array]).take(take),
             np.concatenate([p.doubtful[sure], r.doubtful])[order],
         )
@@ -314,82 +308,13 @@ def _merged(
     return together, index[order]
 
 
-def key_text(batch: pa.RecordBatch, fields: Sequence[str]) -> pa.Array:
-    """Canonical text of a key or id of one or more fields; null where a part is null."""
-    parts = [batch.column(name).cast(pa.string()) for name in fields]
-    return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, SEPARATOR)
-
-
-def _check_key(batch: pa.RecordBatch, fields: tuple[str, ...], broken: dict[int, str]) -> None:
-    """Keys must not be too long, and the parts of a joined one must not hold the separator."""
-    if _bytes_at_most(batch, fields) > LONGEST_KEY:
-        for row in np.flatnonzero(
-            pc.greater(pc.binary_length(key_text(batch, fields)), LONGEST_KEY)
-            .fill_null(False)
-            .to_numpy(zero_copy_only=False)
-        ).tolist():
-            broken.setdefault(
-                row, f"{'+'.join(fields)}: the key is longer than {LONGEST_KEY} bytes"
-            )
-    for name in fields if len(fields) > 1 else ():
-        column = batch.column(name)
-        if (
-            pa.types.is_string(column.type)
-            and pc.any(pc.match_substring(column, SEPARATOR)).as_py()
-        ):
-            for row in np.flatnonzero(
-                pc.match_substring(column, SEPARATOR)
-                .fill_null(False)
-                .to_numpy(zero_copy_only=False)
-            ).tolist():
-                broken.setdefault(
-                    row, f"{name}: holds the character U+001F, which separates the parts of a key"
-                )
-
-
-def _bytes_at_most(batch: pa.RecordBatch, fields: tuple[str, ...]) -> int:
-    """An upper bound of a key's length."""
-    strings = [batch.column(name) for name in fields if pa.types.is_string(batch.column(name).type)]
-    return sum(_longest(s) for s in strings) + 21 * len(fields)
-
-
-def _longest(text: pa.Array) -> int:
-    """Bytes of the longest text, or more where some are null; read from the array's bounds,
-    as kernels cost more than that in small batches.
-    """
-    if not len(text):
-        return 0
-    bounds = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
-    return int(np.diff(bounds).max())
-
-
 def _struct(fields: dict[str, FieldType]) -> type[msgspec.Struct]:
     """A struct of all fields, each null when missing; attributes f0, f1, ...
     so that any name will do.
     """
     names = {f"f{i}": name for i, name in enumerate(fields)}
-    members = [(f"f{i}", _JSON[kind.kind] | None, None) for i, kind in enumerate(fields.values())]
+    members = [(f"f{i}", kind.json | None, None) for i, kind in enumerate(fields.values())]
     return msgspec.defstruct("Record", members, rename=names, gc=False)
-
-
-def _store_list(kind: FieldType, values: list[Any]) -> columns.Stored:
-    """A column of decoded JSON values in stored form; of moments, text and integers may be
-    mixed.
-    """
-    if kind.kind != "timestamp":
-        return columns.store(
-            kind, pa.array(values, pa.float64() if kind.kind == "decimal" else kind.arrow)
-        )
-    found = set(map(type, values))
-    if str not in found or int not in found:
-        return columns.store(kind, pa.array(values, pa.string() if str in found else pa.int64()))
-    text = columns.store(
-        kind, pa.array([v if isinstance(v, str) else None for v in values], pa.string())
-    )
-    whole = columns.store(
-        kind, pa.array([v if isinstance(v, int) else None for v in values], pa.int64())
-    )
-    return columns.Stored(pc.coalesce(text.array, whole.array), text.doubtful | whole.doubtful)
 
 
 def _object(value: bytes) -> dict[str, Any]:

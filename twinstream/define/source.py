@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from twinstream.define.cleaning import Rule, bind_rules
 from twinstream.define.durations import microseconds
+from twinstream.define.field_types import TYPES
+from twinstream.define.fields import Timestamp
+from twinstream.define.fields.base import FieldType
 from twinstream.define.key_length import check_key
 from twinstream.define.location import did_you_mean, here, refuse, shown
 from twinstream.define.names import check_column, check_thing
 from twinstream.define.plain import listed
-from twinstream.define.types import FieldType
 
 
 class Source:
@@ -118,7 +120,7 @@ class Source:
             if not isinstance(kind, FieldType):
                 refuse(
                     f"field {name!r} of {self.owner} is {shown(kind)}, no type",
-                    "take String(), Int(), Decimal(places), Bool() or Timestamp()",
+                    f"take one of {', '.join(t.documented.written.strip('`') for t in TYPES)}",
                 )
         return checked
 
@@ -132,8 +134,8 @@ class Source:
 
     def _time(self, name: str, role: str) -> str:
         name = self._field(name, role)
-        if self.fields[name].kind != "timestamp":
-            times = [n for n, t in self.fields.items() if t.kind == "timestamp"]
+        if not isinstance(self.fields[name], Timestamp):
+            times = [n for n, t in self.fields.items() if isinstance(t, Timestamp)]
             refuse(
                 f"{role} of {self.owner} is {name!r}, a {type(self.fields[name]).__name__}",
                 f"it must be a Timestamp; {did_you_mean(name, times)}",

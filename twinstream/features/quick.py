@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from twinstream.algebra import keys
 from twinstream.define import View
-from twinstream.define.expressions import Cells, Expr
+from twinstream.define.evaluation import Cells
+from twinstream.define.expressions import Expr
 from twinstream.define.key_length import LONGEST_KEY
 from twinstream.define.quick_values import DoubtError, converter
 from twinstream.errors import RecordError

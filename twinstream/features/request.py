@@ -13,8 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from twinstream.define import Model, Source, View
-from twinstream.define.records import Decoder, key_text
-from twinstream.define.types import FieldType
+from twinstream.define.fields.base import FieldType
+from twinstream.define.record_keys import key_text
+from twinstream.define.records import Decoder
 from twinstream.define.values import stored
 from twinstream.errors import RecordError
 from twinstream.features.arrays import Features, Numbers, assemble, numbers
@@ -153,9 +154,9 @@ def _given(view: View, key: bytes | None) -> bytes:
 
 def _of_url(kind: FieldType, text: str) -> Any:
     """A key's part as a URL has it: the text itself, also when it is empty; other types as they are written."""
-    if kind.kind != "string" and not text:
+    if kind.trimmed and not text:
         raise RecordError("a part of the key is empty, which only a text can be")
-    return stored(kind, text, text=kind.kind != "string")
+    return stored(kind, text, text=kind.trimmed)
 
 
 def _keys(batch: pa.RecordBatch, view: View) -> list[bytes | None]:

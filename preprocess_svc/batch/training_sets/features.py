@@ -12,7 +12,7 @@ from preprocess_svc.batch.training_sets.outcomes import ANSWERS, PART, ROW, VIEW
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import View
-from twinstream.define.records import key_text
+from twinstream.define.record_keys import key_text
 from twinstream.protocol.training_columns import AT
 
 FEATURES = f"{PART} int, {ROW} bigint, {VIEW} int, {ANSWERS} binary"

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from preprocess_svc.batch.history.rows import POSITION, one_batch
 from twinstream.define import Model
-from twinstream.define.records import key_text
+from twinstream.define.record_keys import key_text
 from twinstream.protocol.outcomes import horizon_passed, latest_us
 from twinstream.protocol.training_columns import AT, ID, LABEL
 

@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predict_svc.api.view_routes import ARROW, MOST_VIEWS
-from predict_svc.api.view_values import moment_of, scaled, typed
+from predict_svc.api.view_values import typed
 from tests.unit.api.fakes import NOW, FakeReader, World
 from twinstream import Bool, Decimal, Int, Source, String, Timestamp, View, last, mean, sum_
+from twinstream.define.fields.decimal import decimal_of
+from twinstream.define.fields.timestamp import moment_of
 
 AT = {"accept": ARROW}
 
@@ -153,12 +155,12 @@ def test_what_is_wrong_is_said(
 
 @given(st.integers(-(2**52), 2**52), st.integers(0, 15))
 def test_a_decimal_is_exact_up_to_the_units_a_double_holds(units: int, places: int) -> None:
-    assert scaled(places)(units / 10**places) == Exact(units).scaleb(-places)
+    assert decimal_of(places)(units / 10**places) == Exact(units).scaleb(-places)
 
 
 @pytest.mark.parametrize("units", [0, 1, -7, 250, 10**12])
 def test_a_decimal_is_written_with_all_its_places(units: int) -> None:
-    assert f"{scaled(2)(units / 100):f}" == f"{units / 100:.2f}"
+    assert f"{decimal_of(2)(units / 100):f}" == f"{units / 100:.2f}"
 
 
 def test_moments_are_moments_and_whole_numbers_whole() -> None:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from twinstream import Bool, Decimal, Int, RecordError, Source, String, Timestamp
 from twinstream.algebra import keys
 from twinstream.define import columns
+from twinstream.define.limits import LIMIT
 from twinstream.define.records import Decoder
-from twinstream.define.types import LIMIT
 from twinstream.define.values import stored
 
 SOURCE = Source(

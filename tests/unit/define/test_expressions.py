@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from twinstream.define import Bool, Decimal, Expr, Int, String, Timestamp
 from twinstream.define.expressions import Row
-from twinstream.define.types import LIMIT
-from twinstream.define.values import FIRST_US, LAST_US
+from twinstream.define.limits import FIRST_US, LAST_US, LIMIT
 
 FIELDS = {
     "a": Int(optional=True),

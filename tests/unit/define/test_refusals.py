@@ -137,7 +137,7 @@ MISTAKES = {
         "use .is_null()",
     ),
     "a class instead of a type": (lambda: departures(fields=FIELDS | {"x": Int}), "call it: Int()"),
-    "a type that is none": (lambda: departures(fields=FIELDS | {"x": int}), "take String()"),
+    "a type that is none": (lambda: departures(fields=FIELDS | {"x": int}), "take one of"),
     "decimals without places": (lambda: Decimal("2"), "Decimal(2)"),
     "an id that is no field": (lambda: departures(id="id"), "id of source 'departures' is 'id'"),
     "an event time that is text": (

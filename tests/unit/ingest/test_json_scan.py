@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest_svc import json_scan
 from ingest_svc.json_scan import scan_of
 from twinstream import Bool, Decimal, Int, Source, String, Timestamp
+from twinstream.define.fields.base import UNSCANNED
+from twinstream.define.limits import FIRST_US, LAST_US, LIMIT
 from twinstream.define.records import Decoder
-from twinstream.define.types import LIMIT
-from twinstream.define.values import FIRST_US, LAST_US
 
 SOURCE = Source(
     "trips",
@@ -278,7 +277,7 @@ def test_a_source_with_very_many_fields_has_no_scan():
 
 
 def test_a_source_with_a_type_that_is_unknown_here_has_no_scan(monkeypatch):
-    monkeypatch.setattr(json_scan, "KINDS", ("string", "bool", "int", "timestamp"))
+    monkeypatch.setattr(Decimal, "scan_code", UNSCANNED)
     assert scan_of(SOURCE) is None
 
 

@@ -10,6 +10,7 @@ from twinstream.algebra.compiled.jit import compiled_late
 from twinstream.algebra.merged import Merged, Slots, counted
 from twinstream.algebra.slots import Declaration, Documented, Slot, Take, Taken
 from twinstream.define.aggregates import Bound, Declared, aggregate
+from twinstream.define.field_types import TYPES
 from twinstream.define.location import refuse, shown
 from twinstream.define.plain import fitted, listed, plain
 from twinstream.define.recording import Condition
@@ -56,10 +57,10 @@ def _listed(field: str, categories: Sequence[Any]) -> tuple[Any, ...]:
 
 def _check(bound: Bound) -> None:
     """Categories must be values of the field."""
-    if bound.type.kind not in {"string", "int", "bool"}:
+    if not bound.type.countable:
+        known = ", ".join(kind.__name__ for kind in TYPES if kind.countable)
         refuse(
-            f"count_by needs a String, Int or Bool, "
-            f"but {bound.field!r} is a {type(bound.type).__name__}",
+            f"count_by needs one of {known}, but {bound.field!r} is a {type(bound.type).__name__}",
             "take another field, or count with where=",
             bound.at,
         )

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from twinstream.algebra.compiled.dates import days_in, days_of
 from twinstream.algebra.compiled.jit import compiled
-from twinstream.define.types import LIMIT
-from twinstream.define.values import FIRST_US, LAST_US, UNSURE
+from twinstream.define.limits import FIRST_US, LAST_US, LIMIT, UNSURE
 
 Bytes = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.int32]
