@@ -161,6 +161,9 @@ def _values(name: str, column: pa.ChunkedArray) -> list[Any]:
     if pa.types.is_timestamp(kind):
         values: list[Any] = column.cast(pa.timestamp("us", kind.tz)).cast(pa.int64()).to_pylist()
         return values
+    if pa.types.is_date(kind):
+        texts: list[Any] = column.cast(pa.string()).to_pylist()
+        return texts
     if pa.types.is_decimal(kind):
         return [None if v is None else as_written(str(v)) for v in column.to_pylist()]
     if pa.types.is_floating(kind):

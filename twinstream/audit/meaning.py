@@ -5,7 +5,7 @@ exact fractions, one record at a time, no shared kernel.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -41,6 +41,11 @@ _ONE: dict[str, Callable[[Any], Any]] = {
     "hours": lambda us: timedelta(microseconds=us) // timedelta(hours=1),
     "days": lambda us: timedelta(microseconds=us) // timedelta(days=1),
 }
+_OF_DATE: dict[str, Callable[[int], int]] = {
+    "weekday": lambda days: _date(days).weekday(),
+    "month": lambda days: _date(days).month,
+    "day_of_year": lambda days: (_date(days) - _date(days).replace(month=1, day=1)).days + 1,
+}
 
 
 def value(expr: Expr, record: Record) -> Any:
@@ -65,7 +70,10 @@ def _node(expr: Expr, record: Record, args: list[Any]) -> Any:
         return None
     if expr.op == "isin":
         return any(_alike(args[0], _real(expr.args[0], wanted)) for wanted in expr.value)
-    return _bounded(expr, _TWO[expr.op](*args) if len(args) == 2 else _ONE[expr.op](args[0]))
+    if len(args) == 2:
+        return _bounded(expr, _TWO[expr.op](*args))
+    parts = _OF_DATE if expr.args[0].kind == "date" else _ONE
+    return _bounded(expr, parts[expr.op](args[0]))
 
 
 def holds(expr: Expr | None, record: Record) -> bool:
@@ -90,6 +98,10 @@ def _bounded(expr: Expr, result: Any) -> Any:
     """A number beyond 2**62 units of its last place is null."""
     beyond = expr.op in {"+", "-", "*"} and abs(result * 10**expr.places) > LIMIT
     return None if beyond else result
+
+
+def _date(days: int) -> date:
+    return date.fromordinal(date(1970, 1, 1).toordinal() + days)
 
 
 def _moment(us: int) -> datetime:

@@ -7,12 +7,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal as Exact
 from typing import Any
 
 from twinstream.define.fields.base import FieldType, Input
 from twinstream.define.location import did_you_mean, refuse, shown
 from twinstream.define.plain import MOST_DIGITS, fitted, listed, mapping, plain
+
+NumberOrDate = float | str | date
+"""A number, or a date as ISO text or Python's own."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,13 @@ def _digits(value: Exact, show: Callable[[object], str]) -> str:
     return format(value, "f") if abs(value.adjusted()) <= MOST_DIGITS else show(value)
 
 
-def clip(low: float, high: float) -> Written:
-    """Numbers below `low` become `low`, above `high` become `high`."""
+def clip(low: NumberOrDate, high: NumberOrDate) -> Written:
+    """Numbers and dates below `low` become `low`, above `high` become `high`."""
     return _written("clip", low, high)
 
 
-def between(low: float, high: float) -> Written:
-    """Refuses the record when the number lies outside; null passes."""
+def between(low: NumberOrDate, high: NumberOrDate) -> Written:
+    """Refuses the record when the number or date lies outside; null passes."""
     return _written("between", low, high)
 
 
@@ -155,7 +159,7 @@ def _bind(rule: Written, name: str, kind: FieldType) -> Rule:
 def _bounds(rule: Written, name: str, kind: FieldType) -> tuple[int, int]:
     if not kind.ranged:
         refuse(
-            f"{rule} is for numbers, but field {name!r} is a {type(kind).__name__}",
+            f"{rule} is for numbers and dates, but field {name!r} is a {type(kind).__name__}",
             "use one_of for text, or take the rule away",
         )
     low, high = (fitted(value, kind, f"{rule} on field {name!r}") for value in rule.args)

@@ -33,6 +33,7 @@ def plain(column: pa.Array) -> pa.Array:
     """A column of any Arrow type as one of the few that types of fields know;
     others stay and are doubted whole.
 
+    Dates become text, as JSON has them: Python has none beyond the year 9999, a file may.
     Moments with a zone become whole microseconds (rounded down);
     those without become text, which is refused for want of a zone.
     """
@@ -40,6 +41,8 @@ def plain(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return plain(column.cast(kind.value_type))
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    if pa.types.is_date(kind):
         return column.cast(pa.string())
     if pa.types.is_timestamp(kind):
         return column.cast(pa.string()) if kind.tz is None else _microseconds(column)

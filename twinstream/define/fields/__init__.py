@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twinstream.define.fields.boolean import Bool
+from twinstream.define.fields.date import Date
 from twinstream.define.fields.decimal import Decimal
 from twinstream.define.fields.integer import Int
 from twinstream.define.fields.text import String
@@ -10,6 +11,7 @@ from twinstream.define.fields.timestamp import Timestamp
 
 __all__ = [
     "Bool",
+    "Date",
     "Decimal",
     "Int",
     "String",
