@@ -243,11 +243,11 @@ class ServedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PredictionServed(Event, frozen=True, kw_only=True):
-    """One answered request, or some of its rows: enough to rebuild each row's features and score to
-    the byte on the same CPU family.
+    """One answered request, some of its rows, or several requests that were answered together:
+    enough to rebuild each row's features and score to the byte on the same CPU family.
 
-    The row at index i has the id `<id>-<first_row + i>`; `protocol/predictions.py` takes the rows
-    apart.
+    The row at index i has the id `<id>-<first_row + i>`; with `starts`, row j of the request number
+    k has the id `<id>.<k>-<j>`. `protocol/predictions.py` takes the rows apart.
     """
 
     id: str
@@ -263,6 +263,8 @@ class PredictionServed(Event, frozen=True, kw_only=True):
     rows: list[ServedRow]
     first_row: int = 0
     served_at_us: int = 0
+    starts: list[int] = []
+    """Where the rows of each request begin that was answered together with others."""
 
 
 class DriftDetected(Event, frozen=True, kw_only=True):

@@ -19,14 +19,17 @@ def binary(label: Values, probability: Values) -> dict[str, float]:
     """
     p = np.clip(np.asarray(probability, dtype=np.float64), SMALLEST, 1 - SMALLEST)
     y = np.asarray(label, dtype=np.float64)
-    scores = {
-        "log_loss": float(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))),
+    likelihood = y * np.log(p) + (1 - y) * np.log(1 - p)
+    right = (p >= 0.5) == (y >= 0.5)
+    scores = {} if y.min() == y.max() else {"auc": auc(y, p)}
+    scores |= {
+        "log_loss": float(-likelihood.mean()),
         "brier": float(np.mean((p - y) ** 2)),
-        "accuracy": float(np.mean((p >= 0.5) == (y >= 0.5))),
-        "base_rate": float(np.mean(y)),
+        "accuracy": float(right.mean()),
+        "base_rate": float(y.mean()),
         "rows": float(len(y)),
     }
-    return scores if y.min() == y.max() else {"auc": auc(y, p), **scores}
+    return scores
 
 
 def auc(label: Values, score: Values) -> float:
@@ -34,17 +37,25 @@ def auc(label: Values, score: Values) -> float:
     (Mann-Whitney).
     """
     positive = np.asarray(label) >= 0.5
-    _, place, counts = np.unique(np.asarray(score), return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    _, place, counts = np.unique(
+        np.asarray(score),
+        return_inverse=True,
+        return_counts=True,
+    )
+    middle_ranks = np.cumsum(counts) - (counts - 1) / 2
+    rank_sum = middle_ranks[place][positive].sum()
     n = int(positive.sum())
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n)))
+    pairs = n * (len(positive) - n)
+    return float((rank_sum - n * (n + 1) / 2) / pairs)
 
 
 def numeric(label: Values, value: Values) -> dict[str, float]:
     """Scores of numbers against numbers."""
-    error = np.asarray(value, dtype=np.float64) - np.asarray(label, dtype=np.float64)
+    y = np.asarray(label, dtype=np.float64)
+    error = np.asarray(value, dtype=np.float64) - y
+    squares = np.mean(error**2)
     return {
-        "rmse": float(np.sqrt(np.mean(error**2))),
-        "mae": float(np.mean(np.abs(error))),
+        "rmse": float(np.sqrt(squares)),
+        "mae": float(np.abs(error).mean()),
         "rows": float(len(error)),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +25,9 @@ class Meter:
     """What requests are measured by; `twinstream.mesh.metrics.Metrics` is one."""
 
     def observe(self, name: str, value: float, unit: str = "", **labels: object) -> None: ...
+    def observe_all(
+        self, name: str, values: Sequence[float], unit: str = "", **labels: object
+    ) -> None: ...
     def count(self, name: str, n: float = 1, **labels: object) -> None: ...
 
 

@@ -87,7 +87,7 @@ class PredictBody(Wish, frozen=True, kw_only=True):
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """Milliseconds of a request's parts."""
+    """Milliseconds of a request's parts; requests that were answered together share them."""
 
     waited_ms: float
     """For the position or the freshness that was asked for."""
@@ -98,7 +98,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer of `POST /v1/predict/<model>`, a prediction for each row in order; row i is event `<id>-<i>`.
+    """Answer of `POST /v1/predict/<model>`, a score for each row in order; row i is prediction `<id>-<i>`.
 
     `age_ms`: all that was in the raw topics so long ago is contained, in every view; null: it is longer than is remembered.
     """

@@ -1,11 +1,14 @@
-"""One question to one release: wait for the position, read the views, assemble, score; returns the answer and its events."""
+"""One question to one release: wait for the position, read the views, assemble, score; returns the
+answer and its events.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, chain
 from typing import Any
 
 from predict_svc.api.freshness import Freshness
@@ -23,6 +26,7 @@ from predict_svc.api.serving import Active, ViewReads
 from predict_svc.api.view_lookup import joined, read_keys
 from predict_svc.view.errors import WindowNotKept
 from schemas.events import PredictionServed, ViewPosition
+from twinstream.define.quick_values import DoubtError
 from twinstream.define.values import stored
 from twinstream.errors import RecordError
 from twinstream.features.arrays import Features, Numbers
@@ -31,6 +35,9 @@ from twinstream.features.request import Question, RowError
 from twinstream.mesh.clock import Clock
 
 Positions = dict[str, list[ViewPosition]]
+Rows = Sequence[dict[str, Any]]
+Answered = tuple[Answer, list[PredictionServed]]
+Together = tuple[list[Answer], list[PredictionServed]]
 
 
 class Predictor:
@@ -44,37 +51,100 @@ class Predictor:
         *,
         max_rows: int,
     ) -> None:
-        self._readers, self.freshness, self._clock = readers, freshness, clock
+        self._readers = readers
+        self.freshness = freshness
+        self._clock = clock
         self.max_rows = max_rows
 
-    def predict(self, active: Active, body: PredictBody) -> tuple[Answer, list[PredictionServed]]:
-        """Raises RequestError and its kinds; ViewNotReadyError when the release's epoch is no longer kept."""
+    def predict(self, active: Active, body: PredictBody) -> Answered:
+        """Raises RequestError and its kinds; ViewNotReadyError when the release's epoch is no longer
+        kept.
+        """
         question = self._question(active, body)
         started = time.perf_counter()
         self.freshness.wait(body, active.views, active.release.epoch)
-        waited = time.perf_counter()
-        answers, positions = self._read(active, question)
-        features = _features(active, question, answers)
+        waited_ms = _ms(time.perf_counter() - started)
+        ((answer,), events) = self._answers(active, [body.rows], question, waited_ms)
+        return answer, events
+
+    def predict_together(self, active: Active, bodies: Sequence[PredictBody]) -> Together:
+        """The answers to requests that ask for no position and no moment, with one read of the
+        views and one run of the network.
+
+        Raises DoubtError when one of them has to be answered alone, and as `predict`.
+        """
+        requests = [body.rows for body in bodies]
+        rows = list(chain.from_iterable(requests))
+        question = active.quick.decode(rows, self._clock.now_us())
+        if question is None or not all(requests):
+            raise DoubtError
+        return self._answers(active, requests, question, 0.0)
+
+    def _answers(
+        self,
+        active: Active,
+        requests: Sequence[Rows],
+        question: QuickQuestion | Question,
+        waited_ms: float,
+    ) -> Together:
+        """An answer to each request, and the events of all; `question` holds all their rows."""
+        started = time.perf_counter()
+        found, positions = self._read(active, question)
+        features = _features(active, question, found)
         read = time.perf_counter()
         scores, shapes = _scores(active, features)
-        done = time.perf_counter()
-        seen = {view: joined(found) for view, found in positions.items()}
-        answer = Answer(
-            predictions=scores,
-            id=uuid.uuid4().hex,
-            release=active.name,
-            position=seen,
-            age_ms=self.freshness.age_ms(seen),
-            timing=Timing(
-                waited_ms=_ms(waited - started),
-                views_ms=_ms(read - waited),
-                model_ms=_ms(done - read),
-            ),
+        timing = Timing(
+            waited_ms=waited_ms,
+            views_ms=_ms(read - started),
+            model_ms=_ms(time.perf_counter() - read),
         )
         scored = Scored(
-            answer.id, body.rows, question.at_us.tolist(), positions, features, scores, shapes
+            uuid.uuid4().hex,
+            list(chain.from_iterable(requests)),
+            question.at_us.tolist(),
+            positions,
+            features,
+            scores,
+            shapes,
+            _starts(requests) if len(requests) > 1 else [],
         )
-        return answer, events_of(active, scored, self._clock.now_us())
+        answers = self._apart(active.name, scored, timing)
+        events = events_of(active, scored, self._clock.now_us())
+        return answers, events
+
+    def _apart(self, release: str, scored: Scored, timing: Timing) -> list[Answer]:
+        """What each request is answered."""
+        age_of = self._ages()
+        answers = []
+        for id_, rows in scored.requests():
+            seen = {view: joined(places[rows]) for view, places in scored.positions.items()}
+            answers.append(
+                Answer(
+                    predictions=scored.scores[rows],
+                    id=id_,
+                    release=release,
+                    position=seen,
+                    age_ms=age_of(seen),
+                    timing=timing,
+                )
+            )
+        return answers
+
+    def _ages(self) -> Callable[[dict[str, ViewPosition]], float | None]:
+        """The ages of positions at one moment: most requests that are answered together see the
+        same, which is looked up once.
+        """
+        known: dict[tuple[int, ...], float | None] = {}
+        kept: list[dict[str, ViewPosition]] = []
+
+        def age_of(seen: dict[str, ViewPosition]) -> float | None:
+            identity = tuple(map(id, seen.values()))
+            if identity not in known:
+                known[identity] = self.freshness.age_ms(seen)
+                kept.append(seen)  # an object that is alive keeps its identity
+            return known[identity]
+
+        return age_of
 
     def _question(self, active: Active, body: PredictBody) -> QuickQuestion | Question:
         """The rows, typed: the quick way if it can, else the exact one, which knows what is wrong."""
@@ -95,11 +165,11 @@ class Predictor:
     ) -> tuple[dict[str, Numbers], Positions]:
         """Per view its answers float64[n, n_out] and the position of each row."""
         answers, positions = {}, {}
+        epoch = active.release.epoch
         try:
             for view, keys in question.keys.items():
-                answers[view], positions[view] = read_keys(
-                    self._readers[view], keys, question.at_us, active.release.epoch
-                )
+                reader = self._readers[view]
+                answers[view], positions[view] = read_keys(reader, keys, question.at_us, epoch)
         except WindowNotKept as error:
             raise ConflictError(str(error)) from error
         return answers, positions
@@ -114,9 +184,13 @@ def _features(
 
 
 def _scores(active: Active, features: Features) -> tuple[list[float], list[int]]:
-    """A score for each row and the batch shape that it was computed in; raises ScoreError for one that is not finite."""
+    """A score for each row and the batch shape that it was computed in.
+
+    Raises ScoreError for one that is not finite.
+    """
     scores, shapes = active.network.predict(features)
-    if not all(map(math.isfinite, scores)):
+    finite = map(math.isfinite, scores)
+    if not all(finite):
         raise ScoreError(
             f"model {active.form.model.name} of release {active.release} gives a score that is not"
             " a finite number: roll it back"
@@ -125,7 +199,9 @@ def _scores(active: Active, features: Features) -> tuple[list[float], list[int]]
 
 
 def _check_label_keys(active: Active, rows: Sequence[Mapping[str, Any]]) -> None:
-    """What joins a question to its outcome later must be a value that its field can hold; it may be missing."""
+    """What joins a question to its outcome later must be a value that its field can hold; it may be
+    missing.
+    """
     model = active.form.model
     for i, row in enumerate(rows):
         for name in model.label.on:
@@ -133,6 +209,12 @@ def _check_label_keys(active: Active, rows: Sequence[Mapping[str, Any]]) -> None
                 stored(model.spine.fields[name], row.get(name))
             except RecordError as error:
                 raise RequestError(f"row {i}: {name}: {error}") from error
+
+
+def _starts(requests: Sequence[Rows]) -> list[int]:
+    """Where the rows of each request begin among those of all."""
+    lengths = map(len, requests[:-1])
+    return list(accumulate(lengths, initial=0))
 
 
 def _ms(seconds: float) -> float:

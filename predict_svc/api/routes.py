@@ -31,6 +31,9 @@ from twinstream.mesh import door
 
 _encode = msgspec.json.Encoder().encode
 log = structlog.get_logger()
+NO_ROOM = (
+    "Kafka does not take prediction events, and too many wait for it: try again when it is back"
+)
 
 
 def application(api: Api) -> Flask:
@@ -62,9 +65,7 @@ def predicted(api: Api, model: str, body: PredictBody) -> Answer:
     """The answer to a body, counted, its events on their way to Kafka."""
     started = time.perf_counter()
     if not api.room():
-        raise NotReadyError(
-            "Kafka does not take prediction events, and too many wait for it: try again when it is back"
-        )
+        raise NotReadyError(NO_ROOM)
     try:
         found, events = api.predictor.predict(active_of(api, model), body)
     except ViewNotReadyError:
@@ -80,6 +81,24 @@ def predicted(api: Api, model: str, body: PredictBody) -> Answer:
     api.meter.observe("predict_waited_ms", found.timing.waited_ms, "ms", model=model)
     api.meter.count("predict_rows_total", len(found.predictions), model=model)
     return found
+
+
+def predicted_together(api: Api, model: str, bodies: Sequence[PredictBody]) -> list[Answer]:
+    """The answers to small requests that ask for no position, counted, their event on its way to
+    Kafka; raises DoubtError and all that `predicted` does when they have to be answered alone.
+    """
+    started = time.perf_counter()
+    if not api.room():
+        raise NotReadyError(NO_ROOM)
+    answers, events = api.predictor.predict_together(active_of(api, model), bodies)
+    _publish(api, events)
+    ms = (time.perf_counter() - started) * 1000
+    requests = len(answers)
+    rows = sum(len(body.rows) for body in bodies)
+    api.meter.observe_all("predict_answer_ms", [ms] * requests, "ms", model=model)
+    api.meter.observe_all("predict_waited_ms", [0.0] * requests, "ms", model=model)
+    api.meter.count("predict_rows_total", rows, model=model)
+    return answers
 
 
 def _publish(api: Api, events: Sequence[PredictionServed]) -> None:

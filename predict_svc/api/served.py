@@ -1,7 +1,10 @@
-"""What is remembered of an answered request: one event for at most 256 rows, from which each can be rebuilt."""
+"""What is remembered of an answered request: one event for at most 256 rows, from which each can be
+rebuilt.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -10,7 +13,7 @@ from predict_svc.api.serving import Active
 from schemas.events import PredictionServed, ServedRow, ViewPosition
 from twinstream.features import record
 from twinstream.features.arrays import Features
-from twinstream.protocol.predictions import MOST_ROWS
+from twinstream.protocol.predictions import MOST_ROWS, shared_id
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -23,6 +26,17 @@ class Scored(msgspec.Struct, frozen=True):
     features: Features
     scores: list[float]
     shapes: list[int]
+    starts: list[int] = []
+    """Where the rows of each request begin, when several were answered together."""
+
+    def requests(self) -> Iterator[tuple[str, slice]]:
+        """The id of each request, and its rows."""
+        if not self.starts:
+            yield self.id, slice(0, len(self.rows))
+            return
+        ends = [*self.starts[1:], len(self.rows)]
+        for number, (start, end) in enumerate(zip(self.starts, ends, strict=True)):
+            yield shared_id(self.id, number), slice(start, end)
 
 
 def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionServed]:
@@ -46,20 +60,23 @@ def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionSer
             strict=True,
         )
     ]
-    return [
-        PredictionServed(
+    events = []
+    for first in range(0, len(rows), MOST_ROWS):
+        part = slice(first, first + MOST_ROWS)
+        event = PredictionServed(
             id=scored.id,
             model=active.form.model.name,
             release=active.release,
             inputs=active.quick.names,
             positions=positions,
-            places={view: n[first : first + MOST_ROWS] for view, n in places.items()},
-            rows=rows[first : first + MOST_ROWS],
+            places={view: numbers[part] for view, numbers in places.items()},
+            rows=rows[part],
             first_row=first,
             served_at_us=now_us,
+            starts=scored.starts,
         )
-        for first in range(0, len(rows), MOST_ROWS)
-    ]
+        events.append(event)
+    return events
 
 
 def _numbered(

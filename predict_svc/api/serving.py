@@ -46,7 +46,9 @@ class Network:
     """A loaded model, ready for features."""
 
     def __init__(self, digest: str, loaded: Loaded) -> None:
-        self.digest, self.inputs, self._loaded = digest, loaded.config.inputs, loaded
+        self.digest = digest
+        self.inputs = loaded.config.inputs
+        self._loaded = loaded
         self._vocabularies = vocabularies(self.inputs, loaded.config.statistics)
 
     def predict(self, features: Features) -> tuple[list[float], list[int]]:
@@ -56,9 +58,9 @@ class Network:
         shapes: list[int] = []
         for start in range(0, len(features), SHAPES[-1]):
             rows = slice(start, start + SHAPES[-1])
-            part, shape = self._scored(
-                features.numeric[rows], categorical[rows], features.sequences[rows]
-            )
+            numeric = features.numeric[rows]
+            sequences = features.sequences[rows]
+            part, shape = self._scored(numeric, categorical[rows], sequences)
             scores += part
             shapes += [shape] * len(part)
         return scores, shapes

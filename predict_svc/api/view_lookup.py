@@ -25,14 +25,17 @@ def read_keys(
     if len(keys) == 1 and keys[0] is not None:
         answer, position = reader.read(keys[0], int(at_us[0]), epoch)
         return answer[None, :], [position]
-    given = [i for i, key in enumerate(keys) if key is not None]
-    found, places = reader.read_many([key for key in keys if key is not None], at_us[given], epoch)
+    known = [(i, key) for i, key in enumerate(keys) if key is not None]
+    given = [i for i, _ in known]
+    wanted = [key for _, key in known]
+    found, places = reader.read_many(wanted, at_us[given], epoch)
     if len(given) == len(keys):
         return found, places
-    out = np.stack([kernel.read(reader.plan, NOTHING, int(at)) for at in at_us])
+    unknown = [kernel.read(reader.plan, NOTHING, int(at)) for at in at_us]
+    out = np.stack(unknown)
     out[given] = found
-    everywhere = joined(list(reader.positions(epoch).values()))
-    positions = [everywhere] * len(keys)
+    partitions = list(reader.positions(epoch).values())
+    positions = [joined(partitions)] * len(keys)
     for i, place in zip(given, places, strict=True):
         positions[i] = place
     return out, positions
@@ -51,7 +54,8 @@ def joined(positions: Sequence[ViewPosition]) -> ViewPosition:
 
 
 def _least(offsets: Sequence[Mapping[int, int]]) -> dict[int, int]:
-    partitions = sorted({partition for found in offsets for partition in found})
-    return {
-        partition: min(found.get(partition, -1) for found in offsets) for partition in partitions
-    }
+    partitions = {partition for found in offsets for partition in found}
+    least = {}
+    for partition in sorted(partitions):
+        least[partition] = min(found.get(partition, -1) for found in offsets)
+    return least

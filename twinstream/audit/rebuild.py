@@ -29,7 +29,7 @@ from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.pipeline_file import load
 from twinstream.nn.files import Loaded, from_files, score
 from twinstream.nn.model_objects import fetch
-from twinstream.protocol.predictions import Prediction, find_row, row_of
+from twinstream.protocol.predictions import Prediction, find_row
 
 if TYPE_CHECKING:
     from twinstream.define import Pipeline, View
@@ -166,7 +166,7 @@ def scored(loaded: Loaded, features: Features, served: Prediction) -> float:
     both can change its last bits.
     """
     inputs, shape = loaded.config.inputs, max(served.batch_shape, 1)
-    place = row_of(served.id)[1] % shape
+    place = served.row % shape
 
     def placed(row: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         batch = np.zeros((shape, *row.shape[1:]), row.dtype)

@@ -62,14 +62,12 @@ class QuickForm:
         self._fields_of = [(view.name, view.by) for view in model.views]
         self._key_fields = list(dict.fromkeys(by for _, by in self._fields_of))
         self._place = Placing(form.inputs, model.views)
-        self._request = [
-            (i, name) for i, name in enumerate(form.inputs.numeric) if name in model.request
-        ]
-        self._derived = [
-            (i, model.derive[name])
-            for i, name in enumerate(form.inputs.numeric)
-            if name in model.derive
-        ]
+        self._request, self._derived = [], []
+        for i, name in enumerate(form.inputs.numeric):
+            if name in model.request:
+                self._request.append((i, name))
+            if name in model.derive:
+                self._derived.append((i, model.derive[name]))
         self._texts = form.inputs.categorical
 
     def decode(self, rows: Sequence[Mapping[str, Any]], asked_us: int) -> QuickQuestion | None:

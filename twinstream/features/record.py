@@ -22,15 +22,15 @@ _NULL = _LENGTH.pack(-1)
 
 def values(features: Features, row: int, inputs: Inputs) -> dict[str, Any]:
     """Input name -> number, text, list of numbers, or None where null."""
-    named: dict[str, Any] = {
-        name: _plain(x)
-        for name, x in zip(inputs.numeric, features.numeric[row].tolist(), strict=True)
-    }
-    named.update(
-        (name, texts[row]) for name, texts in zip(inputs.categorical, features.texts, strict=True)
-    )
+    named: dict[str, Any] = {}
+    numbers = features.numeric[row].tolist()
+    for name, number in zip(inputs.numeric, numbers, strict=True):
+        named[name] = _plain(number)
+    for name, texts in zip(inputs.categorical, features.texts, strict=True):
+        named[name] = texts[row]
     for i, (name, length) in enumerate(inputs.sequences):
-        named[name] = [_plain(x) for x in features.sequences[row, i, :length].tolist()]
+        steps = features.sequences[row, i, :length]
+        named[name] = list(map(_plain, steps.tolist()))
     return named
 
 
@@ -68,13 +68,14 @@ def digest(features: Features, row: int, inputs: Inputs) -> str:
     Numbers are little-endian float64 with one NaN for null; a text is its UTF-8 length (int32,
     -1: null) and bytes.
     """
-    parts = [_float_bytes(features.numeric[row])]
-    parts += [
-        _float_bytes(features.sequences[row, i, :length])
-        for i, (_, length) in enumerate(inputs.sequences)
-    ]
-    parts += [_text_bytes(texts[row]) for texts in features.texts]
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+    digest = hashlib.sha256()
+    digest.update(_float_bytes(features.numeric[row]))
+    for i, (_, length) in enumerate(inputs.sequences):
+        steps = features.sequences[row, i, :length]
+        digest.update(_float_bytes(steps))
+    for texts in features.texts:
+        digest.update(_text_bytes(texts[row]))
+    return digest.hexdigest()
 
 
 def _float_bytes(numbers: Floats) -> bytes:

@@ -78,11 +78,10 @@ class Answer(msgspec.Struct):
     body: bytes
 
 
-Lane = Callable[[str, bytes], Answer | Callable[[], Answer]]
-"""Answers a POST: given what follows the lane's prefix in the path, and the body.
-
-What takes longer than a moment comes back as a function, which runs in a worker thread and takes a slot.
-"""
+Found = Answer | asyncio.Future[Answer] | Callable[[], Answer]
+"""An answer, one that comes in a moment, or what finds it in longer: that runs in a worker thread and takes a slot."""
+Lane = Callable[[str, bytes], Found]
+"""Answers a POST: given what follows the lane's prefix in the path, and the body."""
 
 
 class Door:
@@ -138,6 +137,8 @@ class Door:
         body = await self._body(headers, receive)
         if lane is not None:
             found = lane(rest, body)
+            if isinstance(found, asyncio.Future):
+                return await found
             return found if isinstance(found, Answer) else await self._work(found)
         environ = environ_of(scope)
         environ["wsgi.input"] = BytesIO(body)

@@ -184,6 +184,11 @@ PREDICT = (
         "requests that got an error from the predictor",
         labels=("status",),
     ),
+    Described(
+        "predict_requests_apart_total",
+        "requests that came together and had to be answered one by one",
+        labels=("model",),
+    ),
     Described("predict_rows_total", "rows answered", labels=("model",)),
     Described(
         "predict_waited_ms",

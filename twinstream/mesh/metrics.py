@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
@@ -77,16 +77,22 @@ class Metrics:
         """Add one observation of a distribution; at most 10,000 per flush are kept for the
         quantiles.
         """
-        if not self._finite(name, value):
+        self.observe_all(name, (value,), unit, **labels)
+
+    def observe_all(
+        self, name: str, values: Sequence[float], unit: str = "", **labels: object
+    ) -> None:
+        """Add several observations, as `observe`."""
+        finite = [value for value in values if self._finite(name, value)]
+        if not finite:
             return
         series = _series(name, labels)
         with self._lock:
             if self._bounded(series, self._seen) != series:
                 self._refuse(name)
                 return
-            values, _ = self._seen.setdefault(series, ([], unit))
-            if len(values) < MAX_OBSERVATIONS:
-                values.append(value)
+            kept, _ = self._seen.setdefault(series, ([], unit))
+            kept += finite[: MAX_OBSERVATIONS - len(kept)]
 
     def _bounded(self, series: Series, known: Mapping[Series, object]) -> Series:
         """The series, or while there are too many the one that counts what was refused.

@@ -4,7 +4,8 @@ so there are few, and a prediction keeps its own. Pure.
 
 from __future__ import annotations
 
-SHAPES = (1, 8, 64, 256, 512)
+SHAPES = (1, 8, 16, 32, 64, 256, 512)
+"""Each divides the largest, so that a row's place in its batch follows from its index."""
 
 
 def shape_of(rows: int) -> int:

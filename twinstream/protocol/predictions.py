@@ -4,6 +4,7 @@ what is rebuilt. Pure.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,13 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     output: float
     batch_shape: int = 0
     served_at_us: int = 0
+    row: int = 0
+    """Its index among the rows that were scored with it."""
+
+
+def shared_id(batch: str, number: int) -> str:
+    """The id of a request that was answered together with others."""
+    return f"{batch}.{number}"
 
 
 def row_id(request: str, row: int) -> str:
@@ -50,6 +58,7 @@ def predictions_of(event: PredictionServed) -> Iterator[Prediction]:
     Raises UndecodableEventError for an event whose rows do not fit its inputs and positions:
     anybody may have written it.
     """
+    ids = _ids(event)
     for i, row in enumerate(event.rows):
         try:
             positions = {
@@ -62,7 +71,7 @@ def predictions_of(event: PredictionServed) -> Iterator[Prediction]:
                 f"row {i} of request {event.id[:80]!r} does not fit it: {error}"
             ) from error
         yield Prediction(
-            id=row_id(event.id, event.first_row + i),
+            id=ids[i],
             model=event.model,
             release=event.release,
             at_us=row.at_us,
@@ -72,12 +81,30 @@ def predictions_of(event: PredictionServed) -> Iterator[Prediction]:
             output=row.output,
             batch_shape=row.batch_shape,
             served_at_us=event.served_at_us,
+            row=event.first_row + i,
         )
+
+
+def _ids(event: PredictionServed) -> list[str]:
+    """The id of each row; raises UndecodableEventError."""
+    rows = len(event.rows)
+    if not event.starts:
+        return [row_id(event.id, event.first_row + i) for i in range(rows)]
+    bounds = [*event.starts, rows]
+    if bounds[0] != 0 or bounds != sorted(bounds):
+        raise UndecodableEventError(
+            f"the requests of event {event.id[:80]!r} do not begin one after another"
+        )
+    ids = []
+    for number, (start, end) in enumerate(itertools.pairwise(bounds)):
+        request = shared_id(event.id, number)
+        ids += [row_id(request, row) for row in range(end - start)]
+    return ids
 
 
 def find_row(event: PredictionServed, prediction: str) -> Prediction | None:
     """The prediction of that id, when the event holds it."""
-    request, row = row_of(prediction)
-    if event.id != request or not event.first_row <= row < event.first_row + len(event.rows):
+    if not prediction.startswith(event.id):
         return None
-    return list(predictions_of(event))[row - event.first_row]
+    wanted = row_id(*row_of(prediction))
+    return next((found for found in predictions_of(event) if found.id == wanted), None)

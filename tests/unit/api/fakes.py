@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -26,7 +27,7 @@ from twinstream.algebra.plan import ViewPlan
 from twinstream.define import View
 from twinstream.features.inputs import Inputs
 from twinstream.mesh.clock import ManualClock
-from twinstream.mesh.door import Answer
+from twinstream.mesh.door import Answer, Found, Lane
 from twinstream.nn import TabularNetwork
 from twinstream.nn.digest import model_digest, qualified_name
 from twinstream.nn.files import ModelConfig, from_files, to_files
@@ -128,6 +129,11 @@ class FakeMeter:
 
     def observe(self, name: str, value: float, unit: str = "", **labels: object) -> None:
         assert value >= 0
+
+    def observe_all(
+        self, name: str, values: Sequence[float], unit: str = "", **labels: object
+    ) -> None:
+        assert min(values) >= 0
 
     def count(self, name: str, n: float = 1, **labels: object) -> None:
         self.counted.append((name, labels))
@@ -240,10 +246,8 @@ class World:
         self, rows: object, model: str = "", **more: Any
     ) -> tuple[int, Any, dict[str, str]]:
         """Status, body and headers, past Flask."""
-        found = lane(self.api)(
-            model or self.model.name, msgspec.json.encode({"rows": rows, **more})
-        )
-        answer = found if isinstance(found, Answer) else found()
+        data = msgspec.json.encode({"rows": rows, **more})
+        answer = by_lane(self.api, model or self.model.name, data)
         return answer.status, msgspec.json.decode(answer.body), dict(answer.headers)
 
     def _load(self, promoted: ModelPromoted) -> Network:
@@ -252,6 +256,27 @@ class World:
         return Network(
             promoted.model_digest, from_files(given, promoted.model_digest, TabularNetwork)
         )
+
+
+def by_lane(api: Api, model: str, data: bytes) -> Answer:
+    """What the lane answers, waited for as the door does."""
+    return asyncio.run(_taken(lane(api), model, [data]))[0]
+
+
+def by_lane_at_once(api: Api, model: str, data: Sequence[bytes]) -> list[Answer]:
+    """What it answers to requests that come in the same turn of the loop."""
+    return asyncio.run(_taken(lane(api), model, data))
+
+
+async def _taken(take: Lane, model: str, data: Sequence[bytes]) -> list[Answer]:
+    found = [take(model, body) for body in data]
+    return [await _come(one) for one in found]
+
+
+async def _come(found: Found) -> Answer:
+    if isinstance(found, asyncio.Future):
+        return await found
+    return found if isinstance(found, Answer) else found()
 
 
 def wired(event: PredictionServed) -> Any:

@@ -14,10 +14,8 @@ import pytest
 
 from predict_svc.api import forms
 from predict_svc.api.forms import REST, body_of, unpacked
-from predict_svc.api.lane import lane
 from predict_svc.api.messages import RequestError, TooLargeError
-from tests.unit.api.fakes import NOW, World, visit
-from twinstream.mesh.door import Answer
+from tests.unit.api.fakes import NOW, World, by_lane, visit
 
 ROWS = [visit(), visit("s22", country=None), visit("s333", mobile=False)]
 COLUMNS = {name: [row[name] for row in ROWS] for name in ROWS[0]}
@@ -64,11 +62,6 @@ def world() -> World:
     return made
 
 
-def by_lane(world: World, data: bytes) -> Answer:
-    found = lane(world.api)(world.model.name, data)
-    return found if isinstance(found, Answer) else found()
-
-
 def predictions(answer: bytes) -> bytes:
     return bytes(msgspec.json.decode(answer, type=dict[str, msgspec.Raw])["predictions"])
 
@@ -76,7 +69,10 @@ def predictions(answer: bytes) -> bytes:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_bytes_and_the_same_event(world: World, form: str) -> None:
     world.events.clear()
-    plain, other = by_lane(world, AS_ROWS), by_lane(world, FORMS[form])
+    plain, other = (
+        by_lane(world.api, world.model.name, AS_ROWS),
+        by_lane(world.api, world.model.name, FORMS[form]),
+    )
     by_flask = world.client.post(f"/v1/predict/{world.model.name}", data=FORMS[form])
     assert (plain.status, other.status, by_flask.status_code) == (200, 200, 200), other.body
     assert predictions(plain.body) == predictions(other.body) == predictions(by_flask.data)
@@ -134,7 +130,7 @@ def wide(value: Any, kind: pa.DataType) -> bytes:
     ],
 )
 def test_what_is_wrong_with_a_form_is_said(world: World, data: bytes, words: str) -> None:
-    answer = by_lane(world, data)
+    answer = by_lane(world.api, world.model.name, data)
     assert (answer.status, words in answer.body.decode()) == (400, True), answer.body
 
 

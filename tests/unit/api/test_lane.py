@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from predict_svc.api.lane import FEW_ROWS, lane
-from tests.unit.api.fakes import World, visit
+from tests.unit.api.fakes import NOW, World, visit
 from twinstream.mesh.door import Answer
 
 
@@ -82,7 +82,7 @@ def test_a_body_that_is_none_is_refused_in_the_loop(world: World, data: bytes) -
 def test_what_waits_or_is_large_goes_to_a_worker(world: World) -> None:
     take = lane(world.api)
     for body, at_once in (
-        ({"rows": [visit()] * FEW_ROWS}, True),
+        ({"rows": [visit()] * FEW_ROWS, "at": NOW}, True),
         ({"rows": [visit()] * (FEW_ROWS + 1)}, False),
         ({"rows": [visit()], "max_staleness_ms": 1}, False),
         ({"rows": [visit()], "min_position": {"orders": {"0": 1}}}, False),

@@ -193,8 +193,8 @@ def test_names_of_an_address_that_is_not_loopback_come_from_the_setting() -> Non
 
 
 class Laned(Client):
-    """A door with a lane below /fast/: it answers `now` in the loop, everything else in a
-    worker.
+    """A door with a lane below /fast/: it answers `now` and `soon` in the loop, everything else in
+    a worker.
     """
 
     def __init__(self) -> None:
@@ -209,12 +209,17 @@ class Laned(Client):
             self.threads.append(threading.current_thread().name)
             return answer
 
+        if rest == "soon":
+            soon: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            soon.get_loop().call_soon(soon.set_result, answer)
+            return soon
         return answer if rest == "now" else late
 
 
 def test_a_lane_answers_what_is_posted_below_its_prefix() -> None:
     client = Laned()
     assert client.ask(path="/fast/now")[:2] == (200, b"now x")
+    assert client.ask(path="/fast/soon")[:2] == (200, b"soon x")
     assert client.ask(path="/fast/late", parts=(b"a", b"b"))[:2] == (200, b"late ab")
     assert [name.startswith("answer") for name in client.threads] == [True]
     assert client.app.asked == 0

@@ -72,3 +72,24 @@ def test_a_row_of_other_features_is_refused(features: list[Any]) -> None:
     rows = [event.rows[0], msgspec.structs.replace(event.rows[1], features=features)]
     with pytest.raises(UndecodableEventError, match="row 1 of request '9a7d'"):
         list(predictions_of(msgspec.structs.replace(event, rows=rows)))
+
+
+def shared(starts: list[int], rows: int = 5) -> PredictionServed:
+    return msgspec.structs.replace(served(rows, first_row=0), starts=starts)
+
+
+def test_requests_that_were_answered_together_keep_their_own_ids() -> None:
+    event = shared([0, 1, 4])
+    found = list(predictions_of(event))
+    assert [row.id for row in found] == ["9a7d.0-0", "9a7d.1-0", "9a7d.1-1", "9a7d.1-2", "9a7d.2-0"]
+    assert [row.row for row in found] == [0, 1, 2, 3, 4]
+    assert [find_row(event, row.id) for row in found] == found
+    assert find_row(event, "9a7d.1") == found[1]
+    for absent in ("9a7d", "9a7d-0", "9a7d.3-0", "9a7d.0-1", "9a7d.01-0", "9a7d.-1-0"):
+        assert find_row(event, absent) is None
+
+
+@pytest.mark.parametrize("starts", [[1], [0, 6], [0, -1], [0, 3, 2], [-1, 0], [5]])
+def test_requests_that_do_not_follow_one_another_are_refused(starts: list[int]) -> None:
+    with pytest.raises(UndecodableEventError, match="9a7d"):
+        list(predictions_of(shared(starts)))
