@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -37,6 +37,14 @@ JSON = "application/json"
 MOST_VIEWS = 64
 
 
+class KeyQuery(NamedTuple):
+    """One key of a view as a query names it."""
+
+    parts: list[str]
+    features: list[str] | None
+    at: str | None
+
+
 class Lookup(msgspec.Struct, frozen=True):
     """Keys of one view, read at one moment."""
 
@@ -59,13 +67,27 @@ def register(app: Flask, api: Api) -> None:
 
 def one_key(api: Api, view: str) -> Response:
     """The features of one key, its parts from the query."""
-    declared, parts = reader_of(api, view).plan.view, request.args.getlist("key")
+    asked = KeyQuery(
+        request.args.getlist("key"),
+        request.args.getlist("feature") or None,
+        request.args.get("at"),
+    )
+    if _wants_arrow():
+        return _arrow([_one(api, view, asked, wish())])
+    return answer(single(api, view, asked, wish()))
+
+
+def single(api: Api, view: str, asked: KeyQuery, fresh: Wish) -> ViewAnswer:
+    """The features of one key."""
+    return _single(_one(api, view, asked, fresh))
+
+
+def _one(api: Api, view: str, asked: KeyQuery, fresh: Wish) -> Lookup:
+    declared, parts = reader_of(api, view).plan.view, asked.parts
     _refused(lambda: view_key(declared, parts))
     key: Part | list[Part] = parts[0] if len(parts) == 1 else list(parts)
-    names = request.args.getlist("feature") or None
-    at_us = moment(request.args.get("at"), api.clock.now_us())
-    found = looked_up(api, view, ViewKeys(keys=[key], features=names), at_us, wish())
-    return _arrow([found]) if _wants_arrow() else answer(_single(found))
+    at_us = moment(asked.at, api.clock.now_us())
+    return looked_up(api, view, ViewKeys(keys=[key], features=asked.features), at_us, fresh)
 
 
 def many_keys(api: Api, view: str) -> Response:

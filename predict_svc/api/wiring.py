@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 import torch
 
+from predict_svc.api import view_lane
 from predict_svc.api.activation import Activation
 from predict_svc.api.base import Api
 from predict_svc.api.freshness import Freshness
@@ -42,7 +43,13 @@ def create() -> Door:
     torch.set_num_threads(1)
     api = answering(worker)
     collecting.rarely()
-    return Door(application(api), _door(worker), worker.metrics.count, {PREFIX: lane(api)})
+    return Door(
+        application(api),
+        _door(worker),
+        worker.metrics.count,
+        {PREFIX: lane(api)},
+        {view_lane.PREFIX: view_lane.view_lane(api)},
+    )
 
 
 def answering(worker: Worker) -> Api:

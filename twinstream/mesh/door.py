@@ -82,6 +82,8 @@ Found = Answer | asyncio.Future[Answer] | Callable[[], Answer]
 """An answer, one that comes in a moment, or what finds it in longer: that runs in a worker thread and takes a slot."""
 Lane = Callable[[str, bytes], Found]
 """Answers a POST: given what follows the lane's prefix in the path, and the body."""
+ReadLane = Callable[[str, bytes, Headers], Answer | None]
+"""Answers a GET: given what follows its prefix, the query and the headers; None: it goes the usual way."""
 
 
 class Door:
@@ -93,13 +95,15 @@ class Door:
         settings: DoorSettings,
         count: Callable[..., None],
         lanes: Mapping[str, Lane] | None = None,
+        reads: Mapping[str, ReadLane] | None = None,
     ) -> None:
-        """`lanes`: by the prefix of their paths."""
+        """`lanes` and `reads`: by the prefix of their paths."""
         sys.setswitchinterval(SWITCH_S)
         self._app = app
         self._settings = settings
         self._count = count
         self._lanes = tuple((lanes or {}).items())
+        self._reads = tuple((reads or {}).items())
         self._workers = ThreadPoolExecutor(settings.slots, thread_name_prefix="answer")
         self._health = ThreadPoolExecutor(2, thread_name_prefix="health")
         self._at_work = self._sending = 0
@@ -131,6 +135,8 @@ class Door:
             return alive(scope["method"])
         if path == READY and scope["method"] in SAFE:
             return await self._call(self._health, partial(called, self._app, environ_of(scope)))
+        if (read := self._read(scope, headers)) is not None:
+            return read
         lane, rest = self._lane_of(scope["method"], path)
         if lane is not None:
             self._refuse_late()
@@ -152,6 +158,21 @@ class Door:
                 if path.startswith(prefix):
                     return lane, path[len(prefix) :]
         return None, ""
+
+    def _read(self, scope: Scope, headers: Headers) -> Answer | None:
+        """What a lane answers to a GET, if it has one and knows. A loop that is late leaves it to
+        the threads, which shed what they cannot take.
+        """
+        if scope["method"] != "GET" or not self._reads:
+            return None
+        self._lag.watch()
+        if self._lag.seconds > MOST_LAG_S:
+            return None
+        path = scope["path"]
+        for prefix, take in self._reads:
+            if path.startswith(prefix):
+                return take(path[len(prefix) :], scope.get("query_string", b""), headers)
+        return None
 
     def _refuse_late(self) -> None:
         """Shed what would wait long for the loop: only when others wait, for a loop is late too when the machine is."""

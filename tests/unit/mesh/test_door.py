@@ -200,7 +200,12 @@ class Laned(Client):
     def __init__(self) -> None:
         super().__init__()
         self.threads: list[str] = []
-        self.door = Door(self.app, SETTINGS, self._count, {"/fast/": self.lane})
+        self.door = Door(
+            self.app, SETTINGS, self._count, {"/fast/": self.lane}, {"/known/": self.known}
+        )
+
+    def known(self, rest: str, query: bytes, headers: dict[bytes, bytes]) -> Answer | None:
+        return None if rest == "unknown" else Answer(200, [], rest.encode() + b" " + query)
 
     def lane(self, rest: str, body: bytes) -> Any:
         answer = Answer(200, [], rest.encode() + b" " + body)
@@ -223,6 +228,21 @@ def test_a_lane_answers_what_is_posted_below_its_prefix() -> None:
     assert client.ask(path="/fast/late", parts=(b"a", b"b"))[:2] == (200, b"late ab")
     assert [name.startswith("answer") for name in client.threads] == [True]
     assert client.app.asked == 0
+
+
+def test_a_lane_answers_what_is_read_below_its_prefix() -> None:
+    client = Laned()
+    assert client.ask("GET", "/known/now", parts=())[:2] == (200, b"now ")
+    assert client.app.asked == 0
+    client.ask("GET", "/known/unknown", parts=())
+    client.ask(path="/known/now")
+    client.ask("HEAD", "/known/now", parts=())
+    assert client.app.asked == 3
+    assert client.ask("GET", "/known/now", parts=(), host="evil.example")[0] == 403
+    client.door._lag.seconds = 1.0
+    client.door._lag.watch = lambda: None
+    client.ask("GET", "/known/now", parts=())
+    assert client.app.asked == 4
 
 
 def test_what_is_no_post_below_the_prefix_goes_the_usual_way() -> None:
