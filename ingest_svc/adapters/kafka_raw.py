@@ -57,43 +57,23 @@ class KafkaRaw:
         stopping: threading.Event,
     ) -> None:
         self._places = {record_sent(source): source for source in sources}
-        self._names, self._numbers = (
-            list(self._places.values()),
-            {topic: number for number, topic in enumerate(self._places)},
-        )
-        self._opened, self._closed, self._stopping = opened, closed, stopping
-        self._rows, self._wait_s, self._gather_s = (
-            knobs.pack_rows,
-            knobs.pack_ms / 1000,
-            min(knobs.gather_ms, knobs.pack_ms) / 1000,
-        )
+        self._names = list(self._places.values())
+        self._numbers = {topic: number for number, topic in enumerate(self._places)}
+        self._opened = opened
+        self._closed = closed
+        self._stopping = stopping
+        self._rows = knobs.pack_rows
+        self._wait_s = knobs.pack_ms / 1000
+        self._gather_s = min(knobs.gather_ms, knobs.pack_ms) / 1000
         self._took_at = 0.0
         self._replay = settings.clock == "replay"
         self._fresh: dict[Place, int] = {}
         self._opened_now: set[tuple[str, int]] = set()
         self.assignment = Assignment()
-        self._consumer = Consumer(
-            {
-                "log_level": CRITICAL,
-                "error_cb": note,
-                **settings.kafka_client(
-                    group_id=group,
-                    group_instance_id=instance,
-                    session_timeout_ms=knobs.session_ms,
-                    heartbeat_interval_ms=max(500, knobs.session_ms // 3),
-                    partition_assignment_strategy="cooperative-sticky",
-                    enable_auto_commit=False,
-                    enable_auto_offset_store=False,
-                    auto_offset_reset="error",
-                    fetch_wait_max_ms=100,
-                    fetch_message_max_bytes=8_388_608,
-                    queued_max_messages_kbytes=131_072,
-                    reconnect_backoff_max_ms=500,
-                    topic_metadata_refresh_interval_ms=10_000,
-                    isolation_level="read_committed",
-                ),
-            }
-        )
+        self._consumer = Consumer(_options(settings, knobs.session_ms, group, instance))
+        self._subscribe()
+
+    def _subscribe(self) -> None:
         declared.reading(self._places)
         self._consumer.subscribe(
             list(self._places), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
@@ -242,6 +222,30 @@ class KafkaRaw:
         if not passes(error):
             raise unread("raw records", error)
         _log.warning("raw_read_interrupted", reason=error.str())
+
+
+def _options(
+    settings: MeshSettings, session_ms: int, group: str, instance: str
+) -> dict[str, object]:
+    """Librdkafka's settings of a reader that keeps its own offsets."""
+    return settings.kafka_client(
+        log_level=CRITICAL,
+        error_cb=note,
+        group_id=group,
+        group_instance_id=instance,
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=max(500, session_ms // 3),
+        partition_assignment_strategy="cooperative-sticky",
+        enable_auto_commit=False,
+        enable_auto_offset_store=False,
+        auto_offset_reset="error",
+        fetch_wait_max_ms=100,
+        fetch_message_max_bytes=8_388_608,
+        queued_max_messages_kbytes=131_072,
+        reconnect_backoff_max_ms=500,
+        topic_metadata_refresh_interval_ms=10_000,
+        isolation_level="read_committed",
+    )
 
 
 def beside(group: Sequence[Any], offset: int) -> Beside:

@@ -9,11 +9,13 @@ from predict_svc.view.log_ends import LogEnds
 from predict_svc.view.opening import opening
 from predict_svc.view.publications import Publications
 from predict_svc.view.settings import ViewSettings
-from predict_svc.view.worker import Ports, ViewWorker, in_loop
+from predict_svc.view.worker import Ports, ViewWorker
 from schemas.events import ViewPublished
 from schemas.topics import topic_of
 from twinstream.algebra import kernel
-from twinstream.mesh import faust_app
+from twinstream.mesh import carrying
+from twinstream.mesh.background import in_loop
+from twinstream.mesh.carriers import carrier_of
 from twinstream.mesh.events import EventPublisher, EventReader, patient
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.process import Process
@@ -23,7 +25,7 @@ from twinstream.protocol.manifests import Manifests
 def run(process: Process[ViewSettings]) -> None:
     """Keep the view until told to stop."""
     memory.keep_freed()
-    loop = faust_app.event_loop()
+    loop = carrying.event_loop()
     publisher = EventPublisher(
         process.settings,
         "/predict_svc/view",
@@ -41,9 +43,9 @@ def run(process: Process[ViewSettings]) -> None:
         worker.publications,
     )
     worker.publications.start()
-    worker.app = faust_app.CarrierApp(process.settings, worker.options, worker)
+    worker.carrier = carrier_of(process.settings, worker.options, worker)
     beside = [worker.keep_flushing, worker.keep_telling]
-    faust_app.run(process, worker.app, lambda lag: _beat(process, worker, lag), beside, loop)
+    carrying.run(process, worker.carrier, lambda lag: _beat(process, worker, lag), beside, loop)
 
 
 def _made(

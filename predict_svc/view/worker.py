@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import structlog
-from faust.types import TP
 
 from predict_svc.view import layout as lay
+from predict_svc.view.breaks import Breaks
 from predict_svc.view.errors import BaseGoneError, EpochsFullError
 from predict_svc.view.layout import Base
 from predict_svc.view.opening import Opening
@@ -18,15 +18,15 @@ from predict_svc.view.publications import Place, Publications
 from predict_svc.view.settings import ViewSettings
 from predict_svc.view.step import Applied, Gap
 from predict_svc.view.store import Store
-from schemas.events import GapFound
 from schemas.partials import header_of
 from schemas.topics import partials_folded
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import Pipeline
 from twinstream.errors import NotRunningError, TransientError
+from twinstream.mesh.background import Background
 from twinstream.mesh.blocked import Blocks
+from twinstream.mesh.carrier import CarriedMessage, Carrier, TopicPartition, WorkerOptions
 from twinstream.mesh.events import EventPublisher
-from twinstream.mesh.faust_app import FAILED, CarrierApp, WorkerOptions, end
 from twinstream.mesh.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -59,7 +59,7 @@ class Begun(NamedTuple):
 
 
 class ViewWorker:
-    """Writes the partials of the partitions that Faust assigns into their stores,
+    """Writes the partials of the partitions that its carrier assigns into their stores,
     and lands bases in them.
     """
 
@@ -71,36 +71,37 @@ class ViewWorker:
     ) -> None:
         self._knobs = knobs
         self._open_store = ports.open_store
-        self._metrics, self._publisher, self._log_ends = ports[1:]
-        self._begun: dict[TP, Begun] = {}
+        self._metrics = ports.metrics
+        self._log_ends = ports.log_ends
+        self._begun: dict[TopicPartition, Begun] = {}
         self.plans = {view.name: ViewPlan(view) for view in pipeline.views}
         self._view_of = {partials_folded(name): name for name in self.plans}
-        self._stores: dict[TP, Store] = {}
-        self._next: dict[TP, int] = {}
-        self._pending: dict[TP, list[tuple[int, bytes]]] = {}
+        self._stores: dict[TopicPartition, Store] = {}
+        self._next: dict[TopicPartition, int] = {}
+        self._pending: dict[TopicPartition, list[tuple[int, bytes]]] = {}
         self._pending_bytes = 0
         self._due = 0.0
         self._pause_s = knobs.flush_s
         self._arrived = asyncio.Event()
-        self._gaps: dict[tuple[TP, int], tuple[Gap, float]] = {}
+        self._breaks = Breaks(ports.publisher, knobs.gap_report_s)
         self._refusals: dict[str, str] = {}
-        self._waiting: set[TP] = set()
+        self._waiting: set[TopicPartition] = set()
         """Partitions whose partials are left alone until a base has landed;
         what is read of them meanwhile is read again then.
         """
-        self._seeking: set[asyncio.Future[None]] = set()
+        self._background = Background()
         self.blocks = Blocks()
-        self._passed_over: dict[TP, tuple[int, int]] = {}
+        self._passed_over: dict[TopicPartition, tuple[int, int]] = {}
         """Log partition that a partial that could not be applied names, and how far that one was
         then.
         """
         self.assigned = False
-        self.app: CarrierApp
+        self.carrier: Carrier
         self.publications: Publications
 
     @property
     def options(self) -> WorkerOptions:
-        """What Faust needs to know."""
+        """What its carrier needs to know."""
         k = self._knobs
         return WorkerOptions(
             name="view",
@@ -111,44 +112,54 @@ class ViewWorker:
             buffered=2048,
         )
 
-    async def start_offsets(self, partitions: set[TP]) -> Mapping[TP, int]:
+    async def start_offsets(self, partitions: set[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Go on where each store says; an empty store first gets its base, and waits for it when
         that is refused.
         """
         self._flush()
-        for tp in self._stores.keys() - partitions:
-            self._stores.pop(tp).close()
-            self._next.pop(tp)
-            self._begun.pop(tp, None)
-        self._waiting &= partitions
-        self.blocks.only({(tp.topic, tp.partition) for tp in partitions})
-        self._gaps = {place: gap for place, gap in self._gaps.items() if place[0] in partitions}
+        self._let_go(partitions)
         fresh = partitions - self._stores.keys()
         for tp in fresh:
             self._stores[tp] = self._open_store(self.plans[self._view_of[tp.topic]], tp.partition)
         self._hold()
-        empty = {self._place(tp) for tp in fresh if not self._stores[tp].progress()}
-        if empty:
-            await asyncio.to_thread(
-                self.publications.wait_landed_or_tried, empty, self._knobs.first_base_s
-            )
-            await asyncio.sleep(0)  # lets bases that were handed over land first
         if fresh:
-            first = await self.app.consumer.earliest_offsets(*fresh)
-            self._next.update(
-                {tp: max(self._stores[tp].read_state().start, first[tp]) for tp in fresh}
-            )
-            self._waiting |= {
-                tp for tp in fresh if self._place(tp) in empty and not self._landed(tp)
-            }
+            empty = {tp for tp in fresh if not self._stores[tp].progress()}
+            await self._based(empty)
+            await self._begin(fresh, empty)
         self.assigned = True
         return self.next_offsets()
 
-    async def handle(self, message: Any) -> None:
+    def _let_go(self, kept: set[TopicPartition]) -> None:
+        """Of all partitions but these."""
+        for tp in self._stores.keys() - kept:
+            self._stores.pop(tp).close()
+            self._next.pop(tp)
+            self._begun.pop(tp, None)
+        self._waiting &= kept
+        self.blocks.only({(tp.topic, tp.partition) for tp in kept})
+        self._breaks.only(kept)
+
+    async def _based(self, empty: set[TopicPartition]) -> None:
+        """Once each has its base, or one attempt was made for it."""
+        if empty:
+            places = {self._place(tp) for tp in empty}
+            await asyncio.to_thread(
+                self.publications.wait_landed_or_tried, places, self._knobs.first_base_s
+            )
+            await asyncio.sleep(0)  # lets bases that were handed over land first
+
+    async def _begin(self, fresh: set[TopicPartition], empty: set[TopicPartition]) -> None:
+        """Take partials from where the stores say, or from the first that there still is."""
+        first = await self.carrier.earliest_offsets(*fresh)
+        for tp in fresh:
+            self._next[tp] = max(self._stores[tp].read_state().start, first[tp])
+        self._waiting |= {tp for tp in empty if not self._landed(tp)}
+
+    async def handle(self, message: CarriedMessage) -> None:
         """Collect the next partial; what was taken before, or comes too early after a seek,
         is left.
         """
-        tp = TP(message.topic, message.partition)
+        tp = TopicPartition(message.topic, message.partition)
         if message.offset != self._next.get(tp) or tp in self._waiting:
             return
         self._next[tp] += 1
@@ -161,7 +172,7 @@ class ViewWorker:
         if now >= self._due or self._pending_bytes >= self._knobs.flush_bytes:
             self._flush()
 
-    def next_offsets(self) -> Mapping[TP, int]:
+    def next_offsets(self) -> Mapping[TopicPartition, int]:
         """The next partials offset of each partition that is taken from."""
         return {tp: offset for tp, offset in self._next.items() if tp not in self._waiting}
 
@@ -181,14 +192,14 @@ class ViewWorker:
             for tp in building:
                 if tp in self._stores:
                     await self._complete(tp)
-            self._report_gaps()
+            self._breaks.report(self._view_of, self._landed)
             for store in self._stores.values():
                 store.forget_dead_readers()
             await asyncio.sleep(BUILDING_TICK_S if building else TICK_S)
 
     def land(self, place: Place, base: Base) -> None:
         """Take a base that was fetched; called in the event loop."""
-        tp = TP(partials_folded(place[0]), place[1])
+        tp = TopicPartition(partials_folded(place[0]), place[1])
         store = self._stores.get(tp)
         if store is None:
             return
@@ -221,10 +232,10 @@ class ViewWorker:
         )
         self._metrics.count("view_bases_landed_total", view=place[0])
         if tp in self._waiting:
-            self._in_background(self._read_on(tp))
+            self._background.begin(self._read_on(tp))
         elif again is not None and tp in self._next:
             self._next[tp] = again
-            self._in_background(self.app.seek({tp: again}))
+            self._background.begin(self.carrier.seek({tp: again}))
 
     def refuse(self, place: Place, epoch: int, reason: str) -> None:
         """Tell that a base cannot be used; the one before stays."""
@@ -248,7 +259,7 @@ class ViewWorker:
             "partitions": len(self._stores),
             "epoch": min(newest.values(), default=0),
             "refused": dict(self._refusals),
-            "gaps": len(self._gaps),
+            "gaps": len(self._breaks),
             "waiting": len(self._waiting),
             **self.blocks.detail(),
         }
@@ -284,7 +295,7 @@ class ViewWorker:
                 max(self._knobs.flush_s, 2 * (time.monotonic() - started)), self._knobs.flush_most_s
             )
 
-    def _apply_singly(self, tp: TP, partials: list[tuple[int, bytes]]) -> None:
+    def _apply_singly(self, tp: TopicPartition, partials: list[tuple[int, bytes]]) -> None:
         """Take partials one by one, up to the one that fails.
 
         One that cannot be applied is passed over: if it is the speed layer's, the chain tells that
@@ -305,38 +316,31 @@ class ViewWorker:
                 self.blocks.add(place, offset, error)
                 self._pass_over(tp, offset, value)
 
-    def _pass_over(self, tp: TP, offset: int, value: bytes) -> None:
+    def _pass_over(self, tp: TopicPartition, offset: int, value: bytes) -> None:
         store = self._stores[tp]
         header = header_of(value)
         origin = -1 if header is None else header.origin_partition
         self._passed_over[tp] = origin, self._reached(tp, origin)
         self._note(tp, store.apply([(offset, b"")]))
 
-    def _reached(self, tp: TP, origin: int) -> int:
+    def _reached(self, tp: TopicPartition, origin: int) -> int:
         """How far the states of a log partition go."""
         progress = self._stores[tp].progress().get(origin)
         return -1 if progress is None else progress.offset
 
-    def _try_again(self, tp: TP) -> None:
+    def _try_again(self, tp: TopicPartition) -> None:
         if tp in self._stores and tp in self._waiting:
-            self._in_background(self._read_on(tp))
+            self._background.begin(self._read_on(tp))
 
-    async def _read_on(self, tp: TP) -> None:
+    async def _read_on(self, tp: TopicPartition) -> None:
         """Take partials again, from where the store stands."""
-        first = await self.app.consumer.earliest_offsets(tp)
+        first = await self.carrier.earliest_offsets(tp)
         if tp in self._waiting:
             self._waiting.discard(tp)
             self._next[tp] = max(self._stores[tp].read_state().start, first[tp])
-            await self.app.seek({tp: self._next[tp]})
+            await self.carrier.seek({tp: self._next[tp]})
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have it done; the process ends when it fails."""
-        task = asyncio.ensure_future(work)
-        self._seeking.add(task)
-        task.add_done_callback(self._seeking.discard)
-        task.add_done_callback(_checked)
-
-    def _note(self, tp: TP, done: Applied) -> None:
+    def _note(self, tp: TopicPartition, done: Applied) -> None:
         now_us = time.time_ns() // 1000
         view = self._view_of[tp.topic]
         for written_us in done.written_us:
@@ -348,13 +352,13 @@ class ViewWorker:
             self._metrics.count("view_repeats_total", done.repeats, view=view)
         for gap in done.gaps:
             self._metrics.count("view_gaps_total", view=view)
-            self._gaps.setdefault((tp, gap.origin_partition), (gap, 0.0))
-        if self._gaps:
+            self._breaks.found(tp, gap)
+        if self._breaks:
             self._forget_closed(tp)
         if self.blocks and done.applied:
             self._go_on(tp)
 
-    def _go_on(self, tp: TP) -> None:
+    def _go_on(self, tp: TopicPartition) -> None:
         """After a partial was applied: unless one that was passed over may have been the next of
         its chain.
         """
@@ -363,80 +367,45 @@ class ViewWorker:
             self._passed_over.pop(tp, None)
             self.blocks.clear((tp.topic, tp.partition))
 
-    def _report_gaps(self) -> None:
-        """Tell of each break that no base on its way can close."""
-        for (tp, origin), (gap, told) in self._gaps.items():
-            if self._landed(tp) and time.monotonic() - told > self._knobs.gap_report_s:
-                view = self._view_of[tp.topic]
-                _log.warning(
-                    "gap_found",
-                    view=view,
-                    partition=tp.partition,
-                    origin=origin,
-                    expected_after=gap.expected_after,
-                )
-                if not self._publish(tp, gap):
-                    return
-                self._gaps[(tp, origin)] = (gap, time.monotonic())
-
-    def _publish(self, tp: TP, gap: Gap) -> bool:
-        """Tell of a break; False while Kafka takes nothing."""
-        event = GapFound(
-            view=self._view_of[tp.topic],
-            partition=tp.partition,
-            origin_partition=gap.origin_partition,
-            expected_after=gap.expected_after,
-            found_previous=gap.found_previous,
-            found_at_us=time.time_ns() // 1000,
-        )
-        try:
-            self._publisher.publish(event, wait=False)
-        except TransientError as error:
-            _log.warning("gap_report_waits", reason=str(error))
-            return False
-        return True
-
-    async def _complete(self, tp: TP) -> None:
+    async def _complete(self, tp: TopicPartition) -> None:
         """A store is whole once it has the newest base and all that the log held when it was begun;
         what no partial brings is a break.
         """
-        if tp not in self._begun:
-            try:
-                ends = await asyncio.to_thread(
-                    self._log_ends, self.plans[self._view_of[tp.topic]].view.source.name
-                )
-            except NotRunningError as error:
-                _log.warning("log_end_unknown", reason=str(error))
-                return
-            if tp not in self._stores:  # handed over meanwhile
-                return
-            self._begun[tp] = Begun(ends, self.app.consumer.highwater(tp))
+        if not await self._has_begun(tp) or tp in self._waiting or not self._landed(tp):
+            return
         store = self._stores[tp]
         begun = self._begun[tp]
-        if tp in self._waiting or not self._landed(tp):
-            return
         lacking = lay.lacking(store.layout(), store.progress(), begun.log_ends)
         if not lacking:
             store.set_whole()
             self._forget_closed(tp)
             _log.info("view_whole", view=self._view_of[tp.topic], partition=tp.partition)
         elif begun.partials_end is None:
-            self._begun[tp] = begun._replace(partials_end=self.app.consumer.highwater(tp))
+            self._begun[tp] = begun._replace(partials_end=self.carrier.highwater(tp))
         elif self._next.get(tp, 0) >= begun.partials_end and tp not in self._pending:
             for origin, reached in lacking.items():
-                self._gaps.setdefault(
-                    (tp, origin), (Gap(origin, reached, begun.log_ends[origin]), time.monotonic())
-                )
+                gap = Gap(origin, reached, begun.log_ends[origin])
+                self._breaks.found(tp, gap, time.monotonic())
 
-    def _forget_closed(self, tp: TP) -> None:
+    async def _has_begun(self, tp: TopicPartition) -> bool:
+        """Whether it is known where log and partials ended when the store was begun."""
+        if tp in self._begun:
+            return True
+        source = self.plans[self._view_of[tp.topic]].view.source.name
+        try:
+            ends = await asyncio.to_thread(self._log_ends, source)
+        except NotRunningError as error:
+            _log.warning("log_end_unknown", reason=str(error))
+            return False
+        if tp not in self._stores:  # handed over meanwhile
+            return False
+        self._begun[tp] = Begun(ends, self.carrier.highwater(tp))
+        return True
+
+    def _forget_closed(self, tp: TopicPartition) -> None:
         """Breaks of a store that a partial, or a base, has closed."""
         store = self._stores[tp]
-        reached = lay.position(store.layout().newest, store.progress()).log
-        self._gaps = {
-            k: v
-            for k, v in self._gaps.items()
-            if k[0] != tp or reached.get(k[1], -1) < v[0].found_previous
-        }
+        self._breaks.forget_closed(tp, lay.position(store.layout().newest, store.progress()).log)
 
     def _hold(self) -> None:
         self.publications.hold(
@@ -446,34 +415,10 @@ class ViewWorker:
             }
         )
 
-    def _place(self, tp: TP) -> Place:
+    def _place(self, tp: TopicPartition) -> Place:
         return self._view_of[tp.topic], tp.partition
 
-    def _landed(self, tp: TP) -> bool:
+    def _landed(self, tp: TopicPartition) -> bool:
         return self._stores[tp].layout().newest.epoch >= self.publications.newest(
             self._view_of[tp.topic]
         )
-
-
-def _checked(task: asyncio.Future[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("seek_failed", reason=repr(task.exception()))
-        end(FAILED)
-
-
-def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., None]) -> Callable[..., None]:
-    """The function, called from another thread, runs in the event loop;
-    the process ends when it fails, which a loop would only log.
-    """
-
-    def run(*arguments: Any) -> None:
-        try:
-            function(*arguments)
-        except Exception:  # noqa: BLE001  half done it would leave the worker behind for good
-            _log.exception("landing_failed")
-            end(FAILED)
-
-    def call(*arguments: Any) -> None:
-        loop.call_soon_threadsafe(run, *arguments)
-
-    return call

@@ -6,7 +6,8 @@ from preprocess_svc.speed.resume import Resume
 from preprocess_svc.speed.settings import SpeedSettings
 from preprocess_svc.speed.worker import SpeedWorker
 from twinstream.algebra import kernel
-from twinstream.mesh import faust_app
+from twinstream.mesh import carrying
+from twinstream.mesh.carriers import carrier_of
 from twinstream.mesh.process import Process
 
 READY_LAG = 2000
@@ -17,8 +18,10 @@ def run(process: Process[SpeedSettings]) -> None:
     worker = _made(process)
     for plan in worker.plans:
         kernel.warm_up(plan)
-    worker.app = faust_app.CarrierApp(process.settings, worker.options, worker)
-    faust_app.run(process, worker.app, lambda lag: _beat(process, worker, lag), [worker.watch_gaps])
+    worker.carrier = carrier_of(process.settings, worker.options, worker)
+    carrying.run(
+        process, worker.carrier, lambda lag: _beat(process, worker, lag), [worker.watch_gaps]
+    )
 
 
 def _made(process: Process[SpeedSettings]) -> SpeedWorker:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import structlog
-from faust.types import TP
 
 from preprocess_svc.speed.chain import Link
 from preprocess_svc.speed.folder import Folder, Partial
@@ -21,9 +20,10 @@ from schemas.topics import partials_folded, records_accepted, topic_of
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import Pipeline
 from twinstream.errors import TransientError
+from twinstream.mesh.background import Background
 from twinstream.mesh.blocked import Blocks
+from twinstream.mesh.carrier import CarriedMessage, Carrier, TopicPartition, WorkerOptions
 from twinstream.mesh.events import PAUSE_S, EventReader, Refused, patient
-from twinstream.mesh.faust_app import FAILED, CarrierApp, WorkerOptions, end
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.settings import MeshSettings
 
@@ -31,7 +31,7 @@ _log = structlog.get_logger()
 
 
 class SpeedWorker:
-    """Folds the log partitions that Faust assigns, and sends their partials in order."""
+    """Folds the log partitions that its carrier assigns, and sends their partials in order."""
 
     def __init__(
         self,
@@ -57,16 +57,16 @@ class SpeedWorker:
         }
         self._source_of = {records_accepted(name): name for name in self._plans}
         self._topic_of = {v.name: partials_folded(v.name) for v in pipeline.views}
-        self._folders: dict[TP, Folder] = {}
-        self._resumed_at: dict[TP, float] = {}
+        self._folders: dict[TopicPartition, Folder] = {}
+        self._resumed_at: dict[TopicPartition, float] = {}
         self.blocks = Blocks()
-        self.app: CarrierApp
-        self._seeking: set[asyncio.Future[None]] = set()
+        self.carrier: Carrier
+        self._background = Background()
         self.assigned = False
 
     @property
     def options(self) -> WorkerOptions:
-        """What Faust needs to know."""
+        """What its carrier needs to know."""
         k = self._knobs
         return WorkerOptions(
             name="speed",
@@ -82,7 +82,7 @@ class SpeedWorker:
         """The plans of all views."""
         return [plan for plans in self._plans.values() for plan in plans]
 
-    async def start_offsets(self, partitions: set[TP]) -> Mapping[TP, int]:
+    async def start_offsets(self, partitions: set[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Go on where a folder stands; where there is none yet, behind what Kafka already holds of it."""
         self._folders = {tp: folder for tp, folder in self._folders.items() if tp in partitions}
         self.blocks.only({(tp.topic, tp.partition) for tp in partitions})
@@ -90,12 +90,12 @@ class SpeedWorker:
         self.assigned = True
         return {tp: folder.next_offset for tp, folder in self._folders.items()}
 
-    async def handle(self, message: Any) -> None:
+    async def handle(self, message: CarriedMessage) -> None:
         """Fold the next message of a log partition; what was folded before, or comes too early after a seek, is left.
 
         One that cannot be folded blocks its partition alone: to pass it over would lose records.
         """
-        tp = TP(message.topic, message.partition)
+        tp = TopicPartition(message.topic, message.partition)
         folder = self._folders.get(tp)
         if folder is None or message.offset != folder.next_offset:
             return
@@ -110,20 +110,12 @@ class SpeedWorker:
             if self.blocks:
                 self.blocks.clear((tp.topic, tp.partition))
 
-    def _try_again(self, tp: TP) -> None:
+    def _try_again(self, tp: TopicPartition) -> None:
         folder = self._folders.get(tp)
         if folder is not None and (tp.topic, tp.partition) in self.blocks:
-            task = asyncio.ensure_future(self.app.seek({tp: folder.next_offset}))
-            self._seeking.add(task)
-            task.add_done_callback(self._sought)
+            self._background.begin(self.carrier.seek({tp: folder.next_offset}))
 
-    def _sought(self, task: asyncio.Future[None]) -> None:
-        self._seeking.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("seek_failed", reason=repr(task.exception()))
-            end(FAILED)
-
-    async def _fold(self, folder: Folder, message: Any) -> None:
+    async def _fold(self, folder: Folder, message: CarriedMessage) -> None:
         began = time.perf_counter()
         rows, partials = folder.fold(message.value, message.offset, time.time_ns() // 1000)
         self._metrics.observe("speed_fold_ms", (time.perf_counter() - began) * 1e3, "ms")
@@ -139,7 +131,7 @@ class SpeedWorker:
         self._metrics.count("speed_partials_total", len(partials))
         await self._send(partials)
 
-    def next_offsets(self) -> Mapping[TP, int]:
+    def next_offsets(self) -> Mapping[TopicPartition, int]:
         """The next log offset of each partition that goes on."""
         return {
             tp: f.next_offset
@@ -161,9 +153,9 @@ class SpeedWorker:
             gap = await reports.get()
             source = self._view_sources.get(gap.view)
             if source is not None:
-                await self._repair(TP(records_accepted(source), gap.origin_partition))
+                await self._repair(TopicPartition(records_accepted(source), gap.origin_partition))
 
-    async def _repair(self, tp: TP) -> None:
+    async def _repair(self, tp: TopicPartition) -> None:
         folder = self._folders.get(tp)
         if (
             folder is None
@@ -184,9 +176,9 @@ class SpeedWorker:
             )
             self._metrics.count("speed_breaks_total")
             folder.at = link
-            await self.app.seek({tp: folder.next_offset})
+            await self.carrier.seek({tp: folder.next_offset})
 
-    async def _start(self, partitions: set[TP]) -> None:
+    async def _start(self, partitions: set[TopicPartition]) -> None:
         if not partitions:
             return
         links = await self._links([self._place(tp) for tp in partitions])
@@ -205,7 +197,7 @@ class SpeedWorker:
                 _log.warning("resume_waits", reason=str(error))
                 await asyncio.sleep(PAUSE_S)
 
-    def _folder(self, tp: TP, link: Link) -> Folder:
+    def _folder(self, tp: TopicPartition, link: Link) -> Folder:
         name = self._source_of[tp.topic]
         _log.info(
             "log_partition_taken",
@@ -222,15 +214,17 @@ class SpeedWorker:
             link,
         )
 
-    def _place(self, tp: TP) -> LogPartition:
+    def _place(self, tp: TopicPartition) -> LogPartition:
         return self._source_of[tp.topic], tp.partition
 
     async def _send(self, partials: list[Partial]) -> None:
         """Enqueue in order; wait only when too many are on their way."""
         sent: Awaitable[Any] | None = None
         for partial in partials:
-            sent = await self.app.send(self._topic_of[partial.view], partial.target, partial.value)
-        if sent is not None and self.app.unconfirmed > self._knobs.unconfirmed:
+            sent = await self.carrier.send(
+                self._topic_of[partial.view], partial.target, partial.value
+            )
+        if sent is not None and self.carrier.unconfirmed > self._knobs.unconfirmed:
             await sent
 
 

@@ -9,7 +9,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from schemas.topics import data_topics, partials_folded
-from twinstream.mesh.faust_app import WorkerOptions, configuration
+from twinstream.mesh.carrier import WorkerOptions
+from twinstream.mesh.faust_carrier import configuration
 from twinstream.mesh.settings import MeshSettings
 from twinstream.mesh.topics_admin import MAX_MESSAGE_BYTES, ensure_topics
 

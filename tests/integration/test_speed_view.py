@@ -23,9 +23,15 @@ pytestmark = pytest.mark.engine
 SHOP = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
 
 
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeamRig]:
-    env = {"TWINSTREAM_VIEW_MAP_GIB": "1", "TWINSTREAM_VIEW_BASE_RETRY_S": "0.5"}
+@pytest.fixture(scope="module", params=["faust", "confluent"])
+def rig(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[SeamRig]:
+    env = {
+        "TWINSTREAM_CARRIER": request.param,
+        "TWINSTREAM_VIEW_MAP_GIB": "1",
+        "TWINSTREAM_VIEW_BASE_RETRY_S": "0.5",
+    }
     kernel.warm_up(
         ViewPlan(pipeline.view("spending"))
     )  # compiled once here rather than in both processes

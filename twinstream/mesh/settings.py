@@ -41,6 +41,8 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Thrift URI of the Hive metastore."""
     partitions: int = 2
     """Partitions of each raw, log and partials topic."""
+    carrier: Literal["faust", "confluent"] = "faust"
+    """What carries messages to the speed and view workers; all workers of a mesh have the same."""
     clock: Literal["wall", "replay"] = "wall"
     """With "replay" a record becomes known at the timestamp of its raw Kafka message."""
     http_host: str = "127.0.0.1"
@@ -130,6 +132,7 @@ ENVIRONMENT: dict[str, str] = {
     "model_bucket": "TWINSTREAM_S3_MODEL_BUCKET",
     "hive": "TWINSTREAM_HIVE",
     "partitions": "TWINSTREAM_PARTITIONS",
+    "carrier": "TWINSTREAM_CARRIER",
     "clock": "TWINSTREAM_CLOCK",
     "http_host": "TWINSTREAM_HTTP_HOST",
     "http_hosts": "TWINSTREAM_HTTP_HOSTS",

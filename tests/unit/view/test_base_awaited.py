@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from faust.types import TP
 
 from predict_svc.view import layout as lay
 from predict_svc.view.errors import EpochsFullError
@@ -16,6 +15,7 @@ from schemas.partials import decode_header
 from schemas.topics import partials_folded
 from tests.unit.view.engines import ENGINES
 from tests.unit.view.world import KNOBS, PARTITIONS, World, pipeline
+from twinstream.mesh.carrier import TopicPartition as TP
 
 EPOCHS = lay.SLOTS + 3
 PLACE = TP(partials_folded("spending"), 0)
@@ -111,7 +111,7 @@ async def until(reached: Callable[[], object]) -> None:
 def worker_of(world: World, engines: Engines) -> ViewWorker:
     ports = Ports(world.open_store, engines, engines, lambda _: {})  # type: ignore[arg-type]
     worker = ViewWorker(KNOBS, pipeline, ports)
-    worker.app = worker.publications = engines  # type: ignore[assignment]
+    worker.carrier = worker.publications = engines  # type: ignore[assignment]
     return worker
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from faust.types import TP
 
 from predict_svc.view.errors import StoreFullError
 from predict_svc.view.step import Applied
@@ -28,6 +27,7 @@ from tests.unit.view.engines import ENGINES
 from tests.unit.view.test_base_awaited import PLACE, Engines, read, until, worker_of
 from tests.unit.view.world import World, pipeline
 from twinstream.mesh import blocked
+from twinstream.mesh.carrier import TopicPartition as TP
 from twinstream.mesh.settings import MeshSettings
 
 
@@ -149,7 +149,7 @@ async def broken_pack(world: World, tmp_path: Path) -> None:
         metrics=carrier,
         refused=lambda _message, _reason: None,
     )
-    worker.app = carrier
+    worker.carrier = carrier
     await worker.start_offsets({TP(ORDERS, 0), TP(ORDERS, 1)})
     good = [pack.value for pack in world.log.messages[0]]
     torn = good[1][: HEADER_BYTES + 40]

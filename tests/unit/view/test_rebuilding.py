@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-from faust.types import TP
-
 from examples.shop.pipeline import pipeline
 from predict_svc.view.opening import opening
 from predict_svc.view.settings import ViewSettings
@@ -16,6 +14,7 @@ from predict_svc.view.worker import Ports, ViewWorker
 from schemas.events import GapFound
 from schemas.partials import PartialHeader, encode_header
 from schemas.topics import partials_folded
+from twinstream.mesh.carrier import TopicPartition as TP
 from twinstream.mesh.settings import MeshSettings
 
 PLACE = TP(partials_folded("spending"), 0)
@@ -63,7 +62,7 @@ async def rebuilt(folder: Path) -> None:
     open_store = opening(MeshSettings(pipeline="none", data=str(folder)), knobs)
     ports = Ports(open_store, world, world, lambda _: {0: 3, 1: -1})  # type: ignore[arg-type]
     worker = ViewWorker(knobs, pipeline, ports)
-    worker.app = worker.publications = world  # type: ignore[assignment]
+    worker.carrier = worker.publications = world  # type: ignore[assignment]
     assert await worker.start_offsets({PLACE}) == {PLACE: EXPIRED}
     telling = asyncio.ensure_future(worker.keep_telling())
     await until(lambda: world.told)

@@ -64,6 +64,14 @@ def partition_ends(settings: MeshSettings) -> PartitionEnds:
     return PartitionEnds(lambda: AdminClient(settings.kafka_client(reconnect_backoff_max_ms=500)))
 
 
+def partition_beginnings(settings: MeshSettings) -> PartitionEnds:
+    """Asks the mesh's Kafka where partitions begin."""
+    return PartitionEnds(
+        lambda: AdminClient(settings.kafka_client(reconnect_backoff_max_ms=500)),
+        positions.beginnings,
+    )
+
+
 class EndsWatched:
     """The ends as they were at the last look; a partition is missing before it was seen.
 

@@ -69,7 +69,18 @@ def _at_time(found: TopicPartition) -> int | None:
 
 def ends(admin: AdminClient, wanted: Sequence[Place], timeout_s: float) -> dict[Place, int]:
     """The offset after the last of each partition, all asked at once; raises NotRunningError."""
-    asked = {TopicPartition(*place): OffsetSpec.latest() for place in wanted}
+    return _listed(admin, wanted, OffsetSpec.latest(), timeout_s)
+
+
+def beginnings(admin: AdminClient, wanted: Sequence[Place], timeout_s: float) -> dict[Place, int]:
+    """The first offset of each partition, all asked at once; raises NotRunningError."""
+    return _listed(admin, wanted, OffsetSpec.earliest(), timeout_s)
+
+
+def _listed(
+    admin: AdminClient, wanted: Sequence[Place], which: OffsetSpec, timeout_s: float
+) -> dict[Place, int]:
+    asked = {TopicPartition(*place): which for place in wanted}
     found: dict[Place, int] = {}
     for tp, answer in admin.list_offsets(asked, request_timeout=timeout_s).items():
         what = f"{tp.topic}[{tp.partition}]"

@@ -88,7 +88,7 @@ def test_lag_counts_from_what_kafka_holds() -> None:
 def test_a_worker_that_does_none_of_its_work_ends(tick: str, ends: bool) -> None:
     """Whichever kind of work it is; `n` changes at every tick."""
     program = (
-        "from twinstream.mesh.faust_app import Watchdog, Work\n"
+        "from twinstream.mesh.watchdog import Watchdog, Work\n"
         f"w = Watchdog(3)\nfor n in range(9): w.tick({tick})\n"
     )
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)

@@ -1,0 +1,105 @@
+"""Runs a worker over its carrier until it is told to stop, fails, or stands still; then its
+supervisor starts it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import NoReturn
+
+import structlog
+import uvloop
+
+from twinstream.errors import MessageRefusedError
+from twinstream.mesh import collecting
+from twinstream.mesh.carrier import Carrier
+from twinstream.mesh.ending import gone
+from twinstream.mesh.exit_codes import OK, WORKER_FAILED
+from twinstream.mesh.kafka import ends
+from twinstream.mesh.kafka.ends import EndsWatched
+from twinstream.mesh.process import Process
+from twinstream.mesh.service import Own
+from twinstream.mesh.watchdog import Watchdog, Work
+
+_log = structlog.get_logger()
+FAILED = WORKER_FAILED
+
+
+def run(
+    process: Process[Own],
+    carrier: Carrier,
+    beat: Callable[[int | None], None],
+    tasks: Iterable[Callable[[], Awaitable[None]]] = (),
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> NoReturn:
+    """Run a worker until it is told to stop (exit 0) or fails (exit 70). `beat(lag)` is called once
+    a second; `tasks` run beside.
+
+    While Kafka cannot be reached, a worker that does not move waits, and does not hang.
+    """
+    loop = loop or event_loop()
+    process.ending.on_stop(lambda: end(OK))
+    watched = ends.watched(process.settings, carrier.options.topics)
+    try:
+        loop.run_until_complete(
+            _main(carrier, beat, list(tasks), lambda: process.reach.away, watched)
+        )
+    except BaseException:  # noqa: BLE001
+        _log.exception("worker_failed")
+    end(FAILED)
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """This thread's loop from now on; those that an engine makes for its own threads are alike."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+def end(status: int) -> NoReturn:
+    """Leave now. Nothing needs a goodbye: what was done is in Kafka or in the store, with its
+    place.
+    """
+    _log.info("worker_ended", status=status)
+    gone(status)
+
+
+def never_taken(topic: str, partition: int, value: bytes) -> MessageRefusedError:
+    """Of a message that no broker takes."""
+    return MessageRefusedError(
+        f"{topic}[{partition}]: Kafka never takes a message of {len(value)} bytes; a view with "
+        "fewer states a key, or smaller packs (TWINSTREAM_INGEST_PACK_ROWS), make smaller ones"
+    )
+
+
+async def _main(
+    carrier: Carrier,
+    beat: Callable[[int | None], None],
+    tasks: list[Callable[[], Awaitable[None]]],
+    away: Callable[[], str],
+    watched: EndsWatched,
+) -> None:
+    watchdog = Watchdog(carrier.options.stall_s)
+    beat(None)
+    await carrier.start()
+    running = [asyncio.ensure_future(task()) for task in tasks]
+    collecting.rarely()
+    while not carrier.ended():
+        following = carrier.carried.next_offsets()
+        lag = watched.lag(following)
+        awaited = not away()
+        beat(lag)
+        watchdog.tick(
+            Work("to read", (lag or 0) * awaited, tuple(following.items())),
+            Work("to be confirmed", carrier.unconfirmed * awaited, carrier.confirmed),
+        )
+        done, _ = await asyncio.wait(
+            [*running, asyncio.ensure_future(asyncio.sleep(1.0))],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        for task in done & set(running):
+            task.result()
+            running.remove(task)
+    _log.error("worker_crashed", reason=carrier.ended())
