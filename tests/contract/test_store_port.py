@@ -1,4 +1,6 @@
-"""What every store of a serving view does: law 3 stands on it."""
+"""What every StateStore with its BaseLoading, and every StateReads with its LandedBase, does; law 3
+needs what is said here of a Moment and a Change.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ray Tune searches in processes of its own, and leaves none behind."""
+"""Each Tuner finds the same. Ray Tune searches in processes of its own, and leaves none behind."""
 
 import shutil
 from pathlib import Path
