@@ -11,7 +11,14 @@ from deploy.reference.declared import modules, said
 from deploy.reference.markdown import code, page, sentence, table
 
 HEAD = ("error", "where", "is a", "means")
-ROOTS = ("TransientError", "PermanentError", "RequestError", "MeshError", "Exception")
+ROOTS = (
+    "TransientError",
+    "PermanentError",
+    "RequestError",
+    "MeshError",
+    "RuntimeError",
+    "Exception",
+)
 """The first of these among an error's bases decides what is done with it."""
 SECTIONS = {
     "TransientError": (
@@ -35,6 +42,10 @@ SECTIONS = {
             "Handled where they are raised, or by the run loop as a bug: the same input is tried "
             "three times over restarts, then it becomes a dead letter of kind `bug`."
         ),
+    ),
+    "RuntimeError": (
+        "Mistakes in our own code",
+        "Nobody catches them, so the run loop treats them as a bug wherever they are raised.",
     ),
     "Exception": ("Inside one module", "Never leaves the module that raises it."),
 }

@@ -13,11 +13,10 @@ from twinstream.define.pipeline import Pipeline
 from twinstream.define.records import Decoder
 from twinstream.define.source import Source
 from twinstream.mesh import process
-from twinstream.mesh.door import Door, DoorSettings, hosts_of
+from twinstream.mesh.door import Door, DoorSettings
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.process import Process
-from twinstream.mesh.settings import MeshSettings
 
 
 def make() -> Door:
@@ -28,7 +27,14 @@ def make() -> Door:
         worker.settings,
         "ingest",
     )
-    return Door(make_app(api(worker, metrics)), _door(worker.settings, worker.own), metrics.count)
+    own = worker.own
+    settings = DoorSettings.of(
+        worker.settings,
+        body_bytes=own.http_body_bytes,
+        body_s=own.http_body_s,
+        slots=own.http_threads,
+    )
+    return Door(make_app(api(worker, metrics)), settings, metrics.count)
 
 
 def api(
@@ -44,19 +50,6 @@ def api(
         meter=metrics,
         clock=worker.clock,
         away=lambda: reach.away,
-    )
-
-
-def _door(
-    settings: MeshSettings,
-    own: IngestSettings,
-) -> DoorSettings:
-    """What is let in."""
-    return DoorSettings(
-        hosts=hosts_of(settings.http_host, settings.http_hosts),
-        body_bytes=own.http_body_bytes,
-        body_s=own.http_body_s,
-        slots=own.http_threads,
     )
 
 

@@ -29,7 +29,7 @@ from schemas.plausible import foreign
 from twinstream.algebra import kernel
 from twinstream.errors import MeshError
 from twinstream.mesh import collecting, process
-from twinstream.mesh.door import Door, DoorSettings, hosts_of
+from twinstream.mesh.door import Door, DoorSettings
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.process import Process
 
@@ -43,9 +43,13 @@ def create() -> Door:
     torch.set_num_threads(1)
     api = answering(worker)
     collecting.rarely()
+    own = worker.own
+    settings = DoorSettings.of(
+        worker.settings, body_bytes=own.body_bytes, body_s=own.body_s, slots=own.threads
+    )
     return Door(
         application(api),
-        _door(worker),
+        settings,
         worker.metrics.count,
         {PREFIX: lane(api)},
         {view_lane.PREFIX: view_lane.view_lane(api)},
@@ -190,17 +194,6 @@ def keep_current(
     stop, own = worker.stopping, worker.own
     worker.ending.thread("activation", lambda: activation.run(stop, own.refresh_s))
     worker.ending.thread("raw-ends", lambda: ends.keep_looking(stop, own.look_every_s))
-
-
-def _door(worker: Worker) -> DoorSettings:
-    """What is let in."""
-    settings, own = worker.settings, worker.own
-    return DoorSettings(
-        hosts=hosts_of(settings.http_host, settings.http_hosts),
-        body_bytes=own.body_bytes,
-        body_s=own.body_s,
-        slots=own.threads,
-    )
 
 
 def close(

@@ -12,6 +12,7 @@ import pytest
 
 from deploy.reference.declared import ROOT
 
+DECISIONS = ROOT / "docs" / "adr" / "README.md"
 LOADED = re.compile(
     r"<(?:script|img|iframe|source)[^>]*\ssrc=\"([^\"]+)\"|<link[^>]*href=\"([^\"]+)\""
 )
@@ -51,6 +52,16 @@ def test_every_document_has_a_page(site: Path) -> None:
         and not (site / path.relative_to(ROOT / "docs")).with_suffix(".html").exists()
     ]
     assert missing == []
+
+
+def test_every_document_is_in_the_navigation() -> None:
+    """The decisions are listed on a page of their own."""
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
+    listed = set(re.findall(r"[\w./-]+\.md", navigation))
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    decisions = {page for page in pages if re.match(r"adr/\d", page)}
+    assert pages - decisions - listed == set()
+    assert {page for page in decisions if f"({page[4:]}" not in DECISIONS.read_text()} == set()
 
 
 def test_what_lies_outside_the_documents_is_in_the_site(site: Path) -> None:

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from deploy.local.processes import Ref
+from deploy.local.state import MeshState, ServiceState
 from twinstream.features.inputs import Inputs
 from twinstream.mesh.heartbeat import Beat
 from twinstream.nn.files import ModelConfig
@@ -41,10 +43,31 @@ CONFIG = ModelConfig(
     versions={"torch": "2"},
 )
 BEAT = Beat(name="ingest", pid=7, ready=True, lag=3, detail={"blocked": ""}, at_us=5)
+MESH = MeshState(
+    supervisor=Ref(pid=7, started=5),
+    services={
+        "ingest": ServiceState(
+            state="up",
+            pid=8,
+            ready=True,
+            lag=3,
+            restarts=1,
+            last_error="e",
+            since_us=5,
+            blocked="b",
+        )
+    },
+    addresses={"kafka": "127.0.0.1:9092"},
+    env={"TWINSTREAM_HTTP_HOST": "127.0.0.1"},
+    ready=True,
+    problem="p",
+    fatal=True,
+)
 DOCUMENTS: dict[str, msgspec.Struct] = {
     "statistics": STATISTICS,
     "model_config": CONFIG,
     "heartbeat": BEAT,
+    "mesh": MESH,
 }
 
 

@@ -13,12 +13,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import structlog
 
 from twinstream.mesh.loop_lag import LoopLag
+from twinstream.mesh.settings import MeshSettings
 
 Environ = dict[str, Any]
 Scope = dict[str, Any]
@@ -68,6 +69,12 @@ class DoorSettings(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes: int
     body_s: float = 10.0
     slots: int = 12
+
+    @classmethod
+    def of(cls, mesh: MeshSettings, *, body_bytes: int, body_s: float, slots: int) -> Self:
+        """Of a service that is asked under the names that the mesh's settings give."""
+        hosts = hosts_of(mesh.http_host, mesh.http_hosts)
+        return cls(hosts=hosts, body_bytes=body_bytes, body_s=body_s, slots=slots)
 
 
 class Answer(msgspec.Struct):
