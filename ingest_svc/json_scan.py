@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ingest_svc.compiled.records import gather_text, scan_records
+from ingest_svc.compiled.records import VALUE, gather_text, scan_records
 from ingest_svc.compiled.tokens import BOOL, STRING
 from twinstream.define.fields.arrays import Stored
 from twinstream.define.fields.base import UNSCANNED
@@ -97,7 +97,7 @@ def _column(kind: pa.DataType, code: int, data: Bytes, cells: Words, valid: Mask
         return pa.Array.from_buffers(
             pa.string(), len(valid), [bits, pa.py_buffer(offsets), pa.py_buffer(text)]
         )
-    values = cells[:, 0]
+    values = cells[:, VALUE]
     return pa.array(
         values.astype(bool) if code == BOOL else np.ascontiguousarray(values), kind, mask=mask
     )

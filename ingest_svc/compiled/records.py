@@ -1,4 +1,17 @@
-"""Plain JSON records into columns: each field's cell is where its text stands, or its value."""
+"""Plain JSON records into columns: each field's cell is where its text lies, or its value."""
+
+# Layout, of n records with m fields:
+#
+#     data    {"a":1,"b":"x"}0{"a":2}0       each record is followed by a zero byte
+#     starts  ^0             ^15     ^23     [n + 1]: where each record begins
+#     names   a"b"                           each field's name and the quote after it
+#     ends    0 2 4                          [m + 1]: where each name begins
+#     kinds   [m, CODE and PLACES]           what a type declares as its `scan_code`, and its places
+#     cells   [m, n, START and STOP]         a value, or where its text lies in `data`
+#     valid   [m, n]                         whether a field is there, and not null
+#
+# Rule: a row is either what `Decoder` makes of the record, or not sure. Of a record that is not
+# sure nothing is valid. Its oracle is `tests/unit/ingest/test_json_scan.py`.
 
 # ruff: noqa: PLR0917, PLR1714 (compiled loops take their arrays by position, and compare fastest one by one)
 from __future__ import annotations
@@ -31,6 +44,10 @@ from twinstream.algebra.compiled.jit import compiled
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+CODE, PLACES = 0, 1  # columns of `kinds`
+START, STOP = 0, 1  # of a cell of text; of any other the first is its value
+VALUE = START
+NULL, TRUE, FALSE = (np.frombuffer(word, np.uint8) for word in (b"null", b"true", b"false"))
 
 
 @compiled
@@ -44,7 +61,9 @@ def scan_records(
     valid: Mask,
     sure: Mask,
 ) -> None:
-    """Record i is `data[starts[i]:starts[i + 1] - 1]`. Of field f `cells[f, i]` is where its text stands, or begins with its value."""
+    """Record i is `data[starts[i]:starts[i + 1] - 1]`. Of field f `cells[f, i]` is where its text
+    lies, or begins with its value.
+    """
     for i in range(len(sure)):
         sure[i] = scan_record(
             data, starts[i], starts[i + 1] - 1, names, ends, kinds, cells, valid, i
@@ -111,7 +130,7 @@ def scan_record(
 
 @compiled
 def field_named(data: Bytes, start: int, stop: int, names: Bytes, ends: Words) -> int:
-    """The field whose name stands in `data[start:stop]`, before a quote; UNSURE when it is none."""
+    """The field whose name is `data[start:stop]`, before a quote; UNSURE when it is none."""
     for f in range(len(ends) - 1):
         if ends[f + 1] - ends[f] - 1 == stop - start and begins_with(
             data, start, names, ends[f], ends[f + 1]
@@ -122,7 +141,7 @@ def field_named(data: Bytes, start: int, stop: int, names: Bytes, ends: Words) -
 
 @compiled
 def begins_with(data: Bytes, at: int, names: Bytes, start: int, stop: int) -> bool:
-    """Whether `names[start:stop]`, a name and the quote after it, stands at `at`."""
+    """Whether `names[start:stop]`, a name and the quote after it, is at `at`."""
     for j in range(stop - start):  # noqa: SIM110  (all() over a generator is no loop that compiles)
         if names[start + j] != data[at + j]:
             return False
@@ -135,24 +154,24 @@ def scan_value(
 ) -> int:
     """Scan the value of field f (of no field: UNSURE), a scalar, into row i; the place after it, or UNSURE."""
     first = data[at]
-    kind = kinds[f, 0] if f != UNSURE else UNSURE
+    kind = kinds[f, CODE] if f != UNSURE else UNSURE
     if first == QUOTE:
         end = text_end(data, at + 1)
         if end == UNSURE or kind == UNSURE:
             return UNSURE if end == UNSURE else end + 1
         if kind == STRING:
-            cells[f, i, 0], cells[f, i, 1], valid[f, i] = at + 1, end, True
+            cells[f, i, START], cells[f, i, STOP], valid[f, i] = at + 1, end, True
             return end + 1
         if kind != TIMESTAMP:
             return UNSURE
-        cells[f, i, 0], valid[f, i] = moment(data, at + 1, end), True
-        return end + 1 if cells[f, i, 0] != OUTSIDE else UNSURE
+        cells[f, i, VALUE], valid[f, i] = moment(data, at + 1, end), True
+        return end + 1 if cells[f, i, VALUE] != OUTSIDE else UNSURE
     if first == MINUS or ZERO <= first <= NINE:
         value, places, end = number(data, at)
         if end == UNSURE or kind == UNSURE:
             return end
-        value = fitted(value, places, kind, kinds[f, 1])
-        cells[f, i, 0], valid[f, i] = value, True
+        value = fitted(value, places, kind, kinds[f, PLACES])
+        cells[f, i, VALUE], valid[f, i] = value, True
         return end if value != OUTSIDE else UNSURE
     return scan_literal(data, at, f, kind, cells, valid, i)
 
@@ -160,39 +179,26 @@ def scan_value(
 @compiled
 def scan_literal(data: Bytes, at: int, f: int, kind: int, cells: Words, valid: Mask, i: int) -> int:
     """Scan true, false or null; the place after it, or UNSURE."""
-    if (
-        data[at] == 110 and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108
-    ):  # null
-        return at + 4
+    if begins_with(data, at, NULL, 0, len(NULL)):
+        return at + len(NULL)
     if kind not in {BOOL, UNSURE}:
         return UNSURE
-    if (
-        data[at] == 116 and data[at + 1] == 114 and data[at + 2] == 117 and data[at + 3] == 101
-    ):  # true
-        if kind == BOOL:
-            cells[f, i, 0], valid[f, i] = 1, True
-        return at + 4
-    if (
-        data[at] == 102
-        and data[at + 1] == 97
-        and data[at + 2] == 108
-        and data[at + 3] == 115
-        and data[at + 4] == 101
-    ):  # false
-        if kind == BOOL:
-            cells[f, i, 0], valid[f, i] = 0, True
-        return at + 5
-    return UNSURE
+    true = begins_with(data, at, TRUE, 0, len(TRUE))
+    if not true and not begins_with(data, at, FALSE, 0, len(FALSE)):
+        return UNSURE
+    if kind == BOOL:
+        cells[f, i, VALUE], valid[f, i] = true, True
+    return at + (len(TRUE) if true else len(FALSE))
 
 
 @compiled
 def gather_text(data: Bytes, cells: Words, valid: Mask) -> tuple[Bytes, npt.NDArray[np.int32]]:
-    """(bytes, offsets) of the texts `data[cells[i, 0]:cells[i, 1]]`; of those that are not valid, nothing."""
+    """(bytes, offsets) of the texts `data[cells[i, START]:cells[i, STOP]]`; of those that are not valid, nothing."""
     offsets = np.zeros(len(valid) + 1, np.int32)
     for i in range(len(valid)):
-        offsets[i + 1] = offsets[i] + (cells[i, 1] - cells[i, 0] if valid[i] else 0)
+        offsets[i + 1] = offsets[i] + (cells[i, STOP] - cells[i, START] if valid[i] else 0)
     out = np.empty(offsets[-1], np.uint8)
     for i in range(len(valid)):
         for j in range(offsets[i + 1] - offsets[i]):
-            out[offsets[i] + j] = data[cells[i, 0] + j]
+            out[offsets[i] + j] = data[cells[i, START] + j]
     return out, offsets

@@ -20,6 +20,11 @@ OUTSIDE = -(1 << 63) + 1  # not the value of any field
 QUOTE, BACKSLASH, COMMA, COLON, MINUS, POINT, OPEN, CLOSE, ZERO, NINE = (
     ord(c) for c in '"\\,:-.{}09'
 )
+SPACE, TAB, LINE, RETURN = (ord(c) for c in " \t\n\r")
+BIG_T, BIG_Z, BIG_E, SMALL_E = (ord(c) for c in "TZEe")
+SHORTEST_MOMENT, LONGEST_MOMENT = len("2013-10-01T12:00:00Z"), len("2013-10-01T12:00:00.123456Z")
+AT_POINT = len("2013-10-01T12:00:00")
+MICROSECOND_DIGITS = 6
 PLAIN = np.array(
     [byte >= 0x20 and chr(byte) not in '"\\' for byte in range(256)]
 )  # may stand in a text as they are
@@ -28,7 +33,9 @@ PLAIN = np.array(
 @compiled
 def past_blanks(data: Bytes, at: int) -> int:
     """The first place from `at` on that is no white space."""
-    while data[at] <= 32 and (data[at] == 32 or 9 <= data[at] <= 10 or data[at] == 13):
+    while data[at] <= SPACE and (
+        data[at] == SPACE or TAB <= data[at] <= LINE or data[at] == RETURN
+    ):
         at += 1
     return at
 
@@ -63,7 +70,7 @@ def number(data: Bytes, at: int) -> tuple[int, int, int]:
         places = at - start
         if places == 0 or digits + places > MOST_DIGITS:
             return 0, 0, UNSURE
-    if data[at] == 101 or data[at] == 69:  # an exponent
+    if data[at] == SMALL_E or data[at] == BIG_E:  # an exponent
         return 0, 0, UNSURE
     return (-value if negative else value), places, at
 
@@ -98,12 +105,15 @@ def digits_at(data: Bytes, at: int, n: int) -> int:
 @compiled
 def moment(data: Bytes, at: int, stop: int) -> int:
     """Microseconds of `2013-10-01T12:00:00.123456Z`, of which the fraction may be shorter or missing; OUTSIDE when it is not sure."""
-    if stop - at < 20 or stop - at == 21 or stop - at > 27 or data[stop - 1] != 90:
+    size = stop - at
+    if size < SHORTEST_MOMENT or size == SHORTEST_MOMENT + 1 or size > LONGEST_MOMENT:
+        return OUTSIDE
+    if data[stop - 1] != BIG_Z:
         return OUTSIDE
     if (
         data[at + 4] != MINUS
         or data[at + 7] != MINUS
-        or data[at + 10] != 84
+        or data[at + 10] != BIG_T
         or data[at + 13] != COLON
         or data[at + 16] != COLON
     ):
@@ -123,14 +133,14 @@ def moment(data: Bytes, at: int, stop: int) -> int:
     if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59):
         return OUTSIDE
     fraction = 0
-    if stop - at > 20:
-        if data[at + 19] != POINT:
+    if size > SHORTEST_MOMENT:
+        if data[at + AT_POINT] != POINT:
             return OUTSIDE
-        written = stop - at - 21
-        fraction = digits_at(data, at + 20, written)
+        written = size - SHORTEST_MOMENT - 1
+        fraction = digits_at(data, at + AT_POINT + 1, written)
         if fraction < 0:
             return OUTSIDE
-        for _ in range(6 - written):
+        for _ in range(MICROSECOND_DIGITS - written):
             fraction *= 10
     return (
         ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60_000_000

@@ -39,6 +39,12 @@ def test_no_measure_is_worse_than_its_record() -> None:
     assert worsened(recorded(), today()) == []
 
 
+def test_compiled_loops_name_the_columns_of_their_tables() -> None:
+    loops = {path: text for path, text in texts().items() if "/compiled/" in path}
+    assert len(loops) > 10
+    assert rules.strayed(loops, r"\w\[.*, ?-?\d+\]", ()) == []
+
+
 def test_no_rule_has_two_homes() -> None:
     assert rules.repeated_rules(texts()) == []
 

@@ -14,6 +14,7 @@ from twinstream.algebra.compiled import hashing, lifting, merging, order, readin
 from twinstream.algebra.errors import StateFormError
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
+from twinstream.algebra.tables import ENTRY_START
 
 Words = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -76,7 +77,7 @@ def _lifted(
         chunked,
     )
     data, offsets = lifting.entry_keys(key.data, key.offsets, entries, chunked)
-    lifted = StateBatch(data, offsets, np.append(entries[:, 3], len(words)), words)
+    lifted = StateBatch(data, offsets, np.append(entries[:, ENTRY_START], len(words)), words)
     return _sorted(lifted) if chunked else lifted
 
 
@@ -101,7 +102,7 @@ def split_chunks(plan: ViewPlan, batch: StateBatch) -> StateBatch:
     check(plan, fault)
     data, offsets = lifting.entry_keys(batch.key_data, batch.key_offsets, entries, True)
     return _sorted(
-        StateBatch(data, offsets, np.append(entries[:, 3], len(batch.words)), batch.words)
+        StateBatch(data, offsets, np.append(entries[:, ENTRY_START], len(batch.words)), batch.words)
     )
 
 

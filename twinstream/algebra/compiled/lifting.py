@@ -1,5 +1,13 @@
 """Records, ordered by key and tile, into rows."""
 
+# Records come ordered by key, then time; a run of one key and tile becomes a row:
+#
+#     key    7 7 7 7 9 9           entries   | key | hop | chunk | first word |
+#     tile   3 3 4 4 4 4           words     row (7, 3)  row (7, 4)  row (9, 4)
+#
+# Rule: hop by hop, tiles ascending, so that rows of a key lie in the order of their rowkeys.
+# Its oracle is `fold`.
+
 # ruff: noqa: PLR0917, FBT001 (compiled loops take their arrays by position)
 from __future__ import annotations
 
@@ -8,8 +16,26 @@ import numpy.typing as npt
 
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.rows import clear, compact, lift
-from twinstream.algebra.layout import ADDMAP, COUNT_BITS, HEADER, HOP_SHIFT
-from twinstream.algebra.tables import Tables
+from twinstream.algebra.layout import ADDMAP, COUNT_BITS, HEADER, HOP_SHIFT, ROW_KEY, ROW_WORDS
+from twinstream.algebra.tables import (
+    COLUMN,
+    ENTRY_CHUNK,
+    ENTRY_COLUMNS,
+    ENTRY_HOP,
+    ENTRY_KEY,
+    ENTRY_START,
+    FIXED,
+    FIXED_END,
+    FIXED_WORDS,
+    OFFSET,
+    OP,
+    SIZE,
+    SPARSE,
+    SPARSE_END,
+    WINDOWS,
+    WINDOWS_END,
+    Tables,
+)
 from twinstream.algebra.windows import CHUNK_TILES, HOP_US
 
 Words = npt.NDArray[np.int64]
@@ -25,7 +51,7 @@ def tile_of(hop: int, at: int) -> int:
 @compiled
 def used(t: Tables, hop: int) -> bool:
     """Whether the plan has a window of this hop."""
-    return t.hops[hop, 6] > t.hops[hop, 5]
+    return t.hops[hop, WINDOWS_END] > t.hops[hop, WINDOWS]
 
 
 @compiled
@@ -72,8 +98,10 @@ def measure(t: Tables, tiles: Words, ends: Words) -> tuple[int, int]:
             while start < end:
                 start = run_end(tiles, hop, start, end)
                 rows += 1
-        sparse = t.hops[hop, 3] - t.hops[hop, 2]
-        words += (rows - before) * (HEADER + t.hops[hop, 4] + sparse) + tiles.shape[1] * sparse
+        sparse = t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
+        words += (rows - before) * (HEADER + t.hops[hop, FIXED_WORDS] + sparse) + tiles.shape[
+            1
+        ] * sparse
     return rows, words
 
 
@@ -91,10 +119,15 @@ def fill(
     row: int,
 ) -> None:
     """Write the fixed slots of a row from the records `start..stop`."""
-    first, last = t.hops[hop, 0], t.hops[hop, 1]
+    first, last = t.hops[hop, FIXED], t.hops[hop, FIXED_END]
     clear(t.fixed, first, last, words, row)
     for s in range(first, last):
-        op, column, at, size = t.fixed[s, 0], t.fixed[s, 1], row + t.fixed[s, 2], t.fixed[s, 3]
+        op, column, at, size = (
+            t.fixed[s, OP],
+            t.fixed[s, COLUMN],
+            row + t.fixed[s, OFFSET],
+            t.fixed[s, SIZE],
+        )
         for i in range(start, stop):
             if valid[column, i]:
                 lift(op, words, at, size, time[i], position[i], values[column, i])
@@ -105,8 +138,8 @@ def fill_sparse(
     t: Tables, hop: int, start: int, stop: int, values: Words, valid: Flags, words: Words, at: int
 ) -> int:
     """Write the sparse arrays of a row from `at` on; where they end."""
-    for s in range(t.hops[hop, 2], t.hops[hop, 3]):
-        op, column = t.sparse[s, 0], t.sparse[s, 1]
+    for s in range(t.hops[hop, SPARSE], t.hops[hop, SPARSE_END]):
+        op, column = t.sparse[s, OP], t.sparse[s, COLUMN]
         end = at + 1
         for i in range(start, stop):
             if valid[column, i]:
@@ -137,7 +170,7 @@ def lift_rows(
     """
     tiles, ends = tiles_of(t, time), key_ends(key)
     rows, capacity = measure(t, tiles, ends)
-    words, entries = np.empty(capacity, np.int64), np.empty((rows, 4), np.int64)
+    words, entries = np.empty(capacity, np.int64), np.empty((rows, ENTRY_COLUMNS), np.int64)
     n, at, begin = 0, 0, 0
     for end in ends:
         opened = n
@@ -150,9 +183,15 @@ def lift_rows(
                     continue
                 chunk = tile // CHUNK_TILES[hop]
                 if n == opened or (
-                    chunked and (entries[n - 1, 1] != hop or entries[n - 1, 2] != chunk)
+                    chunked
+                    and (entries[n - 1, ENTRY_HOP] != hop or entries[n - 1, ENTRY_CHUNK] != chunk)
                 ):
-                    entries[n, 0], entries[n, 1], entries[n, 2], entries[n, 3] = (
+                    (
+                        entries[n, ENTRY_KEY],
+                        entries[n, ENTRY_HOP],
+                        entries[n, ENTRY_CHUNK],
+                        entries[n, ENTRY_START],
+                    ) = (
                         key[begin],
                         hop,
                         chunk,
@@ -162,9 +201,16 @@ def lift_rows(
                 row = at
                 fill(t, hop, start, stop, time, position, values, valid, words, row)
                 at = fill_sparse(
-                    t, hop, start, stop, values, valid, words, row + HEADER + t.hops[hop, 4]
+                    t,
+                    hop,
+                    start,
+                    stop,
+                    values,
+                    valid,
+                    words,
+                    row + HEADER + t.hops[hop, FIXED_WORDS],
                 )
-                words[row], words[row + 1] = (hop << HOP_SHIFT) + tile, at - row
+                words[row + ROW_KEY], words[row + ROW_WORDS] = (hop << HOP_SHIFT) + tile, at - row
                 start = stop
         begin = end
     return words[:at], entries[:n]
@@ -178,16 +224,16 @@ def entry_keys(
     n, suffix = len(entries), 5 if chunked else 0
     out_offsets = np.zeros(n + 1, np.int64)
     for i in range(n):
-        k = entries[i, 0]
+        k = entries[i, ENTRY_KEY]
         out_offsets[i + 1] = out_offsets[i] + offsets[k + 1] - offsets[k] + suffix
     out = np.empty(out_offsets[n], np.uint8)
     for i in range(n):
-        start, at = offsets[entries[i, 0]], out_offsets[i]
+        start, at = offsets[entries[i, ENTRY_KEY]], out_offsets[i]
         for j in range(out_offsets[i + 1] - suffix - at):
             out[at + j] = data[start + j]
         if chunked:
             at = out_offsets[i + 1] - 5
-            out[at] = entries[i, 1]
+            out[at] = entries[i, ENTRY_HOP]
             for j in range(4):
-                out[at + 1 + j] = ((entries[i, 2] + 2**31) >> (24 - 8 * j)) & 0xFF
+                out[at + 1 + j] = ((entries[i, ENTRY_CHUNK] + 2**31) >> (24 - 8 * j)) & 0xFF
     return out, out_offsets

@@ -1,5 +1,13 @@
 """Blobs of equal keys into one: rows in order, rows of one tile combined."""
 
+# Blobs of equal keys lie side by side in `order`; their rows are noted by where each starts:
+#
+#     words   | row 3 | row 5 |   | row 3 | row 4 |        two blobs of one key
+#     out     | row 3 + 3 | row 4 | row 5 |
+#
+# Rule: equal rowkeys become one row, so a blob has each rowkey once, ascending. Its oracle is the
+# plain `fold`.
+
 # ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
@@ -9,8 +17,18 @@ import numpy.typing as npt
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.order import compare
 from twinstream.algebra.compiled.rows import combine, compact, sparse_at
-from twinstream.algebra.layout import FINE, HALF_HOP, HEADER, HOP_SHIFT, MALFORMED
-from twinstream.algebra.tables import Tables
+from twinstream.algebra.layout import FINE, HALF_HOP, HEADER, HOP_SHIFT, MALFORMED, ROW_WORDS
+from twinstream.algebra.tables import (
+    FIXED,
+    FIXED_END,
+    FIXED_WORDS,
+    OP,
+    SPARSE,
+    SPARSE_END,
+    WINDOWS,
+    WINDOWS_END,
+    Tables,
+)
 
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.int64]
@@ -27,11 +45,11 @@ def row_fits(hops: Words, words: Words, row: int, stop: int) -> bool:
     """Whether a row of this plan stands at `row` and ends by `stop`. Called for every row, so it gets one table: a copy of all costs more than it does."""
     if row + HEADER > stop:
         return False
-    hop, size = hop_of(words[row]), words[row + 1]
-    if hop < 0 or hop > 3 or hops[hop, 6] == hops[hop, 5] or size > stop - row:
+    hop, size = hop_of(words[row]), words[row + ROW_WORDS]
+    if hop < 0 or hop > 3 or hops[hop, WINDOWS_END] == hops[hop, WINDOWS] or size > stop - row:
         return False
-    at = row + HEADER + hops[hop, 4]
-    for _ in range(hops[hop, 3] - hops[hop, 2]):
+    at = row + HEADER + hops[hop, FIXED_WORDS]
+    for _ in range(hops[hop, SPARSE_END] - hops[hop, SPARSE]):
         if at >= row + size or words[at] < 0 or words[at] > size:
             return False
         at += 1 + words[at]
@@ -46,7 +64,7 @@ def find_rows(hops: Words, words: Words, start: int, stop: int, rows: Words, n: 
             return -1
         rows[n] = start
         n += 1
-        start += words[start + 1]
+        start += words[start + ROW_WORDS]
     return n
 
 
@@ -99,12 +117,12 @@ def sort_rows(words: Words, rows: Words) -> None:
 def combine_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> int:
     """Write one row for these rows of one rowkey; where it ends."""
     hop = hop_of(words[rows[0]])
-    first, last, fixed_words = t.hops[hop, 0], t.hops[hop, 1], t.hops[hop, 4]
+    first, last, fixed_words = t.hops[hop, FIXED], t.hops[hop, FIXED_END], t.hops[hop, FIXED_WORDS]
     for i in range(HEADER + fixed_words):
         out[at + i] = words[rows[0] + i]
     combine(t.fixed, first, last, out, at, words, rows[1:])
     stop = at + HEADER + fixed_words
-    for number in range(t.hops[hop, 3] - t.hops[hop, 2]):
+    for number in range(t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]):
         begin = stop
         stop += 1
         for r in rows:
@@ -112,9 +130,9 @@ def combine_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> i
             for i in range(words[its]):
                 out[stop] = words[its + 1 + i]
                 stop += 1
-        stop = compact(t.sparse[t.hops[hop, 2] + number, 0], out, begin + 1, stop)
+        stop = compact(t.sparse[t.hops[hop, SPARSE] + number, OP], out, begin + 1, stop)
         out[begin] = stop - begin - 1
-    out[at + 1] = stop - at
+    out[at + ROW_WORDS] = stop - at
     return stop
 
 
@@ -128,7 +146,7 @@ def merge_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> int
         while j < len(rows) and words[rows[j]] == words[rows[i]]:
             j += 1
         if j == i + 1:
-            row, size = rows[i], words[rows[i] + 1]
+            row, size = rows[i], words[rows[i] + ROW_WORDS]
             for k in range(size):
                 out[at + k] = words[row + k]
             at += size

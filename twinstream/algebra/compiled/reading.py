@@ -1,5 +1,13 @@
 """Answers at a moment: each window's tiles are merged, shortest window first, so that a row is merged once a hop."""
 
+# A window of a hop is a run of its tiles; windows share their newest tiles:
+#
+#     tiles     ... | 4 | 5 | 6 | 7 |        newest: the tile of the question
+#     1 hour                |=======|        merged first, answered
+#     1 day         |=======|                merged into the same row, answered
+#
+# Rule: a row is merged once per hop, into the shortest window that holds it. Its oracle is `fold`.
+
 # ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
@@ -22,11 +30,23 @@ from twinstream.algebra.layout import (
     IDS,
     MALFORMED,
 )
-from twinstream.algebra.tables import Tables
+from twinstream.algebra.tables import (
+    FIXED,
+    FIXED_END,
+    FIXED_WORDS,
+    LENGTH_US,
+    OP,
+    SPARSE,
+    SPARSE_END,
+    WINDOWS,
+    WINDOWS_END,
+    Tables,
+)
 
 Words = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 FUTURE = 2**62  # beyond every tile
+LOW, HIGH = 0, 1  # columns of `touched`: the ids in use of a sparse array
 
 
 @compiled
@@ -34,7 +54,7 @@ def most_sparse(t: Tables) -> int:
     """The most sparse arrays that a row of the plan has."""
     most = 0
     for hop in range(4):
-        most = max(most, t.hops[hop, 3] - t.hops[hop, 2])
+        most = max(most, t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE])
     return most
 
 
@@ -44,9 +64,9 @@ def scratch(t: Tables) -> tuple[Words, Words, Words]:
     sparse = most_sparse(t)
     widest = 0
     for hop in range(4):
-        widest = max(widest, t.hops[hop, 4])
+        widest = max(widest, t.hops[hop, FIXED_WORDS])
     touched = np.empty((sparse, 2), np.int64)
-    touched[:, 0], touched[:, 1] = IDS, -1
+    touched[:, LOW], touched[:, HIGH] = IDS, -1
     return (
         np.empty(HEADER + widest + sparse * (IDS + 1), np.int64),
         np.zeros((sparse, IDS), np.int64),
@@ -58,8 +78,8 @@ def scratch(t: Tables) -> tuple[Words, Words, Words]:
 def spread_entry(op: int, entry: int, dense: Words, touched: Words) -> None:
     """Let one sparse entry into its dense array."""
     at, value = entry >> COUNT_BITS, entry & COUNT_MASK
-    touched[0] = min(touched[0], at)
-    touched[1] = max(touched[1], at)
+    touched[LOW] = min(touched[LOW], at)
+    touched[HIGH] = max(touched[HIGH], at)
     if op != ADDMAP:
         dense[at] = max(dense[at], value)
     else:
@@ -72,9 +92,9 @@ def spread_rows(t: Tables, hop: int, words: Words, row: int, dense: Words, touch
 
     Ids are checked all at once, as one that is no place in `dense` has a bit of its own.
     """
-    at = row + HEADER + t.hops[hop, 4]
-    for number in range(t.hops[hop, 3] - t.hops[hop, 2]):
-        op = t.sparse[t.hops[hop, 2] + number, 0]
+    at = row + HEADER + t.hops[hop, FIXED_WORDS]
+    for number in range(t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]):
+        op = t.sparse[t.hops[hop, SPARSE] + number, OP]
         stop, bits = at + 1 + words[at], 0
         for i in range(at + 1, stop):
             bits |= words[i]
@@ -89,10 +109,10 @@ def spread_rows(t: Tables, hop: int, words: Words, row: int, dense: Words, touch
 @compiled
 def gather_entries(t: Tables, hop: int, row: Words, dense: Words, touched: Words) -> None:
     """Write the dense arrays as the sparse arrays of the merged row."""
-    at = HEADER + t.hops[hop, 4]
-    for number in range(t.hops[hop, 3] - t.hops[hop, 2]):
+    at = HEADER + t.hops[hop, FIXED_WORDS]
+    for number in range(t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]):
         stop = at + 1
-        for i in range(touched[number, 0], touched[number, 1] + 1):
+        for i in range(touched[number, LOW], touched[number, HIGH] + 1):
             if dense[number, i] != 0:
                 row[stop] = i << COUNT_BITS | dense[number, i]
                 stop += 1
@@ -104,9 +124,9 @@ def gather_entries(t: Tables, hop: int, row: Words, dense: Words, touched: Words
 def wipe(dense: Words, touched: Words) -> None:
     """Make the dense arrays 0 again."""
     for number in range(len(dense)):
-        for i in range(touched[number, 0], touched[number, 1] + 1):
+        for i in range(touched[number, LOW], touched[number, HIGH] + 1):
             dense[number, i] = 0
-        touched[number, 0], touched[number, 1] = dense.shape[1], -1
+        touched[number, LOW], touched[number, HIGH] = dense.shape[1], -1
 
 
 @compiled
@@ -137,14 +157,14 @@ def read_hop(
     out: Floats,
 ) -> int:
     """Answer all windows of one hop from these rows of it, with room for as many in `taken`; what went wrong, or FINE."""
-    first, last = t.hops[hop, 0], t.hops[hop, 1]
+    first, last = t.hops[hop, FIXED], t.hops[hop, FIXED_END]
     clear(t.fixed, first, last, row, 0)
     fault, newest, end = FINE, tile_of(hop, at_us), FUTURE
-    for window in range(t.hops[hop, 5], t.hops[hop, 6]):
-        oldest = tile_of(hop, at_us - t.windows[window, 0])
+    for window in range(t.hops[hop, WINDOWS], t.hops[hop, WINDOWS_END]):
+        oldest = tile_of(hop, at_us - t.windows[window, LENGTH_US])
         new = taken[: rows_between(hop, words, rows, oldest, end, newest, taken)]
         combine(t.fixed, first, last, row, 0, words, new)
-        if t.hops[hop, 3] > t.hops[hop, 2]:
+        if t.hops[hop, SPARSE_END] > t.hops[hop, SPARSE]:
             for r in new:
                 fault = max(fault, spread_rows(t, hop, words, r, dense, touched))
         end = oldest

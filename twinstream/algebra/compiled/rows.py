@@ -1,5 +1,14 @@
 """One row: empty, lifted from records, combined with another. The meaning of every op, for the compiled loops."""
 
+# A row, in words (`layout`):
+#
+#     row                    row + HEADER             row + HEADER + fixed words
+#     | rowkey | n words |   | fixed slot | ... |     | n | entry ... | n | entry ... |
+#
+# A moment of FIRST, LAST and LASTK is | time | position | value |.
+# Rule: an op is associative and commutative on every word; `combine` of two rows is what `lift` of
+# all their records gives. Its oracle is `tests/laws/test_algebra.py`.
+
 # ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
@@ -23,9 +32,14 @@ from twinstream.algebra.layout import (
     LOWEST,
     MAX,
     MIN,
+    MOMENT,
+    MOMENT_POSITION,
+    MOMENT_TIME,
+    MOMENT_VALUE,
     SQUARE192,
     TALLY,
 )
+from twinstream.algebra.tables import OFFSET, OP, SIZE
 
 Words = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -35,39 +49,44 @@ Flags = npt.NDArray[np.bool_]
 def clear(fixed: Words, first: int, last: int, words: Words, row: int) -> None:
     """Write the empty state of the fixed slots first..last of a row that starts at `row`."""
     for s in range(first, last):
-        op = fixed[s, 0]
-        at = row + fixed[s, 2]
-        for i in range(at, at + fixed[s, 3]):
+        op = fixed[s, OP]
+        at = row + fixed[s, OFFSET]
+        for i in range(at, at + fixed[s, SIZE]):
             words[i] = HIGHEST if op == MIN else LOWEST if op == MAX else 0
         if op in (FIRST, LAST, LASTK):
-            for i in range(at, at + fixed[s, 3], 3):
-                words[i] = words[i + 1] = HIGHEST if op == FIRST else LOWEST
+            for i in range(at, at + fixed[s, SIZE], MOMENT):
+                words[i + MOMENT_TIME] = HIGHEST if op == FIRST else LOWEST
+                words[i + MOMENT_POSITION] = HIGHEST if op == FIRST else LOWEST
 
 
 @compiled
 def later(words: Words, at: int, time: int, position: int, value: int) -> bool:
     """Whether the moment is after the one at `at`."""
-    if words[at] != time:
-        return words[at] < time
-    return words[at + 1] < position if words[at + 1] != position else words[at + 2] < value
+    if words[at + MOMENT_TIME] != time:
+        return words[at + MOMENT_TIME] < time
+    if words[at + MOMENT_POSITION] != position:
+        return words[at + MOMENT_POSITION] < position
+    return words[at + MOMENT_VALUE] < value
 
 
 @compiled
 def put(words: Words, at: int, time: int, position: int, value: int) -> None:
-    words[at] = time
-    words[at + 1] = position
-    words[at + 2] = value
+    """Write a moment."""
+    words[at + MOMENT_TIME] = time
+    words[at + MOMENT_POSITION] = position
+    words[at + MOMENT_VALUE] = value
 
 
 @compiled
 def insert(words: Words, at: int, stop: int, time: int, position: int, value: int) -> None:
     """Put a moment into its place among those in `at..stop`, newest first; the oldest falls out."""
-    if not later(words, stop - 3, time, position, value):
+    if not later(words, stop - MOMENT, time, position, value):
         return
-    i = stop - 3
-    while i > at and later(words, i - 3, time, position, value):
-        put(words, i, words[i - 3], words[i - 2], words[i - 1])
-        i -= 3
+    i = stop - MOMENT
+    while i > at and later(words, i - MOMENT, time, position, value):
+        for word in range(MOMENT):
+            words[i + word] = words[i - MOMENT + word]
+        i -= MOMENT
     put(words, i, time, position, value)
 
 
@@ -109,7 +128,7 @@ def combine(
 ) -> None:
     """Merge the fixed slots of these rows of `other` into the row at `row`. Slot by slot: an op is chosen once."""
     for s in range(first, last):
-        op, its, size = fixed[s, 0], fixed[s, 2], fixed[s, 3]
+        op, its, size = fixed[s, OP], fixed[s, OFFSET], fixed[s, SIZE]
         at = row + its
         if op in (ADD64, TALLY):
             for r in rows:
@@ -129,8 +148,9 @@ def combine(
                 words[at] = max(words[at], other[r + its])
         else:
             for r in rows:
-                for i in range(r + its, r + its + size, 3):
-                    offer(op, words, at, size, other[i], other[i + 1], other[i + 2])
+                for i in range(r + its, r + its + size, MOMENT):
+                    time, position = other[i + MOMENT_TIME], other[i + MOMENT_POSITION]
+                    offer(op, words, at, size, time, position, other[i + MOMENT_VALUE])
 
 
 @compiled

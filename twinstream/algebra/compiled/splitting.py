@@ -1,5 +1,13 @@
 """Blobs cut into the chunks under which the speed view stores them; blobs without their oldest rows."""
 
+# A blob is cut where the chunk of its rows changes:
+#
+#     words     | row | row | row | row |
+#     chunk       1     1     2     2
+#     entries   ^ key, hop, 1, 0    ^ key, hop, 2, first word
+#
+# Rule: the chunks of a blob, one after the other, are the blob.
+
 from __future__ import annotations
 
 import numpy as np
@@ -7,8 +15,15 @@ import numpy.typing as npt
 
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.merging import hop_of, row_fits
-from twinstream.algebra.layout import FINE, HEADER, HOP_SHIFT, MALFORMED
-from twinstream.algebra.tables import Tables
+from twinstream.algebra.layout import FINE, HEADER, HOP_SHIFT, MALFORMED, ROW_WORDS
+from twinstream.algebra.tables import (
+    ENTRY_CHUNK,
+    ENTRY_COLUMNS,
+    ENTRY_HOP,
+    ENTRY_KEY,
+    ENTRY_START,
+    Tables,
+)
 from twinstream.algebra.windows import CHUNK_TILES
 
 Words = npt.NDArray[np.int64]
@@ -17,7 +32,7 @@ Words = npt.NDArray[np.int64]
 @compiled
 def chunk_entries(t: Tables, offsets: Words, words: Words) -> tuple[Words, int]:
     """[n, 4]: key, hop, chunk and first word of each run of rows of one chunk; what went wrong."""
-    entries = np.empty((len(words) // HEADER, 4), np.int64)
+    entries = np.empty((len(words) // HEADER, ENTRY_COLUMNS), np.int64)
     n = 0
     for k in range(len(offsets) - 1):
         opened, row = n, offsets[k]
@@ -26,10 +41,19 @@ def chunk_entries(t: Tables, offsets: Words, words: Words) -> tuple[Words, int]:
                 return entries[:0], MALFORMED
             hop = hop_of(words[row])
             chunk = (words[row] - (hop << HOP_SHIFT)) // CHUNK_TILES[hop]
-            if n == opened or entries[n - 1, 1] != hop or entries[n - 1, 2] != chunk:
-                entries[n, 0], entries[n, 1], entries[n, 2], entries[n, 3] = k, hop, chunk, row
+            if (
+                n == opened
+                or entries[n - 1, ENTRY_HOP] != hop
+                or entries[n - 1, ENTRY_CHUNK] != chunk
+            ):
+                (
+                    entries[n, ENTRY_KEY],
+                    entries[n, ENTRY_HOP],
+                    entries[n, ENTRY_CHUNK],
+                    entries[n, ENTRY_START],
+                ) = k, hop, chunk, row
                 n += 1
-            row += words[row + 1]
+            row += words[row + ROW_WORDS]
     return entries[:n], FINE
 
 
@@ -49,7 +73,7 @@ def newer_rows(
         while row < offsets[k + 1]:
             if not row_fits(t.hops, words, row, offsets[k + 1]):
                 return out[:0], out_offsets[:1], kept[:0], MALFORMED
-            hop, size = hop_of(words[row]), words[row + 1]
+            hop, size = hop_of(words[row]), words[row + ROW_WORDS]
             if words[row] - (hop << HOP_SHIFT) >= since[hop]:
                 for i in range(size):
                     out[at + i] = words[row + i]

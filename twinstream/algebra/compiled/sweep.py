@@ -1,5 +1,13 @@
 """The sweep behind point-in-time features: a key's events and questions in the order of time, with the tiles of one hop at hand."""
 
+# Events and questions of a key, in the order in which they became known:
+#
+#     known     e1 . e2 . e3 . . e4        learn: into the row of the event's tile
+#     known_by     q1     q2      q3       ask: the windows that end at its moment
+#
+# Rule: a question sees the events with `known` <= `known_by`, whatever their own time. Its oracle
+# is `fold` over those alone.
+
 # ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
@@ -12,7 +20,21 @@ from twinstream.algebra.compiled.lifting import tile_of, used
 from twinstream.algebra.compiled.reading import gather_entries, scratch, spread_entry, wipe
 from twinstream.algebra.compiled.rows import clear, combine, lift
 from twinstream.algebra.layout import ADDMAP, COUNT_BITS, COUNT_MASK, FULL_ENTRY, HEADER
-from twinstream.algebra.tables import Tables
+from twinstream.algebra.tables import (
+    COLUMN,
+    FIXED,
+    FIXED_END,
+    FIXED_WORDS,
+    LENGTH_US,
+    OFFSET,
+    OP,
+    SIZE,
+    SPARSE,
+    SPARSE_END,
+    WINDOWS,
+    WINDOWS_END,
+    Tables,
+)
 
 Words = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -33,10 +55,10 @@ def tiles_of(hop: int, run: Words, time: Words) -> tuple[Words, Words]:
 @compiled
 def fresh_rows(t: Tables, hop: int, count: int) -> Words:
     """Empty rows side by side, without their sparse arrays."""
-    size = HEADER + t.hops[hop, 4]
+    size = HEADER + t.hops[hop, FIXED_WORDS]
     rows = np.zeros(count * size, np.int64)
     for i in range(count):
-        clear(t.fixed, t.hops[hop, 0], t.hops[hop, 1], rows, i * size)
+        clear(t.fixed, t.hops[hop, FIXED], t.hops[hop, FIXED_END], rows, i * size)
     return rows
 
 
@@ -54,10 +76,10 @@ def entries_of(
 
     A name is (tile number * sparse slots + slot) << 13 | id, so that a tile's entries stand together.
     """
-    first, count = t.hops[hop, 2], t.hops[hop, 3] - t.hops[hop, 2]
+    first, count = t.hops[hop, SPARSE], t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
     named = np.empty((count, len(run)), np.int64)
     for s in range(count):
-        op, column = t.sparse[first + s, 0], t.sparse[first + s, 1]
+        op, column = t.sparse[first + s, OP], t.sparse[first + s, COLUMN]
         for i in range(len(run)):
             named[s, i] = (
                 (tile[i] * count + s) << ID_BITS | entry_id(op, values[column, run[i]])
@@ -91,21 +113,24 @@ def learn(
     where: Words,
 ) -> None:
     """Let one event into its tile's row and sparse entries."""
-    for s in range(t.hops[hop, 0], t.hops[hop, 1]):
-        column = t.fixed[s, 1]
+    for s in range(t.hops[hop, FIXED], t.hops[hop, FIXED_END]):
+        column = t.fixed[s, COLUMN]
         if valid[column, event]:
             lift(
-                t.fixed[s, 0],
+                t.fixed[s, OP],
                 rows,
-                row + t.fixed[s, 2],
-                t.fixed[s, 3],
+                row + t.fixed[s, OFFSET],
+                t.fixed[s, SIZE],
                 time[event],
                 position[event],
                 values[column, event],
             )
     for s in range(len(where)):
         if where[s] >= 0:
-            op, column = t.sparse[t.hops[hop, 2] + s, 0], t.sparse[t.hops[hop, 2] + s, 1]
+            op, column = (
+                t.sparse[t.hops[hop, SPARSE] + s, OP],
+                t.sparse[t.hops[hop, SPARSE] + s, COLUMN],
+            )
             at = where[s]
             kept[at] = (
                 min(kept[at] + 1, FULL_ENTRY)
@@ -130,19 +155,19 @@ def ask(
     out: Floats,
 ) -> None:
     """Answer the windows of a hop from the tiles as they stand."""
-    size, count = HEADER + t.hops[hop, 4], t.hops[hop, 3] - t.hops[hop, 2]
-    first, last, mask = t.hops[hop, 0], t.hops[hop, 1], (1 << ID_BITS) - 1
+    size, count = HEADER + t.hops[hop, FIXED_WORDS], t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
+    first, last, mask = t.hops[hop, FIXED], t.hops[hop, FIXED_END], (1 << ID_BITS) - 1
     clear(t.fixed, first, last, row, 0)
     end = np.searchsorted(tiles, tile_of(hop, at_us), "right")
-    for window in range(t.hops[hop, 5], t.hops[hop, 6]):
-        begin = np.searchsorted(tiles, tile_of(hop, at_us - t.windows[window, 0]))
+    for window in range(t.hops[hop, WINDOWS], t.hops[hop, WINDOWS_END]):
+        begin = np.searchsorted(tiles, tile_of(hop, at_us - t.windows[window, LENGTH_US]))
         combine(t.fixed, first, last, row, 0, rows, np.arange(begin, end) * size)
         for i in range(begin, end):
             for e in range(begins[i], begins[i + 1]):
                 if kept[e] > 0:
                     s = (names[e] >> ID_BITS) - i * count
                     entry = (names[e] & mask) << COUNT_BITS | kept[e]
-                    spread_entry(t.sparse[t.hops[hop, 2] + s, 0], entry, dense[s], touched[s])
+                    spread_entry(t.sparse[t.hops[hop, SPARSE] + s, OP], entry, dense[s], touched[s])
         end = begin
         gather_entries(t, hop, row, dense, touched)
         answer(t, hop, window, at_us, row, 0, out)
@@ -171,13 +196,13 @@ def sweep_key(
     tiles, tile = tiles_of(hop, run, time)
     rows = fresh_rows(t, hop, len(tiles))
     names, where = entries_of(t, hop, run, tile, values, valid)
-    count = t.hops[hop, 3] - t.hops[hop, 2]
+    count = t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
     begins = np.searchsorted(names, np.arange(len(tiles) + 1) * count << ID_BITS)
     kept = np.zeros(len(names), np.int64)
     i = 0
     for question in asked:
         while i < len(run) and known[run[i]] <= known_by[question]:
-            its = tile[i] * (HEADER + t.hops[hop, 4])
+            its = tile[i] * (HEADER + t.hops[hop, FIXED_WORDS])
             learn(t, hop, run[i], time, position, values, valid, rows, its, kept, where[:, i])
             i += 1
         ask(
