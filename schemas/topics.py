@@ -240,6 +240,16 @@ def verdict_prefix(pipeline: str, epoch: int) -> str:
     return f"{pipeline}/verdicts/epoch={epoch:08d}"
 
 
+def decision_prefix(pipeline: str, epoch: int) -> str:
+    """Key prefix in the warehouse bucket of what was decided about one epoch, each thing once."""
+    return f"{pipeline}/decisions/epoch={epoch:08d}"
+
+
+def owner_prefix(pipeline: str) -> str:
+    """Key prefix in the warehouse bucket of who the batch process at work is, by generation."""
+    return f"{pipeline}/decisions/owner"
+
+
 def training_prefix(pipeline: str, model: str, epoch: int) -> str:
     """Key prefix in the warehouse bucket of one training set."""
     return f"{pipeline}/training/{model}/epoch={epoch:08d}"

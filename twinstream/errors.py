@@ -48,6 +48,10 @@ class ObjectMissingError(PermanentError, LookupError):
     """An object, or a version of it, is not on S3."""
 
 
+class ObjectExistsError(PermanentError, FileExistsError):
+    """An object was to be written only where none is, and there is one."""
+
+
 class ObjectRefusedError(PermanentError, ValueError):
     """S3 answers that it will never give this object, or the name is not one of an S3 object."""
 

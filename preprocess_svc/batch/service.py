@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from preprocess_svc.batch.epochs.next_step import Seen
+from preprocess_svc.batch.epochs.seen import Seen
 from preprocess_svc.batch.history import read_log
 from preprocess_svc.batch.settings import BatchSettings
 from schemas.events import (

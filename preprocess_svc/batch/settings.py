@@ -34,6 +34,10 @@ class BatchSettings(Knobs, frozen=True, kw_only=True):
     """Added to the scheduling niceness, so that live records go first where they share cores with a
     fold.
     """
+    lease_s: Annotated[float, msgspec.Meta(ge=3.0)] = 30.0
+    """Silence of the batch process at work after which another one, that waits, goes on in its
+    place; at least 3. One that ends as asked is followed at once.
+    """
     keep_epochs: Annotated[int, msgspec.Meta(ge=2)] = 3
     """Batch views and training sets of so many newest epochs stay on S3, at least two;
     older ones are deleted.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from preprocess_svc.batch.epochs.engine import Engine
+from preprocess_svc.batch.epochs.lease import Lease, owner_of
 from preprocess_svc.batch.epochs.lock import FolderLock
 from preprocess_svc.batch.epochs.loop import Batch
-from preprocess_svc.batch.epochs.next_step import Plan
+from preprocess_svc.batch.epochs.plan import Plan
 from preprocess_svc.batch.settings import BatchSettings
 from preprocess_svc.batch.spark import session, warmup
 from preprocess_svc.batch.spark.context import Context
 from twinstream.define import Pipeline
 from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.heartbeat import Vitals
+from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.process import Process
 from twinstream.mesh.settings import MeshSettings
 
@@ -27,7 +30,10 @@ def run(process: Process[BatchSettings]) -> None:
     process.beats(life.vitals)
     if not locked(process, life):
         return
-    life.batch = _made(process)
+    lease = lease_of(process)
+    if not leased(process, life, lease):
+        return
+    life.batch = _made(process, lease.owner)
     process.log.info(
         "spark_started",
         master=process.settings.spark_master,
@@ -40,13 +46,14 @@ class Life:
 
     def __init__(self) -> None:
         self.doing = STARTING
+        self.waits_for: Callable[[], str] = str
         self.batch: Batch | None = None
 
     def vitals(self) -> Vitals:
         """Ready once there is a loop that nothing blocks."""
         batch = self.batch
         if batch is None:
-            return False, None, {"doing": self.doing}
+            return False, None, {"doing": self.waits_for() or self.doing}
         facts = {"doing": batch.doing, "epoch": batch.seen.newest, "files": len(batch.seen.files)}
         return not batch.blocked, None, {**facts, "blocked": batch.blocked}
 
@@ -65,14 +72,43 @@ def locked(
     return True
 
 
-def _made(process: Process[BatchSettings]) -> Batch:
+def lease_of(process: Process[BatchSettings]) -> Lease:
+    """This process's claim to be the one at work, over all hosts."""
+    settings = process.settings
+    return Lease(
+        ObjectStore(settings),
+        (settings.bucket, process.pipeline.name),
+        owner_of(settings.data),
+        process.own.lease_s,
+    )
+
+
+def leased(
+    process: Process[BatchSettings],
+    life: Life,
+    lease: Lease,
+) -> bool:
+    """Whether this process is the one at work; False when it was told to stop before. From then on
+    it beats, and ends when another one has taken over.
+    """
+    life.waits_for = lambda: lease.reason
+    if not lease.acquire(process.stopping):
+        return False
+    process.ending.at_end(lease.release)
+    process.ending.if_broken_off(lease.release)
+    process.ending.thread("lease", lambda: lease.keep(process.stopping))
+    return True
+
+
+def _made(process: Process[BatchSettings], owner: str) -> Batch:
     """The loop on its ports."""
     settings, own, pipeline = process.settings, process.own, process.pipeline
     spark = session.create(
         settings,
         own,
     )
-    engine = Engine(Context(spark, settings, own, pipeline), process.clock, process.metrics)
+    context = Context(spark, settings, own, pipeline)
+    engine = Engine(context, process.clock, process.metrics, owner)
     process.ending.if_broken_off(engine.forgive)
     process.ending.at_end(engine.close)
     warmup.run(

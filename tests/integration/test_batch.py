@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -21,9 +21,11 @@ import pytest
 from pyspark.sql import DataFrame
 
 from deploy.local.mesh import EmbeddedMesh
+from preprocess_svc.batch.epochs.decisions import EpochDecision
 from preprocess_svc.batch.epochs.engine import Engine
 from preprocess_svc.batch.epochs.loop import Batch
-from preprocess_svc.batch.epochs.next_step import Rest, Seal, next_step
+from preprocess_svc.batch.epochs.next_step import next_step
+from preprocess_svc.batch.epochs.plan import Rest, Seal
 from preprocess_svc.batch.history.rows import spark_schema
 from preprocess_svc.batch.history.table import History
 from preprocess_svc.batch.settings import BatchSettings
@@ -38,7 +40,7 @@ from schemas.events import (
     TrainingSetPublished,
     ViewPublished,
 )
-from schemas.topics import dead_letter
+from schemas.topics import dead_letter, topic_of
 from tests.integration.batch_rig import HOUR, START, World
 from twinstream import Int, Source, String, Timestamp
 from twinstream.algebra import kernel, windows
@@ -389,7 +391,7 @@ def test_the_history_counts_by_the_rule_of_who_counts(shop: Shop) -> None:
             frame(shop, source, [k for k in rows if k.epoch == epoch and (k.position < 0) == filed])
             for filed in (True, False)
         ]
-        history.append(source, epoch, *frames)
+        history.point(source, epoch, history.append(source, epoch, *frames).path)
         found = {
             row["_position"] for row in history.rows(source, epoch).select("_position").collect()
         }
@@ -666,8 +668,13 @@ def test_epoch_on_damaged_bases_equals_the_fold_of_everything(shop: Shop, hostil
 
 
 def crashed_everywhere(shop: Shop) -> Batch:
-    """One epoch, in which the process dies after the folds, between two views, and before the training set."""
+    """One epoch, in which the process dies after the folds, decided or not, between two views, and
+    before the training set."""
     shop.world.wish()
+    undecided = shop.start()
+    before_deciding(shop.engines[-1], crash)
+    with pytest.raises(CrashError):
+        shop.finish(undecided)
     for kind, number in (
         (ViewPublished, 0),
         (ViewPublished, 1),
@@ -679,3 +686,75 @@ def crashed_everywhere(shop: Shop) -> Batch:
             shop.finish(shop.start())
     shop.crash_before = None
     return shop.finish(shop.start())
+
+
+def crash() -> None:
+    raise CrashError
+
+
+def before_deciding(engine: Engine, act: Callable[[], object]) -> None:
+    """Do this once all of an epoch is computed, and nothing of it is decided."""
+    settle = engine._decisions.settle
+
+    def late(*attempt: Any) -> list[EpochDecision]:
+        act()
+        return settle(*attempt)
+
+    engine._decisions.settle = late  # type: ignore[method-assign]
+
+
+class Rivals(NamedTuple):
+    """An epoch that two drivers landed: one had read and folded all when the other, with a file
+    more, came first.
+    """
+
+    slow: Batch
+    epoch: int
+
+
+@pytest.fixture(scope="module")
+def rivals(shop: Shop, hostile: Hostile) -> Rivals:
+    world = shop.world
+    world.file("visits", [world.visit(530)])
+    world.log("orders", [world.order(531)])
+    world.wish()
+    slow = shop.start()
+    engine = shop.engines[-1]
+    quick = shop.start()
+
+    def overtake() -> None:
+        world.file("visits", [world.visit(532), world.visit(533)])
+        shop.finish(quick)
+
+    before_deciding(engine, overtake)
+    return Rivals(shop.finish(slow), quick.seen.newest)
+
+
+def test_of_two_drivers_at_one_epoch_one_publishes(shop: Shop, rivals: Rivals) -> None:
+    """The slow one adopts what the quick one decided, to the last file."""
+    told = [value for _, _, value in log_messages(shop.settings, topic_of(ViewPublished))]
+    of_epoch = [
+        event
+        for event in (msgspec.json.decode(value, type=ViewPublished) for value in told)
+        if event.epoch == rivals.epoch
+    ]
+    assert sorted(event.view for event in of_epoch) == sorted(v.name for v in shop.pipeline.views)
+    assert {event.file_count for event in of_epoch} == {rivals.slow.seen.files_end}
+    sets = [event for event in rivals.slow.seen.training if event.epoch == rivals.epoch]
+    assert len(sets) == len(shop.pipeline.models)
+
+
+def test_epoch_of_two_drivers_equals_the_fold_of_everything(shop: Shop, rivals: Rivals) -> None:
+    assert any(assert_equals_the_oracle(shop, rivals.slow, rivals.epoch))
+    held = shop.spark.table("shop.history_visits").where(f"_epoch <= {rivals.epoch}")
+    found = {row["visit_id"] for row in held.select("visit_id").collect()}
+    known = shop.known(rivals.slow, "visits", rivals.epoch)
+    assert found == {k.record["visit_id"] for k in known}
+
+
+def test_attempt_that_came_too_late_leaves_nothing_in_the_history(
+    shop: Shop, rivals: Rivals
+) -> None:
+    folder = f"shop/history/visits/_epoch={rivals.epoch}/"
+    keys = shop.world.store.list(shop.settings.bucket, folder)
+    assert len({key.removeprefix(folder).split("/")[0] for key in keys}) == 1

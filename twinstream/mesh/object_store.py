@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, Par
 
 from twinstream.errors import (
     MeshError,
+    ObjectExistsError,
     ObjectMissingError,
     ObjectRefusedError,
     StorageUnavailableError,
@@ -31,7 +32,9 @@ _PASSING = {
     "Throttling",
     "ThrottlingException",
     "RequestTimeTooSkewed",
+    "ConditionalRequestConflict",
 }
+_EXISTS = "PreconditionFailed"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _LONGEST_KEY = 1024
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
@@ -59,6 +62,19 @@ class ObjectStore:
         """Write one object; return its version id, None in a bucket without versions."""
         with _translated(f"s3://{bucket}/{key}"):
             return _version(self._client.put_object(Bucket=bucket, Key=key, Body=data)) or None
+
+    def create(self, bucket: str, key: str, data: bytes) -> bool:
+        """Write an object that is not there yet; False when another one is, which stays as it is.
+
+        `data` has to be the caller's own (a random word in it): a put that is sent again because
+        its answer was lost finds its own bytes, and counts as done.
+        """
+        try:
+            with _translated(f"s3://{bucket}/{key}"):
+                self._client.put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
+        except ObjectExistsError:
+            return self.get(bucket, key) == data
+        return True
 
     def get(self, bucket: str, key: str, version_id: str | None = None) -> bytes:
         """All bytes of one object."""
@@ -272,6 +288,8 @@ def _explained(error: ClientError, where: str) -> MeshError:
         return ObjectMissingError(
             f"{where} is not there: check the bucket, the key and the version"
         )
+    if _code(error) == _EXISTS:
+        return ObjectExistsError(f"{where} is there already")
     if _code(error) in _PASSING or not _CLIENT_ERROR <= status < _SERVER_ERROR:
         return StorageUnavailableError(f"{where}: S3 cannot answer now: {error}")
     return ObjectRefusedError(f"{where} is refused by S3: {error}")

@@ -6,9 +6,11 @@ import time
 
 import structlog
 
+from preprocess_svc.batch.epochs.decisions import Decisions
 from preprocess_svc.batch.epochs.landing import Landing
-from preprocess_svc.batch.epochs.next_step import Land, Seen
+from preprocess_svc.batch.epochs.plan import Land
 from preprocess_svc.batch.epochs.retention import Retention
+from preprocess_svc.batch.epochs.seen import Seen
 from preprocess_svc.batch.history.table import History
 from preprocess_svc.batch.service import SERVICE
 from preprocess_svc.batch.spark.context import Context
@@ -19,6 +21,7 @@ from twinstream.mesh.clock import Clock
 from twinstream.mesh.dead_letters import DeadLetters
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.metrics import Metrics
+from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.quarantine import Quarantine
 from twinstream.protocol.epoch_order import EpochOrder
 from twinstream.protocol.manifests import Manifests
@@ -27,22 +30,33 @@ _log = structlog.get_logger()
 
 
 class Engine:
-    """See `loop.Ports`."""
+    """See `ports.Ports`."""
 
-    def __init__(self, context: Context, clock: Clock, metrics: Metrics) -> None:
-        self._pipeline, self._metrics = context.pipeline, metrics
+    def __init__(
+        self,
+        context: Context,
+        clock: Clock,
+        metrics: Metrics,
+        owner: str = "alone",
+    ) -> None:
+        self._pipeline = context.pipeline
+        self._metrics = metrics
         self._publisher = EventPublisher(context.mesh, "/preprocess_svc/batch")
         self._letters = DeadLetters(context.mesh, "preprocess", self._publisher)
         quarantine = Quarantine(context.mesh, "batch", self._letters, metrics)
         self.failures = quarantine.failures
-        self._mesh, self._sealed, self._landed = context.mesh, EpochOrder(), 0
+        self._mesh = context.mesh
+        self._sealed = EpochOrder()
+        self._landed = 0
         self._manifests = Manifests(context.pipeline, context.mesh.partitions, context.mesh.bucket)
         self._reader = EventReader(
             context.mesh, SERVICE.control_topics, refused=quarantine.refuse, check=self._unlikely
         )
         history = self._history = History(context)
         history.ensure_tables()
-        self._landing = Landing(context, history, clock, self)
+        store = ObjectStore(context.mesh)
+        self._decisions = Decisions(store, context.mesh.bucket, context.pipeline.name, owner)
+        self._landing = Landing(context, history, clock, self, self._decisions)
         self._training = TrainingSets(context, history)
         self._retention = Retention(context)
 
@@ -73,13 +87,23 @@ class Engine:
         """This process is told to stop, perhaps in the middle of a file: see `ReadingMarks.forgive`."""
         self._landing.forgive(self._landed)
 
-    def questions_since(self, model: str, before: int, epoch: int) -> int:
+    def questions_since(
+        self,
+        model: str,
+        before: int,
+        epoch: int,
+    ) -> int:
         return self._history.rows(
             self._pipeline.model(model).spine, epoch, since=before + 1
         ).count()
 
     def train(self, model: str, manifest: ViewPublished) -> TrainingSetPublished | None:
         return self._training.build(self._pipeline.model(model), manifest.epoch, manifest.as_of_us)
+
+    def settle_training(
+        self, mine: TrainingSetPublished, seal: EpochSealed | None
+    ) -> TrainingSetPublished:
+        return self._decisions.settle_training(seal, mine)
 
     def retire(self, step: Land) -> None:
         self._metrics.gauge("batch_epoch_number", step.epoch, "1")

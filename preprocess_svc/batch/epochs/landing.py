@@ -1,76 +1,79 @@
-"""Lands an epoch: reads files and logs between two cuts, appends to the history,
-folds the batch views, and says what is to be published.
+"""Lands an epoch: adopts what was decided about it, or reads, folds, decides, and says what is to
+be published.
 """
 
 from __future__ import annotations
 
 import time
-import uuid
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 import structlog
 
-from preprocess_svc.batch.epochs.next_step import Land, Seen
-from preprocess_svc.batch.folding.fold_views import Fold, Folded, fold
-from preprocess_svc.batch.folding.pruning import complete_since, reaches
-from preprocess_svc.batch.history import read_files, read_log
-from preprocess_svc.batch.history.reading_marks import ReadingMarks
+from preprocess_svc.batch.epochs.appending import Appended, Appending
+from preprocess_svc.batch.epochs.decisions import (
+    BlockedError,
+    Decisions,
+    EpochDecision,
+    EpochRows,
+    as_decided,
+    manifests_of,
+    rows_of,
+)
+from preprocess_svc.batch.epochs.folds import Folds
+from preprocess_svc.batch.epochs.plan import Land
+from preprocess_svc.batch.epochs.ports import Reports
+from preprocess_svc.batch.epochs.seen import Seen
+from preprocess_svc.batch.folding.pruning import complete_since
 from preprocess_svc.batch.history.table import History, Landed
-from preprocess_svc.batch.spark.away import is_away
 from preprocess_svc.batch.spark.context import Context
-from schemas.events import Cut, FileAccepted, FileRef, ViewPublished
-from schemas.topics import base_prefix, verdict_prefix
+from schemas.events import Cut, EpochSealed, FileRef, ViewPublished
 from twinstream.algebra.plan import ViewPlan
-from twinstream.define import Source, View
-from twinstream.errors import MeshError
+from twinstream.define import View
 from twinstream.mesh.clock import Clock
 from twinstream.mesh.object_store import ObjectStore
-from twinstream.mesh.quarantine import ATTEMPTS
+from twinstream.protocol.known_time import EARLIEST_US
 from twinstream.protocol.known_time import as_of as time_of
 
+Result = TypeVar("Result")
 _log = structlog.get_logger()
-SOURCES_AT_ONCE = 4
 
 
-Numbered = dict[str, list[read_files.NumberedFile]]
-"""Files of an epoch by the name of their source."""
+class EpochInput(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of an epoch: of some sources read now, of the others decided earlier."""
+
+    appended: dict[str, Appended]
+    settled: dict[str, EpochRows]
+    cuts: dict[str, dict[int, Cut]]
+    files_to: int
+    left_out: list[int]
+
+    @property
+    def landed(self) -> dict[str, Landed]:
+        """The rows of all sources."""
+        earlier = {
+            name: Landed(rows.count, EARLIEST_US, rows.path) for name, rows in self.settled.items()
+        }
+        return earlier | {name: part.landed for name, part in self.appended.items()}
+
+    @property
+    def rows(self) -> dict[str, EpochRows]:
+        """Those that are to be decided."""
+        return {
+            name: EpochRows(part.landed.rows, part.landed.path)
+            for name, part in self.appended.items()
+        }
 
 
-class Reports(Protocol):
-    """Who is told what happens within a step."""
+class Common(msgspec.Struct, frozen=True, kw_only=True):
+    """What the manifests of one epoch have in common."""
 
-    def observe(self, phase: str, seconds: float) -> None:
-        """How long a phase took."""
-
-    def base_lost(self, view: str, reason: str) -> None:
-        """A base on S3 is gone or damaged, and its view is folded whole."""
-
-    def alert(self, reason: str) -> None:
-        """Something was given up."""
-
-
-class BlockedError(MeshError, RuntimeError):
-    """A step cannot go on without breaking a law; the message says what blocks it and what to
-    do.
-    """
-
-
-def _withdrawn(step: Land, seen: Seen, files_to: int) -> set[int]:
-    """Numbers of the epoch's files that it leaves out from the start."""
-    if step.left_out is not None:
-        return set(step.left_out)
-    return {n for n in range(step.files_from, files_to) if n in seen.files and seen.is_withdrawn(n)}
-
-
-class Appended(msgspec.Struct, frozen=True):
-    """One source's part of an epoch, in the history."""
-
-    landed: Landed
-    cut: dict[int, Cut]
-    lanes_us: int
+    epoch: int
+    cuts: dict[str, dict[int, Cut]]
+    as_of_us: int
+    file_count: int
+    left_out: list[int]
 
 
 class Landing:
@@ -82,244 +85,148 @@ class Landing:
         history: History,
         clock: Clock,
         reports: Reports,
+        decisions: Decisions,
     ) -> None:
-        self._context, self._mesh, self._pipeline = context, context.mesh, context.pipeline
-        self._history, self._clock, self._reports = history, clock, reports
-        self._store = ObjectStore(context.mesh)
+        self._context = context
+        self._pipeline = context.pipeline
+        self._history = history
+        self._clock = clock
+        self._reports = reports
+        self._decisions = decisions
+        store = ObjectStore(context.mesh)
+        self._appending = Appending(context, history, store, reports)
+        self._folds = Folds(context, history, reports)
 
     def land(self, step: Land, seen: Seen) -> list[ViewPublished]:
-        """The manifests of the step's views; nothing is published yet, and doing it again gives the
-        same states.
+        """The manifests of some of the step's views, as decided for ever; nothing is published
+        yet. Those of an earlier attempt, of whatever process, if there are any.
         """
-        files_to = seen.files_end if step.files_to is None else step.files_to
-        withdrawn = _withdrawn(step, seen, files_to)
-        started = time.monotonic()
-        appended, left_out = self._read_all(step, seen, files_to, withdrawn)
-        self._reports.observe("history", time.monotonic() - started)
-        if step.left_out is not None and left_out != sorted(step.left_out):
-            raise BlockedError(
-                f"epoch {step.epoch} has views without the files {list(step.left_out)}, "
-                f"and now {left_out} cannot be read: restore their objects on S3"
-            )
-        as_of = self._as_of(step, appended)
-        started = time.monotonic()
-        manifests = self._fold(step, seen, {name: a.landed for name, a in appended.items()}, as_of)
-        self._reports.observe("fold", time.monotonic() - started)
-        cuts = {name: a.cut for name, a in appended.items()}
-        common = {
-            "cuts": cuts,
-            "as_of_us": as_of,
-            "file_count": files_to,
-            "epoch": step.epoch,
-            "left_out": left_out,
-        }
-        return [self._manifest(view, files, common) for view, files in manifests]
-
-    def _care(self, epoch: int, *, marked: bool) -> read_files.Care:
-        """This attempt's way to read files."""
-        return read_files.Care(
-            verdicts=self._below(epoch, uuid.uuid4().hex),
-            memory_bytes=self._context.knobs.file_memory_bytes,
-            expanded_bytes=self._context.knobs.file_expanded_bytes,
-            marks=self._below(epoch, "reading") if marked else "",
-        )
-
-    def _below(self, epoch: int, name: str) -> str:
-        """S3 URI of what is said of this epoch's files."""
-        return f"s3://{self._mesh.bucket}/{verdict_prefix(self._pipeline.name, epoch)}/{name}"
-
-    def _marks(self, epoch: int, name: str) -> ReadingMarks:
-        return ReadingMarks(self._store, self._below(epoch, name))
+        seal = seen.first_seal(step.epoch)
+        decided = self._decisions.of(step.epoch, seal)
+        found = manifests_of(decided, step.views)
+        if not found:
+            decided = self._decided_now(step, seen, seal, decided)
+            found = manifests_of(decided, step.views)
+        self._point(step.epoch, decided)
+        return found
 
     def forgive(self, epoch: int) -> None:
         """This process is told to stop: no file of this epoch is to blame for that."""
-        for name in ("reading", "attempts"):
-            self._marks(epoch, name).forgive()
-
-    def _read_all(
-        self, step: Land, seen: Seen, files_to: int, withdrawn: set[int]
-    ) -> tuple[dict[str, Appended], list[int]]:
-        """All sources' rows in the history, and the files that are left out.
-
-        An attempt whose process died marks the files of the next.
-        """
-        numbered = self._numbered(step, seen, files_to, withdrawn)
-        attempts = self._marks(step.epoch, "attempts")
-        marked = bool(attempts.deaths())
-        with attempts.reading(0):
-            appended, verdicts = self._append_patiently(step, numbered, marked=marked)
-        return appended, sorted({*withdrawn, *read_files.left_out(self._store, verdicts)})
-
-    def _append_patiently(
-        self, step: Land, numbered: Numbered, *, marked: bool
-    ) -> tuple[dict[str, Appended], str]:
-        """The rows, and where their attempt names the files that it lacks.
-
-        After a failure files are read one at a time, each marked;
-        as long as readers die, until the deadly files are left out.
-        """
-        marks = self._marks(step.epoch, "reading")
-        while True:
-            care = self._care(step.epoch, marked=marked)
-            deaths = marks.deaths() if marked else Counter[int]()
-            try:
-                appended = self._append_all(step, numbered, care)
-            except Exception as error:
-                if is_away(error) or (marked and marks.deaths() <= deaths):
-                    raise
-                _log.warning("files_are_read_one_at_a_time", epoch=step.epoch, exc_info=error)
-                marked = True
-            else:
-                self._tell_deadly(step.epoch, marks.deaths() if marked else deaths)
-                return appended, care.verdicts
-
-    def _tell_deadly(self, epoch: int, deaths: Counter[int]) -> None:
-        for number, times in deaths.items():
-            if times >= ATTEMPTS:
-                self._reports.alert(
-                    f"file {number} is left out of epoch {epoch}: {read_files.DEADLY}"
-                )
+        self._appending.forgive(epoch)
 
     def sweep(self, step: Land) -> None:
-        """Delete what crashed attempts at a published epoch wrote to the history, and what all of
-        them said of files.
-        """
-        for key in self._store.list(
-            self._mesh.bucket, verdict_prefix(self._pipeline.name, step.epoch) + "/"
-        ):
-            self._store.delete(self._mesh.bucket, key)
-        for source in self._pipeline.sources:
-            self._history.sweep(source, step.epoch)
+        """Delete what attempts at a published epoch left behind that do not count."""
+        self._appending.sweep(step.epoch)
+
+    def _decided_now(
+        self,
+        step: Land,
+        seen: Seen,
+        seal: EpochSealed | None,
+        before: list[EpochDecision],
+    ) -> list[EpochDecision]:
+        """All decisions of the epoch after an attempt of ours, which may have come too late."""
+        mine = self._attempt(as_decided(step, before), seen, before)
+        decided = self._decisions.settle(step.epoch, seal, before, mine)
+        if mine.by not in {decision.by for decision in decided}:
+            _log.warning("epoch_was_decided_elsewhere", epoch=step.epoch, by=decided[-1].by)
+        return decided
+
+    def _attempt(
+        self,
+        step: Land,
+        seen: Seen,
+        before: list[EpochDecision],
+    ) -> EpochDecision:
+        """Everything but the decision: rows and bases where nobody looks yet."""
+        taken = self._timed("history", lambda: self._taken(step, seen, before))
+        common = self._common(step, taken)
+        folded = self._timed(
+            "fold",
+            lambda: self._folds.fold(step, seen, taken.landed, common.as_of_us),
+        )
+        return EpochDecision(
+            by=self._decisions.attempt(),
+            rows=taken.rows,
+            manifests=[self._manifest(view, files, common) for view, files in folded],
+        )
+
+    def _taken(
+        self,
+        step: Land,
+        seen: Seen,
+        before: list[EpochDecision],
+    ) -> EpochInput:
+        """The rows of sources that are not decided yet are read; of the others nothing is."""
+        files_to = seen.files_end if step.files_to is None else step.files_to
+        settled = rows_of(before)
+        sources = [s for s in self._pipeline.sources if s.name not in settled]
+        appended, left_out = self._appending.read_all(step, seen, files_to, sources)
+        _refuse_other_gaps(step, left_out)
+        return EpochInput(
+            appended=appended,
+            settled=settled,
+            cuts=dict(before[0].manifests[0].cuts) if before else {},
+            files_to=files_to,
+            left_out=left_out,
+        )
+
+    def _common(self, step: Land, taken: EpochInput) -> Common:
+        cuts = {name: part.cut for name, part in taken.appended.items()}
+        return Common(
+            epoch=step.epoch,
+            cuts=taken.cuts | cuts,
+            as_of_us=self._as_of(step, taken.appended),
+            file_count=taken.files_to,
+            left_out=taken.left_out,
+        )
+
+    def _timed(self, phase: str, work: Callable[[], Result]) -> Result:
+        started = time.monotonic()
+        result = work()
+        self._reports.observe(phase, time.monotonic() - started)
+        return result
+
+    def _point(self, epoch: int, decided: list[EpochDecision]) -> None:
+        """Make the rows that were decided the epoch's partition of each table."""
+        names = {source.name for source in self._pipeline.sources}
+        for name, rows in rows_of(decided).items():
+            if name in names:
+                self._history.point(self._pipeline.source(name), epoch, rows.path)
 
     def _as_of(self, step: Land, appended: dict[str, Appended]) -> int:
-        """The epoch's time; that of its views which are published already, if there are any."""
+        """The epoch's time; that of its views which are decided already, if there are any."""
         if step.landed_as_of_us is not None:
             return step.landed_as_of_us
         claims = [us for part in appended.values() for us in (part.landed.files_us, part.lanes_us)]
         return time_of(step.as_of_us, claims, self._clock.now_us())
 
-    def _numbered(self, step: Land, seen: Seen, files_to: int, without: set[int]) -> Numbered:
-        """The files of the epoch, by source."""
-        numbered: Numbered = {source.name: [] for source in self._pipeline.sources}
-        for n in range(step.files_from, files_to):
-            if n in seen.files and n not in without and seen.files[n].source in numbered:
-                file = seen.files[n]
-                numbered[file.source].append(
-                    read_files.NumberedFile(n, file, self._latest_us(step, file))
-                )
-        return numbered
-
-    def _append_all(
-        self, step: Land, numbered: Numbered, care: read_files.Care
-    ) -> dict[str, Appended]:
-        """All sources at the same time (their jobs are small, and most of a small job is waiting),
-        unless files are read one at a time.
-        """
-        sources = self._pipeline.sources
-        with ThreadPoolExecutor(
-            1 if care.marks else SOURCES_AT_ONCE, thread_name_prefix="append"
-        ) as pool:
-            appended = pool.map(lambda s: self._append(step, numbered[s.name], s, care), sources)
-            return dict(zip((s.name for s in sources), appended, strict=True))
-
-    def _append(
+    def _manifest(
         self,
-        step: Land,
-        numbered: list[read_files.NumberedFile],
-        source: Source,
-        care: read_files.Care,
-    ) -> Appended:
-        files = read_files.read(self._context, source, numbered, care)
-        log, ends = read_log.read(
-            self._context, source, step.after[source.name], step.cut[source.name]
-        )
-        landed = self._history.append(source, step.epoch, files, log)
-        cut, lanes_us = ends()
-        _log.info(
-            "history_appended",
-            source=source.name,
-            epoch=step.epoch,
-            rows=landed.rows,
-            files=len(numbered),
-        )
-        return Appended(landed=landed, cut=cut, lanes_us=lanes_us)
-
-    @staticmethod
-    def _latest_us(step: Land, accepted: FileAccepted) -> int:
-        """A file of this epoch was accepted after the epoch before had landed, whatever the clock
-        that accepted it says.
-        """
-        return max(accepted.accepted_at_us, step.as_of_us)
-
-    def _fold(
-        self, step: Land, seen: Seen, landed: dict[str, Landed], as_of: int
-    ) -> list[tuple[View, list[FileRef]]]:
-        """A view whose base before is gone or damaged on S3 is folded whole from the history:
-        nothing is lost with a base.
-        """
-        views = [self._pipeline.view(name) for name in step.views]
-        folds = [self._one_fold(step, seen, view, as_of) for view in views]
-        first = self._folded(step, folds, landed)
-        for name, why in first.lost.items():
-            self._reports.base_lost(name, why)
-        again = [
-            msgspec.structs.replace(one, before={}, whole=True)
-            for one in folds
-            if one.view.name in first.lost
-        ]
-        files = first.files | (self._folded(step, again, landed).files if again else {})
-        return [(view, files[view.name]) for view in views]
-
-    def _folded(self, step: Land, folds: list[Fold], landed: dict[str, Landed]) -> Folded:
-        rows = {
-            source.name: self._new_rows(step, folds, source, landed[source.name])
-            for source in self._pipeline.sources
-        }
-        return fold(self._context, folds, rows)
-
-    def _one_fold(self, step: Land, seen: Seen, view: View, as_of: int) -> Fold:
-        """On the base before, if it was folded under this very definition and lacks nothing;
-        else from the whole history.
-        """
-        before, since = (
-            seen.published.get((view.name, step.epoch - 1)),
-            complete_since(ViewPlan(view), as_of),
-        )
-        usable = (
-            before is not None
-            and before.definition_digest == self._pipeline.digest
-            and reaches(before.complete_since, since)
-        )
-        return Fold(
-            view=view,
-            since=since,
-            prefix=f"s3://{self._mesh.bucket}/{base_prefix(self._pipeline.name, view.name, step.epoch)}",
-            before={file.partition: file for file in before.files}
-            if before is not None and usable
-            else {},
-            whole=not usable,
-        )
-
-    def _new_rows(
-        self, step: Land, folds: list[Fold], source: Source, landed: Landed
-    ) -> list[tuple[list[str], list[int]]]:
-        mine = [n for n, f in enumerate(folds) if f.view.source.name == source.name]
-        whole, new = [n for n in mine if folds[n].whole], [n for n in mine if not folds[n].whole]
-        parts = [(self._history.files(source, step.epoch), whole)] if whole else []
-        return parts + (
-            [(self._history.files(source, step.epoch, since=step.epoch), new)]
-            if new and landed.rows
-            else []
-        )
-
-    def _manifest(self, view: View, files: list[FileRef], common: dict[str, Any]) -> ViewPublished:
+        view: View,
+        files: list[FileRef],
+        common: Common,
+    ) -> ViewPublished:
         return ViewPublished(
             view=view.name,
             source=view.source.name,
-            cut=common["cuts"][view.source.name],
+            epoch=common.epoch,
+            cut=common.cuts[view.source.name],
             files=files,
-            **common,
             definition_digest=self._pipeline.digest,
-            complete_since=complete_since(ViewPlan(view), common["as_of_us"]),
+            as_of_us=common.as_of_us,
+            complete_since=complete_since(ViewPlan(view), common.as_of_us),
+            file_count=common.file_count,
             published_at_us=self._clock.now_us(),
+            cuts=common.cuts,
+            left_out=common.left_out,
+        )
+
+
+def _refuse_other_gaps(step: Land, left_out: list[int]) -> None:
+    """The views of one epoch lack the same files."""
+    if step.left_out is not None and left_out != sorted(step.left_out):
+        raise BlockedError(
+            f"epoch {step.epoch} has views without the files {list(step.left_out)}, "
+            f"and now {left_out} cannot be read: restore their objects on S3"
         )

@@ -5,23 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import structlog
 
-from preprocess_svc.batch.epochs.next_step import (
-    Land,
-    Plan,
-    Rest,
-    Seal,
-    Seen,
-    Step,
-    Train,
-    Wait,
-    next_step,
-)
+from preprocess_svc.batch.epochs.next_step import next_step
+from preprocess_svc.batch.epochs.plan import Land, Plan, Rest, Seal, Step, Train, Wait
+from preprocess_svc.batch.epochs.ports import Ports
+from preprocess_svc.batch.epochs.seen import Seen
 from preprocess_svc.batch.spark.away import is_away
-from schemas.events import EpochSealRequested, Event, TrainingSetPublished, ViewPublished
+from schemas.events import (
+    EpochSealRequested,
+    Event,
+    ViewPublished,
+)
 from twinstream.errors import TransientError
 from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import Clock
@@ -31,42 +27,25 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 _log = structlog.get_logger()
 
 
-class Ports(Protocol):
-    """What the loop needs of the world."""
-
-    def poll(self, timeout_s: float) -> tuple[Event, int] | None:
-        """The next event of the control topics, and its offset."""
-
-    def at_end(self) -> bool:
-        """Whether every event that there is now was returned by `poll`."""
-
-    def publish(self, event: Event, key: str) -> None:
-        """Returns when Kafka has it."""
-
-    def land(self, step: Land, seen: Seen) -> list[ViewPublished]: ...
-
-    def questions_since(self, model: str, before: int, epoch: int) -> int:
-        """How many rows the epochs after `before` up to `epoch` brought to the model's spine."""
-
-    def train(self, model: str, manifest: ViewPublished) -> TrainingSetPublished | None: ...
-
-    def retire(self, step: Land) -> None:
-        """Delete what is not needed any more once the step's epoch is published."""
-
-    def observe(self, phase: str, seconds: float) -> None: ...
-
-    def alert(self, reason: str) -> None:
-        """Tell those who run the mesh that work was given up."""
-
-
 class Batch:
     """Runs the steps. `doing` is what it does now and `blocked` why it repeats a step, both for the heartbeat."""
 
-    def __init__(self, plan: Plan, ports: Ports, clock: Clock, attempts: Attempts) -> None:
-        self._plan, self._ports, self._clock, self._attempts = plan, ports, clock, attempts
+    def __init__(
+        self,
+        plan: Plan,
+        ports: Ports,
+        clock: Clock,
+        attempts: Attempts,
+    ) -> None:
+        self._plan = plan
+        self._ports = ports
+        self._clock = clock
+        self._attempts = attempts
         self.seen = Seen(clock.now_us())
-        self.doing, self.blocked = "starting", ""
-        self._pause_s, self._due_s = FIRST_PAUSE_S, 0.0
+        self.doing = "starting"
+        self.blocked = ""
+        self._pause_s = FIRST_PAUSE_S
+        self._due_s = 0.0
 
     def run(self, stopping: threading.Event) -> None:
         """Until `stopping`. An engine that is away is waited for; a bug ends the process, and the next one does the step again."""
@@ -148,7 +127,10 @@ class Batch:
             )
 
     def _tried(
-        self, place: str, work: Callable[[], object], give_up: Callable[[str], None] | None = None
+        self,
+        place: str,
+        work: Callable[[], object],
+        give_up: Callable[[str], None] | None = None,
     ) -> bool:
         """Do a step; False when it failed and is tried again after a pause, or was given up.
 
@@ -169,7 +151,8 @@ class Batch:
                 return False
             give_up(self._attempts.why(place))
         self._attempts.done(place)
-        self.blocked, self._pause_s = "", FIRST_PAUSE_S
+        self.blocked = ""
+        self._pause_s = FIRST_PAUSE_S
         return True
 
     def _wait(self, place: str, error: Exception) -> None:
@@ -226,7 +209,10 @@ class Batch:
             _log.warning("training_set_empty", model=model, epoch=manifest.epoch)
             self.seen.decline(model, manifest.epoch, self._plan.digest)
             return
-        self._publish(published, model)
+        published = self._ports.settle_training(published, self.seen.first_seal(published.epoch))
+        self.learn(to_end=True)
+        if not self.seen.is_trained(published):
+            self._publish(published, model)
         _log.info(
             "training_set_published",
             model=model,
@@ -236,8 +222,11 @@ class Batch:
         )
 
     def _publish_all(self, manifests: list[ViewPublished]) -> None:
+        """What another process has published meanwhile is not published again."""
+        self.learn(to_end=True)
         for manifest in manifests:
-            self._publish(manifest, manifest.view)
+            if (manifest.view, manifest.epoch) not in self.seen.published:
+                self._publish(manifest, manifest.view)
 
     def _publish(self, event: Event, key: str) -> None:
         """Publish and read it back, so that what this process knows is what the next one would know."""

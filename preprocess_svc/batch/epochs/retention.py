@@ -18,11 +18,9 @@ class Retention:
 
     def __init__(self, context: Context) -> None:
         pipeline = context.pipeline
-        self._store, self._bucket, self._keep = (
-            ObjectStore(context.mesh),
-            context.mesh.bucket,
-            context.knobs.keep_epochs,
-        )
+        self._store = ObjectStore(context.mesh)
+        self._bucket = context.mesh.bucket
+        self._keep = context.knobs.keep_epochs
         self._views = [_above(base_prefix(pipeline.name, view.name, 0)) for view in pipeline.views]
         self._models = [
             _above(training_prefix(pipeline.name, model.name, 0)) for model in pipeline.models
@@ -47,7 +45,11 @@ def _above(prefix: str) -> str:
     return prefix.rsplit("/", 1)[0] + "/"
 
 
-def expired(key: str, newest: int, keep: int) -> bool:
+def expired(
+    key: str,
+    newest: int,
+    keep: int,
+) -> bool:
     """Whether an object belongs to none of the `keep` newest epochs.
 
     Views hold the bases of two on their own disks, and fetch the newest only.

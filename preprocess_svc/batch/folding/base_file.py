@@ -53,7 +53,8 @@ class BaseWriter:
         if self._count:
             self._writer.write_table(pa.concat_tables(self._held), row_group_size=GROUP_ROWS)
         self.rows += self._count
-        self._held, self._count = [], 0
+        self._held = []
+        self._count = 0
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +69,11 @@ class BaseWriter:
         self._writer.close()
 
 
-def fetch_base(store: ObjectStore, file: FileRef, path: Path) -> None:
+def fetch_base(
+    store: ObjectStore,
+    file: FileRef,
+    path: Path,
+) -> None:
     """Download a base file; raises CorruptBaseError when it is gone, or its bytes are not those
     that were published.
     """

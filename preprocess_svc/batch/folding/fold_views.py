@@ -85,7 +85,9 @@ class Folded(NamedTuple):
 
 
 def fold(
-    context: Context, folds: list[Fold], rows: Mapping[str, list[tuple[list[str], list[int]]]]
+    context: Context,
+    folds: list[Fold],
+    rows: Mapping[str, list[tuple[list[str], list[int]]]],
 ) -> Folded:
     """Fold new rows onto the bases before, and write the new ones to S3.
 
@@ -121,7 +123,11 @@ def fold(
     return folded(found, [f.view.name for f in folds], mesh.partitions)
 
 
-def folded(written: list[dict[str, Any]], views: list[str], partitions: int) -> Folded:
+def folded(
+    written: list[dict[str, Any]],
+    views: list[str],
+    partitions: int,
+) -> Folded:
     """What the rows of WRITTEN say, in any order: group n is partition `n % partitions` of view
     `n // partitions`.
     """
@@ -169,8 +175,15 @@ def needed(views: Iterable[View]) -> list[str]:
 class Lift:
     """Rows of one source to states of its views, by group."""
 
-    def __init__(self, folds: list[Fold], numbers: list[int], partitions: int) -> None:
-        self._folds, self._numbers, self._partitions = folds, numbers, partitions
+    def __init__(
+        self,
+        folds: list[Fold],
+        numbers: list[int],
+        partitions: int,
+    ) -> None:
+        self._folds = folds
+        self._numbers = numbers
+        self._partitions = partitions
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         plans = {number: ViewPlan(self._folds[number].view) for number in self._numbers}
@@ -234,7 +247,8 @@ class MergeAndWrite:
     """
 
     def __init__(self, mesh: MeshSettings, folds: list[Fold]) -> None:
-        self._mesh, self._folds = mesh, folds
+        self._mesh = mesh
+        self._folds = folds
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         store = ObjectStore(self._mesh)

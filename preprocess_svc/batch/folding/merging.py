@@ -76,7 +76,11 @@ def cut(parts: Iterable[StateBatch], key: bytes) -> tuple[list[StateBatch], list
     return before, rest
 
 
-def in_parts(states: StateBatch, keys: int, words: int) -> Iterator[StateBatch]:
+def in_parts(
+    states: StateBatch,
+    keys: int,
+    words: int,
+) -> Iterator[StateBatch]:
     """The states in runs of at most so many keys and words; a key with more words makes a run of
     its own.
     """

@@ -54,7 +54,11 @@ def prune(states: StateBatch, since: Mapping[int, int]) -> StateBatch:
 
 
 @compiled
-def _kept(words: Words, offsets: Words, first: Words) -> tuple[Words, Words]:
+def _kept(
+    words: Words,
+    offsets: Words,
+    first: Words,
+) -> tuple[Words, Words]:
     out = np.empty(len(words), np.int64)
     ends = np.zeros(len(offsets), np.int64)
     n = 0

@@ -26,7 +26,11 @@ Function = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 def map_files(
-    context: Context, files: list[str], columns: list[str], function: Function, schema: str
+    context: Context,
+    files: list[str],
+    columns: list[str],
+    function: Function,
+    schema: str,
 ) -> DataFrame:
     """What a function of batches makes of these columns of one or more files;
     each task reads some of them.
@@ -41,8 +45,15 @@ def map_files(
 class Read:
     """Numbers of tasks to the batches of their files."""
 
-    def __init__(self, mesh: MeshSettings, files: list[list[str]], columns: list[str]) -> None:
-        self._mesh, self._files, self._columns = mesh, files, columns
+    def __init__(
+        self,
+        mesh: MeshSettings,
+        files: list[list[str]],
+        columns: list[str],
+    ) -> None:
+        self._mesh = mesh
+        self._files = files
+        self._columns = columns
 
     def __call__(self, numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         store = ObjectStore(self._mesh)
@@ -52,7 +63,11 @@ class Read:
                     yield from read(store, uri, self._columns)
 
 
-def read(store: ObjectStore, uri: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def read(
+    store: ObjectStore,
+    uri: str,
+    columns: list[str],
+) -> Iterator[pa.RecordBatch]:
     """Batches of these columns of one file, a bounded part at a time;
     raises KeyError for a column that it does not have.
     """

@@ -94,7 +94,10 @@ class Chunk(NamedTuple):
 
 
 def read(
-    context: Context, source: Source, files: list[NumberedFile], care: Care
+    context: Context,
+    source: Source,
+    files: list[NumberedFile],
+    care: Care,
 ) -> DataFrame | None:
     """All good rows of these files, one task per file; None when there is no file."""
     if not files:
@@ -118,13 +121,11 @@ class ReadFiles:
         files: list[NumberedFile],
         care: Care,
     ) -> None:
-        self._mesh, self._source, self._keys, self._files, self._care = (
-            mesh,
-            source,
-            keys,
-            files,
-            care,
-        )
+        self._mesh = mesh
+        self._source = source
+        self._keys = keys
+        self._files = files
+        self._care = care
 
     def __call__(self, indexes: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Raises StorageUnavailableError when S3 stays away; whatever is wrong with a file costs
@@ -137,7 +138,11 @@ class ReadFiles:
                     yield from self._noted(store, decoder, self._files[index], folder)
 
     def _noted(
-        self, store: ObjectStore, decoder: Decoder, file: NumberedFile, folder: Path
+        self,
+        store: ObjectStore,
+        decoder: Decoder,
+        file: NumberedFile,
+        folder: Path,
     ) -> Iterator[pa.RecordBatch]:
         """With marks it is known which file was read when a process died, however it died."""
         if not self._care.marks:
@@ -151,7 +156,11 @@ class ReadFiles:
             yield from self._one(store, decoder, file, folder)
 
     def _one(
-        self, store: ObjectStore, decoder: Decoder, file: NumberedFile, folder: Path
+        self,
+        store: ObjectStore,
+        decoder: Decoder,
+        file: NumberedFile,
+        folder: Path,
     ) -> Iterator[pa.RecordBatch]:
         """All rows of a file once all of it could be read, else none."""
         spool, bad = folder / "rows", folder / "bad"
@@ -180,7 +189,12 @@ class ReadFiles:
                 yield from in_slices(batch)
 
     def _spool(
-        self, decoder: Decoder, file: NumberedFile, path: Path, spool: Path, bad: Path
+        self,
+        decoder: Decoder,
+        file: NumberedFile,
+        path: Path,
+        spool: Path,
+        bad: Path,
     ) -> None:
         """All rows into one local file, those that do not count into another.
 
@@ -290,7 +304,11 @@ def _patiently(work: Callable[[], None]) -> None:
     return work()
 
 
-def _fetch(store: ObjectStore, accepted: FileAccepted, path: Path) -> None:
+def _fetch(
+    store: ObjectStore,
+    accepted: FileAccepted,
+    path: Path,
+) -> None:
     store.download(accepted.file.uri, path, accepted.file.version_id or None)
     found = sha256_of(path)
     if accepted.file.sha256 and found != accepted.file.sha256:
@@ -300,7 +318,11 @@ def _fetch(store: ObjectStore, accepted: FileAccepted, path: Path) -> None:
         )
 
 
-def rows(source: Source, chunk: Chunk, file: NumberedFile) -> pa.RecordBatch:
+def rows(
+    source: Source,
+    chunk: Chunk,
+    file: NumberedFile,
+) -> pa.RecordBatch:
     """The rows that fit, with position (number of the file, row in it) and the time at which each
     became known.
     """
@@ -337,7 +359,11 @@ def chunks(
 
 
 def _parts(
-    path: Path, form: str, wanted: list[str], block_bytes: int, batch_rows: int
+    path: Path,
+    form: str,
+    wanted: list[str],
+    block_bytes: int,
+    batch_rows: int,
 ) -> Iterator[Part]:
     """A file's rows as its form gives them."""
     if form == "parquet":
@@ -351,7 +377,12 @@ def _parts(
         )
 
 
-def _decoded(decoder: Decoder, part: Part, *, text: bool) -> Chunk:
+def _decoded(
+    decoder: Decoder,
+    part: Part,
+    *,
+    text: bool,
+) -> Chunk:
     try:
         found: Decoded = (
             decoder.json(part.rows)

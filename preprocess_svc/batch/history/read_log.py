@@ -40,23 +40,24 @@ class Ends(NamedTuple):
 
 
 def read(
-    context: Context, source: Source, after: dict[int, Cut], cut: dict[int, Cut]
+    context: Context,
+    source: Source,
+    after: dict[int, Cut],
+    cut: dict[int, Cut],
 ) -> tuple[DataFrame | None, Callable[[], Ends]]:
     """(rows that count, where the log ends there); the latter once the rows were computed.
 
     Log partition p from behind `after[p]` to before `cut[p]`; None when no message lies there.
     """
-    spans = {p: (after[p].offset + 1, max(cut[p].offset, after[p].offset + 1)) for p in cut}
+    spans = {p: offsets_between(after[p], end) for p, end in cut.items()}
     if all(start == end for start, end in spans.values()):
-        return None, lambda: Ends(
-            {p: Cut(offset=cut[p].offset, raw_high=after[p].raw_high) for p in cut}, EARLIEST_US
-        )
+        nothing = Ends(_unmoved(after, cut), EARLIEST_US)
+        return None, lambda: nothing
     seen = Observation()
     messages = _messages(context, source, spans)
     high = {p: c.raw_high for p, c in after.items()}
-    rows = messages.observe(seen, *_highest(cut)).mapInArrow(
-        Unpack(source, high), spark_schema(source)
-    )
+    observed = messages.observe(seen, *_highest(cut))
+    rows = observed.mapInArrow(Unpack(source, high), spark_schema(source))
 
     def ends() -> Ends:
         found = _observed(seen, messages, cut)
@@ -65,7 +66,22 @@ def read(
     return rows, ends
 
 
-def _observed(seen: Observation, messages: DataFrame, cut: dict[int, Cut]) -> dict[str, int | None]:
+def offsets_between(after: Cut, cut: Cut) -> tuple[int, int]:
+    """First offset behind one cut, and the one to end before; equal where nothing lies between."""
+    start = after.offset + 1
+    return start, max(cut.offset, start)
+
+
+def _unmoved(after: dict[int, Cut], cut: dict[int, Cut]) -> dict[int, Cut]:
+    """A cut up to which no record came."""
+    return {p: Cut(offset=c.offset, raw_high=after[p].raw_high) for p, c in cut.items()}
+
+
+def _observed(
+    seen: Observation,
+    messages: DataFrame,
+    cut: dict[int, Cut],
+) -> dict[str, int | None]:
     """What was observed while the rows were computed.
 
     Where no row came of anything, Spark drops the observing part of its plan.
@@ -76,24 +92,39 @@ def _observed(seen: Observation, messages: DataFrame, cut: dict[int, Cut]) -> di
         return messages.agg(*_highest(cut)).collect()[0].asDict()
 
 
-def _messages(context: Context, source: Source, spans: dict[int, tuple[int, int]]) -> DataFrame:
+def _messages(
+    context: Context,
+    source: Source,
+    spans: dict[int, tuple[int, int]],
+) -> DataFrame:
     """One task a log partition, in the order of its offsets: Spark splits a range only when told
     to.
     """
     topic = records_accepted(source.name)
-    reader = (
-        context.spark.read.format("kafka")
-        .option("kafka.bootstrap.servers", context.mesh.kafka)
-        .option("assign", json.dumps({topic: list(spans)}))
-    )
-    for name, end in (("startingOffsets", 0), ("endingOffsets", 1)):
-        reader = reader.option(
-            name, json.dumps({topic: {str(p): span[end] for p, span in spans.items()}})
-        )
-    java = kafka_security.for_java(context.mesh.kafka_security())
-    for name, value in (java | pairs(context.knobs.kafka_options)).items():
+    reader = context.spark.read.format("kafka").option("failOnDataLoss", "true")
+    for name, value in _kafka_options(context).items():
         reader = reader.option(f"kafka.{name}", value)
-    return reader.option("failOnDataLoss", "true").load().select("partition", "offset", "value")
+    for name, value in _range_options(topic, spans).items():
+        reader = reader.option(name, value)
+    return reader.load().select("partition", "offset", "value")
+
+
+def _kafka_options(context: Context) -> dict[str, str]:
+    """Of Java's client."""
+    servers = {"bootstrap.servers": context.mesh.kafka}
+    security = kafka_security.for_java(context.mesh.kafka_security())
+    return servers | security | pairs(context.knobs.kafka_options)
+
+
+def _range_options(topic: str, spans: dict[int, tuple[int, int]]) -> dict[str, str]:
+    """Exactly these offsets."""
+    starts = {str(p): start for p, (start, _) in spans.items()}
+    ends = {str(p): end for p, (_, end) in spans.items()}
+    return {
+        "assign": json.dumps({topic: list(spans)}),
+        "startingOffsets": json.dumps({topic: starts}),
+        "endingOffsets": json.dumps({topic: ends}),
+    }
 
 
 def _or_earliest(us: int | None) -> int:
@@ -101,32 +132,41 @@ def _or_earliest(us: int | None) -> int:
 
 
 def _highest(cut: dict[int, Cut]) -> list[Column]:
+    """Of each partition the highest raw offset, and of all the newest known time."""
+    ours = _is_ours()
     high = F.greatest(_word(_RAW_LAST), _word(_RAW_HIGH))
-    ours = (F.length("value") >= packs.HEADER_BYTES) & (
-        _word(_MAGIC) == packs.MAGIC
-    )  # as `packs.log_header` has it
     highs = [F.max(F.when((F.col("partition") == p) & ours, high)).alias(f"p{p}") for p in cut]
-    return [*highs, F.max(F.when(ours, _word(_KNOWN_MAX))).alias(LANES)]
+    lanes = F.max(F.when(ours, _word(_KNOWN_MAX)))
+    return [*highs, lanes.alias(LANES)]
+
+
+def _is_ours() -> Column:
+    """Whether a message begins with a pack's header, as `packs.log_header` has it."""
+    long_enough = F.length("value") >= packs.HEADER_BYTES
+    return long_enough & (_word(_MAGIC) == packs.MAGIC)
 
 
 def _word(number: int) -> Column:
     """A little-endian int64 of the header, in Spark SQL."""
     digits = F.hex(F.substring("value", 8 * number + 1, 8))
-    return F.conv(
-        F.concat(*(F.substring(digits, 2 * byte + 1, 2) for byte in range(7, -1, -1))), 16, -10
-    ).cast("bigint")
+    pairs_of_digits = [F.substring(digits, 2 * byte + 1, 2) for byte in range(7, -1, -1)]
+    return F.conv(F.concat(*pairs_of_digits), 16, -10).cast("bigint")
 
 
 def _highs(
-    seen: dict[str, int | None], before: dict[int, int], cut: dict[int, Cut]
+    seen: dict[str, int | None],
+    before: dict[int, int],
+    cut: dict[int, Cut],
 ) -> dict[int, Cut]:
+    """The cut, with the highest raw offset of now and before."""
     return {
-        p: Cut(
-            offset=c.offset,
-            raw_high=max(before[p], -1 if (high := seen[f"p{p}"]) is None else high),
-        )
+        p: Cut(offset=c.offset, raw_high=max(before[p], _or_none(seen[f"p{p}"])))
         for p, c in cut.items()
     }
+
+
+def _or_none(raw_high: int | None) -> int:
+    return -1 if raw_high is None else raw_high
 
 
 class Unpack:
@@ -135,49 +175,58 @@ class Unpack:
     """
 
     def __init__(self, source: Source, high: dict[int, int]) -> None:
-        self._source, self._high = source, high
+        self._source = source
+        self._high = high
 
     def __call__(self, messages: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Batches (partition, offset, value) in offset order to batches of rows."""
-        schema, high = row_schema(self._source), dict(self._high)
-        found: list[pa.RecordBatch] = []
+        schema = row_schema(self._source)
+        high = dict(self._high)
+        held: list[pa.RecordBatch] = []
         count = 0
-        for batch in messages:
-            for partition, value in zip(
-                batch["partition"].to_pylist(), batch["value"], strict=True
-            ):
-                found.append(
-                    self._rows(partition, value.as_buffer() or pa.py_buffer(b""), high, schema)
-                )
-                count += found[-1].num_rows
-                if count >= JOIN_ROWS:
-                    yield joined(found, schema)
-                    found, count = [], 0
-        yield joined(found, schema)
+        for partition, value in _values(messages):
+            held.append(self._rows(partition, value, high, schema))
+            count += held[-1].num_rows
+            if count >= JOIN_ROWS:
+                yield joined(held, schema)
+                held, count = [], 0
+        yield joined(held, schema)
 
     def _rows(
-        self, partition: int, value: pa.Buffer, high: dict[int, int], schema: pa.Schema
+        self,
+        partition: int,
+        value: pa.Buffer,
+        high: dict[int, int],
+        schema: pa.Schema,
     ) -> pa.RecordBatch:
         header = packs.log_header(value.slice(0, min(96, value.size)).to_pybytes())
         before = high[partition]
+        high[partition] = raw_high_after(before, header)
         if header.kind == packs.BARRIER or header.rows == 0:
-            high[partition] = raw_high_after(before, header)
             return pa.RecordBatch.from_pylist([], schema=schema)
         rows = packs.decode_rows(value, self._source.pack_schema)
         raw = rows[packs.RAW].to_numpy()
-        counts = beyond_all_before(raw, before)
-        high[partition] = raw_high_after(before, header)
-        return positioned(rows, counts, position_in_log(partition, raw), schema)
+        position = position_in_log(partition, raw)
+        return positioned(rows, beyond_all_before(raw, before), position, schema)
+
+
+def _values(messages: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, pa.Buffer]]:
+    """(partition, bytes) of each message."""
+    for batch in messages:
+        for partition, value in zip(batch["partition"].to_pylist(), batch["value"], strict=True):
+            yield partition, value.as_buffer() or pa.py_buffer(b"")
 
 
 def positioned(
-    pack: pa.RecordBatch, counts: np.ndarray, position: np.ndarray, schema: pa.Schema
+    pack: pa.RecordBatch,
+    counts: np.ndarray,
+    position: np.ndarray,
+    schema: pa.Schema,
 ) -> pa.RecordBatch:
     """The rows of a pack that count, with their positions."""
-    columns = {POSITION: pa.array(position), KNOWN: pack[packs.KNOWN]} | {
-        n: pack[n] for n in schema.names if n not in {POSITION, KNOWN}
-    }
-    batch = pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema)
+    ours = {POSITION: pa.array(position), KNOWN: pack[packs.KNOWN]}
+    columns = [ours[n] if n in ours else pack[n] for n in schema.names]
+    batch = pa.RecordBatch.from_arrays(columns, schema=schema)
     return batch if counts.all() else batch.filter(pa.array(counts))
 
 

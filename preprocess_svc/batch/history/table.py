@@ -39,7 +39,9 @@ class History:
     """The history tables of a pipeline."""
 
     def __init__(self, context: Context) -> None:
-        self._spark, self._mesh, self._pipeline = context.spark, context.mesh, context.pipeline
+        self._spark = context.spark
+        self._mesh = context.mesh
+        self._pipeline = context.pipeline
         self._store = ObjectStore(context.mesh)
 
     def ensure_tables(self) -> None:
@@ -59,13 +61,27 @@ class History:
                 f"USING parquet PARTITIONED BY (`{EPOCH}`) LOCATION '{path}'"
             )
 
-    def rows(self, source: Source, epoch: int, *, since: int = 1) -> DataFrame:
+    def rows(
+        self,
+        source: Source,
+        epoch: int,
+        *,
+        since: int = 1,
+    ) -> DataFrame:
         """All rows of epochs `since..epoch`."""
         found = self._spark.table(_quoted(self._table(source)))
         return found.where(F.col(EPOCH).between(since, epoch))
 
-    def files(self, source: Source, epoch: int, *, since: int = 1) -> list[str]:
+    def files(
+        self,
+        source: Source,
+        epoch: int,
+        *,
+        since: int = 1,
+    ) -> list[str]:
         """URIs of the files that hold all rows of epochs `since..epoch`, and no other."""
+        if epoch < since:
+            return []
         found = sorted(self.rows(source, epoch, since=since).inputFiles())
         for uri in found:
             part = re.search(f"/{EPOCH}=([0-9]+)/", uri)
@@ -76,16 +92,26 @@ class History:
                 )
         return found
 
+    def files_at(self, source: Source, path: str) -> list[str]:
+        """URIs of the files of one attempt, whether the table points to them or not."""
+        if not path:
+            return []
+        return sorted(self._spark.read.schema(spark_schema(source)).parquet(path).inputFiles())
+
     def append(
-        self, source: Source, epoch: int, files: DataFrame | None, log: DataFrame | None
+        self,
+        source: Source,
+        epoch: int,
+        files: DataFrame | None,
+        log: DataFrame | None,
     ) -> Landed:
-        """Write the rows of an epoch, without those that came both in a file and live,
-        and make them the table's partition.
+        """Write the rows of an epoch, without those that came both in a file and live, to a new
+        path; they are the table's only once `point` was called with it.
         """
         path = f"{self._path(source)}/{EPOCH}={epoch}/{uuid.uuid4().hex}"
         new = self._once_within(source, files, log)
         if new is None:
-            return self._point(source, epoch, Landed(0, EARLIEST_US, ""))
+            return Landed(0, EARLIEST_US, "")
         seen = Observation()
         if epoch > 1:
             new = new.persist()
@@ -95,15 +121,13 @@ class History:
         ).parquet(path)
         new.unpersist()
         rows = int(seen.get["rows"])
-        return self._point(
-            source,
-            epoch,
-            Landed(rows, agreed([seen.get["even"], seen.get["odd"]]), path if rows else ""),
-        )
+        return Landed(rows, agreed([seen.get["even"], seen.get["odd"]]), path if rows else "")
 
     @staticmethod
     def _once_within(
-        source: Source, files: DataFrame | None, log: DataFrame | None
+        source: Source,
+        files: DataFrame | None,
+        log: DataFrame | None,
     ) -> DataFrame | None:
         """The rows of one epoch: of one id all live ones, or else the first of the files.
 
@@ -122,7 +146,12 @@ class History:
         )
 
     def _not_before(
-        self, source: Source, epoch: int, new: DataFrame, *, live_only: bool
+        self,
+        source: Source,
+        epoch: int,
+        new: DataFrame,
+        *,
+        live_only: bool,
     ) -> DataFrame:
         """Without files' rows whose id came before, and without live rows whose id came in a file
         of an earlier epoch.
@@ -137,17 +166,19 @@ class History:
         keep = F.col("_before").isNull() | ((F.col(POSITION) >= 0) & (F.col("_before") >= 0))
         return new.join(first, ids, "left").where(keep).select(*new.columns)
 
-    def _point(self, source: Source, epoch: int, landed: Landed) -> Landed:
-        """Make this attempt the partition of the epoch, or see that there is none."""
+    def point(
+        self,
+        source: Source,
+        epoch: int,
+        path: str,
+    ) -> None:
+        """Make the rows at a path the partition of the epoch; "": there are none."""
         table, partition = _quoted(self._table(source)), f"PARTITION (`{EPOCH}`={epoch})"
-        if not landed.path:
+        if not path:
             self._spark.sql(f"ALTER TABLE {table} DROP IF EXISTS {partition}")
-        else:
-            self._spark.sql(
-                f"ALTER TABLE {table} ADD IF NOT EXISTS {partition} LOCATION '{landed.path}'"
-            )
-            self._spark.sql(f"ALTER TABLE {table} {partition} SET LOCATION '{landed.path}'")
-        return landed
+            return
+        self._spark.sql(f"ALTER TABLE {table} ADD IF NOT EXISTS {partition} LOCATION '{path}'")
+        self._spark.sql(f"ALTER TABLE {table} {partition} SET LOCATION '{path}'")
 
     def sweep(self, source: Source, epoch: int) -> None:
         """Delete what other attempts at this epoch left behind; only once the epoch is

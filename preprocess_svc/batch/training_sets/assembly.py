@@ -45,11 +45,23 @@ class Assemble:
     writes one file where no other attempt does.
     """
 
-    def __init__(self, mesh: MeshSettings, model: Model, split: Split, prefix: str) -> None:
-        self._mesh, self._model, self._split, self._prefix = mesh, model, split, prefix
+    def __init__(
+        self,
+        mesh: MeshSettings,
+        model: Model,
+        split: Split,
+        prefix: str,
+    ) -> None:
+        self._mesh = mesh
+        self._model = model
+        self._split = split
+        self._prefix = prefix
 
     def __call__(
-        self, key: tuple[pa.Scalar, ...], questions: pa.Table, answers: pa.Table
+        self,
+        key: tuple[pa.Scalar, ...],
+        questions: pa.Table,
+        answers: pa.Table,
     ) -> pa.Table:
         part = key[0].as_py()
         table = self.table(questions, answers)
@@ -108,7 +120,11 @@ class Assemble:
         )
 
 
-def outputs(view: View, answers: pa.ChunkedArray, place: np.ndarray) -> dict[str, pa.Array]:
+def outputs(
+    view: View,
+    answers: pa.ChunkedArray,
+    place: np.ndarray,
+) -> dict[str, pa.Array]:
     """The columns of a view's outputs; `place[i]`: which answer belongs to row i.
     NaN becomes null.
     """

@@ -41,14 +41,17 @@ class TrainingSets:
     """Builds the training sets of a pipeline's models from its history."""
 
     def __init__(self, context: Context, history: History) -> None:
-        self._mesh, self._knobs, self._pipeline, self._history = (
-            context.mesh,
-            context.knobs,
-            context.pipeline,
-            history,
-        )
+        self._mesh = context.mesh
+        self._knobs = context.knobs
+        self._pipeline = context.pipeline
+        self._history = history
 
-    def build(self, model: Model, epoch: int, as_of_us: int) -> TrainingSetPublished | None:
+    def build(
+        self,
+        model: Model,
+        epoch: int,
+        as_of_us: int,
+    ) -> TrainingSetPublished | None:
         """The training set as of an epoch's cut, on S3; None when no question has an outcome.
 
         The same history gives the same digest.
@@ -68,7 +71,12 @@ class TrainingSets:
         finally:
             questions.unpersist()
 
-    def _questions(self, model: Model, epoch: int, as_of_us: int) -> DataFrame:
+    def _questions(
+        self,
+        model: Model,
+        epoch: int,
+        as_of_us: int,
+    ) -> DataFrame:
         """Spine rows with their outcome, one task a part of the `on` keys."""
         label = model.label
         stage = Outcomes(model, as_of_us)
@@ -81,7 +89,12 @@ class TrainingSets:
         )
 
     def _written(
-        self, model: Model, epoch: int, questions: DataFrame, bounds: list[int], split: Split
+        self,
+        model: Model,
+        epoch: int,
+        questions: DataFrame,
+        bounds: list[int],
+        split: Split,
     ) -> list[dict[str, Any]]:
         """Files of the set in the order of time."""
         prefix = f"s3://{self._mesh.bucket}/{training_prefix(self._pipeline.name, model.name, epoch)}/{uuid.uuid4().hex}"
@@ -100,7 +113,12 @@ class TrainingSets:
         return sorted(written.to_pylist(), key=lambda row: row["part"])
 
     def _features(
-        self, model: Model, number: int, epoch: int, questions: DataFrame, bounds: list[int]
+        self,
+        model: Model,
+        number: int,
+        epoch: int,
+        questions: DataFrame,
+        bounds: list[int],
     ) -> DataFrame:
         view: View = model.views[number]
         events = self._history.rows(view.source, epoch).select(KNOWN, POSITION, *needed([view]))
@@ -119,7 +137,12 @@ class TrainingSets:
         )
 
     def _published(
-        self, model: Model, epoch: int, written: list[dict[str, Any]], split: Split, at: np.ndarray
+        self,
+        model: Model,
+        epoch: int,
+        written: list[dict[str, Any]],
+        split: Split,
+        at: np.ndarray,
     ) -> TrainingSetPublished:
         files = [
             FileRef(
@@ -168,13 +191,21 @@ def _function(stage: Any) -> Any:
 def _function_with_key(stage: Any) -> Any:
     """See `_function`."""
 
-    def run(key: tuple[pa.Scalar, ...], left: pa.Table, right: pa.Table) -> pa.Table:
+    def run(
+        key: tuple[pa.Scalar, ...],
+        left: pa.Table,
+        right: pa.Table,
+    ) -> pa.Table:
         return stage(key, left, right)
 
     return run
 
 
-def file_bounds(at: np.ndarray, counts: np.ndarray, rows: int) -> list[int]:
+def file_bounds(
+    at: np.ndarray,
+    counts: np.ndarray,
+    rows: int,
+) -> list[int]:
     """Moments at which a new file begins, so that each holds about `rows` rows and no moment is in
     two.
     """

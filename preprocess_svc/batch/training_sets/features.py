@@ -30,23 +30,46 @@ class ViewFeatures:
     An answer is the float64 numbers of the view's outputs, as bytes; NaN is null.
     """
 
-    def __init__(self, view: View, number: int, bounds: list[int]) -> None:
-        self._view, self._number, self._bounds = view, number, np.array(bounds, np.int64)
+    def __init__(
+        self,
+        view: View,
+        number: int,
+        bounds: list[int],
+    ) -> None:
+        self._view = view
+        self._number = number
+        self._bounds = np.array(bounds, np.int64)
 
     def __call__(self, asked: pa.Table, events: pa.Table) -> pa.Table:
-        asked, view = asked.combine_chunks(), self._view
+        asked = asked.combine_chunks()
         at = asked[AT].to_numpy()
-        known = Events(one_batch(events), events[POSITION].to_numpy(), events[KNOWN].to_numpy())
-        key = key_text(one_batch(asked), view.by).cast(pa.binary())
-        answers = point_in_time(ViewPlan(view), known, Spine(key, at))
-        part = np.searchsorted(self._bounds, at, side="right").astype(np.int32)
         columns = [
-            pa.array(part),
+            pa.array(self._parts(at)),
             asked[ROW],
             pa.array(np.full(len(at), self._number, np.int32)),
-            as_bytes(answers),
+            as_bytes(self._answers(asked, at, events)),
         ]
         return pa.Table.from_arrays(columns, schema=_SCHEMA)
+
+    def _parts(self, at: np.ndarray) -> np.ndarray:
+        """int32: the file of the set that each moment belongs to."""
+        return np.searchsorted(self._bounds, at, side="right").astype(np.int32)
+
+    def _answers(
+        self,
+        asked: pa.Table,
+        at: np.ndarray,
+        events: pa.Table,
+    ) -> np.ndarray:
+        """float64 [questions, outputs]."""
+        key = key_text(one_batch(asked), self._view.by)
+        known = Events(
+            one_batch(events),
+            events[POSITION].to_numpy(),
+            events[KNOWN].to_numpy(),
+        )
+        spine = Spine(key.cast(pa.binary()), at)
+        return point_in_time(ViewPlan(self._view), known, spine)
 
 
 def as_bytes(answers: np.ndarray, most_bytes: int = ARRAY_BYTES) -> pa.ChunkedArray:

@@ -26,15 +26,11 @@ class Outcomes:
     """
 
     def __init__(self, model: Model, as_of_us: int) -> None:
-        self._model, self._as_of_us = model, as_of_us
-        label, spine = model.label, model.spine
-        keys = {name for view in model.views for name in view.by}
-        derived = {name for expression in model.derive.values() for name in expression.fields()}
-        self._kept = [name for name in spine.names if name in {*model.request, *keys}]
-        wanted = {model.at, *spine.id_fields, *label.on, *self._kept, *derived}
-        self.spine_fields = [name for name in spine.names if name in wanted]
-        wanted = {label.source.event_time, *label.on, *label.value.fields()}
-        self.label_fields = [name for name in label.source.names if name in wanted]
+        self._model = model
+        self._as_of_us = as_of_us
+        self._kept = _kept_fields(model)
+        self.spine_fields = _spine_fields(model, self._kept)
+        self.label_fields = _label_fields(model)
 
     @property
     def schema(self) -> pa.Schema:
@@ -52,13 +48,18 @@ class Outcomes:
         )
 
     def __call__(self, asked: pa.Table, outcomes: pa.Table) -> pa.Table:
-        model = self._model
         asked = asked.combine_chunks()
-        at = asked[model.at].to_numpy()
-        found = self._latest(asked, at, outcomes.combine_chunks())
+        outcomes = outcomes.combine_chunks()
+        at = asked[self._model.at].to_numpy()
+        found = self._latest(asked, at, outcomes)
         label = self._labels(outcomes, found)
-        passed = horizon_passed(latest_us(at, model.label.horizon_us), self._as_of_us)
-        keep = pa.array(((found >= 0) | passed) & ~np.isnan(label))
+        passed = horizon_passed(latest_us(at, self._model.label.horizon_us), self._as_of_us)
+        decided = (found >= 0) | passed
+        keep = pa.array(decided & ~np.isnan(label))
+        return self._questions(asked, label).filter(keep)
+
+    def _questions(self, asked: pa.Table, label: npt.NDArray[np.float64]) -> pa.Table:
+        model = self._model
         columns = [
             asked[POSITION],
             asked[model.at],
@@ -67,9 +68,14 @@ class Outcomes:
             *(_floats(expression.floats(asked)) for expression in model.derive.values()),
             pa.array(label),
         ]
-        return pa.Table.from_arrays(columns, schema=self.schema).filter(keep)
+        return pa.Table.from_arrays(columns, schema=self.schema)
 
-    def _latest(self, asked: pa.Table, at: Longs, outcomes: pa.Table) -> Longs:
+    def _latest(
+        self,
+        asked: pa.Table,
+        at: Longs,
+        outcomes: pa.Table,
+    ) -> Longs:
         """For each question the row of its outcome: the latest by (event time, position) within the
         horizon; -1: none.
         """
@@ -77,20 +83,11 @@ class Outcomes:
         if not outcomes.num_rows or not asked.num_rows:
             return np.full(asked.num_rows, -1, np.int64)
         mine, theirs = _codes(asked, outcomes, label.on)
-        time, position = outcomes[label.source.event_time].to_numpy(), outcomes[POSITION].to_numpy()
+        time = outcomes[label.source.event_time].to_numpy()
+        position = outcomes[POSITION].to_numpy()
         order = np.lexsort((position, time, theirs))
-        moments = np.unique(time)
-        span = len(moments) + 1
-        ranks = theirs[order] * span + np.searchsorted(moments, time[order])
-        last = (
-            np.searchsorted(
-                ranks,
-                mine * span
-                + np.searchsorted(moments, latest_us(at, label.horizon_us), side="right"),
-                side="left",
-            )
-            - 1
-        )
+        until = latest_us(at, label.horizon_us)
+        last = _last_until(mine, until, theirs[order], time[order])
         row = order[np.maximum(last, 0)]
         fits = (last >= 0) & (mine >= 0) & (theirs[row] == mine) & (time[row] >= at)
         return np.where(fits, row, -1)
@@ -105,7 +102,48 @@ class Outcomes:
         return np.where(np.isnan(label), missing, label)
 
 
-def _codes(asked: pa.Table, outcomes: pa.Table, on: tuple[str, ...]) -> tuple[Longs, Longs]:
+def _kept_fields(model: Model) -> list[str]:
+    """Fields of the spine that a question keeps: requests, and keys of views."""
+    keys = {name for view in model.views for name in view.by}
+    return [name for name in model.spine.names if name in {*model.request, *keys}]
+
+
+def _spine_fields(model: Model, kept: list[str]) -> list[str]:
+    """Fields of the spine that the join reads."""
+    derived = {name for expression in model.derive.values() for name in expression.fields()}
+    ids, on = model.spine.id_fields, model.label.on
+    wanted = {model.at, *ids, *on, *kept, *derived}
+    return [name for name in model.spine.names if name in wanted]
+
+
+def _label_fields(model: Model) -> list[str]:
+    """Fields of the outcomes that the join reads."""
+    label = model.label
+    wanted = {label.source.event_time, *label.on, *label.value.fields()}
+    return [name for name in label.source.names if name in wanted]
+
+
+def _last_until(
+    codes: Longs,
+    until: Longs,
+    of_rows: Longs,
+    time: Longs,
+) -> Longs:
+    """For each (code, moment) the place of the last row, of rows sorted by (code, time), that is
+    not beyond it; it may be another code's. -1: none.
+    """
+    moments = np.unique(time)
+    span = len(moments) + 1
+    ranks = of_rows * span + np.searchsorted(moments, time)
+    wanted = codes * span + np.searchsorted(moments, until, side="right")
+    return np.searchsorted(ranks, wanted, side="left") - 1
+
+
+def _codes(
+    asked: pa.Table,
+    outcomes: pa.Table,
+    on: tuple[str, ...],
+) -> tuple[Longs, Longs]:
     """Numbers of the join keys on both sides, equal for equal keys;
     -1 on the asking side for a key that has a null, -2 on the other.
     """

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from preprocess_svc.batch.epochs.loop import Batch
-from preprocess_svc.batch.epochs.next_step import Land, Plan, Seen
+from preprocess_svc.batch.epochs.plan import Land, Plan
+from preprocess_svc.batch.epochs.seen import Seen
 from preprocess_svc.batch.spark.away import is_away
 from schemas.events import (
     Cut,
@@ -101,9 +102,16 @@ class World:
             definition_digest="d",
         )
 
+    def settle_training(
+        self, mine: TrainingSetPublished, seal: EpochSealed | None
+    ) -> TrainingSetPublished:
+        return mine
+
     def retire(self, step: Land) -> None: ...
 
     def observe(self, phase: str, seconds: float) -> None: ...
+
+    def base_lost(self, view: str, reason: str) -> None: ...
 
 
 @pytest.fixture
@@ -235,3 +243,34 @@ def test_work_behind_an_epoch_that_fails_stops_no_epoch(world: World) -> None:
     batch = batch_of(world, 0.0)
     epoch(batch, world)
     assert (batch.blocked, world.built, len(world.alerts)) == ("", [1], 1)
+
+
+def test_what_another_process_published_meanwhile_is_not_published_again(world: World) -> None:
+    """Both land the epoch; the other one is quicker, and this one reads it before it publishes."""
+    land, publish_it, published = world.land, world.publish, list[Event]()
+
+    def publish(event: Event, key: str) -> None:
+        published.append(event)
+        publish_it(event, key)
+
+    def overtaken(step: Land, seen: Seen) -> list[ViewPublished]:
+        manifests = land(step, seen)
+        for manifest in manifests:
+            world.tell(manifest)
+        return manifests
+
+    world.publish, world.land = publish, overtaken  # type: ignore[method-assign]
+    batch = batch_of(world, 0.0)
+    epoch(batch, world)
+    assert not [event for event in published if isinstance(event, ViewPublished)]
+    assert (batch.seen.newest, world.built) == (1, [1])
+
+
+def test_the_training_set_that_counts_is_the_one_that_was_decided_on(world: World) -> None:
+    def settled(mine: TrainingSetPublished, seal: EpochSealed | None) -> TrainingSetPublished:
+        return msgspec.structs.replace(mine, statistics_uri="s3://warehouse/theirs")
+
+    world.settle_training = settled  # type: ignore[method-assign]
+    batch = batch_of(world, 0.0)
+    epoch(batch, world)
+    assert [event.statistics_uri for event in batch.seen.training] == ["s3://warehouse/theirs"]

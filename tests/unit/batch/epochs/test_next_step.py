@@ -5,17 +5,9 @@ events.
 import msgspec
 import pytest
 
-from preprocess_svc.batch.epochs.next_step import (
-    ASK_AGAIN_US,
-    Land,
-    Plan,
-    Rest,
-    Seal,
-    Seen,
-    Train,
-    Wait,
-    next_step,
-)
+from preprocess_svc.batch.epochs.next_step import ASK_AGAIN_US, next_step
+from preprocess_svc.batch.epochs.plan import Land, Plan, Rest, Seal, Train, Wait
+from preprocess_svc.batch.epochs.seen import Seen
 from schemas.events import (
     Cut,
     EpochSealed,

@@ -7,26 +7,11 @@ from contextlib import AbstractContextManager
 import pytest
 
 from preprocess_svc.batch.history.reading_marks import ReadingMarks
+from tests.objects import Objects
 from twinstream.mesh.quarantine import ATTEMPTS
 
 DEAD: list[AbstractContextManager[None]] = []
 """Held, for a generator that is collected would leave its block."""
-
-
-class Objects:
-    """An object store in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    def put(self, bucket: str, key: str, data: bytes) -> None:
-        self.kept[key] = data
-
-    def delete(self, bucket: str, key: str) -> None:
-        self.kept.pop(key, None)
-
-    def list(self, bucket: str, prefix: str) -> list[str]:
-        return sorted(key for key in self.kept if key.startswith(prefix))
 
 
 @pytest.fixture
