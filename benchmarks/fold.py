@@ -21,7 +21,8 @@ from pyspark.sql import DataFrame
 
 from benchmarks.record import record
 from deploy.local.mesh import EmbeddedMesh
-from preprocess_svc.batch.folding.fold_views import Fold, fold
+from preprocess_svc.batch.folding.fold import Fold
+from preprocess_svc.batch.folding.fold_views import fold
 from preprocess_svc.batch.folding.pruning import complete_since
 from preprocess_svc.batch.history.rows import row_schema
 from preprocess_svc.batch.settings import BatchSettings

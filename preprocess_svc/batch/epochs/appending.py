@@ -15,6 +15,7 @@ from preprocess_svc.batch.epochs.plan import Land
 from preprocess_svc.batch.epochs.ports import Reports
 from preprocess_svc.batch.epochs.seen import Seen
 from preprocess_svc.batch.history import read_files, read_log
+from preprocess_svc.batch.history.file_rows import NumberedFile
 from preprocess_svc.batch.history.reading_marks import ReadingMarks
 from preprocess_svc.batch.history.table import History, Landed
 from preprocess_svc.batch.spark.away import is_away
@@ -28,7 +29,7 @@ from twinstream.mesh.quarantine import ATTEMPTS
 _log = structlog.get_logger()
 SOURCES_AT_ONCE = 4
 
-Numbered = dict[str, list[read_files.NumberedFile]]
+Numbered = dict[str, list[NumberedFile]]
 """Files of an epoch by the name of their source."""
 
 
@@ -146,7 +147,7 @@ class Appending:
     def _append(
         self,
         step: Land,
-        numbered: list[read_files.NumberedFile],
+        numbered: list[NumberedFile],
         source: Source,
         care: read_files.Care,
     ) -> Appended:
@@ -205,7 +206,7 @@ def numbered_files(
     for n in range(step.files_from, files_to):
         file = seen.files.get(n)
         if file is not None and n not in without and file.source in numbered:
-            numbered[file.source].append(read_files.NumberedFile(n, file, _latest_us(step, file)))
+            numbered[file.source].append(NumberedFile(n, file, _latest_us(step, file)))
     return numbered
 
 

@@ -11,8 +11,10 @@ import msgspec
 from preprocess_svc.batch.epochs.plan import Land
 from preprocess_svc.batch.epochs.ports import Reports
 from preprocess_svc.batch.epochs.seen import Seen
-from preprocess_svc.batch.folding.fold_views import Fold, Folded, fold
+from preprocess_svc.batch.folding.fold import Fold
+from preprocess_svc.batch.folding.fold_views import fold
 from preprocess_svc.batch.folding.pruning import complete_since, reaches
+from preprocess_svc.batch.folding.writing import Folded
 from preprocess_svc.batch.history.table import History, Landed
 from preprocess_svc.batch.spark.context import Context
 from schemas.events import FileRef, ViewPublished

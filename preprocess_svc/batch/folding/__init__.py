@@ -8,6 +8,9 @@
 # | module | knows |
 # |---|---|
 # | `fold_views.py` | the one Spark job that folds all views: lift, shuffle, merge, write |
+# | `fold.py` | one view's part of that job |
+# | `lifting.py` | rows to states by target partition, and which columns that takes |
+# | `writing.py` | one file a group, and what the driver is told of it |
 # | `merging.py` | streams of states merged in key order, a bounded part at a time |
 # | `pruning.py` | which tiles a base keeps, and when it cannot be built on; pure |
 # | `base_file.py` | the file: Parquet with `key` and `blob`, sorted; its checksum |

@@ -14,32 +14,28 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
+from preprocess_svc.batch.history.bad_rows import BAD_ROWS, bad_batch, read_bad_rows
+from preprocess_svc.batch.history.file_rows import NumberedFile, chunks, in_slices, rows
 from preprocess_svc.batch.history.reading_marks import ReadingMarks
 from preprocess_svc.batch.history.rows import row_schema, spark_schema
 from preprocess_svc.batch.spark.context import Context
 from preprocess_svc.batch.spark.working_folder import working_folder
 from schemas.events import FileAccepted
 from twinstream.define import Source
-from twinstream.define.records import Decoded, Decoder
-from twinstream.errors import PermanentError, RecordError, StorageUnavailableError, TransientError
-from twinstream.files.csv_rows import read_csv
-from twinstream.files.json_lines import read_json_lines
+from twinstream.define.records import Decoder
+from twinstream.errors import PermanentError, StorageUnavailableError, TransientError
 from twinstream.files.limits import limited_memory, too_large
-from twinstream.files.parquet_rows import BATCH_ROWS, check_parquet, read_parquet
-from twinstream.files.parts import BLOCK_BYTES, BadRow, Part, UnreadableFileError, bad_row
+from twinstream.files.parquet_rows import check_parquet
+from twinstream.files.parts import UnreadableFileError
 from twinstream.mesh.dead_letters import DeadLetters, Kind
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 from twinstream.mesh.quarantine import ATTEMPTS
 from twinstream.mesh.settings import MeshSettings
-from twinstream.protocol.row_order import MOST_FILE_ROWS, position_in_files
 
 MOST_TASKS = 256
-SLICE_BYTES = 64 << 20
 DEADLY = (
     f"the process that read it died {ATTEMPTS} times while it did (of memory, "
     "or of a fault in a library): it is not read again"
@@ -48,26 +44,6 @@ PAUSES_S = (0.5, 2.0, 8.0)
 """Between attempts at a file while S3 does not answer; then the step fails, and is tried again as a
 whole.
 """
-
-
-BAD_ROWS = pa.schema(
-    [
-        ("number", pa.int64()),
-        ("where", pa.string()),
-        ("original", pa.large_binary()),
-        ("reason", pa.string()),
-    ]
-)
-
-
-class NumberedFile(NamedTuple):
-    """A file with its number among all accepted files; no row of it became known after
-    `latest_us`.
-    """
-
-    number: int
-    accepted: FileAccepted
-    latest_us: int
 
 
 class Care(NamedTuple):
@@ -81,16 +57,6 @@ class Care(NamedTuple):
     memory_bytes: int
     expanded_bytes: int
     marks: str = ""
-
-
-class Chunk(NamedTuple):
-    """Some rows of a file as decoded: `numbers[i]` is that of row i of the batch;
-    `bad` the rows that do not count.
-    """
-
-    batch: pa.RecordBatch
-    numbers: np.ndarray
-    bad: list[BadRow]
 
 
 def read(
@@ -210,7 +176,7 @@ class ReadFiles:
             pa.ipc.new_stream(bad_sink, BAD_ROWS) as bad_writer,
         ):
             for chunk in chunks(decoder, path, form):
-                bad_writer.write_batch(_bad_batch(chunk.bad))
+                bad_writer.write_batch(bad_batch(chunk.bad))
                 writer.write_batch(rows(self._source, chunk, file))
                 if (written := sink.tell() + bad_sink.tell()) > most:
                     raise too_large(written, most)
@@ -243,7 +209,7 @@ class ReadFiles:
     def _dead_letters(self, file: NumberedFile, bad: Path) -> None:
         letters: DeadLetters | None = None
         uri = file.accepted.file.uri
-        for row in _bad_rows(bad):
+        for row in read_bad_rows(bad):
             letters = letters or DeadLetters(self._mesh, "preprocess")
             letters.put(
                 row.original,
@@ -257,35 +223,6 @@ class ReadFiles:
             )
         if letters is not None:
             letters.flush()
-
-
-def _bad_batch(bad: list[BadRow]) -> pa.RecordBatch:
-    """Bad rows on their way to the disk, where a file of nothing else needs no memory."""
-    texts = [(row.where, row.reason.encode(errors="replace").decode()) for row in bad]
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array([row.number for row in bad], pa.int64()),
-            pa.array([where for where, _ in texts], pa.string()),
-            pa.array([row.original for row in bad], pa.large_binary()),
-            pa.array([reason for _, reason in texts], pa.string()),
-        ],
-        schema=BAD_ROWS,
-    )
-
-
-def _bad_rows(path: Path) -> Iterator[BadRow]:
-    with pa.memory_map(str(path)) as mapped, pa.ipc.open_stream(mapped) as reader:
-        for batch in reader:
-            yield from map(BadRow, *(column.to_pylist() for column in batch.columns))
-
-
-def in_slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches that the JVM's memory holds: a few long texts make a batch of
-    gigabytes.
-    """
-    rows_at_once = max(1, batch.num_rows * SLICE_BYTES // max(1, batch.nbytes))
-    for start in range(0, batch.num_rows, rows_at_once):
-        yield batch.slice(start, rows_at_once)
 
 
 def left_out(store: ObjectStore, verdicts: str) -> list[int]:
@@ -316,80 +253,3 @@ def _fetch(
             f"it has SHA-256 {found}, but {accepted.file.sha256} was accepted: "
             "was the object replaced?"
         )
-
-
-def rows(
-    source: Source,
-    chunk: Chunk,
-    file: NumberedFile,
-) -> pa.RecordBatch:
-    """The rows that fit, with position (number of the file, row in it) and the time at which each
-    became known.
-    """
-    batch = chunk.batch
-    position = position_in_files(file.number, chunk.numbers)
-    claimed = pc.coalesce(batch[source.known_at or source.event_time], batch[source.event_time])
-    known = pc.min_element_wise(
-        claimed, pa.scalar(file.latest_us, pa.int64())
-    )  # as `known_time.known_in_file` has it
-    schema = row_schema(source)
-    return pa.RecordBatch.from_arrays(
-        [pa.array(position), known, *(batch[n] for n in schema.names[2:])],
-        schema=schema,
-    )
-
-
-def chunks(
-    decoder: Decoder,
-    path: Path,
-    form: str,
-    *,
-    block_bytes: int = BLOCK_BYTES,
-    batch_rows: int = BATCH_ROWS,
-) -> Iterator[Chunk]:
-    """A file in parts of bounded size, decoded; a row's number is its place among the file's rows,
-    whatever the parts.
-
-    Raises UnreadableFileError, perhaps after some chunks: take none before the last came.
-    """
-    for part in _parts(path, form, list(decoder.source.fields), block_bytes, batch_rows):
-        if len(part.numbers) and int(part.numbers[-1]) >= MOST_FILE_ROWS:
-            raise UnreadableFileError(f"it has more than {MOST_FILE_ROWS} rows: send it in parts")
-        yield _decoded(decoder, part, text=form == "csv")
-
-
-def _parts(
-    path: Path,
-    form: str,
-    wanted: list[str],
-    block_bytes: int,
-    batch_rows: int,
-) -> Iterator[Part]:
-    """A file's rows as its form gives them."""
-    if form == "parquet":
-        yield from read_parquet(path, wanted, batch_rows)
-        return
-    with path.open("rb") as file:
-        yield from (
-            read_csv(file, wanted, block_bytes)
-            if form == "csv"
-            else read_json_lines(file, block_bytes)
-        )
-
-
-def _decoded(
-    decoder: Decoder,
-    part: Part,
-    *,
-    text: bool,
-) -> Chunk:
-    try:
-        found: Decoded = (
-            decoder.json(part.rows)
-            if isinstance(part.rows, list)
-            else decoder.table(part.rows, text=text)
-        )
-    except (RecordError, pa.ArrowException, ValueError, OverflowError) as error:
-        raise UnreadableFileError(f"its rows cannot be decoded: {error}") from error
-    bad = [bad_row(int(part.numbers[i]), part.place(i), reason) for i, reason in found.errors]
-    return Chunk(found.batch, part.numbers[found.index], sorted([*part.bad, *bad]))

@@ -5,6 +5,7 @@ ordered, written, counted and digested.
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -40,6 +41,28 @@ _SCHEMA = pa.schema(
 )
 
 
+class WrittenPart(msgspec.Struct, frozen=True):
+    """One file of a set, as its writer tells the driver; `tally` is a `Tally` in MessagePack."""
+
+    part: int
+    uri: str
+    sha256: str
+    size_bytes: int
+    rows: int
+    digest: str
+    tally: bytes
+    columns: list[str]
+
+    @property
+    def row(self) -> pa.Table:
+        """As Spark takes it."""
+        values = msgspec.structs.astuple(self)
+        return pa.Table.from_arrays(
+            [pa.array([value], field.type) for value, field in zip(values, _SCHEMA, strict=True)],
+            schema=_SCHEMA,
+        )
+
+
 class Assemble:
     """Runs in Spark's Python workers, on all questions and all answers of one part of time;
     writes one file where no other attempt does.
@@ -63,27 +86,24 @@ class Assemble:
         questions: pa.Table,
         answers: pa.Table,
     ) -> pa.Table:
-        part = key[0].as_py()
         table = self.table(questions, answers)
-        uri = f"{self._prefix}/part-{part:05d}.parquet"
         with working_folder("training") as folder:
             path = folder / "part"
             pa_parquet.write_table(table, path, compression="zstd")
-            ObjectStore(self._mesh).upload(path, uri)
-            counted = msgspec.msgpack.encode(self._tally(table))
-            row = (
-                part,
-                uri,
-                sha256_of(path),
-                path.stat().st_size,
-                table.num_rows,
-                digest_of(table),
-                counted,
-                table.column_names,
-            )
-        return pa.Table.from_arrays(
-            [pa.array([value], field.type) for value, field in zip(row, _SCHEMA, strict=True)],
-            schema=_SCHEMA,
+            return self._uploaded(key[0].as_py(), table, path).row
+
+    def _uploaded(self, part: int, table: pa.Table, path: Path) -> WrittenPart:
+        uri = f"{self._prefix}/part-{part:05d}.parquet"
+        ObjectStore(self._mesh).upload(path, uri)
+        return WrittenPart(
+            part=part,
+            uri=uri,
+            sha256=sha256_of(path),
+            size_bytes=path.stat().st_size,
+            rows=table.num_rows,
+            digest=digest_of(table),
+            tally=msgspec.msgpack.encode(self._tally(table)),
+            columns=table.column_names,
         )
 
     def table(self, questions: pa.Table, answers: pa.Table) -> pa.Table:

@@ -18,11 +18,11 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from preprocess_svc.batch.folding.fold_views import needed
+from preprocess_svc.batch.folding.lifting import needed
 from preprocess_svc.batch.history.rows import KNOWN, POSITION, ddl
 from preprocess_svc.batch.history.table import History
 from preprocess_svc.batch.spark.context import Context
-from preprocess_svc.batch.training_sets.assembly import WRITTEN, Assemble
+from preprocess_svc.batch.training_sets.assembly import WRITTEN, Assemble, WrittenPart
 from preprocess_svc.batch.training_sets.features import FEATURES, ViewFeatures
 from preprocess_svc.batch.training_sets.outcomes import PART, ROW, Outcomes
 from preprocess_svc.batch.training_sets.statistics import Tally, merge_tallies
@@ -61,11 +61,10 @@ class TrainingSets:
             moments = questions.groupBy(AT).count().toArrow().sort_by(AT)
             if moments.num_rows == 0:
                 return None
-            at, counts = moments[AT].to_numpy(), moments["count"].to_numpy()
-            bounds, split = (
-                file_bounds(at, counts, self._knobs.rows_per_file),
-                split_by_time(at, counts),
-            )
+            at = moments[AT].to_numpy()
+            counts = moments["count"].to_numpy()
+            split = split_by_time(at, counts)
+            bounds = file_bounds(at, counts, self._knobs.rows_per_file)
             written = self._written(model, epoch, questions, bounds, split)
             return self._published(model, epoch, written, split, at)
         finally:
@@ -95,9 +94,8 @@ class TrainingSets:
         questions: DataFrame,
         bounds: list[int],
         split: Split,
-    ) -> list[dict[str, Any]]:
+    ) -> list[WrittenPart]:
         """Files of the set in the order of time."""
-        prefix = f"s3://{self._mesh.bucket}/{training_prefix(self._pipeline.name, model.name, epoch)}/{uuid.uuid4().hex}"
         features = reduce(
             DataFrame.unionByName,
             (
@@ -105,12 +103,17 @@ class TrainingSets:
                 for number in range(len(model.views))
             ),
         )
-        part = _part_of(bounds)
-        rows = questions.withColumn(PART, part).groupBy(PART).cogroup(features.groupBy(PART))
-        written = rows.applyInArrow(
-            _function_with_key(Assemble(self._mesh, model, split, prefix)), WRITTEN
-        ).toArrow()
-        return sorted(written.to_pylist(), key=lambda row: row["part"])
+        parted = questions.withColumn(PART, _part_of(bounds)).groupBy(PART)
+        rows = parted.cogroup(features.groupBy(PART))
+        stage = Assemble(self._mesh, model, split, self._new_prefix(model, epoch))
+        written = rows.applyInArrow(_function_with_key(stage), WRITTEN).toArrow()
+        parts = msgspec.convert(written.to_pylist(), list[WrittenPart])
+        return sorted(parts, key=lambda part: part.part)
+
+    def _new_prefix(self, model: Model, epoch: int) -> str:
+        """S3 URI below which no other attempt writes."""
+        folder = training_prefix(self._pipeline.name, model.name, epoch)
+        return f"s3://{self._mesh.bucket}/{folder}/{uuid.uuid4().hex}"
 
     def _features(
         self,
@@ -140,41 +143,51 @@ class TrainingSets:
         self,
         model: Model,
         epoch: int,
-        written: list[dict[str, Any]],
+        written: list[WrittenPart],
         split: Split,
         at: np.ndarray,
     ) -> TrainingSetPublished:
-        files = [
-            FileRef(
-                uri=w["uri"],
-                sha256=w["sha256"],
-                size_bytes=w["size_bytes"],
-                rows=w["rows"],
-                partition=i,
-            )
-            for i, w in enumerate(written)
-        ]
-        tallies = merge_tallies(msgspec.msgpack.decode(w["tally"], type=Tally) for w in written)
-        folder = files[0].uri.rsplit("/", 1)[0]
-        uri = f"{folder}/{training_statistics.FILE_NAME}"
-        document = training_statistics.encode(tallies.statistics(split))
-        ObjectStore(self._mesh).put_uri(uri, document)
-        columns = list(written[0]["columns"])
-        digest = hashlib.sha256(
-            msgspec.json.encode([FORMAT, columns, [w["digest"] for w in written]])
-        ).hexdigest()
         return TrainingSetPublished(
             model=model.name,
             epoch=epoch,
-            files=files,
-            columns=columns,
-            digest=digest,
-            rows=sum(f.rows for f in files),
+            files=references(written),
+            columns=written[0].columns,
+            digest=set_digest(written),
+            rows=sum(part.rows for part in written),
             first_at_us=int(at[0]),
             last_at_us=int(at[-1]),
-            statistics_uri=uri,
+            statistics_uri=self._with_statistics(written, split),
             definition_digest=self._pipeline.digest,
         )
+
+    def _with_statistics(self, written: list[WrittenPart], split: Split) -> str:
+        """Write the statistics beside the files; return their S3 URI."""
+        tallies = (msgspec.msgpack.decode(part.tally, type=Tally) for part in written)
+        folder = written[0].uri.rsplit("/", 1)[0]
+        uri = f"{folder}/{training_statistics.FILE_NAME}"
+        document = training_statistics.encode(merge_tallies(tallies).statistics(split))
+        ObjectStore(self._mesh).put_uri(uri, document)
+        return uri
+
+
+def references(written: list[WrittenPart]) -> list[FileRef]:
+    """The files of a set, numbered in the order of time."""
+    return [
+        FileRef(
+            uri=part.uri,
+            sha256=part.sha256,
+            size_bytes=part.size_bytes,
+            rows=part.rows,
+            partition=number,
+        )
+        for number, part in enumerate(written)
+    ]
+
+
+def set_digest(written: list[WrittenPart]) -> str:
+    """SHA-256 hex over the digests of the files, in their order, and the columns' names."""
+    said = [FORMAT, written[0].columns, [part.digest for part in written]]
+    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
 def _function(stage: Any) -> Any:

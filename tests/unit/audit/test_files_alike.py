@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from preprocess_svc.batch.history.read_files import chunks
+from preprocess_svc.batch.history.file_rows import chunks
 from twinstream import Int, Source, String, Timestamp
 from twinstream.audit.files import decode_file
 from twinstream.define.records import Decoder

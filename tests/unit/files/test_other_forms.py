@@ -186,7 +186,7 @@ GOOD = {"no rows": [], "nulls alone": [], "unsigned beyond 63 bits": ["a"]}
 
 @pytest.mark.parametrize("name", ODD)
 def test_odd_tables_are_read_row_by_row(name: str, tmp_path: Path) -> None:
-    from preprocess_svc.batch.history.read_files import chunks
+    from preprocess_svc.batch.history.file_rows import chunks
 
     source = Source(
         "s", id="id", key="id", event_time="n", fields={"id": String(), "n": Timestamp()}
@@ -225,7 +225,7 @@ SHOP = Source(
 
 
 def test_na_is_namibia_and_only_the_empty_cell_is_null(tmp_path: Path) -> None:
-    from preprocess_svc.batch.history.read_files import chunks
+    from preprocess_svc.batch.history.file_rows import chunks
 
     (tmp_path / "na.csv").write_text(
         "oid,country,note,amount,n,at\nna1,NA,NULL,1.50,1,2024-01-01T00:00:00Z\nna2,NA,nan,2.50,2,2024-01-01T00:00:00Z\n"
@@ -249,7 +249,7 @@ LINE = '{{"oid":"{}","country":"NA","at":{}}}'
 def test_a_row_that_does_not_fit_says_its_line_and_has_its_own_bytes(
     tmp_path: Path, block_bytes: int
 ) -> None:
-    from preprocess_svc.batch.history.read_files import chunks
+    from preprocess_svc.batch.history.file_rows import chunks
 
     bad = 'f2,NA,"a\r\nb",x1,1,2024-01-01T00:00:00Z'
     rows = [
@@ -288,7 +288,7 @@ def test_a_row_that_does_not_fit_says_its_line_and_has_its_own_bytes(
 
 
 def test_of_a_long_row_the_first_bytes_are_kept_and_its_line_finds_the_rest(tmp_path: Path) -> None:
-    from preprocess_svc.batch.history.read_files import chunks
+    from preprocess_svc.batch.history.file_rows import chunks
 
     long = ROW.format("f1") + "x" * (KEPT_BYTES + 1)
     (tmp_path / "rows.csv").write_text(

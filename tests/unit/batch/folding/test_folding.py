@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from preprocess_svc.batch.folding import base_file, fold_views, merging
+from preprocess_svc.batch.folding import base_file, lifting, merging
 from preprocess_svc.batch.folding.base_file import BaseWriter, from_arrow, to_arrow
-from preprocess_svc.batch.folding.fold_views import Fold, to_lift
+from preprocess_svc.batch.folding.fold import Fold
+from preprocess_svc.batch.folding.lifting import to_lift
 from preprocess_svc.batch.folding.merging import grouped, in_parts, merged
 from preprocess_svc.batch.folding.pruning import complete_since, first_tiles, prune
 from twinstream import Int, Source, String, Timestamp, View, count, last_k, quantile, sum_
@@ -194,8 +195,8 @@ def test_the_position_is_read_only_where_it_decides_ties() -> None:
 def test_the_parts_of_a_lift_are_the_states_of_its_rows(
     columns: list[str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fold_views, "LIFT_WORDS", 600)
-    monkeypatch.setattr(fold_views, "PART_KEYS", 3)
+    monkeypatch.setattr(lifting, "LIFT_WORDS", 600)
+    monkeypatch.setattr(lifting, "PART_KEYS", 3)
     view = (
         View("plain", SALES, by="shop", features={"n": sum_("n").over("1h")}) if columns else VIEW
     )
@@ -204,7 +205,7 @@ def test_the_parts_of_a_lift_are_the_states_of_its_rows(
         [{**record, "_position": position} for record, position in some]
     )
     rows = rows.select(columns) if columns else rows
-    lift = fold_views.Lift([Fold(view=view, since={}, before={}, prefix="")], [0], 2)
+    lift = lifting.Lift([Fold(view=view, since={}, before={}, prefix="")], [0], 2)
     found = pa.Table.from_batches(list(lift([rows.slice(0, 60), rows.slice(60)]))).sort_by(
         [("group", "ascending"), ("first_key", "ascending")]
     )

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from preprocess_svc.batch.history.read_files import (
+from preprocess_svc.batch.history.file_rows import (
     SLICE_BYTES,
     NumberedFile,
     chunks,
