@@ -10,6 +10,7 @@ KAFKA = "tests/integration/test_kafka_ports.py"
 S3 = "tests/integration/test_s3_ports.py"
 
 PORTS = {
+    "preprocess_svc/batch/epochs/ports.py:Objects": "tests/integration/test_objects.py",
     "predict_svc/view/ports.py:Moment": STORE,
     "predict_svc/view/ports.py:Change": STORE,
     "predict_svc/view/ports.py:LandedBase": STORE,
@@ -48,8 +49,8 @@ WITHOUT = {
     "ingest_svc/ports.py:RawRecords": "tests/integration/test_ingest.py",
     "ingest_svc/ports.py:Tails": "tests/integration/test_ingest.py",
     "ingest_svc/ports.py:SealRequests": "tests/integration/test_ingest.py",
-    "preprocess_svc/batch/epochs/loop.py:Ports": "tests/integration/test_batch.py",
-    "preprocess_svc/batch/epochs/landing.py:Reports": "tests/integration/test_batch.py",
+    "preprocess_svc/batch/epochs/ports.py:Ports": "tests/integration/test_batch.py",
+    "preprocess_svc/batch/epochs/ports.py:Reports": "tests/integration/test_batch.py",
 }
 """Ports that have no contract test yet, and where their real adapters are tested with all else.
 None is added.
