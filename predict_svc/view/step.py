@@ -9,7 +9,7 @@ from collections import defaultdict
 import msgspec
 
 from predict_svc.view import layout as lay
-from predict_svc.view.layout import Progress, Verdict
+from predict_svc.view.layout import Base, Progress, Read, Verdict
 from predict_svc.view.ports import Change
 from schemas.partials import HEADER_BYTES, PartialHeader, header_of
 from twinstream.algebra.state import StateBatch
@@ -68,6 +68,20 @@ class ApplyStep:
             self.done.gaps.append(Gap(header.origin_partition, mine.offset, header.previous))
         else:
             self._apply(mine, header, value)
+
+    def land(self, base: Base) -> int | None:
+        """Stand on a newer base; return where partials have to be read again from, None for
+        nowhere.
+        """
+        untouched = not self.layout.epochs and all(p.offset < 0 for p in self.progress.values())
+        self.layout = lay.with_base(self.layout, base, alone=untouched)
+        if untouched:
+            for partition, cut in base.cut.items():
+                self.progress[partition] = Progress(cut.offset, cut.raw_high, base.epoch + 1, 0)
+        again = self.read.start if self.read.held else None
+        if again is not None:
+            self.read = Read(again, {})
+        return again
 
     def write(self) -> None:
         """Put what changed into the transaction."""

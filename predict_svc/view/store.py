@@ -84,14 +84,7 @@ class Store:
                 return None
             if not self._states.has_base(base.file):
                 raise BaseGoneError(f"{self._states.scratch / base.file} is gone")
-            untouched = not step.layout.epochs and all(p.offset < 0 for p in step.progress.values())
-            step.layout = lay.with_base(step.layout, base, alone=untouched)
-            if untouched:
-                for partition, cut in base.cut.items():
-                    step.progress[partition] = Progress(cut.offset, cut.raw_high, base.epoch + 1, 0)
-            again = step.read.start if step.read.held else None
-            if again is not None:
-                step.read = Read(again, {})
+            again = step.land(base)
             step.write()
             self._empty_unused(change, step)
         self._remove_unused_bases()

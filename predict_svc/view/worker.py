@@ -11,6 +11,7 @@ import structlog
 
 from predict_svc.view import layout as lay
 from predict_svc.view.breaks import Breaks
+from predict_svc.view.collected import Collected
 from predict_svc.view.errors import BaseGoneError, EpochsFullError
 from predict_svc.view.layout import Base
 from predict_svc.view.opening import Opening
@@ -78,11 +79,7 @@ class ViewWorker:
         self._view_of = {partials_folded(name): name for name in self.plans}
         self._stores: dict[TopicPartition, Store] = {}
         self._next: dict[TopicPartition, int] = {}
-        self._pending: dict[TopicPartition, list[tuple[int, bytes]]] = {}
-        self._pending_bytes = 0
-        self._due = 0.0
-        self._pause_s = knobs.flush_s
-        self._arrived = asyncio.Event()
+        self._collected = Collected(knobs)
         self._breaks = Breaks(ports.publisher, knobs.gap_report_s)
         self._refusals: dict[str, str] = {}
         self._waiting: set[TopicPartition] = set()
@@ -163,13 +160,7 @@ class ViewWorker:
         if message.offset != self._next.get(tp) or tp in self._waiting:
             return
         self._next[tp] += 1
-        self._pending.setdefault(tp, []).append((message.offset, message.value))
-        self._pending_bytes += len(message.value)
-        now = time.monotonic()
-        if not self._arrived.is_set():
-            self._due = now + self._pause_s
-            self._arrived.set()
-        if now >= self._due or self._pending_bytes >= self._knobs.flush_bytes:
+        if self._collected.add(tp, message):
             self._flush()
 
     def next_offsets(self) -> Mapping[TopicPartition, int]:
@@ -179,8 +170,7 @@ class ViewWorker:
     async def keep_flushing(self) -> None:
         """Write what was collected when nothing more comes."""
         while True:
-            await self._arrived.wait()
-            await asyncio.sleep(max(0.0, self._due - time.monotonic()))
+            await self._collected.is_due()
             self._flush()
 
     async def keep_telling(self) -> None:
@@ -210,27 +200,27 @@ class ViewWorker:
         except BaseGoneError as error:
             _log.warning("base_gone", reason=str(error))
             asyncio.get_running_loop().call_later(1.0, self._hold)
-            return
         except WAITS as error:
-            _log.error(
-                "base_not_landed",
-                view=place[0],
-                partition=place[1],
-                epoch=base.epoch,
-                reason=str(error),
-            )
-            self.refuse(place, base.epoch, str(error))
-            asyncio.get_running_loop().call_later(LAND_AGAIN_S, self._hold)
-            return
-        self._refusals.pop(f"{place[0]}/{place[1]}", None)
-        _log.info(
-            "base_landed",
-            view=place[0],
-            partition=place[1],
-            epoch=base.epoch,
-            ms=round((time.perf_counter() - began) * 1e3, 1),
-        )
-        self._metrics.count("view_bases_landed_total", view=place[0])
+            self._not_landed(place, base.epoch, str(error))
+        else:
+            self._has_landed(place, base.epoch, time.perf_counter() - began)
+            self._go_back(tp, again)
+
+    def _not_landed(self, place: Place, epoch: int, reason: str) -> None:
+        view, partition = place
+        _log.error("base_not_landed", view=view, partition=partition, epoch=epoch, reason=reason)
+        self.refuse(place, epoch, reason)
+        asyncio.get_running_loop().call_later(LAND_AGAIN_S, self._hold)
+
+    def _has_landed(self, place: Place, epoch: int, seconds: float) -> None:
+        view, partition = place
+        self._refusals.pop(f"{view}/{partition}", None)
+        ms = round(seconds * 1e3, 1)
+        _log.info("base_landed", view=view, partition=partition, epoch=epoch, ms=ms)
+        self._metrics.count("view_bases_landed_total", view=view)
+
+    def _go_back(self, tp: TopicPartition, again: int | None) -> None:
+        """To what was left before the base landed."""
         if tp in self._waiting:
             self._background.begin(self._read_on(tp))
         elif again is not None and tp in self._next:
@@ -266,34 +256,29 @@ class ViewWorker:
 
     def _flush(self) -> None:
         """Write all that was collected, one transaction a store."""
-        pending = self._pending
-        self._pending = {}
-        self._pending_bytes = 0
-        self._arrived.clear()
+        pending = self._collected.taken()
         started = time.monotonic()
         for tp, partials in pending.items():
-            began = time.perf_counter()
-            try:
-                done = self._stores[tp].apply(partials)
-            except EpochsFullError as error:
-                _log.error(
-                    "base_awaited",
-                    view=self._view_of[tp.topic],
-                    partition=tp.partition,
-                    reason=str(error),
-                )
-                self._waiting.add(tp)
-                continue
-            except Exception:  # noqa: BLE001
-                # one of them is the cause; the others, and other partitions, go on
-                self._apply_singly(tp, partials)
-                continue
+            self._write(tp, partials)
+        if pending:
+            self._collected.took(time.monotonic() - started)
+
+    def _write(self, tp: TopicPartition, partials: list[tuple[int, bytes]]) -> None:
+        """When they are refused one of them is the cause; the others, and other partitions, go
+        on.
+        """
+        began = time.perf_counter()
+        try:
+            done = self._stores[tp].apply(partials)
+        except EpochsFullError as error:
+            view = self._view_of[tp.topic]
+            _log.error("base_awaited", view=view, partition=tp.partition, reason=str(error))
+            self._waiting.add(tp)
+        except Exception:  # noqa: BLE001
+            self._apply_singly(tp, partials)
+        else:
             self._metrics.observe("view_apply_ms", (time.perf_counter() - began) * 1e3, "ms")
             self._note(tp, done)
-        if pending:
-            self._pause_s = min(
-                max(self._knobs.flush_s, 2 * (time.monotonic() - started)), self._knobs.flush_most_s
-            )
 
     def _apply_singly(self, tp: TopicPartition, partials: list[tuple[int, bytes]]) -> None:
         """Take partials one by one, up to the one that fails.
@@ -341,8 +326,16 @@ class ViewWorker:
             await self.carrier.seek({tp: self._next[tp]})
 
     def _note(self, tp: TopicPartition, done: Applied) -> None:
+        self._measure(self._view_of[tp.topic], done)
+        for gap in done.gaps:
+            self._breaks.found(tp, gap)
+        if self._breaks:
+            self._forget_closed(tp)
+        if self.blocks and done.applied:
+            self._go_on(tp)
+
+    def _measure(self, view: str, done: Applied) -> None:
         now_us = time.time_ns() // 1000
-        view = self._view_of[tp.topic]
         for written_us in done.written_us:
             self._metrics.observe("view_freshness_ms", (now_us - written_us) / 1e3, "ms")
         self._metrics.count("view_rows_total", done.rows, view=view)
@@ -350,13 +343,8 @@ class ViewWorker:
             self._metrics.count("view_foreign_messages_total", done.foreign, view=view)
         if done.repeats:
             self._metrics.count("view_repeats_total", done.repeats, view=view)
-        for gap in done.gaps:
-            self._metrics.count("view_gaps_total", view=view)
-            self._breaks.found(tp, gap)
-        if self._breaks:
-            self._forget_closed(tp)
-        if self.blocks and done.applied:
-            self._go_on(tp)
+        if done.gaps:
+            self._metrics.count("view_gaps_total", len(done.gaps), view=view)
 
     def _go_on(self, tp: TopicPartition) -> None:
         """After a partial was applied: unless one that was passed over may have been the next of
@@ -382,7 +370,7 @@ class ViewWorker:
             _log.info("view_whole", view=self._view_of[tp.topic], partition=tp.partition)
         elif begun.partials_end is None:
             self._begun[tp] = begun._replace(partials_end=self.carrier.highwater(tp))
-        elif self._next.get(tp, 0) >= begun.partials_end and tp not in self._pending:
+        elif self._next.get(tp, 0) >= begun.partials_end and tp not in self._collected:
             for origin, reached in lacking.items():
                 gap = Gap(origin, reached, begun.log_ends[origin])
                 self._breaks.found(tp, gap, time.monotonic())

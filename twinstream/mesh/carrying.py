@@ -84,22 +84,29 @@ async def _main(
     watchdog = Watchdog(carrier.options.stall_s)
     beat(None)
     await carrier.start()
-    running = [asyncio.ensure_future(task()) for task in tasks]
+    running: list[asyncio.Future[None]] = [asyncio.ensure_future(task()) for task in tasks]
     collecting.rarely()
     while not carrier.ended():
-        following = carrier.carried.next_offsets()
-        lag = watched.lag(following)
-        awaited = not away()
+        lag = watched.lag(carrier.carried.next_offsets())
         beat(lag)
-        watchdog.tick(
-            Work("to read", (lag or 0) * awaited, tuple(following.items())),
-            Work("to be confirmed", carrier.unconfirmed * awaited, carrier.confirmed),
-        )
-        done, _ = await asyncio.wait(
-            [*running, asyncio.ensure_future(asyncio.sleep(1.0))],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        for task in done & set(running):
-            task.result()
-            running.remove(task)
+        watchdog.tick(*_works(carrier, lag, counts=not away()))
+        await _a_second(running)
     _log.error("worker_crashed", reason=carrier.ended())
+
+
+def _works(carrier: Carrier, lag: int | None, *, counts: bool) -> tuple[Work, Work]:
+    """What is left; nothing `counts` while Kafka cannot be reached."""
+    following = tuple(carrier.carried.next_offsets().items())
+    return (
+        Work("to read", (lag or 0) * counts, following),
+        Work("to be confirmed", carrier.unconfirmed * counts, carrier.confirmed),
+    )
+
+
+async def _a_second(running: list[asyncio.Future[None]]) -> None:
+    """Pass one; raises what a task beside raised."""
+    pause = asyncio.ensure_future(asyncio.sleep(1.0))
+    done, _ = await asyncio.wait([*running, pause], return_when=asyncio.FIRST_COMPLETED)
+    for task in done & set(running):
+        task.result()
+        running.remove(task)
