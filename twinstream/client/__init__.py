@@ -6,11 +6,16 @@ from __future__ import annotations
 
 from twinstream.client.answers import (
     Arrivals,
+    EachPredictions,
+    FeatureRow,
+    FeatureRows,
     Features,
     Metric,
     Predictions,
     Receipt,
+    RecordAnswer,
     Rejection,
+    RowProblem,
 )
 from twinstream.client.async_client import AsyncClient
 from twinstream.client.calls import Retries
@@ -36,6 +41,9 @@ __all__ = [
     "Client",
     "ClientError",
     "DeadlineError",
+    "EachPredictions",
+    "FeatureRow",
+    "FeatureRows",
     "Features",
     "FileAnnounced",
     "ForbiddenError",
@@ -45,8 +53,10 @@ __all__ = [
     "NameNotFoundError",
     "Predictions",
     "Receipt",
+    "RecordAnswer",
     "Rejection",
     "Retries",
+    "RowProblem",
     "ServerFaultError",
     "StaleAnswerError",
     "UnavailableError",

@@ -43,6 +43,39 @@ class Predictions(msgspec.Struct, frozen=True, kw_only=True):
     timing: Timing
 
 
+class RowProblem(msgspec.Struct, frozen=True):
+    """Why a row has no prediction, or a request no answer: of a problem (RFC 9457) what a client
+    uses. `row` -1: none; texts are "" where not known.
+    """
+
+    status: int = 0
+    title: str = ""
+    detail: str = ""
+    error: str = ""
+    row: int = -1
+    field: str = ""
+    remedy: str = ""
+
+
+class EachPredictions(msgspec.Struct, frozen=True, kw_only=True):
+    """Of each row, in order, its prediction or its problem; the rest as in `Predictions`. Row i
+    can be rebuilt as `<id>-<i>`.
+    """
+
+    predictions: list[float | RowProblem]
+    id: str
+    release: str
+    position: dict[str, Position]
+    age_ms: float | None
+    timing: Timing
+
+    @property
+    def problems(self) -> dict[int, RowProblem]:
+        """By row, those that have no prediction."""
+        found = enumerate(self.predictions)
+        return {row: one for row, one in found if isinstance(one, RowProblem)}
+
+
 class Features(msgspec.Struct, frozen=True, kw_only=True):
     """What a view says of one key at `at` (UTC microseconds); a feature without a value is None."""
 
@@ -51,6 +84,25 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     features: dict[str, Any]
     position: Position
+    age_ms: float | None
+    release: str
+
+
+class FeatureRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a view says of one key; `nulls` says why a feature has no value."""
+
+    key: Any
+    features: dict[str, Any]
+    nulls: dict[str, str]
+
+
+class FeatureRows(msgspec.Struct, frozen=True, kw_only=True):
+    """A row for each key, in the order of the keys, all at `at` (RFC 3339) and at one position."""
+
+    view: str
+    at: str
+    rows: list[FeatureRow]
+    position: Position | None
     age_ms: float | None
     release: str
 
@@ -84,6 +136,13 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             position=position,
             rejections=self.rejections + later.rejections,
         )
+
+
+class RecordAnswer(msgspec.Struct, frozen=True):
+    """A record that was taken, and the prediction that was asked for with it."""
+
+    receipt: Receipt
+    answer: Predictions
 
 
 class Arrivals(msgspec.Struct, frozen=True):

@@ -8,9 +8,19 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from twinstream.client.answers import Arrivals, Features, Metric, Offsets, Predictions, Receipt
+from twinstream.client.answers import (
+    Arrivals,
+    EachPredictions,
+    FeatureRows,
+    Features,
+    Metric,
+    Offsets,
+    Predictions,
+    Receipt,
+    RecordAnswer,
+)
 from twinstream.client.calls import Attempts, Call, Retries
-from twinstream.client.encoding import parts_of
+from twinstream.client.encoding import parts_of, view_keys_body
 from twinstream.client.errors import ClientError, InvalidInputError, error_of
 from twinstream.client.mesh_calls import Addresses
 from twinstream.client.stream import News
@@ -77,6 +87,22 @@ class Client:
         call = self._to.predict_rows(model, rows, at, min_position, max_staleness_ms)
         return self._made(call, timeout_s)
 
+    def predict_each(
+        self,
+        model: str,
+        rows: Any,
+        *,
+        at: Any = None,
+        min_position: Offsets | None = None,
+        max_staleness_ms: float | None = None,
+        timeout_s: float | None = None,
+    ) -> EachPredictions:
+        """As `predict`, but a row that does not fit has its problem in the place of its prediction
+        and costs the others nothing; raises ClientError for what concerns all rows.
+        """
+        call = self._to.predict_each_row(model, rows, at, min_position, max_staleness_ms)
+        return self._made(call, timeout_s)
+
     def view(
         self,
         view: str,
@@ -89,6 +115,53 @@ class Client:
         """The features of one key, given field by field; raises ClientError."""
         call = self._to.read_view(view, key, at, min_position, max_staleness_ms)
         return self._made(call, timeout_s)
+
+    def views(
+        self,
+        view: str,
+        keys: Iterable[Any],
+        *,
+        features: Iterable[str] | None = None,
+        at: Any = None,
+        min_position: Offsets | None = None,
+        max_staleness_ms: float | None = None,
+    ) -> FeatureRows:
+        """The features of many keys, or of those named, in one request; a key of several fields is
+        a tuple. Raises ClientError.
+        """
+        body = view_keys_body(keys, features, at, min_position, max_staleness_ms)
+        return self._made(self._to.read_rows(view, body), None)
+
+    def publish_and_predict(
+        self,
+        source: str,
+        record: Any,
+        model: str,
+        rows: Any = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> RecordAnswer:
+        """Publish a record and ask a model; raises ClientError, whose note says what was done.
+
+        Without `rows` the record is the question: it is asked first, so that it is in none of its
+        own features, as in training. With `rows` it is published first, and the answer has seen it.
+        """
+        if rows is None:
+            answer = self.predict(model, [record], timeout_s=timeout_s)
+            try:
+                receipt = self.publish_record(source, record, timeout_s=timeout_s)
+            except ClientError as error:
+                error.add_note(f"the record was not published; its prediction is {answer.id}-0")
+                raise
+            return RecordAnswer(receipt, answer)
+        receipt = self.publish_record(source, record, timeout_s=timeout_s)
+        try:
+            seen = receipt.position
+            answer = self.predict(model, rows, min_position=seen, timeout_s=timeout_s)
+        except ClientError as error:
+            error.add_note(f"the record was published before: {receipt}")
+            raise
+        return RecordAnswer(receipt, answer)
 
     def publish_record(
         self, source: str, record: Any, *, timeout_s: float | None = None

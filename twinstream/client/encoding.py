@@ -80,12 +80,36 @@ def question(
     at: Any = None,
     min_position: Offsets | None = None,
     max_staleness_ms: float | None = None,
+    on_error: str | None = None,
 ) -> bytes:
     """Body of `POST /v1/predict/<model>`."""
     body: dict[str, Any] = {
         "rows": [msgspec.Raw(encoded(row, i)) for i, row in enumerate(rows_of(rows))]
     }
-    return _encode(body | _given(at=at, **_fresh(min_position, max_staleness_ms)))
+    return _encode(
+        body | _given(at=at, on_error=on_error, **_fresh(min_position, max_staleness_ms))
+    )
+
+
+def view_keys_body(
+    keys: Iterable[Any],
+    features: Iterable[str] | None = None,
+    at: Any = None,
+    min_position: Offsets | None = None,
+    max_staleness_ms: float | None = None,
+) -> bytes:
+    """Body of `POST /v1/views/<view>`."""
+    body: dict[str, Any] = {"keys": [_key(key) for key in keys]}
+    names = None if features is None else list(features)
+    more = _given(at=at, features=names, **_fresh(min_position, max_staleness_ms))
+    return _encode(body | more)
+
+
+def _key(key: Any) -> Any:
+    """Of several fields a list; numbers and moments that JSON would spell otherwise as text."""
+    if isinstance(key, (list, tuple)):
+        return [_key(part) for part in key]
+    return key if isinstance(key, (str, int)) else _text(key)
 
 
 def view_query(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import msgspec
 
+from twinstream.client.answers import RowProblem
 from twinstream.errors import UNDECODABLE, MeshError, PermanentError, TransientError
 
 LONGEST_TEXT = 2000
-_PLACE = re.compile(r"row (\d+): (?:([^\s:]+): )?")
 
 
 class ClientError(MeshError):
@@ -91,35 +90,23 @@ BY_STATUS: Mapping[int, type[ClientError]] = {
 }
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """Of problem+json (RFC 9457) what a client uses, and the older `{"error": text}`."""
-
-    error: str = ""
-    title: str = ""
-    detail: str = ""
-    row: int = -1
-    field: str = ""
-    remedy: str = ""
-
-
 def error_of(status: int, body: bytes) -> ClientError:
     """What an answer that is not a success means."""
     problem = _problem(body)
     text = problem.detail or problem.error or problem.title
     kind = BY_STATUS.get(status, ServerFaultError if status >= 500 else InvalidInputError)
-    place = _PLACE.search(text)
     return kind(
         f"{text or 'refused without a word'} ({status})",
         status=status,
-        row=int(place[1]) if place and problem.row < 0 else problem.row,
-        field=problem.field or (place[2] or "" if place else ""),
+        row=problem.row,
+        field=problem.field,
         remedy=problem.remedy,
     )
 
 
-def _problem(body: bytes) -> Problem:
+def _problem(body: bytes) -> RowProblem:
     """What is no JSON, as a page of a proxy is not, is its own text."""
     try:
-        return msgspec.json.decode(body, type=Problem)
+        return msgspec.json.decode(body, type=RowProblem)
     except UNDECODABLE:
-        return Problem(detail=body.decode(errors="replace").strip()[:LONGEST_TEXT])
+        return RowProblem(detail=body.decode(errors="replace").strip()[:LONGEST_TEXT])

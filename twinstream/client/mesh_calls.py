@@ -10,7 +10,15 @@ import httpx
 import msgspec
 
 from twinstream.client import encoding
-from twinstream.client.answers import Arrivals, Features, Offsets, Predictions, Receipt
+from twinstream.client.answers import (
+    Arrivals,
+    EachPredictions,
+    FeatureRows,
+    Features,
+    Offsets,
+    Predictions,
+    Receipt,
+)
 from twinstream.client.calls import Call
 from twinstream.errors import SettingsError
 from twinstream.mesh.loopback import is_loopback
@@ -60,6 +68,19 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         url = self.of("predict", "predict", model)
         return Call(method="POST", url=url, answer=Predictions, body=body)
 
+    def predict_each_row(
+        self,
+        model: str,
+        rows: Any,
+        at: Any,
+        min_position: Offsets | None,
+        max_staleness_ms: float | None,
+    ) -> Call[EachPredictions]:
+        """As `predict_rows`."""
+        body = encoding.question(rows, at, min_position, max_staleness_ms, on_error="row")
+        url = self.of("predict", "predict", model)
+        return Call(method="POST", url=url, answer=EachPredictions, body=body, taken=(200, 207))
+
     def read_view(
         self,
         view: str,
@@ -73,6 +94,11 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         return Call(
             method="GET", url=self.of("predict", "views", view), answer=Features, query=query
         )
+
+    def read_rows(self, view: str, body: bytes) -> Call[FeatureRows]:
+        """A read."""
+        url = self.of("predict", "views", view)
+        return Call(method="POST", url=url, answer=FeatureRows, body=body)
 
     def send(self, source: str, body: bytes, *, repeatable: bool) -> Call[Receipt]:
         """Records with their ids: a repeat of the same bytes meets its first in the same

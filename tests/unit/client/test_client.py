@@ -8,6 +8,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal as Exact
 from typing import Any
 
 import msgspec
@@ -157,6 +158,73 @@ def test_nobody_there_is_said_in_words(made: Make) -> None:
             made(predict=nowhere).predict("m", {})
 
 
+def test_a_row_that_does_not_fit_is_told_in_its_place(server: Server, made: Make) -> None:
+    problem = {"status": 400, "detail": "row 1: page: is null", "row": 1, "field": "page"}
+    server.replies = [reply(207, {**ANSWER, "predictions": [0.5, problem]})]
+    found = made().predict_each("m", [{"a": 1}, {}])
+    assert (found.predictions[0], list(found.problems)) == (0.5, [1])
+    assert (found.problems[1].field, found.problems[1].status) == ("page", 400)
+    assert msgspec.json.decode(server.asked[0].body)["on_error"] == "row"
+
+
+ROWS = {
+    "view": "spending",
+    "at": "2024-01-01T00:00:00Z",
+    "rows": [{"key": "a", "features": {"n": 1}, "nulls": {}}],
+    "position": None,
+    "age_ms": None,
+    "release": "d-e1",
+}
+
+
+def test_many_keys_are_one_request(server: Server, made: Make) -> None:
+    server.replies = [reply(200, ROWS)]
+    keys = ["a", ("b", 7), ["c", Exact("1.50")]]
+    found = made().views("spending", keys, features=["n"], max_staleness_ms=5)
+    assert [(row.key, row.features) for row in found.rows] == [("a", {"n": 1})]
+    asked = server.asked[0]
+    assert (asked.method, asked.path) == ("POST", "/v1/views/spending")
+    assert msgspec.json.decode(asked.body) == {
+        "keys": ["a", ["b", 7], ["c", "1.50"]],
+        "features": ["n"],
+        "max_staleness_ms": 5,
+    }
+
+
+def test_a_record_that_is_the_question_is_asked_before_it_is_published(
+    server: Server, made: Make
+) -> None:
+    server.replies = [reply(200, ANSWER), reply(200, RECEIPT)]
+    found = made().publish_and_predict("visits", {"a": 1}, "m")
+    assert [asked.path for asked in server.asked] == ["/v1/predict/m", "/v1/records/visits"]
+    assert (found.answer.id, found.receipt.accepted) == (ANSWER["id"], RECEIPT["accepted"])
+
+
+def test_a_record_of_something_else_is_published_before_the_question(
+    server: Server, made: Make
+) -> None:
+    server.replies = [reply(200, RECEIPT), reply(200, ANSWER)]
+    made().publish_and_predict("orders", {"a": 1}, "m", [{"b": 2}])
+    assert [asked.path for asked in server.asked] == ["/v1/records/orders", "/v1/predict/m"]
+    body = msgspec.json.decode(server.asked[1].body)
+    assert (body["rows"], body["min_position"]) == ([{"b": 2}], RECEIPT["position"])
+
+
+@pytest.mark.parametrize(("rows", "asked"), [(None, 1), ([{}], 2)])
+def test_what_was_done_before_an_error_is_in_its_note(
+    rows: Any, asked: int, server: Server, made: Make
+) -> None:
+    refused = reply(400, {"error": "no"})
+    server.replies = [refused] if rows is None else [reply(200, RECEIPT), refused]
+    with pytest.raises(clients.InvalidInputError) as caught:
+        made().publish_and_predict("visits", {}, "m", rows)
+    assert len(server.asked) == asked
+    notes = getattr(caught.value, "__notes__", [])
+    assert [note.startswith("the record was published before") for note in notes] == [True] * (
+        asked - 1
+    )
+
+
 def test_a_service_that_is_silent_ends_at_the_deadline(made: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -169,8 +237,15 @@ def test_a_service_that_is_silent_ends_at_the_deadline(made: Make) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind", "row", "field"),
     [
-        (400, {"error": "row 3: amount: not a number"}, clients.InvalidInputError, 3, "amount"),
-        (400, {"error": "at: no moment"}, clients.InvalidInputError, -1, ""),
+        (
+            400,
+            {"error": "row 3: not a number", "row": 3, "field": "amount"},
+            clients.InvalidInputError,
+            3,
+            "amount",
+        ),
+        (400, {"error": "row 3: at: no moment"}, clients.InvalidInputError, -1, ""),
+        (413, {"detail": "too large"}, clients.InvalidInputError, -1, ""),
         (
             422,
             {"title": "bad", "detail": "no number", "row": 0, "field": "n", "remedy": "give one"},
