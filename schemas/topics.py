@@ -41,6 +41,11 @@ def record_sent(source: str) -> str:
     return f"client.record-sent.{source}.v1"
 
 
+def prediction_asked(model: str) -> str:
+    """Questions to a model: what `POST /v1/predict/<model>` takes, each in a message."""
+    return f"client.prediction-asked.{model}.v1"
+
+
 def records_accepted(source: str) -> str:
     """The log of a source: packs and barriers."""
     return f"ingest.records-accepted.{source}.v1"
@@ -167,9 +172,13 @@ def topic_of(event: ev.Event | type[ev.Event]) -> str:
 
 
 def data_topics(
-    sources: Iterable[str], views: Iterable[str], *, wall_clock: bool = True
+    sources: Iterable[str],
+    views: Iterable[str],
+    models: Iterable[str] = (),
+    *,
+    wall_clock: bool = True,
 ) -> tuple[Topic, ...]:
-    """Raw and log topic of each source, partials topic of each view;
+    """Raw and log topic of each source, partials topic of each view, questions of each model;
     their partition count is the mesh's.
     """
     stamp = "LogAppendTime" if wall_clock else "CreateTime"
@@ -206,14 +215,28 @@ def data_topics(
         )
         for v in views
     )
-    return (*raw, *log, *partials)
+    questions = (
+        Topic(
+            name=prediction_asked(m),
+            writer="client",
+            public="in",
+            partitions=0,
+            what=f"questions to {m}",
+        )
+        for m in models
+    )
+    return (*raw, *log, *partials, *questions)
 
 
 def all_topics(
-    sources: Iterable[str], views: Iterable[str], *, wall_clock: bool = True
+    sources: Iterable[str],
+    views: Iterable[str],
+    models: Iterable[str] = (),
+    *,
+    wall_clock: bool = True,
 ) -> tuple[Topic, ...]:
-    """Everything that a mesh with these sources and views needs, control topics first."""
-    return (*CONTROL_TOPICS, *data_topics(list(sources), list(views), wall_clock=wall_clock))
+    """Everything that a mesh with these sources, views and models needs, control topics first."""
+    return (*CONTROL_TOPICS, *data_topics(sources, views, models, wall_clock=wall_clock))
 
 
 def history_table(pipeline: str, source: str) -> str:

@@ -7,7 +7,7 @@ Leaves also inherit the builtin that fits.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -113,4 +113,23 @@ class DefinitionError(PermanentError, ValueError):
 
 
 class RecordError(PermanentError, ValueError):
-    """A record does not fit its source; it becomes a dead letter with this reason."""
+    """A record does not fit its source; it becomes a dead letter with this reason.
+
+    `field`: the one that does not fit, "" when it is the record as a whole.
+    """
+
+    def __init__(self, text: str, *, field: str = "") -> None:
+        super().__init__(text)
+        self.field = field
+
+
+class Reason(NamedTuple):
+    """Why a record does not fit: the field as in a RecordError, and words that name it too."""
+
+    field: str
+    words: str
+
+    @classmethod
+    def of(cls, field: str, what: object) -> Reason:
+        """Of a field that does not fit."""
+        return cls(field, f"{field}: {what}")

@@ -34,7 +34,7 @@ SECTIONS = {
     ),
     "RequestError": (
         "Of a prediction request",
-        'Answered as `{"error": text}` with the status in [HTTP](http.md#predict).',
+        "Answered as a [`Problem`](http.md#problem) with the status in [HTTP](http.md#predict).",
     ),
     "MeshError": (
         "Other errors of the mesh",

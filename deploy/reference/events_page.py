@@ -22,7 +22,8 @@ major version, on a new topic.
 
 Raw records (`client.record-sent.*`) are JSON objects as you send them. The log and the partials
 are bytes of our own (`schemas/packs.py`, `schemas/partials.py`): read them with the mesh, not
-without it.
+without it. A question (`client.prediction-asked.*`) is what `POST /v1/predict/<model>` takes, in
+any of its forms.
 """
 DEAD_LETTERS = """
 Topics named `<service>.dead-letter.v1` carry the original bytes as the value; reason, place and
@@ -33,7 +34,7 @@ prints them.
 
 def written() -> str:
     """The page."""
-    topics = [*CONTROL_TOPICS, *data_topics(["<source>"], ["<view>"])]
+    topics = [*CONTROL_TOPICS, *data_topics(["<source>"], ["<view>"], ["<model>"])]
     kinds = sorted(events.EVENT_TYPES.items())
     return page(
         "Events and topics",

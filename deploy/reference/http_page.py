@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 from flask import Flask
@@ -10,11 +10,26 @@ from flask import Flask
 from deploy.reference.declared import all_fields_of, first_paragraph
 from deploy.reference.markdown import code, page, sentence, table
 from ingest_svc.http_api import flask_api
+from ingest_svc.http_api import operations as ingest_operations
 from ingest_svc.http_api.sending import Receipt, Rejected
 from monitor_svc.adapters import flask_page
+from monitor_svc.adapters import operations as monitor_operations
+from predict_svc.api import operations as predict_operations
 from predict_svc.api import routes
+from predict_svc.api.inference.tensor_messages import (
+    InferAnswer,
+    InferRequest,
+    InputTensor,
+    ModelMetadata,
+    ModelReady,
+    OutputTensor,
+    ServerMetadata,
+    TensorMetadata,
+    WantedTensor,
+)
 from predict_svc.api.messages import (
     Answer,
+    EachAnswer,
     PredictBody,
     RequestError,
     ScoreError,
@@ -26,53 +41,18 @@ from predict_svc.api.messages import (
     ViewRows,
     ViewsBody,
 )
-from predict_svc.api.problems import Problem
+from twinstream.mesh.door_statuses import DOOR
+from twinstream.mesh.openapi import HttpOperation
+from twinstream.mesh.problems import Problem
 
-HEALTH = {
-    "GET /livez": "200 while the process's event loop answers: for what starts it again",
-    "GET /readyz": "200 when it can do its work, else 503 with the reason: for a load balancer",
+OPERATIONS: dict[str, Sequence[HttpOperation]] = {
+    "ingest": ingest_operations.OPERATIONS,
+    "predict": predict_operations.OPERATIONS,
+    "monitor": monitor_operations.OPERATIONS,
 }
 ROUTES: dict[str, dict[str, str]] = {
-    "ingest": {
-        "POST /v1/records/<source>": "Live records: a JSON object, a list of them, or JSON "
-        "lines. Answered with a `Receipt` when Kafka has them",
-        "POST /v1/data-arrived": "A [`DataArrived`](events.md#dataarrived) event: files are on S3. "
-        "Answered when Kafka has it; the files are checked afterwards",
-        **HEALTH,
-    },
-    "predict": {
-        "POST /v1/predict/<model>": "A `PredictBody`, or the same with `columns` "
-        "in place of `rows`, or an Arrow IPC stream, each packed with gzip or zstd or not; "
-        "answered with an `Answer`",
-        "GET /v1/views/<view>": "Features of one key, as a `ViewAnswer`. Query: `key` (once "
-        "for each key field), `feature` (once for each; default all), `at`, `min_position` "
-        "(JSON), `max_staleness_ms`. `Accept: application/vnd.apache.arrow.stream`: as Arrow",
-        "POST /v1/views/<view>": "Features of many keys: a `ViewBody`, answered with `ViewRows` "
-        "or, if it is accepted, an Arrow stream",
-        "POST /v1/views": "Several views at one moment: a `ViewsBody`, answered with "
-        '`{"views": {name: ViewRows}}`, or with an Arrow stream for each view in their order',
-        "GET /v1/views/<view>/states/<int:partition>": "All states of a partition as bytes, "
-        "for audits",
-        "GET /v1/releases": "What answers for each model, or why nothing does",
-        **HEALTH,
-    },
-    "monitor": {
-        "GET /": "The dashboard",
-        "GET /page/<path:name>": "Its files",
-        "GET /v1/state": "All that the dashboard shows, as JSON, with half an hour of history",
-        "GET /v1/stream": "A new state each second, as server-sent events",
-        **HEALTH,
-    },
-}
-DOOR = {
-    400: "the body broke off, or its Content-Length is not a number",
-    403: "asked under another name than `TWINSTREAM_HTTP_HOSTS` allows, or by a page of another "
-    "site",
-    408: "the body did not come in time",
-    413: "the body is too large",
-    415: "a browser's form; send `Content-Type: application/json`",
-    500: "a fault of ours: the log of the service says why",
-    503: "more requests than can be answered; `Retry-After` says when to ask again",
+    service: {operation.route: operation.what for operation in found}
+    for service, found in OPERATIONS.items()
 }
 INGEST = {
     200: "all records were taken",
@@ -81,6 +61,7 @@ INGEST = {
     400: "no record was taken, or the body is none of the forms",
     404: "the definition has no such source",
     413: "more than 100,000 records, or a record that no message can hold",
+    422: "a list of records or an event is nested too deep to be read",
     500: DOOR[500],
     503: "Kafka does not take it; send it again, the id keeps records single",
 }
@@ -92,6 +73,7 @@ ADDRESSES = {
 PREDICT_BODIES = (
     PredictBody,
     Answer,
+    EachAnswer,
     ViewAnswer,
     ViewBody,
     ViewsBody,
@@ -99,14 +81,24 @@ PREDICT_BODIES = (
     ViewRows,
     ViewRow,
     Timing,
+    ServerMetadata,
+    ModelMetadata,
+    TensorMetadata,
+    ModelReady,
+    InferRequest,
+    InputTensor,
+    WantedTensor,
+    InferAnswer,
+    OutputTensor,
     Problem,
 )
 FIELD_HEAD = ("field", "type", "default", "what")
 STATUS_HEAD = ("status", "when")
 INTRODUCTION = """
 Three services answer HTTP, each on a port of its own; `twinstream status` prints the addresses.
-Bodies and answers are JSON, and an error is `{"error": text}`, of the predictor's own routes a
-`Problem` (RFC 9457). None of them authenticates: put
+Each describes itself at `/openapi.json` (OpenAPI 3.1), and at `/docs` on a page to try it.
+Bodies and answers are JSON, and an error is a [`Problem`](#problem) (RFC 9457,
+`application/problem+json`). None of them authenticates: put
 them behind what does ([operations](../operations.md#security)).
 """
 
@@ -142,7 +134,8 @@ def statuses() -> dict[int, str]:
     kinds: list[type[RequestError]] = [RequestError, *RequestError.__subclasses__()]
     found = {kind.status: first_paragraph(kind) for kind in kinds}
     return found | {
-        RequestError.status: "the request is wrong; the text names row and field",
+        207: "asked with `on_error` at `row`: some rows, or all, have a problem in their place",
+        RequestError.status: "the request is wrong; `row` and `field` say where",
         ScoreError.status: f"{first_paragraph(ScoreError).rstrip('.')}; or {DOOR[500]}",
     }
 

@@ -21,6 +21,10 @@ class BodyError(ValueError):
     """A body is none of the three forms."""
 
 
+class DeepError(BodyError):
+    """A body is nested deeper than can be read."""
+
+
 class TooManyError(BodyError):
     """A body holds more records than are taken at a time."""
 
@@ -41,6 +45,8 @@ def records_in(body: bytes) -> list[bytes]:
     if text[:1] == b"[":
         try:
             found = _list.decode(text)
+        except RecursionError as error:
+            raise DeepError("a record of the list is nested too deep: send it alone") from error
         except UNDECODABLE as error:
             raise BodyError(f"the body starts as a JSON list but is none: {error}") from error
         return _counted([bytes(item) for item in found])

@@ -10,14 +10,18 @@ import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from ingest_svc.http_api.bodies import BodyError, TooManyError, records_in
+from ingest_svc.http_api.bodies import BodyError, DeepError, TooManyError, records_in
+from ingest_svc.http_api.operations import describe_ingest
 from ingest_svc.http_api.sending import Gate, Raw, send_records
 from ingest_svc.ports import Events, Meter
 from schemas.events import DataArrived
 from twinstream.errors import UNDECODABLE, MessageRefusedError, PublishError
 from twinstream.mesh.clock import Clock
+from twinstream.mesh.flask_problems import problem_response, refused_by_flask
+from twinstream.mesh.openapi_routes import register_description
 
 _log = structlog.get_logger()
+STATUS_OF_BODY: Mapping[type[BodyError], int] = {TooManyError: 413, DeepError: 422}
 _arrival = msgspec.json.Decoder(DataArrived)
 
 
@@ -44,9 +48,8 @@ def make_app(api: Api) -> Flask:
     )
     app.add_url_rule("/livez", "livez", lambda: _answer({"live": True}))
     app.add_url_rule("/readyz", "readyz", lambda: _ready(api))
-    app.register_error_handler(
-        HTTPException, lambda error: _error(error.description or error.name, error.code or 500)
-    )
+    register_description(app, lambda: describe_ingest(api.gates))
+    app.register_error_handler(HTTPException, refused_by_flask)
     app.register_error_handler(PublishError, lambda error: _later(str(error)))
     app.register_error_handler(MessageRefusedError, lambda error: _error(str(error), 413))
     app.register_error_handler(Exception, _failed)
@@ -66,7 +69,7 @@ def _records(api: Api, source: str) -> Response:
     try:
         values = records_in(request.get_data(cache=False))
     except BodyError as error:
-        return _error(str(error), 413 if isinstance(error, TooManyError) else 400)
+        return _error(str(error), STATUS_OF_BODY.get(type(error), 400))
     receipt = send_records(api.gates, source, values, api.raw)
     api.meter.count("ingest_http_records_total", receipt.accepted, source=source)
     api.meter.count("ingest_http_rejected_total", receipt.rejections, source=source)
@@ -81,7 +84,8 @@ def _data_arrived(api: Api) -> Response:
     try:
         event = _arrival.decode(request.get_data(cache=False))
     except UNDECODABLE as error:
-        return _error(f"not a DataArrived event: {error}", 400)
+        status = 422 if isinstance(error, RecursionError) else 400
+        return _error(f"not a DataArrived event: {error}", status)
     if event.source not in api.gates:
         return _error(
             (
@@ -118,14 +122,12 @@ def _failed(error: Exception) -> Response:
 
 
 def _error(text: str, status: int) -> Response:
-    return _answer({"error": text}, status)
+    return problem_response(text, status)
 
 
 def _later(text: str) -> Response:
     """503, with when to try again."""
-    answer = _error(text, 503)
-    answer.headers["Retry-After"] = "1"
-    return answer
+    return problem_response(text, 503)
 
 
 def _answer(value: Any, status: int = 200) -> Response:

@@ -14,11 +14,11 @@ from twinstream.mesh.door import (
     Door,
     DoorSettings,
     Receive,
-    RefusedError,
     Send,
     check,
     headers_of,
 )
+from twinstream.mesh.problems import RefusedError
 
 STREAM = "/v1/stream"
 MAX_LISTENERS = 32

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from flask import Flask, Response, send_from_directory
+from werkzeug.exceptions import HTTPException
 
+from monitor_svc.adapters.operations import describe_monitor
 from monitor_svc.board import Board
+from twinstream.mesh.flask_problems import problem_response, refused_by_flask
+from twinstream.mesh.openapi_routes import register_description
+from twinstream.mesh.problems import Place
 
 PAGE = Path(__file__).parents[1] / "page"
 POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
@@ -31,8 +36,9 @@ def make_app(board: Board) -> Flask:
     @app.get("/v1/stream")
     def stream() -> Response:
         """What a listener gets for whom there is no room."""
-        text = '{"error": "too many listeners: poll /v1/state instead"}'
-        return Response(text, 503, {"Retry-After": "5"}, mimetype="application/json")
+        answer = problem_response("too many listeners", 503, Place(remedy="poll /v1/state instead"))
+        answer.headers["Retry-After"] = "5"
+        return answer
 
     @app.get("/livez")
     def livez() -> Response:
@@ -42,6 +48,9 @@ def make_app(board: Board) -> Flask:
     def readyz() -> Response:
         text = '{"ready": true}' if board.ready else '{"ready": false}'
         return Response(text, 200 if board.ready else 503, mimetype="application/json")
+
+    register_description(app, describe_monitor)
+    app.register_error_handler(HTTPException, refused_by_flask)
 
     @app.after_request
     def headers(response: Response) -> Response:

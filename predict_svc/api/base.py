@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from flask import Response, request
 
-from predict_svc.api.messages import NotReadyError, RequestError, UnknownError, Wish, positions
+from predict_svc.api.messages import (
+    NotReadyError,
+    RequestError,
+    Timing,
+    UnknownError,
+    Wish,
+    positions,
+)
 from predict_svc.api.predictor import Predictor
 from predict_svc.api.serving import Active, Serving
 from schemas.events import PredictionServed
 from twinstream.mesh import door
 from twinstream.mesh.clock import Clock
+from twinstream.mesh.problems import Place
 
 JSON = "application/json"
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
@@ -63,6 +72,23 @@ def active_of(api: Api, model: str) -> Active:
     )
 
 
+def check_room(api: Api) -> None:
+    """Raises NotReadyError while too many prediction events wait."""
+    if not api.room():
+        raise NotReadyError(
+            "Kafka does not take prediction events, and too many wait for it",
+            Place(remedy="try again when it is back"),
+        )
+
+
+def measured(api: Api, model: str, started_s: float, timing: Timing, rows: int) -> None:
+    """Counts an answered request. `started_s`: of `time.perf_counter`."""
+    took_ms = (time.perf_counter() - started_s) * 1000
+    api.meter.observe("predict_answer_ms", took_ms - timing.waited_ms, "ms", model=model)
+    api.meter.observe("predict_waited_ms", timing.waited_ms, "ms", model=model)
+    api.meter.count("predict_rows_total", rows, model=model)
+
+
 def reader_of(api: Api, view: str) -> Any:
     """The reader of a view; raises UnknownError."""
     if view not in api.readers:
@@ -90,7 +116,8 @@ def wish() -> Wish:
     stale = request.args.get("max_staleness_ms")
     if stale and not _NUMBER.fullmatch(stale):
         raise RequestError(
-            f"max_staleness_ms is {stale[:40]!r}: give a number of milliseconds, 0 or more"
+            f"max_staleness_ms is {stale[:40]!r}",
+            Place(field="max_staleness_ms", remedy="give a number of milliseconds, 0 or more"),
         )
     return Wish(
         min_position=positions(request.args.get("min_position") or "{}"),

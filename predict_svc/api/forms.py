@@ -16,13 +16,18 @@ import pyarrow.compute as pc
 from predict_svc.api.arrow_messages import has_packed_buffers
 from predict_svc.api.messages import (
     BAD,
+    OnError,
     PredictBody,
     RequestError,
     TooLargeError,
+    UnprocessableError,
     Wish,
+    check_depth,
+    misfit,
     predict_body,
 )
 from twinstream.features.request import as_written
+from twinstream.mesh.problems import Place
 
 GZIP, ZSTD, STREAM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xff\xff\xff\xff"
 COLUMNS = b'"columns"'
@@ -42,6 +47,7 @@ class BesideColumns(Wish, frozen=True, kw_only=True):
     """What a body says beside its rows."""
 
     at: int | str | None = None
+    on_error: OnError = "request"
 
 
 class ColumnsBody(BesideColumns, frozen=True, kw_only=True):
@@ -81,7 +87,9 @@ def unpacked(data: bytes, most: int) -> bytes:
     except (zlib.error, OSError, EOFError) as error:
         raise RequestError(f"the body cannot be unpacked: {error}") from error
     if len(plain) > most:
-        raise TooLargeError(f"the body unpacks to more than {most} bytes: send it in parts")
+        raise TooLargeError(
+            f"the body unpacks to more than {most} bytes", Place(remedy="send it in parts")
+        )
     return plain
 
 
@@ -103,7 +111,7 @@ def _of_columns(data: bytes) -> PredictBody:
     try:
         body = _columns.decode(data)
     except BAD as error:
-        raise RequestError(f"the body does not fit: {error}") from error
+        raise misfit(error) from error
     return _body(list(body.columns), list(body.columns.values()), body)
 
 
@@ -124,7 +132,8 @@ def _batches(data: bytes, most_rows: int) -> tuple[list[pa.RecordBatch], pa.Sche
     """
     if has_packed_buffers(data):
         raise RequestError(
-            "the Arrow stream has compressed buffers: write it without, and pack the whole body"
+            "the Arrow stream has compressed buffers",
+            Place(remedy="write it without, and pack the whole body"),
         )
     with pa.ipc.open_stream(data) as stream:
         batches, rows = [], 0
@@ -132,22 +141,28 @@ def _batches(data: bytes, most_rows: int) -> tuple[list[pa.RecordBatch], pa.Sche
             batch.validate(full=True)
             rows += batch.num_rows
             if rows > most_rows:
-                raise RequestError(f"the stream holds more than {most_rows} rows: send fewer")
+                raise UnprocessableError(
+                    f"the stream holds more than {most_rows} rows", Place(remedy="send fewer")
+                )
             batches.append(batch)
         return batches, stream.schema
 
 
 def _body(names: list[str], columns: list[list[Any]], rest: BesideColumns) -> PredictBody:
     if len(set(names)) < len(names):
-        raise RequestError("a column comes twice: give each once")
+        raise RequestError("a column comes twice", Place(remedy="give each once"))
     lengths = {len(column) for column in columns}
     if len(lengths) > 1:
         told = ", ".join(f"{n} {len(c)}" for n, c in zip(names, columns, strict=True))
-        raise RequestError(f"columns have different lengths ({told}): give all the same")
+        raise RequestError(
+            f"columns have different lengths ({told})", Place(remedy="give all the same")
+        )
     rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+    check_depth(rows)
     return PredictBody(
         rows=rows,
         at=rest.at,
+        on_error=rest.on_error,
         min_position=rest.min_position,
         max_staleness_ms=rest.max_staleness_ms,
     )
@@ -169,7 +184,8 @@ def _values(name: str, column: pa.ChunkedArray) -> list[Any]:
     if pa.types.is_floating(kind):
         return list(_finite(name, column))
     if not any(fits(kind) for fits in PLAIN):
-        raise RequestError(f"{name}: Arrow's {kind} is not taken: send text, numbers or moments")
+        remedy = "send text, numbers or moments"
+        raise RequestError(f"{name}: Arrow's {kind} is not taken", Place(field=name, remedy=remedy))
     return list(column.to_pylist())
 
 
@@ -177,6 +193,7 @@ def _finite(name: str, column: pa.ChunkedArray) -> Iterator[float | None]:
     doubles = column.cast(pa.float64())
     if pc.all(pc.is_finite(doubles)).as_py() is False:
         raise RequestError(
-            f"{name}: holds a number that is not finite: send null for what is missing"
+            f"{name}: holds a number that is not finite",
+            Place(field=name, remedy="send null for what is missing"),
         )
     yield from doubles.to_pylist()

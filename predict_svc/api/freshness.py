@@ -14,6 +14,7 @@ from predict_svc.api.serving import ViewReads
 from predict_svc.api.view_lookup import joined
 from predict_svc.view.errors import ViewBehindError
 from schemas.events import ViewPosition
+from twinstream.mesh.problems import Place
 
 
 class RawEnds(Protocol):
@@ -68,13 +69,17 @@ class Freshness:
     def _wait_for(self, view: str, raw: dict[int, int], bound_s: float, epoch: int | None) -> None:
         reader = self._readers[view]
         if not self._waiters.acquire(blocking=False):
-            raise NotReadyError("too many requests wait for a position: try again in a moment")
+            raise NotReadyError(
+                "too many requests wait for a position", Place(remedy="try again in a moment")
+            )
         try:
             reader.wait_for(raw, max(bound_s, 0.0), None, epoch)
         except ViewBehindError as error:
             found = msgspec.json.encode(joined(list(reader.positions(epoch).values()))).decode()
             raise BehindError(
-                f"view {view} did not reach {raw} within {self._wait_bound_s:g} s, it stands at {found}: ask again, or for less"
+                f"view {view} did not reach {raw} within {self._wait_bound_s:g} s,"
+                f" it is at {found}",
+                Place(remedy="ask again, or for less"),
             ) from error
         finally:
             self._waiters.release()
@@ -84,12 +89,17 @@ class Freshness:
         unknown = sorted(set(wish.min_position) - set(self._sources))
         if unknown:
             raise RequestError(
-                f"min_position names {', '.join(unknown)}; the sources are {', '.join(sorted(self._sources))}"
+                f"min_position names {', '.join(unknown)};"
+                f" the sources are {', '.join(sorted(self._sources))}",
+                Place(field="min_position"),
             )
         if wish.max_staleness_ms is None:
             return wish.min_position
         if not wish.max_staleness_ms >= 0:  # also for NaN
-            raise RequestError(f"max_staleness_ms is {wish.max_staleness_ms:g}: give 0 or more")
+            raise RequestError(
+                f"max_staleness_ms is {wish.max_staleness_ms:g}",
+                Place(field="max_staleness_ms", remedy="give 0 or more"),
+            )
         sources = sorted({self._source_of[view] for view in views})
         ends = self._raw_ends(sources, wish.max_staleness_ms)
         return {

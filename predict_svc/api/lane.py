@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import structlog
 
+from predict_svc.api.answering import answered_in, body_in, predicted_together
 from predict_svc.api.base import Api, told
 from predict_svc.api.forms import is_other
 from predict_svc.api.messages import PredictBody, predict_body
-from predict_svc.api.routes import body_in, failure, predicted, predicted_together
+from predict_svc.api.routes import failure
 from predict_svc.api.together import Together
 from twinstream.define.quick_values import DoubtError
 from twinstream.mesh.door import Answer, Found, Lane
@@ -35,7 +36,7 @@ def lane(api: Api) -> Lane:
             return failure(api, error, PREFIX + model)
         if not quick(body):
             return lambda: answered(api, model, body)
-        if body.at is None:
+        if body.at is None and body.on_error == "request":
             return together.add(model, body)
         return answered(api, model, body)
 
@@ -81,6 +82,6 @@ def of_other_form(api: Api, model: str, data: bytes) -> Answer:
 def answered(api: Api, model: str, body: PredictBody) -> Answer:
     """The answer, or what went wrong."""
     try:
-        return told(predicted(api, model, body))
+        return told(*answered_in(api, model, body))
     except Exception as error:  # noqa: BLE001  (`failure` knows every kind)
         return failure(api, error, PREFIX + model)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
 from schemas.events import ViewPosition
 from twinstream.define import Timestamp
+from twinstream.define.fields.exact import expected
 from twinstream.define.values import stored
-from twinstream.errors import MeshError, RecordError
-from twinstream.features.request import as_written
+from twinstream.errors import MeshError, Reason, RecordError
+from twinstream.features.request import RowError, as_written
+from twinstream.mesh.problems import NOWHERE, Place, Problem
 
 Offset = Annotated[int, msgspec.Meta(ge=-1, le=1 << 62)]
 Body = TypeVar("Body")
@@ -21,9 +24,23 @@ Positions = dict[str, dict[Annotated[int, msgspec.Meta(ge=0, le=100_000)], Offse
 
 
 class RequestError(MeshError):
-    """What a client gets to read, with a status."""
+    """What a client gets to read, with a status, and the place that is wrong."""
 
     status: ClassVar[int] = 400
+
+    def __init__(self, text: str, place: Place = NOWHERE) -> None:
+        super().__init__(f"{text}: {place.remedy}" if place.remedy else text)
+        self.text, self.place = text, place
+
+    @classmethod
+    def of_row(cls, error: RowError) -> RequestError:
+        """Of a row that does not fit."""
+        return cls(str(error), Place(row=error.row, field=error.field))
+
+    @classmethod
+    def of_field(cls, field: str, what: object) -> RequestError:
+        """Of a field of the body."""
+        return cls(f"{field}: {what}", Place(field=field))
 
 
 class UnknownError(RequestError):
@@ -45,7 +62,7 @@ class TooLargeError(RequestError):
 
 
 class UnprocessableError(RequestError):
-    """More keys, views or levels than one question may have."""
+    """More rows, keys, views or levels than one question may have."""
 
     status = 422
 
@@ -68,6 +85,9 @@ class BehindError(RequestError):
     status = 504
 
 
+OnError = Literal["request", "row"]
+
+
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """How fresh an answer must be. `max_staleness_ms`: all that was in the raw topics so long ago must be contained."""
 
@@ -84,6 +104,16 @@ class PredictBody(Wish, frozen=True, kw_only=True):
     """The questions: fields of the model's spine."""
     at: int | str | None = None
     """The moment of rows that have none of their own; not given: now."""
+    on_error: OnError = "request"
+    """Whether a row that does not fit refuses the `request`, or only its `row`."""
+
+
+class AnyRowsBody(Wish, frozen=True, kw_only=True):
+    """A body whose rows are not looked at yet."""
+
+    rows: list[Any]
+    at: int | str | None = None
+    on_error: OnError = "request"
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +145,30 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What was in the raw topics so long ago is contained; null: longer ago than is remembered."""
     timing: Timing
     """Where the time went."""
+
+
+class EachAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `POST /v1/predict/<model>` to a body with `"on_error": "row"`; as in an `Answer`,
+    but a row that does not fit has its problem in the place of its prediction.
+    """
+
+    predictions: list[float | Problem]
+    """Of each row its prediction or its problem, in the order of the rows."""
+    id: str
+    """The request's; the prediction of row i is `<id>-<i>`, also when rows before it have none."""
+    release: str
+    """Definition, epoch and model that answered."""
+    position: dict[str, ViewPosition]
+    """By view where it was read; empty when no row was answered."""
+    age_ms: float | None
+    """As in an `Answer`."""
+    timing: Timing
+    """Where the time went."""
+
+    @property
+    def status(self) -> int:
+        """Of the answer: 207 when a row has a problem."""
+        return 207 if any(isinstance(row, Problem) for row in self.predictions) else 200
 
 
 Part = str | int | bool
@@ -201,9 +255,13 @@ class ViewAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Definition and epoch."""
 
 
+DEEPEST = 64
+"""Levels of lists and objects in one row; more than any field takes, and than an event may have."""
+DEEP = Place(remedy=f"give at most {DEEPEST} levels")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _body = msgspec.json.Decoder(PredictBody)
 _exact_body = msgspec.json.Decoder(PredictBody, float_hook=as_written)
+_any_body = msgspec.json.Decoder(AnyRowsBody, float_hook=as_written)
 _DIGITS = bytes.maketrans(b"123456789.E", b"0000000000e")
 _positions = msgspec.json.Decoder(Positions)
 _view_body = msgspec.json.Decoder(ViewBody)
@@ -214,9 +272,74 @@ BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 def predict_body(data: bytes) -> PredictBody:
     """Raises RequestError that says where the body does not fit."""
     try:
-        return (_exact_body if _may_round(data) else _body).decode(data)
+        body = (_exact_body if _may_round(data) else _body).decode(data)
+    except msgspec.ValidationError as error:
+        body = _of_any_rows(data, error)
     except BAD as error:
-        raise RequestError(f"the body does not fit: {error}") from error
+        raise misfit(error) from error
+    if data.count(b"[") + data.count(b"{") > len(body.rows) + DEEPEST:
+        check_depth(body.rows)
+    return body
+
+
+def _of_any_rows(data: bytes, why: msgspec.ValidationError) -> PredictBody:
+    """A body whose rows may be anything, when each is answered alone; else raises RequestError."""
+    try:
+        body = _any_body.decode(data)
+    except BAD:
+        raise misfit(why) from why
+    if body.on_error == "request":
+        for fault in not_objects(body.rows):
+            raise RequestError.of_row(fault)
+    return PredictBody(
+        rows=body.rows,
+        at=body.at,
+        on_error=body.on_error,
+        min_position=body.min_position,
+        max_staleness_ms=body.max_staleness_ms,
+    )
+
+
+def misfit(error: Exception) -> RequestError:
+    """Of a body that cannot be decoded."""
+    if isinstance(error, RecursionError):
+        return UnprocessableError("the body is nested too deep", DEEP)
+    return RequestError(f"the body does not fit: {error}")
+
+
+def not_objects(rows: Sequence[Any]) -> Iterator[RowError]:
+    """Rows that have no fields."""
+    for i, row in enumerate(rows):
+        if not isinstance(row, dict):
+            yield RowError(i, Reason("", str(expected("a JSON object", row))))
+
+
+def check_depth(rows: Sequence[Any]) -> None:
+    """Raises UnprocessableError that names the first row with lists in lists beyond `DEEPEST`."""
+    for i, row in enumerate(rows):
+        level = [row]
+        for _ in range(DEEPEST):
+            level = [inner for value in level for inner in _inside(value)]
+        if level:
+            raise UnprocessableError(
+                f"row {i} is nested more than {DEEPEST} levels deep",
+                msgspec.structs.replace(DEEP, row=i),
+            )
+
+
+def _inside(value: Any) -> list[Any]:
+    """The lists and objects in a value."""
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [inner for inner in values if isinstance(inner, (dict, list))]
+
+
+def check_count(rows: int, most: int) -> None:
+    """Raises RequestError for a question without rows, UnprocessableError for one with too many."""
+    place = Place(field="rows", remedy=f"give 1 to {most}")
+    if not rows:
+        raise RequestError("rows holds 0 rows", place)
+    if rows > most:
+        raise UnprocessableError(f"rows holds {rows} rows", place)
 
 
 def view_body(data: bytes) -> ViewBody:
@@ -233,7 +356,7 @@ def _decoded(decoder: msgspec.json.Decoder[Body], data: bytes) -> Body:
     try:
         return decoder.decode(data)
     except BAD as error:
-        raise RequestError(f"the body does not fit: {error}") from error
+        raise misfit(error) from error
 
 
 def _may_round(data: bytes) -> bool:
@@ -248,7 +371,8 @@ def positions(text: str) -> Positions:
         return _positions.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise RequestError(
-            f'min_position is JSON like {{"orders": {{"0": 12}}}}: {error}'
+            f'min_position is JSON like {{"orders": {{"0": 12}}}}: {error}',
+            Place(field="min_position"),
         ) from error
 
 
@@ -261,4 +385,4 @@ def moment(at: int | str | None, otherwise_us: int) -> int:
             stored(Timestamp(), int(at) if isinstance(at, str) and _WHOLE.fullmatch(at) else at)
         )
     except RecordError as error:
-        raise RequestError(f"at: {error}") from error
+        raise RequestError.of_field("at", error) from error

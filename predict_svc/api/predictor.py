@@ -19,6 +19,7 @@ from predict_svc.api.messages import (
     RequestError,
     ScoreError,
     Timing,
+    check_count,
     moment,
 )
 from predict_svc.api.served import Scored, events_of
@@ -27,8 +28,6 @@ from predict_svc.api.view_lookup import joined, read_keys
 from predict_svc.view.errors import WindowNotKept
 from schemas.events import PredictionServed, ViewPosition
 from twinstream.define.quick_values import DoubtError
-from twinstream.define.values import stored
-from twinstream.errors import RecordError
 from twinstream.features.arrays import Features, Numbers
 from twinstream.features.quick import QuickQuestion
 from twinstream.features.request import Question, RowError
@@ -148,16 +147,16 @@ class Predictor:
 
     def _question(self, active: Active, body: PredictBody) -> QuickQuestion | Question:
         """The rows, typed: the quick way if it can, else the exact one, which knows what is wrong."""
-        if not 0 < len(body.rows) <= self.max_rows:
-            raise RequestError(f"rows holds {len(body.rows)} rows: give 1 to {self.max_rows}")
+        check_count(len(body.rows), self.max_rows)
         asked_us = moment(body.at, self._clock.now_us())
         if (quick := active.quick.decode(body.rows, asked_us)) is not None:
             return quick
         try:
             question = active.form.decode(body.rows, asked_us)
         except RowError as error:
-            raise RequestError(str(error)) from error
-        _check_label_keys(active, body.rows)
+            raise RequestError.of_row(error) from error
+        for fault in active.form.unjoinable(body.rows):
+            raise RequestError.of_row(fault)
         return question
 
     def _read(
@@ -196,19 +195,6 @@ def _scores(active: Active, features: Features) -> tuple[list[float], list[int]]
             " a finite number: roll it back"
         )
     return scores, shapes
-
-
-def _check_label_keys(active: Active, rows: Sequence[Mapping[str, Any]]) -> None:
-    """What joins a question to its outcome later must be a value that its field can hold; it may be
-    missing.
-    """
-    model = active.form.model
-    for i, row in enumerate(rows):
-        for name in model.label.on:
-            try:
-                stored(model.spine.fields[name], row.get(name))
-            except RecordError as error:
-                raise RequestError(f"row {i}: {name}: {error}") from error
 
 
 def _starts(requests: Sequence[Rows]) -> list[int]:

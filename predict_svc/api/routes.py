@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
-from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -12,28 +10,24 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from predict_svc.api import view_routes
-from predict_svc.api.base import Api, active_of, answer, epoch_of, reader_of
-from predict_svc.api.forms import body_of
+from predict_svc.api.answering import answered_in, body_in
+from predict_svc.api.base import Api, answer, epoch_of, reader_of
+from predict_svc.api.inference.tensor_routes import register_inference
 from predict_svc.api.messages import (
-    Answer,
     ConflictError,
     NotReadyError,
-    PredictBody,
     RequestError,
-    TooLargeError,
     UnknownError,
 )
-from predict_svc.api.problems import PROBLEM, problem_answer
+from predict_svc.api.operations import describe_predict
 from predict_svc.view.errors import ViewNotReadyError, WindowNotKept
-from schemas.events import PredictionServed
-from twinstream.errors import MessageRefusedError
 from twinstream.mesh import door
+from twinstream.mesh.flask_problems import refused_by_flask
+from twinstream.mesh.openapi_routes import register_description
+from twinstream.mesh.problems import Place, problem_of
 
 _encode = msgspec.json.Encoder().encode
 log = structlog.get_logger()
-NO_ROOM = (
-    "Kafka does not take prediction events, and too many wait for it: try again when it is back"
-)
 
 
 def application(api: Api) -> Flask:
@@ -45,6 +39,8 @@ def application(api: Api) -> Flask:
         lambda view, partition: states(api, view, partition)
     )
     app.get("/v1/releases", endpoint="releases")(lambda: releases(api))
+    register_inference(app, api)
+    register_description(app, lambda: describe_predict(api.pipeline))
     app.get("/livez", endpoint="livez")(lambda: answer({"live": True}))
     app.get("/readyz", endpoint="readyz")(lambda: readiness(api))
     app.register_error_handler(Exception, lambda error: failed(api, error))
@@ -53,61 +49,8 @@ def application(api: Api) -> Flask:
 
 def predict(api: Api, model: str) -> Response:
     """Answers the rows, publishes an event for each 256 of them."""
-    return answer(predicted(api, model, body_in(api, request.get_data(cache=False))))
-
-
-def body_in(api: Api, data: bytes) -> PredictBody:
-    """A body in any of its forms."""
-    return body_of(data, api.body_bytes, api.predictor.max_rows)
-
-
-def predicted(api: Api, model: str, body: PredictBody) -> Answer:
-    """The answer to a body, counted, its events on their way to Kafka."""
-    started = time.perf_counter()
-    if not api.room():
-        raise NotReadyError(NO_ROOM)
-    try:
-        found, events = api.predictor.predict(active_of(api, model), body)
-    except ViewNotReadyError:
-        api.refresh()  # the base of this release was let go between the two: take the release that is there now
-        found, events = api.predictor.predict(active_of(api, model), body)
-    _publish(api, events)
-    api.meter.observe(
-        "predict_answer_ms",
-        (time.perf_counter() - started) * 1000 - found.timing.waited_ms,
-        "ms",
-        model=model,
-    )
-    api.meter.observe("predict_waited_ms", found.timing.waited_ms, "ms", model=model)
-    api.meter.count("predict_rows_total", len(found.predictions), model=model)
-    return found
-
-
-def predicted_together(api: Api, model: str, bodies: Sequence[PredictBody]) -> list[Answer]:
-    """The answers to small requests that ask for no position, counted, their event on its way to
-    Kafka; raises DoubtError and all that `predicted` does when they have to be answered alone.
-    """
-    started = time.perf_counter()
-    if not api.room():
-        raise NotReadyError(NO_ROOM)
-    answers, events = api.predictor.predict_together(active_of(api, model), bodies)
-    _publish(api, events)
-    ms = (time.perf_counter() - started) * 1000
-    requests = len(answers)
-    rows = sum(len(body.rows) for body in bodies)
-    api.meter.observe_all("predict_answer_ms", [ms] * requests, "ms", model=model)
-    api.meter.observe_all("predict_waited_ms", [0.0] * requests, "ms", model=model)
-    api.meter.count("predict_rows_total", rows, model=model)
-    return answers
-
-
-def _publish(api: Api, events: Sequence[PredictionServed]) -> None:
-    """No answer without its events: a question of which nothing could be remembered is refused."""
-    try:
-        for event in events:
-            api.publish(event)
-    except MessageRefusedError as error:
-        raise TooLargeError(f"the question is too large to be remembered: {error}") from error
+    body = body_in(api, request.get_data(cache=False))
+    return answer(*answered_in(api, model, body))
 
 
 def states(api: Api, view: str, partition: int) -> Response:
@@ -153,24 +96,22 @@ def readiness(api: Api) -> Response:
 
 def failed(api: Api, error: Exception) -> Response:
     """What Flask answers to an error."""
+    if isinstance(error, HTTPException):
+        return refused_by_flask(error)
     found = failure(api, error, request.path)
-    return Response(found.body, found.status, headers=found.headers, mimetype=PROBLEM)
+    return Response(found.body, found.status, headers=found.headers)
 
 
 def failure(api: Api, error: Exception, path: str) -> door.Answer:
     """The one catch-all: a client's mistake in words, ours in the log and as 500."""
     if isinstance(error, ViewNotReadyError):
-        error = NotReadyError(f"{error}: try again")
+        error = NotReadyError(str(error), Place(remedy="try again"))
     elif isinstance(error, WindowNotKept):
         error = ConflictError(str(error))
-    if isinstance(error, HTTPException):
-        return problem_answer(error.description or error.name, error.code or 500)
     if isinstance(error, RequestError):
         api.meter.count("predict_refused_total", 1, status=error.status)
-        found = problem_answer(str(error), error.status)
-        if error.status == NotReadyError.status:
-            found.headers.append(("Retry-After", "1"))
-        return found
+        return door.of_problem(problem_of(error.text, error.status, error.place))
     api.meter.count("predict_refused_total", 1, status=500)
     log.error("request_failed", path=path, exc_info=error)
-    return problem_answer("the request failed inside; the log of the predict service says why", 500)
+    text = "the request failed inside; the log of the predict service says why"
+    return door.of_problem(problem_of(text, 500))

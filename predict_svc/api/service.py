@@ -1,21 +1,26 @@
 """The predictor as data: what it reads, which handler takes it, what it writes.
 
-Questions come over HTTP: `routes.py`.
+Questions come over HTTP, `routes.py`, and over Kafka, `questions.py`.
 """
 
 from __future__ import annotations
 
+from predict_svc.api.questions import Questions
 from predict_svc.api.releases import Lifecycle
 from predict_svc.api.settings import PredictSettings
 from schemas.events import MetricObserved, ModelPromoted, ModelRolledBack, PredictionServed
-from schemas.topics import dead_letter
-from twinstream.mesh.service import Service
+from schemas.topics import dead_letter, prediction_asked
+from twinstream.mesh.service import MODEL, Service
 
 SERVICE = Service(
     name="predict",
     writer="predict",
     settings=PredictSettings,
-    consumes={ModelPromoted: Lifecycle.apply, ModelRolledBack: Lifecycle.apply},
+    consumes={
+        ModelPromoted: Lifecycle.apply,
+        ModelRolledBack: Lifecycle.apply,
+        prediction_asked(MODEL): Questions.handle,
+    },
     produces=(PredictionServed, MetricObserved, dead_letter("predict")),
     serves=True,
 )

@@ -27,7 +27,9 @@ class PredictSettings(Knobs, frozen=True, kw_only=True):
     wait_bound_s: float = 5.0
     """Longest wait of a request for the position or the freshness that it asks for; then 504."""
     max_rows: int = 4096
-    """Most rows of one request; then 400."""
+    """Most rows of one request; then 422."""
+    asked_rows: int = 256
+    """Rows of questions that came over Kafka which are answered together; 0: none are read from Kafka."""
     refresh_s: float = 0.1
     """Pause between two looks at landed epochs and promoted models."""
     load_retry_s: float = 5.0

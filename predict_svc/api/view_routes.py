@@ -31,6 +31,7 @@ from twinstream.define import View
 from twinstream.define.fields.timestamp import moment_of
 from twinstream.errors import RecordError
 from twinstream.features.request import key_batch, outputs, view_key, view_keys
+from twinstream.mesh.problems import Place
 
 ARROW = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
@@ -139,9 +140,14 @@ def _check_size(api: Api, views: Mapping[str, ViewKeys]) -> None:
     """No question holds a thread for long."""
     keys, most = sum(len(wanted.keys) for wanted in views.values()), api.predictor.max_rows
     if keys > most:
-        raise UnprocessableError(f"{keys} keys were asked for: give at most {most} in all")
+        raise UnprocessableError(
+            f"{keys} keys were asked for", Place(field="keys", remedy=f"give at most {most} in all")
+        )
     if len(views) > MOST_VIEWS:
-        raise UnprocessableError(f"{len(views)} views were asked for: give at most {MOST_VIEWS}")
+        raise UnprocessableError(
+            f"{len(views)} views were asked for",
+            Place(field="views", remedy=f"give at most {MOST_VIEWS}"),
+        )
 
 
 def _chosen(view: View, names: Sequence[str] | None) -> list[Typed]:
@@ -149,7 +155,8 @@ def _chosen(view: View, names: Sequence[str] | None) -> list[Typed]:
     unknown = sorted(set(names or ()) - set(by_name))
     if unknown:
         raise RequestError(
-            f"view {view.name} has no feature {', '.join(unknown)}; it has {', '.join(by_name)}"
+            f"view {view.name} has no feature {', '.join(unknown)}; it has {', '.join(by_name)}",
+            Place(field="features"),
         )
     wanted = list(dict.fromkeys(names)) if names is not None else list(by_name)
     return [typed(view, by_name[name]) for name in wanted]
@@ -162,15 +169,16 @@ def _keys(view: View, asked: Sequence[Part | list[Part]]) -> list[bytes]:
         return view_keys(view, many)
     except RecordError:
         for i, parts in enumerate(many):
-            _refused(lambda parts=parts: view_key(view, parts), f"key {i}: ")  # type: ignore[misc]
+            _refused(lambda parts=parts: view_key(view, parts), i)  # type: ignore[misc]
         raise
 
 
-def _refused(check: Any, where: str = "") -> None:
+def _refused(check: Any, row: int | None = None) -> None:
     try:
         check()
     except RecordError as error:
-        raise RequestError(f"{where}{error}") from error
+        where = "" if row is None else f"key {row}: "
+        raise RequestError(f"{where}{error}", Place(row=row, field="key")) from error
 
 
 def _texts(key: Part | list[Part]) -> list[str]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import atexit
 from collections.abc import Callable
 
+import msgspec
 import structlog
 import torch
 
 from predict_svc.api import view_lane
 from predict_svc.api.activation import Activation
+from predict_svc.api.adapters.kafka_questions import KafkaQuestions
 from predict_svc.api.base import Api
 from predict_svc.api.freshness import Freshness
+from predict_svc.api.inference import tensor_routes
 from predict_svc.api.lane import PREFIX, lane
 from predict_svc.api.loading import network_loader
 from predict_svc.api.predictor import Predictor
 from predict_svc.api.publishing import LINGER_MS, SOURCE, publisher_of
+from predict_svc.api.questions import Questions
 from predict_svc.api.raw_ends import RawEnds
 from predict_svc.api.readiness import readiness
 from predict_svc.api.routes import application
@@ -26,9 +30,10 @@ from predict_svc.view.opening import open_reader
 from predict_svc.view.reader import ViewReader
 from schemas.events import Event
 from schemas.plausible import foreign
+from schemas.topics import prediction_asked
 from twinstream.algebra import kernel
 from twinstream.errors import MeshError
-from twinstream.mesh import collecting, process
+from twinstream.mesh import collecting, door, process
 from twinstream.mesh.door import Door, DoorSettings
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.process import Process
@@ -44,8 +49,12 @@ def create() -> Door:
     api = answering(worker)
     collecting.rarely()
     own = worker.own
-    settings = DoorSettings.of(
-        worker.settings, body_bytes=own.body_bytes, body_s=own.body_s, slots=own.threads
+    settings = msgspec.structs.replace(
+        DoorSettings.of(
+            worker.settings, body_bytes=own.body_bytes, body_s=own.body_s, slots=own.threads
+        ),
+        live=(door.LIVE, tensor_routes.LIVE),
+        ready=(door.READY, tensor_routes.READY),
     )
     return Door(
         application(api),
@@ -76,7 +85,7 @@ def answering(worker: Worker) -> Api:
         predictions,
     )
     reach = worker.reach
-    return Api(
+    api = Api(
         pipeline=worker.pipeline,
         serving=serving,
         predictor=predictor_of(worker, readers, ends),
@@ -89,6 +98,35 @@ def answering(worker: Worker) -> Api:
         room=room_in(predictions, worker.own.unsent_events),
         body_bytes=worker.own.body_bytes,
     )
+    if worker.own.asked_rows:
+        for model in worker.pipeline.models:
+            read_questions(worker, api, model.name)
+    return api
+
+
+def read_questions(worker: Worker, api: Api, model: str) -> None:
+    """Answers what is asked of a model over Kafka, in a thread: a model without a release keeps
+    nobody else waiting. A predictor that cannot go on with it ends.
+    """
+    settings, most = worker.settings, worker.own.asked_rows
+    topic = prediction_asked(model)
+    predictions = EventPublisher(settings, SOURCE, linger_ms=LINGER_MS)
+    quarantine = worker.quarantine(EventPublisher(settings, SOURCE))
+    questions = Questions(
+        api,
+        model,
+        publish=publisher_of(predictions),
+        refuse=quarantine.refuse,
+        most_rows=most,
+    )
+    asked = KafkaQuestions(
+        EventReader(settings, [topic], group=f"predict-{model}"),
+        questions,
+        quarantine,
+        flush=predictions.flush,
+        most=most,
+    )
+    worker.ending.thread(f"questions-{model}", lambda: asked.run(worker.stopping))
 
 
 def readers_of(worker: Worker) -> Readers:

@@ -13,13 +13,13 @@ from deploy.local.services import MODULES
 from schemas import events as ev
 from schemas import topics as known
 from schemas.topics import CONTROL_TOPICS, data_topics, topic_of
-from twinstream.mesh.service import SOURCE, VIEW, Service, filled
+from twinstream.mesh.service import MODEL, SOURCE, VIEW, Service, filled
 
 ROOT = Path(__file__).parents[2]
 LONGEST_ENTRY = 25
 MAKERS = ("record_sent", "records_accepted", "partials_folded", "dead_letter")
 EVENTS = {name for name, kind in vars(ev).items() if isinstance(kind, type)}
-TOPICS = [*CONTROL_TOPICS, *data_topics([SOURCE], [VIEW])]
+TOPICS = [*CONTROL_TOPICS, *data_topics([SOURCE], [VIEW], [MODEL])]
 ANY_ONE = {"mesh.metric-observed.v1"}
 """Every process writes it."""
 READMES = {"ingest-http": "ingest_svc", "predict": "predict_svc"}
@@ -143,6 +143,7 @@ def test_names_are_filled_for_each_source_and_view() -> None:
     class Two:
         sources = (Named("orders"), Named("stock"))
         views = (Named("by-buyer"),)
+        models = (Named("will-buy"),)
 
     wanted = [known.record_sent(SOURCE), known.partials_folded(VIEW), "mesh.metric-observed.v1"]
     assert filled(wanted, Two()) == {

@@ -102,7 +102,7 @@ def test_topic_names_stand_in_one_module() -> None:
 
 
 def test_every_topic_has_one_writer_named_first() -> None:
-    topics = [*CONTROL_TOPICS, *data_topics(["orders"], ["by-buyer"])]
+    topics = [*CONTROL_TOPICS, *data_topics(["orders"], ["by-buyer"], ["will-buy"])]
     assert len({topic.name for topic in topics}) == len(topics)
     assert all(topic.name.split(".")[0] == topic.writer for topic in topics)
     assert {topic.writer for topic in topics} <= {*SERVICES, "client", "mesh"}
@@ -113,8 +113,10 @@ def test_readme_lists_every_topic() -> None:
     readme = (ROOT / "README.md").read_text()
     fixed = [topic.name for topic in CONTROL_TOPICS if "dead-letter" not in topic.name]
     generic = [
-        topic.name.replace("SOURCE", "<source>").replace("VIEW", "<view>")
-        for topic in data_topics(["SOURCE"], ["VIEW"])
+        topic.name.replace("SOURCE", "<source>")
+        .replace("VIEW", "<view>")
+        .replace("MODEL", "<model>")
+        for topic in data_topics(["SOURCE"], ["VIEW"], ["MODEL"])
     ]
     assert [
         name for name in [*fixed, *generic, "<service>.dead-letter.v1"] if f"`{name}`" not in readme

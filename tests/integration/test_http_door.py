@@ -17,7 +17,7 @@ import pytest
 
 from deploy.local.ports import any_free
 from tests.e2e.overload import Door, overload
-from twinstream.mesh.door import RETRY_AFTER_S
+from twinstream.mesh.problems import RETRY_AFTER_S
 
 pytestmark = pytest.mark.engine
 THREADS, SLOTS = 6, 3

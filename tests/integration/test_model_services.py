@@ -18,6 +18,7 @@ import msgspec
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from confluent_kafka import Producer
 
 from deploy.local.mesh import EmbeddedMesh
 from schemas.events import (
@@ -29,12 +30,12 @@ from schemas.events import (
     PredictionServed,
     RetrainRequested,
 )
-from schemas.topics import topic_of
+from schemas.topics import dead_letter, prediction_asked, topic_of
 from tests.unit.train.material import SHOP, learnable, published, shop, statistics
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.settings import MeshSettings
-from twinstream.protocol.predictions import predictions_of
+from twinstream.protocol.predictions import asked_id, predictions_of, row_id
 
 pytestmark = pytest.mark.engine
 SMALL = {
@@ -185,6 +186,45 @@ def test_bad_requests_and_absent_positions_are_told(mesh: EmbeddedMesh) -> None:
         0.0,
         None,
     )
+
+
+def sent(settings: MeshSettings, *values: bytes) -> list[tuple[str, int, int]]:
+    """Where in the topic of questions each is."""
+    places: list[tuple[str, int, int]] = []
+    producer = Producer(settings.kafka_client())
+    for value in values:
+        producer.produce(
+            prediction_asked("will-buy"),
+            value,
+            on_delivery=lambda _, m: places.append((m.topic(), m.partition(), m.offset())),
+        )
+        assert producer.flush(20) == 0
+    return places
+
+
+def test_questions_over_kafka_are_answered_under_the_ids_of_their_messages(
+    mesh: EmbeddedMesh,
+) -> None:
+    settings = mesh.settings
+    rows = [ROW, {**ROW, "shopper": "s22"}]
+    expected = ask(settings, "POST", "/v1/predict/will-buy", {"rows": rows})[1]["predictions"]
+    good, bad = json.dumps({"rows": rows}).encode(), b'{"rows": [{}]}'
+    places = sent(settings, good, bad, b"\xff", good)
+
+    def served() -> dict[str, float]:
+        found = [row for e in events(settings, PredictionServed) for row in predictions_of(e)]
+        return {row.id: row.output for row in found}
+
+    wanted = {
+        row_id(asked_id(*places[message]), row): expected[row]
+        for message in (0, 3)
+        for row in (0, 1)
+    }
+    wait_for(lambda: wanted.keys() <= served().keys())
+    assert {name: output for name, output in served().items() if name in wanted} == wanted
+    with EventReader(settings, [dead_letter("predict")]) as reader:
+        letters = wait_for(lambda: [m.value() for m in reader.messages_to_end()])
+    assert letters == [bad, b"\xff"]
 
 
 def test_no_request_fails_and_no_answer_is_mixed_while_models_are_swapped(

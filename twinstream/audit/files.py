@@ -109,5 +109,5 @@ def _renumbered(
 ) -> Decoded:
     """What the decoder makes of some rows of a file, under their numbers in the file."""
     decoded, numbered = decoder.table(table, text=text), np.array(numbers, np.int64)
-    errors = [(int(numbered[row]), reason) for row, reason in decoded.errors]
-    return Decoded(decoded.batch, numbered[decoded.index], errors, decoder.source.id_fields)
+    reasons = [(int(numbered[row]), reason) for row, reason in decoded.reasons]
+    return Decoded(decoded.batch, numbered[decoded.index], reasons, decoder.source.id_fields)

@@ -116,6 +116,7 @@ def topics(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT0
         found = all_topics(
             [s.name for s in pipeline.sources],
             [v.name for v in pipeline.views],
+            [m.name for m in pipeline.models],
             wall_clock=mesh.settings.clock == "wall",
         )
     if json:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from twinstream.define.cleaning import Rule
 from twinstream.define.source import Source
+from twinstream.errors import Reason
 
 LONGEST_SHOWN = 200
 _CHANGE: dict[str, Callable[[pa.Array], pa.Array]] = {
@@ -20,7 +21,7 @@ _CHANGE: dict[str, Callable[[pa.Array], pa.Array]] = {
 }
 
 
-def apply_rules(source: Source, batch: pa.RecordBatch, broken: dict[int, str]) -> pa.RecordBatch:
+def apply_rules(source: Source, batch: pa.RecordBatch, broken: dict[int, Reason]) -> pa.RecordBatch:
     """The batch with changed values; `broken` gets the first reason of each row that a rule
     refuses.
     """
@@ -30,13 +31,9 @@ def apply_rules(source: Source, batch: pa.RecordBatch, broken: dict[int, str]) -
         for rule in rules:
             column = _changed(rule, column)
             for row in _refused(rule, column):
-                broken.setdefault(
-                    row,
-                    (
-                        f"{name}: {_cut(source.fields[name].in_message(column[row].as_py()))} "
-                        f"breaks the rule {_cut(rule.text)}"
-                    ),
-                )
+                shown = _cut(source.fields[name].in_message(column[row].as_py()))
+                what = f"{shown} breaks the rule {_cut(rule.text)}"
+                broken.setdefault(row, Reason.of(name, what))
         batch = batch.set_column(at, batch.schema.field(at), column)
     return batch
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinstream.define.key_length import LONGEST_KEY
+from twinstream.errors import Reason
 
 SEPARATOR = "\x1f"
 LONGEST_NUMBER = 21
@@ -21,7 +22,9 @@ def key_text(batch: pa.RecordBatch, fields: Sequence[str]) -> pa.Array:
     return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, SEPARATOR)
 
 
-def refuse_bad_keys(batch: pa.RecordBatch, fields: tuple[str, ...], broken: dict[int, str]) -> None:
+def refuse_bad_keys(
+    batch: pa.RecordBatch, fields: tuple[str, ...], broken: dict[int, Reason]
+) -> None:
     """Keys must not be too long, and the parts of a joined one must not hold the separator."""
     if _bytes_at_most(batch, fields) > LONGEST_KEY:
         for row in np.flatnonzero(
@@ -29,9 +32,8 @@ def refuse_bad_keys(batch: pa.RecordBatch, fields: tuple[str, ...], broken: dict
             .fill_null(False)
             .to_numpy(zero_copy_only=False)
         ).tolist():
-            broken.setdefault(
-                row, f"{'+'.join(fields)}: the key is longer than {LONGEST_KEY} bytes"
-            )
+            what = f"the key is longer than {LONGEST_KEY} bytes"
+            broken.setdefault(row, Reason.of("+".join(fields), what))
     for name in fields if len(fields) > 1 else ():
         column = batch.column(name)
         if (
@@ -43,9 +45,8 @@ def refuse_bad_keys(batch: pa.RecordBatch, fields: tuple[str, ...], broken: dict
                 .fill_null(False)
                 .to_numpy(zero_copy_only=False)
             ).tolist():
-                broken.setdefault(
-                    row, f"{name}: holds the character U+001F, which separates the parts of a key"
-                )
+                what = "holds the character U+001F, which separates the parts of a key"
+                broken.setdefault(row, Reason.of(name, what))
 
 
 def _bytes_at_most(batch: pa.RecordBatch, fields: tuple[str, ...]) -> int:

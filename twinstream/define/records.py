@@ -26,7 +26,7 @@ from twinstream.define.key_length import LONGEST_KEY, widest
 from twinstream.define.record_keys import key_text, refuse_bad_keys
 from twinstream.define.source import Source
 from twinstream.define.values import stored
-from twinstream.errors import UNDECODABLE, RecordError
+from twinstream.errors import UNDECODABLE, Reason, RecordError
 
 Scan = Callable[[Sequence[bytes]], tuple[list[Stored], npt.NDArray[np.bool_]]]
 """Of JSON records their columns in stored form, and bool[n]: of which rows it is sure."""
@@ -35,17 +35,22 @@ _exact_json = msgspec.json.Decoder(float_hook=Exact)
 
 class Decoded:
     """What came of some records: `batch` holds those that fit, `index` says which input each row
-    was, `errors` why the others do not.
+    was, `reasons` why the others do not.
     """
 
     def __init__(
         self,
         batch: pa.RecordBatch,
         index: npt.NDArray[np.int64],
-        errors: list[tuple[int, str]],
+        reasons: list[tuple[int, Reason]],
         id_fields: tuple[str, ...],
     ) -> None:
-        self.batch, self.index, self.errors, self._id_fields = batch, index, errors, id_fields
+        self.batch, self.index, self.reasons, self._id_fields = batch, index, reasons, id_fields
+
+    @property
+    def errors(self) -> list[tuple[int, str]]:
+        """The reasons in words."""
+        return [(row, reason.words) for row, reason in self.reasons]
 
     @cached_property
     def ids(self) -> pa.Array:
@@ -188,7 +193,7 @@ class Decoder:
         """Settles each cell of which the fast way is not sure; adds the rows that it could not read
         at all, in input order; then the rules.
         """
-        errors: dict[int, str] = {}
+        errors: dict[int, Reason] = {}
         arrays = [
             self._settled(name, part, index, source.cell, errors, text=text)
             if part.doubtful.any()
@@ -213,7 +218,7 @@ class Decoder:
         part: Stored,
         index: npt.NDArray[np.int64],
         cell: Callable[[str, int], Any],
-        errors: dict[int, str],
+        errors: dict[int, Reason],
         *,
         text: bool,
     ) -> pa.Array:
@@ -227,7 +232,7 @@ class Decoder:
             try:
                 values[-1] = stored(kind, cell(name, i), text=text)
             except RecordError as error:
-                errors.setdefault(i, f"{name}: {error}")
+                errors.setdefault(i, Reason.of(name, error))
         return pc.replace_with_mask(
             part.array, pa.array(part.doubtful), pa.array(values, kind.arrow)
         )
@@ -236,7 +241,7 @@ class Decoder:
         self,
         rows: list[int],
         raw: Callable[[int], dict[str, Any]],
-        errors: dict[int, str],
+        errors: dict[int, Reason],
         *,
         text: bool,
     ) -> tuple[list[int], pa.RecordBatch]:
@@ -246,7 +251,7 @@ class Decoder:
                 values.append(self._slow_row(raw(i), text=text))
                 kept.append(i)
             except RecordError as error:
-                errors[i] = str(error)
+                errors[i] = Reason(error.field, str(error))
         arrays = [
             pa.array([row[c] for row in values], kind.arrow)
             for c, kind in enumerate(self.source.fields.values())
@@ -259,16 +264,16 @@ class Decoder:
             try:
                 row.append(stored(kind, record.get(name), text=text))
             except RecordError as error:
-                raise RecordError(f"{name}: {error}") from error
+                raise RecordError(f"{name}: {error}", field=name) from error
         return row
 
     def _clean(
-        self, batch: pa.RecordBatch, index: npt.NDArray[np.int64], errors: dict[int, str]
+        self, batch: pa.RecordBatch, index: npt.NDArray[np.int64], errors: dict[int, Reason]
     ) -> Decoded:
         """Applies the rules and checks nulls and the lengths of keys;
         rows that fail leave the batch.
         """
-        broken: dict[int, str] = {}
+        broken: dict[int, Reason] = {}
         if self.source.clean:
             batch = apply_rules(self.source, batch, broken)
         for name in self._must:
@@ -276,7 +281,7 @@ class Decoder:
                 for row in np.flatnonzero(
                     batch.column(name).is_null().to_numpy(zero_copy_only=False)
                 ).tolist():
-                    broken.setdefault(row, f"{name}: is null or missing")
+                    broken.setdefault(row, Reason.of(name, "is null or missing"))
         for fields in self._keys:
             refuse_bad_keys(batch, fields, broken)
         if broken:

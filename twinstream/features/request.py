@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal as Exact
 from typing import Any
 
@@ -17,7 +17,7 @@ from twinstream.define.fields.base import FieldType
 from twinstream.define.record_keys import key_text
 from twinstream.define.records import Decoder
 from twinstream.define.values import stored
-from twinstream.errors import RecordError
+from twinstream.errors import Reason, RecordError
 from twinstream.features.arrays import Features, Numbers, assemble, numbers
 from twinstream.features.inputs import Inputs
 
@@ -36,6 +36,14 @@ def as_written(text: str) -> float | int | Exact:
 
 class RowError(RecordError):
     """A row of a request does not fit; says which row and which field."""
+
+    def __init__(self, row: int, reason: Reason) -> None:
+        super().__init__(f"row {row}: {reason.words}", field=reason.field)
+        self.row, self.reason = row, reason
+
+    def at(self, row: int) -> RowError:
+        """The same of another row."""
+        return RowError(row, self.reason)
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -70,13 +78,39 @@ class QuestionForm:
 
     def decode(self, rows: Sequence[Mapping[str, Any]], at_us: int) -> Question:
         """Typed rows; a row without its own moment is asked at `at_us`. Raises RowError naming the first bad row and its field."""
-        timed = [row if row.get(self._at) is not None else {**row, self._at: at_us} for row in rows]
+        timed = [self._timed(row, at_us) for row in rows]
         decoded = self._decoder.json([_document(row, i) for i, row in enumerate(timed)])
-        if decoded.errors:
-            row, reason = decoded.errors[0]
-            raise RowError(f"row {row}: {reason}")
+        if decoded.reasons:
+            raise RowError(*decoded.reasons[0])
         keys = {view.name: _keys(decoded.batch, view) for view in self.model.views}
         return Question(decoded.batch, decoded.batch.column(self._at).to_numpy(), keys)
+
+    def faults(self, rows: Sequence[Mapping[str, Any]], at_us: int) -> Iterator[RowError]:
+        """Of each row that `decode` would refuse, the first thing that is wrong with it."""
+        numbers, documents = [], []
+        for i, row in enumerate(rows):
+            try:
+                documents.append(_document(self._timed(row, at_us), i))
+                numbers.append(i)
+            except RowError as error:
+                yield error
+        for at, reason in self._decoder.json(documents).reasons:
+            yield RowError(numbers[at], reason)
+
+    def unjoinable(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[RowError]:
+        """Rows whose outcome could never be found: what joins a question to it must be a value
+        that its field can hold; it may be missing.
+        """
+        for i, row in enumerate(rows):
+            for name in self.model.label.on:
+                try:
+                    stored(self.model.spine.fields[name], row.get(name))
+                except RecordError as error:
+                    yield RowError(i, Reason.of(name, error))
+                    break
+
+    def _timed(self, row: Mapping[str, Any], at_us: int) -> Mapping[str, Any]:
+        return row if row.get(self._at) is not None else {**row, self._at: at_us}
 
     def features(self, question: Question, answers: Mapping[str, Numbers]) -> Features:
         """The model's features from the rows and, per view, its answers float64[n, n_out] with NaN for null."""
@@ -99,11 +133,11 @@ def _document(row: Mapping[str, Any], i: int) -> bytes:
     """The row as a record comes: JSON. Raises RowError for what JSON does not have."""
     for name, value in row.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise RowError(f"row {i}: {name}: {value} is not a finite number")
+            raise RowError(i, Reason.of(name, f"{value} is not a finite number"))
     try:
         return _encode(row)
     except (TypeError, ValueError, RecursionError) as error:
-        raise RowError(f"row {i}: is not JSON: {error}") from error
+        raise RowError(i, Reason("", f"is not JSON: {error}")) from error
 
 
 def outputs(view: View, answers: Numbers) -> dict[str, Numbers]:

@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from twinstream.mesh.loop_lag import LoopLag
+from twinstream.mesh.problems import Place, Problem, RefusedError, problem_body, problem_of
 from twinstream.mesh.settings import MeshSettings
 
 Environ = dict[str, Any]
@@ -34,7 +35,6 @@ FORMS = {b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/pl
 """What a page may send anywhere without being asked first whether it may (the Fetch standard's CORS-safelisted types)."""
 OF_BROWSERS = (b"origin", b"referer", b"sec-fetch-site", b"sec-fetch-mode")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-RETRY_AFTER_S = 1
 ADMITTED = 2
 """So many requests for each slot are at work or wait for a thread; what comes beyond is shed."""
 BODIES = 8
@@ -46,16 +46,8 @@ SWITCH_S = 0.001
 """So long a thread keeps Python's lock while others wait: with the usual 5 ms the loop waits for
 many threads that compute, and health with it.
 """
-BUSY = "too many requests are at work: try again in a moment"
+BUSY = "too many requests are at work", "try again in a moment"
 _log = structlog.get_logger()
-
-
-class RefusedError(Exception):
-    """A request that does not get through the door."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class GoneError(Exception):
@@ -63,12 +55,16 @@ class GoneError(Exception):
 
 
 class DoorSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`hosts`: names under which the service may be asked, "*" for any. `slots`: requests at work at a time, each in a thread."""
+    """`hosts`: names under which the service may be asked, "*" for any. `slots`: requests at work
+    at a time, each in a thread. `live`, `ready`: paths of health, which takes no slot.
+    """
 
     hosts: tuple[str, ...]
     body_bytes: int
     body_s: float = 10.0
     slots: int = 12
+    live: tuple[str, ...] = (LIVE,)
+    ready: tuple[str, ...] = (READY,)
 
     @classmethod
     def of(cls, mesh: MeshSettings, *, body_bytes: int, body_s: float, slots: int) -> Self:
@@ -138,9 +134,9 @@ class Door:
         headers = headers_of(scope)
         check(scope["method"], headers, self._settings.hosts)
         path = scope["path"]
-        if path == LIVE and scope["method"] in SAFE:
+        if path in self._settings.live and scope["method"] in SAFE:
             return alive(scope["method"])
-        if path == READY and scope["method"] in SAFE:
+        if path in self._settings.ready and scope["method"] in SAFE:
             return await self._call(self._health, partial(called, self._app, environ_of(scope)))
         if (read := self._read(scope, headers)) is not None:
             return read
@@ -185,12 +181,12 @@ class Door:
         """Shed what would wait long for the loop: only when others wait, for a loop is late too when the machine is."""
         self._lag.watch()
         if self._lag.seconds > MOST_LAG_S and self._sending >= FEW_WAITING:
-            raise RefusedError(503, BUSY)
+            raise RefusedError(503, *BUSY)
 
     async def _work(self, answer: Callable[[], Answer]) -> Answer:
         """What a worker thread answers; raises RefusedError when as many wait for one as are at work."""
         if self._at_work >= ADMITTED * self._settings.slots:
-            raise RefusedError(503, BUSY)
+            raise RefusedError(503, *BUSY)
         self._at_work += 1
         try:
             return await self._call(self._workers, answer)
@@ -207,7 +203,7 @@ class Door:
             self._at_work >= ADMITTED * self._settings.slots
             or self._sending >= BODIES * self._settings.slots
         ):
-            raise RefusedError(503, BUSY)
+            raise RefusedError(503, *BUSY)
         self._sending += 1
         try:
             async with asyncio.timeout(self._settings.body_s):
@@ -237,7 +233,8 @@ class Door:
             raise RefusedError(
                 413,
                 f"the body has {_text(text)[:20]} bytes, at most {self._settings.body_bytes}"
-                " are taken: send it in parts",
+                " are taken",
+                "send it in parts",
             )
         return int(text)
 
@@ -265,7 +262,8 @@ def _refuse_large(size: int, most: int) -> None:
     if size > most:
         raise RefusedError(
             413,
-            f"the body is larger than {most} bytes: send it in parts; nothing of it was taken",
+            f"the body is larger than {most} bytes, nothing of it was taken",
+            "send it in parts",
         )
 
 
@@ -344,8 +342,8 @@ def check(method: str, headers: Headers, hosts: tuple[str, ...]) -> None:
     if "*" not in hosts and host and _name_of(_text(host)) not in hosts:
         raise RefusedError(
             403,
-            f"this service is not {_text(host)[:100]!r}: ask it by its own address, or allow the"
-            " name in TWINSTREAM_HTTP_HOSTS",
+            f"this service is not {_text(host)[:100]!r}",
+            "ask it by its own address, or allow the name in TWINSTREAM_HTTP_HOSTS",
         )
     if method in SAFE:
         return
@@ -357,7 +355,7 @@ def check(method: str, headers: Headers, hosts: tuple[str, ...]) -> None:
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if kind in FORMS and any(name in headers for name in OF_BROWSERS):
         raise RefusedError(
-            415, f"a browser's {_text(kind)} is not taken: send Content-Type: application/json"
+            415, f"a browser's {_text(kind)} is not taken", "send Content-Type: application/json"
         )
     if headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
         raise RefusedError(
@@ -385,8 +383,12 @@ def _name_of(host: str) -> str:
 
 def refusal(error: RefusedError) -> Answer:
     """A refused request's answer."""
-    body = msgspec.json.encode({"error": str(error)})
-    headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
-    headers += [("retry-after", str(RETRY_AFTER_S))] if error.status == 503 else []
-    headers += [("connection", "close")] if error.status in {408, 413} else []
-    return Answer(error.status, headers, body)
+    answer = of_problem(problem_of(error.text, error.status, Place(remedy=error.remedy)))
+    answer.headers += [("connection", "close")] if error.status in {408, 413} else []
+    return answer
+
+
+def of_problem(problem: Problem) -> Answer:
+    """A problem's answer."""
+    headers, body = problem_body(problem)
+    return Answer(problem.status, headers, body)

@@ -11,8 +11,8 @@ from schemas.events import Event
 from schemas.topics import topic_of
 from twinstream.mesh.knobs import Knobs
 
-SOURCE, VIEW = "<source>", "<view>"
-"""Stand for each source and each view of the definition: `records_accepted(SOURCE)`."""
+SOURCE, VIEW, MODEL = "<source>", "<view>", "<model>"
+"""Stand for each source, view and model of the definition: `records_accepted(SOURCE)`."""
 DRAIN_S = 4.0
 Own = TypeVar("Own", bound=Knobs)
 Topics = type[Event] | str
@@ -31,6 +31,8 @@ class SourcesAndViews(Protocol):
     def sources(self) -> Iterable[Named]: ...
     @property
     def views(self) -> Iterable[Named]: ...
+    @property
+    def models(self) -> Iterable[Named]: ...
 
 
 class Service(msgspec.Struct, Generic[Own], frozen=True, kw_only=True):
@@ -76,9 +78,13 @@ def topic_name(topics: Topics) -> str:
 
 
 def filled(names: Iterable[str], pipeline: SourcesAndViews) -> frozenset[str]:
-    """The names for each source and view of a definition."""
-    sources, views = [s.name for s in pipeline.sources], [v.name for v in pipeline.views]
-    return frozenset(full for name in names for full in _each(name, {SOURCE: sources, VIEW: views}))
+    """The names for each source, view and model of a definition."""
+    known = {
+        SOURCE: [source.name for source in pipeline.sources],
+        VIEW: [view.name for view in pipeline.views],
+        MODEL: [model.name for model in pipeline.models],
+    }
+    return frozenset(full for name in names for full in _each(name, known))
 
 
 def _each(name: str, known: Mapping[str, list[str]]) -> list[str]:

@@ -35,6 +35,8 @@ class Defined(Protocol):
     def sources(self) -> Iterable[Any]: ...
     @property
     def views(self) -> Iterable[Any]: ...
+    @property
+    def models(self) -> Iterable[Any]: ...
 
 
 def ensure(settings: MeshSettings, pipeline: Defined | None = None) -> list[str]:
@@ -48,7 +50,10 @@ def ensure(settings: MeshSettings, pipeline: Defined | None = None) -> list[str]
         if pipeline is None
         else list(
             all_topics(
-                names(pipeline.sources), names(pipeline.views), wall_clock=settings.clock == "wall"
+                names(pipeline.sources),
+                names(pipeline.views),
+                names(pipeline.models),
+                wall_clock=settings.clock == "wall",
             )
         )
     )

@@ -5,6 +5,7 @@ what is rebuilt. Pure.
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,6 +43,13 @@ def shared_id(batch: str, number: int) -> str:
 def row_id(request: str, row: int) -> str:
     """The id of a row of a request."""
     return f"{request}-{row}"
+
+
+def asked_id(topic: str, partition: int, offset: int) -> str:
+    """The id of a request that came as this message of Kafka: whoever sent it knows its place, and
+    a repeat has the same id.
+    """
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"kafka:{topic}/{partition}/{offset}").hex
 
 
 def row_of(prediction: str) -> tuple[str, int]:
@@ -100,6 +108,18 @@ def _ids(event: PredictionServed) -> list[str]:
         request = shared_id(event.id, number)
         ids += [row_id(request, row) for row in range(end - start)]
     return ids
+
+
+def part_of(event: PredictionServed, begin: int, end: int, first_row: int) -> PredictionServed:
+    """Rows [begin, end) of an event as one of their own, whose first is `first_row` of the
+    request.
+    """
+    return msgspec.structs.replace(
+        event,
+        rows=event.rows[begin:end],
+        places={view: numbers[begin:end] for view, numbers in event.places.items()},
+        first_row=first_row,
+    )
 
 
 def find_row(event: PredictionServed, prediction: str) -> Prediction | None:

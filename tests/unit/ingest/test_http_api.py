@@ -163,7 +163,15 @@ def test_more_records_than_are_taken_at_a_time_are_refused_whole(body: bytes) ->
         records_in(body)
 
 
-@pytest.mark.parametrize("body", [b"[" * 50_000, b'{"a":' * 50_000, b"\xff\xfe", b"[1,", b"\x00"])
+def test_what_is_nested_too_deep_to_be_read_is_refused(client: Any) -> None:
+    """A record alone is judged as a record."""
+    deep = b"[" * 9_000
+    assert client.post("/v1/records/orders", data=deep).status_code == 422
+    assert client.post("/v1/data-arrived", data=b'{"x":' + deep).status_code == 422
+    assert client.post("/v1/records/orders", data=b'{"a":' * 9_000).status_code == 400
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"a":' * 5, b"\xff\xfe", b"[1,", b"\x00"])
 def test_bodies_that_are_no_records_are_bad_requests_or_bad_records(
     client: Any, body: bytes
 ) -> None:

@@ -1,0 +1,1 @@
+"""What stands between the predictor and its engines."""
