@@ -22,7 +22,9 @@ def main() -> None:
 
 
 def command(arguments: list[str]) -> list[str]:
-    """The command line's own process, which reads no PYTHON* variable and nothing of the current folder."""
+    """The command line's own process, which reads no PYTHON* variable and nothing of the current
+    folder.
+    """
     return [sys.executable, "-E", "-P", "-m", "twinstream.entry", *arguments]
 
 

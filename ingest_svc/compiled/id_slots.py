@@ -77,7 +77,9 @@ def add_new(
     horizon_us: int,
     new: Mask,
 ) -> int:
-    """`refuse_known`, id after id, and each one that is new takes its place, for which there is room; how many ids there are then."""
+    """`refuse_known`, id after id, and each one that is new takes its place, for which there is
+    room; how many ids there are then.
+    """
     for i in range(len(hashes)):
         if new[i]:
             at = slot_of(slots, ends, held, data, offsets[i], offsets[i + 1], hashes[i])

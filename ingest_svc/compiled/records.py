@@ -152,7 +152,9 @@ def begins_with(data: Bytes, at: int, names: Bytes, start: int, stop: int) -> bo
 def scan_value(
     data: Bytes, at: int, f: int, kinds: Words, cells: Words, valid: Mask, i: int
 ) -> int:
-    """Scan the value of field f (of no field: UNSURE), a scalar, into row i; the place after it, or UNSURE."""
+    """Scan the value of field f (of no field: UNSURE), a scalar, into row i; the place after it, or
+    UNSURE.
+    """
     first = data[at]
     kind = kinds[f, CODE] if f != UNSURE else UNSURE
     if first == QUOTE:
@@ -193,7 +195,9 @@ def scan_literal(data: Bytes, at: int, f: int, kind: int, cells: Words, valid: M
 
 @compiled
 def gather_text(data: Bytes, cells: Words, valid: Mask) -> tuple[Bytes, npt.NDArray[np.int32]]:
-    """(bytes, offsets) of the texts `data[cells[i, START]:cells[i, STOP]]`; of those that are not valid, nothing."""
+    """(bytes, offsets) of the texts `data[cells[i, START]:cells[i, STOP]]`; of those that are not
+    valid, nothing.
+    """
     offsets = np.zeros(len(valid) + 1, np.int32)
     for i in range(len(valid)):
         offsets[i + 1] = offsets[i] + (cells[i, STOP] - cells[i, START] if valid[i] else 0)

@@ -47,7 +47,9 @@ def word_at(data: Bytes, start: int, stop: int) -> np.uint64:
 
 @compiled
 def siphash(data: Bytes, start: int, stop: int, keys: Keys) -> np.uint64:
-    """SipHash-1-3 of `data[start:stop]` (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012)."""
+    """SipHash-1-3 of `data[start:stop]` (Aumasson and Bernstein, "SipHash: a fast short-input PRF",
+    2012).
+    """
     a, b = keys[0] ^ np.uint64(0x736F6D6570736575), keys[1] ^ np.uint64(0x646F72616E646F6D)
     c, d = keys[0] ^ np.uint64(0x6C7967656E657261), keys[1] ^ np.uint64(0x7465646279746573)
     at = start

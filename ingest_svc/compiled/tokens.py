@@ -1,4 +1,6 @@
-"""Single tokens of plain JSON. Each record is followed by a zero byte, which stands in no token: no loop leaves its record."""
+"""Single tokens of plain JSON. Each record is followed by a zero byte, which stands in no token: no
+loop leaves its record.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def past_blanks(data: Bytes, at: int) -> int:
 
 @compiled
 def text_end(data: Bytes, at: int) -> int:
-    """Where the quote stands that ends the text which begins at `at`; UNSURE when an escape, a control character or the record's end comes first."""
+    """Where the quote stands that ends the text which begins at `at`; UNSURE when an escape, a
+    control character or the record's end comes first.
+    """
     while PLAIN[data[at]]:
         at += 1
     return at if data[at] == QUOTE else UNSURE
@@ -50,7 +54,9 @@ def text_end(data: Bytes, at: int) -> int:
 
 @compiled
 def number(data: Bytes, at: int) -> tuple[int, int, int]:
-    """(its digits as a number, how many of them stand after the point, the place after it or UNSURE)."""
+    """(its digits as a number, how many of them stand after the point, the place after it or
+    UNSURE).
+    """
     negative = data[at] == MINUS
     if negative:
         at += 1
@@ -77,7 +83,9 @@ def number(data: Bytes, at: int) -> tuple[int, int, int]:
 
 @compiled
 def fitted(value: int, places: int, kind: int, kept: int) -> int:
-    """A number of so many places as the stored value of a field that keeps `kept`; OUTSIDE when it is not sure."""
+    """A number of so many places as the stored value of a field that keeps `kept`; OUTSIDE when it
+    is not sure.
+    """
     if kind == DECIMAL and places <= kept:
         for _ in range(kept - places):
             if abs(value) > LIMIT // 10:
@@ -104,7 +112,9 @@ def digits_at(data: Bytes, at: int, n: int) -> int:
 
 @compiled
 def moment(data: Bytes, at: int, stop: int) -> int:
-    """Microseconds of `2013-10-01T12:00:00.123456Z`, of which the fraction may be shorter or missing; OUTSIDE when it is not sure."""
+    """Microseconds of `2013-10-01T12:00:00.123456Z`, of which the fraction may be shorter or
+    missing; OUTSIDE when it is not sure.
+    """
     size = stop - at
     if size < SHORTEST_MOMENT or size == SHORTEST_MOMENT + 1 or size > LONGEST_MOMENT:
         return OUTSIDE

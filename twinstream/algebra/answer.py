@@ -1,4 +1,6 @@
-"""State words to floats: the one meaning of every answer, run by the fold, the kernel and the reader alike. NaN is null."""
+"""State words to floats: the one meaning of every answer, run by the fold, the kernel and the
+reader alike. NaN is null.
+"""
 
 # ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
@@ -33,7 +35,9 @@ Floats = npt.NDArray[np.float64]
 def answer(
     t: Tables, hop: int, window: int, at_us: int, words: Words, row: int, out: Floats
 ) -> None:
-    """Write the outputs of a window of a hop, at a moment, from the row at `row` that merges its tiles."""
+    """Write the outputs of a window of a hop, at a moment, from the row at `row` that merges its
+    tiles.
+    """
     fixed, outputs = t.hops[hop, FIXED_WORDS], t.outputs
     merged = Merged(words, at_us, t.stands_for)
     for i in range(t.windows[window, OUTPUTS], t.windows[window, OUTPUTS_END]):

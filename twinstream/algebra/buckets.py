@@ -19,7 +19,9 @@ GREATEST: Final = 2**62  # the greatest magnitude of a stored integer
 
 @cache
 def bounds() -> tuple[int, ...]:
-    """The greatest integer of each bucket of positive values: floor((101/99)**i), up to 2**62, each once."""
+    """The greatest integer of each bucket of positive values: floor((101/99)**i), up to 2**62, each
+    once.
+    """
     found = [1]
     high, low = 101, 99
     while found[-1] < GREATEST:
@@ -57,6 +59,8 @@ def buckets(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 @cache
 def values() -> npt.NDArray[np.float64]:
-    """What stands for each id: of a bucket (lowest, highest) the number 2 lowest highest / (lowest + highest), at most 1 % from either."""
+    """What stands for each id: of a bucket (lowest, highest) the number 2 lowest highest / (lowest
+    + highest), at most 1 % from either.
+    """
     positive = [1.0, *(float(Fraction(2 * (a + 1) * b, a + 1 + b)) for a, b in pairwise(bounds()))]
     return np.array([*(-v for v in reversed(positive)), 0.0, *positive])

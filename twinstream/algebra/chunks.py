@@ -1,4 +1,6 @@
-"""Under which keys the speed view stores the rows of a view key: view key, hop (1 byte), chunk (int32, big-endian, sign bit flipped)."""
+"""Under which keys the speed view stores the rows of a view key: view key, hop (1 byte), chunk
+(int32, big-endian, sign bit flipped).
+"""
 
 from __future__ import annotations
 

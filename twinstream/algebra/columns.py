@@ -1,4 +1,6 @@
-"""What a plan takes from a record batch: int64 values and their validity, one row a column of the plan."""
+"""What a plan takes from a record batch: int64 values and their validity, one row a column of the
+plan.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ Valid = npt.NDArray[np.bool_]
 
 
 class Shared:
-    """What views have taken of one batch, so that the next one need not take it again: views of a source are often alike but for their key."""
+    """What views have taken of one batch, so that the next one need not take it again: views of a
+    source are often alike but for their key.
+    """
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch

@@ -94,7 +94,9 @@ def slots(hop: HopLayout) -> list[Slot]:
 
 
 def take(column: Column, record: Mapping[str, Any]) -> int | None:
-    """What a column takes from a record; None when there is no value or the condition does not hold."""
+    """What a column takes from a record; None when there is no value or the condition does not
+    hold.
+    """
     if column.where is not None and not column.where.holds(record):
         return None
     value = (

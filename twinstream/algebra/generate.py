@@ -1,4 +1,6 @@
-"""Writes what is derived from the aggregates: `python -m twinstream.algebra.generate`. A test says when it must be run."""
+"""Writes what is derived from the aggregates: `python -m twinstream.algebra.generate`. A test says
+when it must be run.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The algebra over many records and keys at once: lift, merge, read. What it does, `fold.py` says in plain Python."""
+"""The algebra over many records and keys at once: lift, merge, read. What it does, `fold.py` says
+in plain Python.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ _ONLY = np.zeros(1, np.int64)  # one key, one question
 
 
 class Pieces(NamedTuple):
-    """Blobs of some keys in any order: those in `words[offsets[j]:offsets[j + 1]]` are of key number `owner[j]`."""
+    """Blobs of some keys in any order: those in `words[offsets[j]:offsets[j + 1]]` are of key
+    number `owner[j]`.
+    """
 
     words: Words
     offsets: Words
@@ -39,10 +43,12 @@ def lift(
     since: Sequence[int] | Words = (EVERYTHING,) * 4,
     shared: columns.Shared | None = None,
 ) -> StateBatch:
-    """The states of a batch of records, by view key, or by storage key when `chunked`; no tile of hop h before `since[h]`.
+    """The states of a batch of records, by view key, or by storage key when `chunked`; no tile of
+    hop h before `since[h]`.
 
-    `batch` holds the source's fields; `position` int64[rows] is each row's place in the order of ties. Rows that do not meet the
-    view's condition, or have a null in the key, do not count. `shared`: what other views have taken of the batch.
+    `batch` holds the source's fields; `position` int64[rows] is each row's place in the order of
+    ties. Rows that do not meet the view's condition, or have a null in the key, do not count.
+    `shared`: what other views have taken of the batch.
     """
     batch, position = counting(plan, batch, position)
     return (
@@ -107,7 +113,9 @@ def split_chunks(plan: ViewPlan, batch: StateBatch) -> StateBatch:
 
 
 def prune(plan: ViewPlan, batch: StateBatch, since: Sequence[int]) -> StateBatch:
-    """The batch without the rows of hop h whose tile is before `since[h]`, and without keys that have no row left."""
+    """The batch without the rows of hop h whose tile is before `since[h]`, and without keys that
+    have no row left.
+    """
     words, offsets, kept, fault = splitting.newer_rows(
         plan.tables, batch.offsets, batch.words, np.array(since, np.int64)
     )
@@ -125,7 +133,9 @@ def by_partition(batch: StateBatch, partitions: int, *, chunked: bool = False) -
 
 
 def read(plan: ViewPlan, words: Words, at_us: int) -> Floats:
-    """The answers [n_out] of one key at a moment from its (concatenated) blobs; NaN is null. Raises StateFormError."""
+    """The answers [n_out] of one key at a moment from its (concatenated) blobs; NaN is null. Raises
+    StateFormError.
+    """
     out = np.empty((1, plan.n_out), np.float64)
     offsets, at = np.array((0, len(words)), np.int64), np.array((at_us,), np.int64)
     check(plan, reading.read_each(plan.tables, own(words), offsets, _ONLY, _ONLY, at, out))
@@ -133,7 +143,9 @@ def read(plan: ViewPlan, words: Words, at_us: int) -> Floats:
 
 
 def read_many(plan: ViewPlan, words: Words, offsets: Words, at_us: Words) -> Floats:
-    """The answers [n, n_out]: of key i from the blobs in `words[offsets[i]:offsets[i + 1]]`, at `at_us[i]`."""
+    """The answers [n, n_out]: of key i from the blobs in `words[offsets[i]:offsets[i + 1]]`, at
+    `at_us[i]`.
+    """
     each = np.arange(len(at_us))
     return read_pieces(plan, Pieces(words, offsets, each), each, at_us)
 
@@ -200,7 +212,9 @@ def _by_key_and_time(plan: ViewPlan, codes: Words, time: Words) -> Words:
 
 
 def _sorted(batch: StateBatch) -> StateBatch:
-    """In key order: storage keys of two view keys can interleave when one is the beginning of the other."""
+    """In key order: storage keys of two view keys can interleave when one is the beginning of the
+    other.
+    """
     ranked = order.sorted_order(batch.key_data, batch.key_offsets)
     return batch if bool((ranked[1:] > ranked[:-1]).all()) else batch.take(ranked)
 
@@ -232,7 +246,9 @@ def _parts(batch: StateBatch) -> tuple[npt.NDArray[np.uint8], Words, Words, Word
 
 
 def own(array: Words) -> Words:
-    """The array as the compiled loops take it: int64, contiguous, writable (so that they are compiled for one type only)."""
+    """The array as the compiled loops take it: int64, contiguous, writable (so that they are
+    compiled for one type only).
+    """
     array = np.ascontiguousarray(array, np.int64)
     return array if array.flags.writeable else array.copy()
 

@@ -45,14 +45,18 @@ def partitions_of(
 
 
 def part(value: Any) -> str | None:
-    """One part of a key as text: text itself, `true`/`false`, the decimal digits of a (scaled) integer. None for null."""
+    """One part of a key as text: text itself, `true`/`false`, the decimal digits of a (scaled)
+    integer. None for null.
+    """
     if value is None or isinstance(value, str):
         return value
     return ("true" if value else "false") if isinstance(value, bool) else str(int(value))
 
 
 def encode(values: Sequence[Any]) -> bytes | None:
-    """The key bytes of a tuple of values; None when a part is null: such a row does not count in the view."""
+    """The key bytes of a tuple of values; None when a part is null: such a row does not count in
+    the view.
+    """
     parts = [part(value) for value in values]
     return None if None in parts else SEPARATOR.join(p for p in parts if p is not None).encode()
 
@@ -66,7 +70,9 @@ def encode_one(value: Any) -> bytes | None:
 
 
 class KeyColumn(NamedTuple):
-    """Row i has key `codes[i]` (-1: a part is null) of the distinct keys, which are sorted by their bytes."""
+    """Row i has key `codes[i]` (-1: a part is null) of the distinct keys, which are sorted by their
+    bytes.
+    """
 
     codes: npt.NDArray[np.int64]
     data: npt.NDArray[np.uint8]

@@ -26,8 +26,10 @@ LOWEST: Final = -(2**63)  # what MAX holds, and the time of LAST, when there was
 COUNT_BITS: Final = 48  # of an entry of a sparse array
 COUNT_MASK: Final = 2**48 - 1
 
-# Nothing that a state sums can overflow. A stored value is at most 2**62, so fewer than 2**63 of them have a sum
-# below 2**125 and squares below 2**187. A count that would pass its width stays at its greatest value, which absorbs
+# Nothing that a state sums can overflow. A stored value is at most 2**62, so fewer than 2**63 of
+# them have a sum
+# below 2**125 and squares below 2**187. A count that would pass its width stays at its greatest
+# value, which absorbs
 # whatever is added to it, and answers null.
 FULL: Final = 2**63 - 1  # a count that no longer counts
 FULL_ENTRY: Final = COUNT_MASK  # the same in a sparse array

@@ -1,4 +1,6 @@
-"""What the answer of an aggregate is made from: the merged tiles of one window, and the moment of the question."""
+"""What the answer of an aggregate is made from: the merged tiles of one window, and the moment of
+the question.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Merged(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """Where in the words an aggregate's first three slots begin, in the order in which `declare` names them, and its constants.
+    """Where in the words an aggregate's first three slots begin, in the order in which `declare`
+    names them, and its constants.
 
     fixed    a -> | word | word | ...          under the slot's op, see `layout`
     sparse   a -> | n | entry | ... n of them  `entries`: id << 48 | count or rank, ascending

@@ -1,4 +1,6 @@
-"""Training features: for each spine row what `read` would have answered from all that was known at its moment, and from nothing later."""
+"""Training features: for each spine row what `read` would have answered from all that was known at
+its moment, and from nothing later.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ Floats = npt.NDArray[np.float64]
 
 
 class Events(NamedTuple):
-    """Records of the view's source, in any order: `batch` with the source's fields, `position` and `known_us` int64[rows]."""
+    """Records of the view's source, in any order: `batch` with the source's fields, `position` and
+    `known_us` int64[rows].
+    """
 
     batch: pa.RecordBatch
     position: Words
@@ -28,9 +32,11 @@ class Events(NamedTuple):
 
 
 class Spine(NamedTuple):
-    """Moments at which features are asked for, in any order: view keys (bytes, or an Arrow binary array; null: no key) and int64 `at_us`.
+    """Moments at which features are asked for, in any order: view keys (bytes, or an Arrow binary
+    array; null: no key) and int64 `at_us`.
 
-    `known_by_us`: take what was known by then instead (default `at_us`); the windows still end at `at_us`.
+    `known_by_us`: take what was known by then instead (default `at_us`); the windows still end at
+    `at_us`.
     """
 
     keys: Sequence[bytes | None] | pa.Array
@@ -39,9 +45,11 @@ class Spine(NamedTuple):
 
 
 def point_in_time(plan: ViewPlan, events: Events, spine: Spine) -> Floats:
-    """float64 [spine rows, n_out]: row i is `read` of the fold of its key's events with known_us <= at_us[i].
+    """float64 [spine rows, n_out]: row i is `read` of the fold of its key's events with known_us <=
+    at_us[i].
 
-    One sweep a hop: the events of a key in the order in which they became known, each spine row in between at its moment.
+    One sweep a hop: the events of a key in the order in which they became known, each spine row in
+    between at its moment.
     """
     batch, position, known = counting(plan, events.batch, events.position, events.known_us)
     key = keys.encode_columns([batch.column(name) for name in plan.view.by])

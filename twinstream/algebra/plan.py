@@ -35,7 +35,9 @@ class PlannedOutput:
 
 @dataclass(frozen=True)
 class HopLayout:
-    """What a row of this hop holds: fixed slots with their offsets in the row, sparse slots in order; `windows` shortest first."""
+    """What a row of this hop holds: fixed slots with their offsets in the row, sparse slots in
+    order; `windows` shortest first.
+    """
 
     hop: int
     fixed: tuple[tuple[Slot, int], ...]
@@ -55,7 +57,9 @@ class HopLayout:
 
 
 class ViewPlan:
-    """How a view is kept and answered. Built once a view; `outputs` in the view's order, `n_out` floats a read."""
+    """How a view is kept and answered. Built once a view; `outputs` in the view's order, `n_out`
+    floats a read.
+    """
 
     def __init__(self, view: Any) -> None:
         self.view = view
@@ -84,7 +88,9 @@ class ViewPlan:
 
     @property
     def tells_ties(self) -> bool:
-        """Whether a record's position, which orders those of one moment, decides any byte of a state."""
+        """Whether a record's position, which orders those of one moment, decides any byte of a
+        state.
+        """
         return any(slot.op in layout.MOMENTS for hop in self.hops for slot, _ in hop.fixed)
 
     @property

@@ -1,4 +1,6 @@
-"""Compiles every hot loop once and keeps the code on disk: `python -m twinstream.algebra.precompile`, so that no process of a mesh has to."""
+"""Compiles every hot loop once and keeps the code on disk: `python -m
+twinstream.algebra.precompile`, so that no process of a mesh has to.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The vocabulary in which an aggregate is declared: what is taken from a record, and the slots that keep it."""
+"""The vocabulary in which an aggregate is declared: what is taken from a record, and the slots that
+keep it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class Take(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """What is taken from a record: of a field (its name), of a condition (an Expr), or of the record itself (None)."""
+    """What is taken from a record: of a field (its name), of a condition (an Expr), or of the
+    record itself (None).
+    """
 
     take: Take
     of: Any = field(compare=False)
@@ -40,7 +44,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Slot:
-    """`words` fixed words under an op of `layout`, or a sparse array (`words` = 0), fed by a column."""
+    """`words` fixed words under an op of `layout`, or a sparse array (`words` = 0), fed by a
+    column.
+    """
 
     op: int
     column: Column
@@ -69,7 +75,9 @@ class Declaration:
     """What `declare` of an aggregate's module returns."""
 
     form: int
-    """The module's FORM: the number of its answer in tables and digests. A number never gets another meaning."""
+    """The module's FORM: the number of its answer in tables and digests. A number never gets
+    another meaning.
+    """
     slots: tuple[Slot, ...]
     power: int = 0
     """The answer is divided by 10**(places of the field * power)."""
@@ -87,7 +95,9 @@ class Documented(NamedTuple):
 
 @dataclass(frozen=True)
 class Taken:
-    """The argument of an aggregate: a field's name or None for the record itself; with its `where` and parameters."""
+    """The argument of an aggregate: a field's name or None for the record itself; with its `where`
+    and parameters.
+    """
 
     of: Any
     where: Any

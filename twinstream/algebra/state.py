@@ -17,7 +17,9 @@ Words = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class StateBatch:
-    """Key i (sorted, each once) is `key_data[key_offsets[i]:key_offsets[i + 1]]`; its blob is `words[offsets[i]:offsets[i + 1]]`."""
+    """Key i (sorted, each once) is `key_data[key_offsets[i]:key_offsets[i + 1]]`; its blob is
+    `words[offsets[i]:offsets[i + 1]]`.
+    """
 
     key_data: npt.NDArray[np.uint8]
     key_offsets: Words
@@ -41,7 +43,9 @@ class StateBatch:
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, start: int = 0) -> StateBatch:
-        """The batch that `to_bytes` wrote, from `start` on; raises StateFormError when the lengths do not add up."""
+        """The batch that `to_bytes` wrote, from `start` on; raises StateFormError when the lengths
+        do not add up.
+        """
         body = memoryview(data)[start:]
         if len(body) < 4:
             raise StateFormError(f"a batch of states has at least 4 bytes, not {len(body)}")
@@ -69,7 +73,8 @@ class StateBatch:
         )
 
     def to_bytes(self, before: bytes = b"") -> bytes:
-        """uint32 n, uint16 key lengths, key bytes, uint32 word counts, zeros to a multiple of 8, int64 words; little-endian.
+        """uint32 n, uint16 key lengths, key bytes, uint32 word counts, zeros to a multiple of 8,
+        int64 words; little-endian.
 
         They follow `before`, in one copy.
         """

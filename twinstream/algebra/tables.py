@@ -5,7 +5,8 @@
     windows   one row for each window, shortest first within a hop: its length and the range of its outputs
     outputs   one row for each output: its form, where its slots are, where its answer goes, its parameter
 
-A hop of no window has empty ranges. A place in `outputs` is an offset in the row, or of a sparse array ~number (negative).
+A hop of no window has empty ranges. A place in `outputs` is an offset in the row, or of a sparse
+array ~number (negative).
 """
 
 from __future__ import annotations

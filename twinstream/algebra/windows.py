@@ -18,7 +18,9 @@ CHUNK_TILES: Final = (12, 24, 32, 1)  # tiles of a hop that the speed view store
 
 @lru_cache(maxsize=4096)
 def length_us(window: str) -> int:
-    """Microseconds of a window from `5m` to `365d`; 0 for `all`. Raises ValueError for anything else."""
+    """Microseconds of a window from `5m` to `365d`; 0 for `all`. Raises ValueError for anything
+    else.
+    """
     if window == "all":
         return 0
     length = spans.span_us(window)
@@ -43,6 +45,8 @@ def tile_of(hop: int, at_us: int) -> int:
 
 
 def tiles(window: str, at_us: int) -> tuple[int, int, int]:
-    """(hop, first, last): from the tile that holds `at_us - window` to the one that holds `at_us`, both included."""
+    """(hop, first, last): from the tile that holds `at_us - window` to the one that holds `at_us`,
+    both included.
+    """
     hop = hop_of(window)
     return hop, tile_of(hop, at_us - length_us(window)), tile_of(hop, at_us)

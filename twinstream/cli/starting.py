@@ -1,4 +1,6 @@
-"""`up`: starts an embedded mesh, or joins the one that runs, and says within seconds what keeps it from serving."""
+"""`up`: starts an embedded mesh, or joins the one that runs, and says within seconds what keeps it
+from serving.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def _end(supervisor: subprocess.Popen[bytes]) -> None:
 
 
 def spawn(pipeline: Path, data: Path, *, detach: bool) -> subprocess.Popen[bytes]:
-    """Start the supervisor process, its log in the data folder; without `detach` it ends with this process."""
+    """Start the supervisor process, its log in the data folder; without `detach` it ends with this
+    process.
+    """
     log = log_of(prepare(data))
     tie = [] if detach else [sys.executable, "-I", "-S", str(TETHER), str(os.getpid())]
     with log.open("ab") as file:
@@ -95,7 +99,9 @@ def spawn(pipeline: Path, data: Path, *, detach: bool) -> subprocess.Popen[bytes
 
 
 def join(running: state.MeshState, pipeline: Path | None, data: Path, timeout_s: float) -> None:
-    """Wait for a mesh that somebody started; raises SettingsError when it is not the one that is asked for."""
+    """Wait for a mesh that somebody started; raises SettingsError when it is not the one that is
+    asked for.
+    """
     if other := differences(running.env, pipeline, os.environ):
         raise SettingsError(
             f"a mesh is running in {data} already (pid {running.supervisor.pid}), with {'; '.join(other)}. "
@@ -143,7 +149,8 @@ def _same(name: str, value: str, env: Mapping[str, str]) -> bool:
 def await_ready(
     lives: Callable[[], bool], pid: int, data: Path, timeout_s: float, log_begin: int = 0
 ) -> None:
-    """Wait until the mesh serves, saying what has become ready and what has ended; raises what keeps it from it.
+    """Wait until the mesh serves, saying what has become ready and what has ended; raises what
+    keeps it from it.
 
     What the supervisor wrote before `log_begin` is not about this mesh.
     """

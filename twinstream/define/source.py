@@ -21,9 +21,10 @@ from twinstream.define.plain import listed
 class Source:
     """Declares a source.
 
-    `id`: field or fields whose values name a record once and for all. `key`: field by whose value live records are spread over
-    partitions. `event_time`: when it happened; `known_at`: when it became known, for files (default: the event time). `clean`: rules by
-    field. `dedupe`: for how long a second live record with the same id is dropped.
+    `id`: field or fields whose values name a record once and for all. `key`: field by whose value
+    live records are spread over partitions. `event_time`: when it happened; `known_at`: when it
+    became known, for files (default: the event time). `clean`: rules by field. `dedupe`: for how
+    long a second live record with the same id is dropped.
     """
 
     def __init__(

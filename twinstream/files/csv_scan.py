@@ -17,7 +17,9 @@ CELL_START, BARE, QUOTED, QUOTE_SEEN = range(4)
 GOOD, STRAY = 0, 1
 """Flaws: STRAY is a character between a closing quote and the end of its cell."""
 START, END, CELLS, FLAW, LINE = range(5)
-"""Columns of a scanned record: its bytes are [START, END), CELLS how many cells it has, LINE on which line of the text it starts."""
+"""Columns of a scanned record: its bytes are [START, END), CELLS how many cells it has, LINE on
+which line of the text it starts.
+"""
 
 
 @compiled
@@ -27,9 +29,11 @@ def scan_records(
     first_line: int,
     out: Words,
 ) -> tuple[int, int, int, bool]:
-    """Fill `out[n, 5]` with the records of a text; return (n, bytes used, lines used, whether a quote stayed open).
+    """Fill `out[n, 5]` with the records of a text; return (n, bytes used, lines used, whether a
+    quote stayed open).
 
-    Without `at_end` the last record, which more text may continue, is left for the next call. Blank lines are no records.
+    Without `at_end` the last record, which more text may continue, is left for the next call. Blank
+    lines are no records.
     """
     n, start, line, start_line = 0, 0, first_line, first_line
     state, cells, flaw = CELL_START, 1, GOOD

@@ -1,8 +1,10 @@
-"""One module an aggregate, found by its kind. `twinstream.algebra.generate` writes what is derived from all of them.
+"""One module an aggregate, found by its kind. `twinstream.algebra.generate` writes what is derived
+from all of them.
 
-A module holds, in this order: FORM, the number of its answer; DOCUMENTED, its row of the reference; its constructor, which has its
-name; `declare(taken)`, the slots that it keeps; `answer(merged, slots)`, what they say at the moment of a question. Aggregates whose
-slots are read alike share FORM and `answer`.
+A module holds, in this order: FORM, the number of its answer; DOCUMENTED, its row of the reference;
+its constructor, which has its name; `declare(taken)`, the slots that it keeps; `answer(merged,
+slots)`, what they say at the moment of a question. Aggregates whose slots are read alike share FORM
+and `answer`.
 """
 
 from __future__ import annotations

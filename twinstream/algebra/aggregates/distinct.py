@@ -1,4 +1,6 @@
-"""distinct: approximate count of different values, HyperLogLog of 4096 registers; standard error 1.6 %."""
+"""distinct: approximate count of different values, HyperLogLog of 4096 registers; standard error
+1.6 %.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def sigma(x: float) -> float:
 
 @compiled_late
 def tau(x: float) -> float:
-    """A third of 1 - x - the sum over k >= 1 of (1 - x**(2**-k))**2 * 2**-k; for registers that are full."""
+    """A third of 1 - x - the sum over k >= 1 of (1 - x**(2**-k))**2 * 2**-k; for registers that are
+    full.
+    """
     if x in (0.0, 1.0):
         return 0.0
     y, z = 1.0, 1.0 - x

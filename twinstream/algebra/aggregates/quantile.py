@@ -1,4 +1,6 @@
-"""quantile: DDSketch with integer-exact buckets; within 1 % of the value of that rank, exact up to 57 units."""
+"""quantile: DDSketch with integer-exact buckets; within 1 % of the value of that rank, exact up to
+57 units.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def answer(m: Merged, s: Slots) -> float:
 
 @compiled_late
 def ranked(buckets: Words, numerator: int, denominator: int) -> int:
-    """The id of the bucket with the value of rank floor(q * (n - 1)), from 0; -1 for none, or when a bucket is full."""
+    """The id of the bucket with the value of rank floor(q * (n - 1)), from 0; -1 for none, or when
+    a bucket is full.
+    """
     n, most = 0, 0
     for entry in buckets:
         n += entry & COUNT_MASK
@@ -86,7 +90,8 @@ def as_written(q: float) -> Fraction:
 def below(q: Fraction, most: int) -> Fraction:
     """The greatest fraction that is at most q, with a denominator of at most `most`.
 
-    No fraction with such a denominator lies between the two, so floor(q m) is the same for every m up to `most`.
+    No fraction with such a denominator lies between the two, so floor(q m) is the same for every m
+    up to `most`.
     """
     near = q.limit_denominator(most)
     if near <= q:

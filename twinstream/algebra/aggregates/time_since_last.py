@@ -33,7 +33,9 @@ def declare(taken: Taken) -> Declaration:
 
 @compiled_late
 def answer(m: Merged, s: Slots) -> float:
-    """Floats hold the microseconds of every moment of a record exactly, and a question may be about any moment."""
+    """Floats hold the microseconds of every moment of a record exactly, and a question may be about
+    any moment.
+    """
     last = m.words[s.a + MOMENT_TIME]
     since = (float(m.at_us) - float(last)) / SECOND_US
     return math.nan if last == LOWEST else since

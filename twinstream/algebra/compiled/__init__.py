@@ -1,1 +1,3 @@
-"""The hot loops, compiled by numba from plain Python. Every array is int64 and C-contiguous; a plan comes as tables, so one compilation serves all plans."""
+"""The hot loops, compiled by numba from plain Python. Every array is int64 and C-contiguous; a plan
+comes as tables, so one compilation serves all plans.
+"""

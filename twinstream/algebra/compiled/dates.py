@@ -7,7 +7,9 @@ from twinstream.algebra.compiled.jit import compiled
 
 @compiled
 def days_of(year: int, month: int, day: int) -> int:
-    """Days from 1970-01-01 to a date (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": days_from_civil)."""
+    """Days from 1970-01-01 to a date (Howard Hinnant, "chrono-Compatible Low-Level Date
+    Algorithms": days_from_civil).
+    """
     if month <= 2:
         year -= 1
     era = year // 400

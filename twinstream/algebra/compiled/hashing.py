@@ -1,4 +1,6 @@
-"""Hashes over many values: murmur2 for partitions, MurmurHash64A for distinct counts. Both are Austin Appleby's, in the public domain."""
+"""Hashes over many values: murmur2 for partitions, MurmurHash64A for distinct counts. Both are
+Austin Appleby's, in the public domain.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""How hot loops are compiled: on their first call, without the GIL, never with fastmath, and kept on disk under the digest of their sources.
+"""How hot loops are compiled: on their first call, without the GIL, never with fastmath, and kept
+on disk under the digest of their sources.
 
-numba notices a change only in the file of the outermost function; the digest in the folder's name covers what it calls as well.
-Several processes may fill the folder at once, so compiled code uses numba's sort but never its argsort beside it: see `merging.merge_sort`.
+numba notices a change only in the file of the outermost function; the digest in the folder's name
+covers what it calls as well. Several processes may fill the folder at once, so compiled code uses
+numba's sort but never its argsort beside it: see `merging.merge_sort`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ R = TypeVar("R")
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """The function as machine code.
 
-    Its integers are int64, whose overflow is undefined (see `wide.py`); division by zero gives inf or nan.
+    Its integers are int64, whose overflow is undefined (see `wide.py`); division by zero gives inf
+    or nan.
     """
     import numba
 
@@ -36,7 +39,9 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def compiled_late(function: Callable[P, R]) -> Callable[P, R]:
-    """`compiled`, but numba is loaded by the first caller: for what modules hold that a definition imports."""
+    """`compiled`, but numba is loaded by the first caller: for what modules hold that a definition
+    imports.
+    """
     return Late(function)
 
 
@@ -63,7 +68,9 @@ class Late(Generic[P, R]):
 
 @cache
 def _folder(loops: Path) -> str:
-    """Where compiled code is kept: a folder named by the digest of the sources, those of the folder `loops` with them."""
+    """Where compiled code is kept: a folder named by the digest of the sources, those of the folder
+    `loops` with them.
+    """
     import numba
 
     digest = hashlib.sha256()

@@ -166,7 +166,8 @@ def lift_rows(
 ) -> tuple[Words, Words]:
     """Words; [n, 4]: key, hop, chunk and first word of each entry.
 
-    An entry is all rows of a key, or when `chunked` those of a key, hop and chunk; tiles before `since` of their hop make no row.
+    An entry is all rows of a key, or when `chunked` those of a key, hop and chunk; tiles before
+    `since` of their hop make no row.
     """
     tiles, ends = tiles_of(t, time), key_ends(key)
     rows, capacity = measure(t, tiles, ends)
@@ -220,7 +221,9 @@ def lift_rows(
 def entry_keys(
     data: npt.NDArray[np.uint8], offsets: Words, entries: Words, chunked: bool
 ) -> tuple[npt.NDArray[np.uint8], Words]:
-    """The key of each entry; when `chunked` with its suffix: hop, and chunk as big-endian int32 with its sign bit flipped."""
+    """The key of each entry; when `chunked` with its suffix: hop, and chunk as big-endian int32
+    with its sign bit flipped.
+    """
     n, suffix = len(entries), 5 if chunked else 0
     out_offsets = np.zeros(n + 1, np.int64)
     for i in range(n):

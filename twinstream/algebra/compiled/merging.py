@@ -42,7 +42,9 @@ def hop_of(key: int) -> int:
 
 @compiled
 def row_fits(hops: Words, words: Words, row: int, stop: int) -> bool:
-    """Whether a row of this plan stands at `row` and ends by `stop`. Called for every row, so it gets one table: a copy of all costs more than it does."""
+    """Whether a row of this plan stands at `row` and ends by `stop`. Called for every row, so it
+    gets one table: a copy of all costs more than it does.
+    """
     if row + HEADER > stop:
         return False
     hop, size = hop_of(words[row]), words[row + ROW_WORDS]
@@ -58,7 +60,9 @@ def row_fits(hops: Words, words: Words, row: int, stop: int) -> bool:
 
 @compiled
 def find_rows(hops: Words, words: Words, start: int, stop: int, rows: Words, n: int) -> int:
-    """Note where the rows of a blob start, after the `n` that are noted; the new count, or -1 when it is no blob of this plan."""
+    """Note where the rows of a blob start, after the `n` that are noted; the new count, or -1 when
+    it is no blob of this plan.
+    """
     while start < stop:
         if not row_fits(hops, words, start, stop):
             return -1
@@ -72,8 +76,9 @@ def find_rows(hops: Words, words: Words, start: int, stop: int, rows: Words, n: 
 def merge_sort(words: Words, rows: Words) -> None:
     """Order row starts by rowkey, many of them.
 
-    Not numba's argsort: its parts have the same names in machine code as those of its sort (`rows.compact`), told apart by a number of
-    the process alone, so code kept on disk by two processes could be linked to the wrong ones.
+    Not numba's argsort: its parts have the same names in machine code as those of its sort
+    (`rows.compact`), told apart by a number of the process alone, so code kept on disk by two
+    processes could be linked to the wrong ones.
     """
     n = len(rows)
     source, target = rows.copy(), np.empty(n, np.int64)
@@ -160,7 +165,9 @@ def merge_rows(t: Tables, words: Words, rows: Words, out: Words, at: int) -> int
 def merge_entries(
     t: Tables, data: Bytes, key_offsets: Words, offsets: Words, words: Words, order: Words
 ) -> tuple[Words, Words, Words, int]:
-    """Blobs in key order into one a key: (words, offsets, number of the first entry of each key, what went wrong)."""
+    """Blobs in key order into one a key: (words, offsets, number of the first entry of each key,
+    what went wrong).
+    """
     out = np.empty(len(words), np.int64)
     out_offsets = np.zeros(len(order) + 1, np.int64)
     firsts = np.empty(len(order), np.int64)

@@ -41,7 +41,9 @@ def runs(data: Bytes, offsets: Words) -> Words:
 def merge_runs(
     data: Bytes, offsets: Words, source: Words, target: Words, start: int, middle: int, stop: int
 ) -> None:
-    """Merge source[start:middle] and source[middle:stop] into target[start:stop]; of equals the left comes first."""
+    """Merge source[start:middle] and source[middle:stop] into target[start:stop]; of equals the
+    left comes first.
+    """
     i, j = start, middle
     for at in range(start, stop):
         if j >= stop or (i < middle and compare(data, offsets, source[i], source[j]) <= 0):

@@ -1,4 +1,6 @@
-"""Answers at a moment: each window's tiles are merged, shortest window first, so that a row is merged once a hop."""
+"""Answers at a moment: each window's tiles are merged, shortest window first, so that a row is
+merged once a hop.
+"""
 
 # A window of a hop is a run of its tiles; windows share their newest tiles:
 #
@@ -60,7 +62,9 @@ def most_sparse(t: Tables) -> int:
 
 @compiled
 def scratch(t: Tables) -> tuple[Words, Words, Words]:
-    """What reads share: a merged row; per sparse array a count or rank for each id, all 0; (lowest, highest) id in use."""
+    """What reads share: a merged row; per sparse array a count or rank for each id, all 0; (lowest,
+    highest) id in use.
+    """
     sparse = most_sparse(t)
     widest = 0
     for hop in range(4):
@@ -156,7 +160,9 @@ def read_hop(
     touched: Words,
     out: Floats,
 ) -> int:
-    """Answer all windows of one hop from these rows of it, with room for as many in `taken`; what went wrong, or FINE."""
+    """Answer all windows of one hop from these rows of it, with room for as many in `taken`; what
+    went wrong, or FINE.
+    """
     first, last = t.hops[hop, FIXED], t.hops[hop, FIXED_END]
     clear(t.fixed, first, last, row, 0)
     fault, newest, end = FINE, tile_of(hop, at_us), FUTURE
@@ -232,7 +238,8 @@ def grouped(owner: Words, asked: Words) -> tuple[Words, Words]:
 def read_each(
     t: Tables, words: Words, offsets: Words, owner: Words, asked: Words, at_us: Words, out: Floats
 ) -> int:
-    """Answer each question i about key `asked[i]` at `at_us[i]` into out[i]; what went wrong, or FINE.
+    """Answer each question i about key `asked[i]` at `at_us[i]` into out[i]; what went wrong, or
+    FINE.
 
     Piece j, `words[offsets[j]:offsets[j + 1]]`, holds blobs of key `owner[j]`.
     """

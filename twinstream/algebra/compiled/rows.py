@@ -1,4 +1,6 @@
-"""One row: empty, lifted from records, combined with another. The meaning of every op, for the compiled loops."""
+"""One row: empty, lifted from records, combined with another. The meaning of every op, for the
+compiled loops.
+"""
 
 # A row, in words (`layout`):
 #
@@ -126,7 +128,9 @@ def lift(op: int, words: Words, at: int, size: int, time: int, position: int, va
 def combine(
     fixed: Words, first: int, last: int, words: Words, row: int, other: Words, rows: Words
 ) -> None:
-    """Merge the fixed slots of these rows of `other` into the row at `row`. Slot by slot: an op is chosen once."""
+    """Merge the fixed slots of these rows of `other` into the row at `row`. Slot by slot: an op is
+    chosen once.
+    """
     for s in range(first, last):
         op, its, size = fixed[s, OP], fixed[s, OFFSET], fixed[s, SIZE]
         at = row + its

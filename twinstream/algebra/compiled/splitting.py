@@ -1,4 +1,6 @@
-"""Blobs cut into the chunks under which the speed view stores them; blobs without their oldest rows."""
+"""Blobs cut into the chunks under which the speed view stores them; blobs without their oldest
+rows.
+"""
 
 # A blob is cut where the chunk of its rows changes:
 #
@@ -61,7 +63,9 @@ def chunk_entries(t: Tables, offsets: Words, words: Words) -> tuple[Words, int]:
 def newer_rows(
     t: Tables, offsets: Words, words: Words, since: Words
 ) -> tuple[Words, Words, Words, int]:
-    """Rows whose tile is not before `since` of its hop: (words, offsets, numbers of the keys that keep any, what went wrong)."""
+    """Rows whose tile is not before `since` of its hop: (words, offsets, numbers of the keys that
+    keep any, what went wrong).
+    """
     out, out_offsets, kept = (
         np.empty(len(words), np.int64),
         np.zeros(len(offsets), np.int64),

@@ -1,4 +1,6 @@
-"""The sweep behind point-in-time features: a key's events and questions in the order of time, with the tiles of one hop at hand."""
+"""The sweep behind point-in-time features: a key's events and questions in the order of time, with
+the tiles of one hop at hand.
+"""
 
 # Events and questions of a key, in the order in which they became known:
 #
@@ -72,9 +74,11 @@ def entry_id(op: int, value: int) -> int:
 def entries_of(
     t: Tables, hop: int, run: Words, tile: Words, values: Words, valid: Flags
 ) -> tuple[Words, Words]:
-    """All sparse entries that these events will ever make: (their names, ascending; [slots, events] the entry of each, -1 for none).
+    """All sparse entries that these events will ever make: (their names, ascending; [slots, events]
+    the entry of each, -1 for none).
 
-    A name is (tile number * sparse slots + slot) << 13 | id, so that a tile's entries stand together.
+    A name is (tile number * sparse slots + slot) << 13 | id, so that a tile's entries stand
+    together.
     """
     first, count = t.hops[hop, SPARSE], t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
     named = np.empty((count, len(run)), np.int64)
@@ -237,7 +241,9 @@ def sweep(
     known_by: Words,
     out: Floats,
 ) -> None:
-    """Answer every question; `order` and `asking` sort events and questions by key and then by knowledge."""
+    """Answer every question; `order` and `asking` sort events and questions by key and then by
+    knowledge.
+    """
     row, dense, touched = scratch(t)
     for hop in range(4):
         i, q = 0, 0

@@ -19,14 +19,18 @@ ONE, NONE = np.uint64(1), np.uint64(0)
 
 @compiled_late
 def add_count(words: Words, at: int, value: int) -> None:
-    """Add to the count at `at`; what would pass FULL stays there. Associative, as counts are not negative."""
+    """Add to the count at `at`; what would pass FULL stays there. Associative, as counts are not
+    negative.
+    """
     total = np.uint64(words[at]) + np.uint64(value)
     words[at] = FULL if total > np.uint64(FULL) else np.int64(total)
 
 
 @compiled_late
 def add128(words: Words, at: int, low: int, high: int) -> None:
-    """Add to the number at `at`, modulo 2**128: exact in any order of the terms, as their sum always fits."""
+    """Add to the number at `at`, modulo 2**128: exact in any order of the terms, as their sum
+    always fits.
+    """
     total = np.uint64(words[at]) + np.uint64(low)
     carry = ONE if total < np.uint64(low) else NONE
     words[at] = np.int64(total)
@@ -101,7 +105,8 @@ def minus(a: np.uint64, b: np.uint64, borrow: np.uint64) -> tuple[np.uint64, np.
 
 @compiled_late
 def spread(count: int, words: Words, total: int, squares: int) -> float:
-    """Count * squares - sum**2 exactly in 256 bits, then as a float. It is never negative (Cauchy and Schwarz).
+    """Count * squares - sum**2 exactly in 256 bits, then as a float. It is never negative (Cauchy
+    and Schwarz).
 
     The sum has 2 words at `total`, the squares have 3 at `squares`.
     """

@@ -1,4 +1,5 @@
-"""Numbers and moments of a text column, exactly: what these loops are not sure of they leave to `values.stored`.
+"""Numbers and moments of a text column, exactly: what these loops are not sure of they leave to
+`values.stored`.
 
 Layout: cell i is the bytes [bounds[i], bounds[i + 1]) of `data`, as in an Arrow array of text.
 Law: where they are sure, `values.stored` gives the same.
@@ -45,7 +46,9 @@ def trimmed(data: Bytes, at: int, stop: int) -> tuple[int, int]:
 
 @compiled
 def shifted(value: int, power: int, whole: bool) -> int:  # noqa: FBT001
-    """A number above 0 times 10**power, rounded half-even; UNSURE beyond LIMIT, and with `whole` when anything is cut off."""
+    """A number above 0 times 10**power, rounded half-even; UNSURE beyond LIMIT, and with `whole`
+    when anything is cut off.
+    """
     if power < -MOST_POWER:
         return UNSURE
     if power < 0:
@@ -80,7 +83,9 @@ def exponent_at(data: Bytes, at: int, stop: int) -> int:
 
 @compiled
 def number_at(data: Bytes, at: int, stop: int, places: int, whole: bool) -> int:  # noqa: FBT001
-    """The number that fills [at, stop) times 10**places, as `shifted` rounds it; UNSURE when it is none."""
+    """The number that fills [at, stop) times 10**places, as `shifted` rounds it; UNSURE when it is
+    none.
+    """
     negative = at < stop and data[at] == MINUS
     if negative or (at < stop and data[at] == PLUS):
         at += 1
@@ -175,7 +180,9 @@ def minute_at(data: Bytes, at: int, stop: int) -> int:
 
 @compiled
 def fraction_us(data: Bytes, at: int, stop: int) -> tuple[int, int]:
-    """(microseconds of the digits from `at` on, where they end); what lies beyond microseconds is cut off."""
+    """(microseconds of the digits from `at` on, where they end); what lies beyond microseconds is
+    cut off.
+    """
     value, unit, start = 0, 100_000, at
     while at < stop and ZERO <= data[at] <= NINE:
         value += (data[at] - ZERO) * unit
@@ -186,7 +193,9 @@ def fraction_us(data: Bytes, at: int, stop: int) -> tuple[int, int]:
 
 @compiled
 def moment_at(data: Bytes, at: int, stop: int) -> int:
-    """Microseconds of an RFC 3339 text that fills [at, stop), seconds or not; UNSURE when it is none."""
+    """Microseconds of an RFC 3339 text that fills [at, stop), seconds or not; UNSURE when it is
+    none.
+    """
     minute, second, fraction = minute_at(data, at, stop), 0, 0
     at += 16
     if minute == UNSURE:
@@ -213,7 +222,9 @@ def scan_numbers(  # noqa: PLR0917
     whole: bool,  # noqa: FBT001
     out: Words,
 ) -> None:
-    """Into `out[i]` the number of cell i, UNSURE where it is none; `csv`: blanks at both ends are nothing."""
+    """Into `out[i]` the number of cell i, UNSURE where it is none; `csv`: blanks at both ends are
+    nothing.
+    """
     for i in range(len(out)):
         at, stop = int(bounds[i]), int(bounds[i + 1])
         if csv:
@@ -223,7 +234,9 @@ def scan_numbers(  # noqa: PLR0917
 
 @compiled
 def scan_moments(data: Bytes, bounds: Bounds, csv: bool, out: Words) -> None:  # noqa: FBT001
-    """Into `out[i]` the moment of cell i, UNSURE where it is none; `csv`: blanks are nothing, and whole microseconds will do."""
+    """Into `out[i]` the moment of cell i, UNSURE where it is none; `csv`: blanks are nothing, and
+    whole microseconds will do.
+    """
     for i in range(len(out)):
         at, stop = int(bounds[i]), int(bounds[i + 1])
         if csv:
