@@ -49,7 +49,7 @@ def scan_of(source: Source) -> Scan | None:
         n = len(values)
         joined = bytearray(b"\0").join(
             [*values, b""]
-        )  # after each record a byte that stands nowhere in one
+        )  # after each record a byte that is nowhere in one
         starts = np.zeros(n + 1, np.int64)
         np.cumsum(np.fromiter(map(len, values), np.int64, n) + 1, out=starts[1:])
         data, sure = np.frombuffer(joined, np.uint8), np.zeros(n, bool)
@@ -81,7 +81,7 @@ def warm_up() -> None:
 
 
 def _is_utf8(data: bytearray) -> bool:
-    """Whether all of it is; then so is what stands between two bytes of ASCII."""
+    """Whether all of it is; then so is what lies between two bytes of ASCII."""
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -20,7 +20,7 @@ NUMBER = 0xFFFFFFFF
 @compiled
 def same(held: Bytes, at: int, data: Bytes, start: int, length: int) -> bool:
     """Whether so many bytes are alike."""
-    for i in range(length):  # noqa: SIM110  (all() over a generator is no loop that compiles)
+    for i in range(length):  # noqa: SIM110  (all() over a generator is not a loop that compiles)
         if held[at + i] != data[start + i]:
             return False
     return True

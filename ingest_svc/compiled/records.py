@@ -142,7 +142,7 @@ def field_named(data: Bytes, start: int, stop: int, names: Bytes, ends: Words) -
 @compiled
 def begins_with(data: Bytes, at: int, names: Bytes, start: int, stop: int) -> bool:
     """Whether `names[start:stop]`, a name and the quote after it, is at `at`."""
-    for j in range(stop - start):  # noqa: SIM110  (all() over a generator is no loop that compiles)
+    for j in range(stop - start):  # noqa: SIM110  (all() over a generator is not a loop that compiles)
         if names[start + j] != data[at + j]:
             return False
     return True

@@ -1,4 +1,4 @@
-"""Single tokens of plain JSON. Each record is followed by a zero byte, which stands in no token: no
+"""Single tokens of plain JSON. Each record is followed by a zero byte, which is in no token: no
 loop leaves its record.
 """
 
@@ -29,12 +29,12 @@ AT_POINT = len("2013-10-01T12:00:00")
 MICROSECOND_DIGITS = 6
 PLAIN = np.array(
     [byte >= 0x20 and chr(byte) not in '"\\' for byte in range(256)]
-)  # may stand in a text as they are
+)  # may be in a text as they are
 
 
 @compiled
 def past_blanks(data: Bytes, at: int) -> int:
-    """The first place from `at` on that is no white space."""
+    """The first place from `at` on that is not white space."""
     while data[at] <= SPACE and (
         data[at] == SPACE or TAB <= data[at] <= LINE or data[at] == RETURN
     ):
@@ -44,7 +44,7 @@ def past_blanks(data: Bytes, at: int) -> int:
 
 @compiled
 def text_end(data: Bytes, at: int) -> int:
-    """Where the quote stands that ends the text which begins at `at`; UNSURE when an escape, a
+    """Where the quote is that ends the text which begins at `at`; UNSURE when an escape, a
     control character or the record's end comes first.
     """
     while PLAIN[data[at]]:
@@ -54,7 +54,7 @@ def text_end(data: Bytes, at: int) -> int:
 
 @compiled
 def number(data: Bytes, at: int) -> tuple[int, int, int]:
-    """(its digits as a number, how many of them stand after the point, the place after it or
+    """(its digits as a number, how many of them are after the point, the place after it or
     UNSURE).
     """
     negative = data[at] == MINUS

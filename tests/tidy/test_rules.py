@@ -125,3 +125,10 @@ def test_what_gets_worse_is_named_by_the_ratchet() -> None:
 
 def test_a_measure_that_was_never_recorded_may_only_be_nothing() -> None:
     assert worsened(Ratchet(counts={}, lists={}), record(1)) == ["lines: 1, at most 0"]
+
+
+def test_a_house_word_is_found_wherever_it_is_written() -> None:
+    text = '"""The place where it stands."""\nx = 1  # a knob\ny = "this is no range"\n'
+    assert [each.split(":")[1] for each in rules.house_words({"a.py": text})] == ["1", "2", "3"]
+    plain = "# there is no model; it is no longer here; NaN stands for null\n"
+    assert rules.house_words({"a.py": plain}) == []

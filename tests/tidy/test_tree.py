@@ -14,6 +14,17 @@ from tests.tidy.product import BESIDE, PRODUCT, ROOT, texts
 from tests.tidy.ratchet import recorded, today, worsened
 
 ALL = (*PRODUCT, *BESIDE)
+PLAIN_WORDS = (
+    "twinstream/algebra/",
+    "twinstream/audit/",
+    "twinstream/define/",
+    "twinstream/files/",
+    "twinstream/nn/",
+    "twinstream/protocol/",
+    "ingest_svc/compiled/",
+    "ingest_svc/json_scan.py",
+)
+"""Packages whose words are rewritten; one that joins them stays so."""
 
 
 def test_nothing_is_kept_from_the_formatter() -> None:
@@ -43,6 +54,11 @@ def test_compiled_loops_name_the_columns_of_their_tables() -> None:
     loops = {path: text for path, text in texts().items() if "/compiled/" in path}
     assert len(loops) > 10
     assert rules.strayed(loops, r"\w\[.*, ?-?\d+\]", ()) == []
+
+
+def test_what_is_rewritten_keeps_to_the_words_of_the_field() -> None:
+    plain = {path: text for path, text in texts().items() if path.startswith(PLAIN_WORDS)}
+    assert rules.house_words(plain) == []
 
 
 def test_no_rule_has_two_homes() -> None:

@@ -37,7 +37,7 @@ class Shared:
 def take(
     columns: Sequence[Column], batch: pa.RecordBatch, shared: Shared | None = None
 ) -> tuple[Values, Valid]:
-    """(values, valid), both [columns, rows]; what stands at an invalid place has no meaning."""
+    """(values, valid), both [columns, rows]; what lies at an invalid row has no meaning."""
     values = np.zeros((len(columns), batch.num_rows), np.int64)
     valid = np.ones((len(columns), batch.num_rows), np.bool_)
     found = {} if shared is None else shared.of(batch)

@@ -1,4 +1,4 @@
-"""What the algebra refuses: words that are no state."""
+"""What the algebra refuses: words that are not a state."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from twinstream.errors import MeshError
 
 
 class StateFormError(MeshError, ValueError):
-    """Bytes or words that are no state of this plan."""
+    """Bytes or words that are not a state of this plan."""

@@ -182,7 +182,7 @@ def warm_up(plan: ViewPlan) -> None:
 
 
 def counting(plan: ViewPlan, batch: pa.RecordBatch, *beside: Words) -> tuple[Any, ...]:
-    """The rows that exist for the view, and what stands beside them."""
+    """The rows that exist for the view, and what lies beside them."""
     keep = (
         np.ones(batch.num_rows, np.bool_)
         if plan.view.where is None
@@ -234,7 +234,7 @@ def _joined(batches: Sequence[StateBatch]) -> StateBatch:
 
 
 def _end_to_end(offsets: Sequence[Words]) -> Words:
-    """Offsets of runs of parts that stand side by side."""
+    """Offsets of runs of parts that lie side by side."""
     starts = np.cumsum([0, *(int(o[-1]) for o in offsets)])
     return np.concatenate(
         [starts[:1], *(o[1:] + start for o, start in zip(offsets, starts, strict=False))]
@@ -257,5 +257,5 @@ def check(plan: ViewPlan, fault: int) -> None:
     """Raise what a compiled loop found wrong."""
     if fault == layout.MALFORMED:
         raise StateFormError(
-            f"words that are no state of view {plan.view.name!r}: was it written under another definition?"
+            f"words that are not a state of view {plan.view.name!r}: was it written under another definition?"
         )

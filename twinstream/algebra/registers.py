@@ -46,7 +46,7 @@ def register(value: Any) -> int:
 
 
 def registers(column: pa.Array | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """`register` of many values: an Arrow string array, or stored integers; what stands at a null
+    """`register` of many values: an Arrow string array, or stored integers; what lies at a null
     has no meaning.
     """
     from twinstream.algebra.compiled import hashing

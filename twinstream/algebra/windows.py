@@ -25,7 +25,7 @@ def length_us(window: str) -> int:
         return 0
     length = spans.span_us(window)
     if length is None:
-        raise ValueError(f"window {window!r} is no length such as '5m', '1h', '30d' or 'all'")
+        raise ValueError(f"window {window!r} is not a length such as '5m', '1h', '30d' or 'all'")
     if not spans.SHORTEST_WINDOW_US <= length <= spans.LONGEST_WINDOW_US:
         raise ValueError(f"window {window!r} is not between 5m and 365d; use 'all' for everything")
     return length

@@ -223,7 +223,7 @@ def _audit_view(
     folds: dict[object, tuple[list[Known], dict[bytes, bytes]]] = {}
     for served in partitions:
         place = (served.epoch, tuple(sorted(served.log.items())))
-        if place not in folds:  # at rest all partitions stand at the same position
+        if place not in folds:  # at rest all partitions are at the same position
             seen = seen_at(known, served.epoch, served.log)
             folds[place] = seen, _folded(view, seen, plain_one_in)
         seen, states = folds[place]

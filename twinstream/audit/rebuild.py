@@ -3,7 +3,7 @@ the score from the model that answered.
 """
 
 # Shares with the serving path the decoding, the answer of a state and the network;
-# states are folded anew by the plain oracle.
+# states are folded again by the plain oracle.
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Declared:
         return replace(self, windows=windows)
 
     def bind(self, name: str, fields: Mapping[str, FieldType], owner: str) -> Feature:
-        """The feature over a source; refuses fields that it does not have or that are no
+        """The feature over a source; refuses fields that it does not have or that are not
         numbers.
         """
         what = f"feature {name!r}"

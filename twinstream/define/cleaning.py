@@ -133,12 +133,14 @@ def _parse(rule: Any) -> Written:
             return _written(tree.func.id, *(ast.literal_eval(arg) for arg in tree.args))
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         pass
-    return refuse(f"{shown(rule)} is no cleaning rule", remedy)
+    return refuse(f"{shown(rule)} is not a cleaning rule", remedy)
 
 
 def _bind(rule: Written, name: str, kind: FieldType) -> Rule:
     if rule.name not in _ARGUMENTS:
-        refuse(f"{rule} on field {name!r} is no cleaning rule", did_you_mean(rule.name, _ARGUMENTS))
+        refuse(
+            f"{rule} on field {name!r} is not a cleaning rule", did_you_mean(rule.name, _ARGUMENTS)
+        )
     wanted = _ARGUMENTS[rule.name]
     if (wanted is None and not rule.args) or (wanted is not None and len(rule.args) != wanted):
         refuse(

@@ -19,7 +19,7 @@ def microseconds(text: str, what: str) -> int:
     length = span_us(text)
     if length is None:
         refuse(
-            f"{what} {shown(text)} is no span of time",
+            f"{what} {shown(text)} is not a span of time",
             'write a number and a unit: "90s", "5m", "24h", "30d" or "2w"',
         )
     if length > LONGEST_US:

@@ -17,7 +17,7 @@ class ValueKind:
     """Values that can be compared with each other.
 
     `written`: canonical text of a stored value, given its decimal places. `literal`: stored form of
-    a plain value that a definition holds beside such an expression, None where it is no literal of
+    a plain value that a definition holds beside such an expression, None where it is not a literal of
     this kind. `parts`: numbers that can be asked of a value, by name. `difference`: the kind of
     `a - b`, None where there is no difference. `objects`: NumPy holds its values as objects.
     """

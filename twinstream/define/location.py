@@ -1,4 +1,4 @@
-"""Where in the user's file a definition stands, and how a mistake in it is refused:
+"""Where in the user's file a definition lies, and how a mistake in it is refused:
 file, line, remedy.
 """
 

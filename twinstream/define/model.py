@@ -132,7 +132,7 @@ class Model:
         times = [n for n, t in fields.items() if isinstance(t, Timestamp) and not t.optional]
         if not isinstance(at, str) or at not in times:
             refuse(
-                f"at={shown(at)} of model {self.name!r} is no Timestamp of {self.spine.owner}",
+                f"at={shown(at)} of model {self.name!r} is not a Timestamp of {self.spine.owner}",
                 did_you_mean(at, times),
             )
         return str.__str__(at)

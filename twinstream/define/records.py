@@ -323,7 +323,7 @@ def _struct(fields: dict[str, FieldType]) -> type[msgspec.Struct]:
 
 
 def _object(value: bytes) -> dict[str, Any]:
-    """A record with its numbers exactly as written; raises RecordError when it is no JSON
+    """A record with its numbers exactly as written; raises RecordError when it is not a JSON
     object.
     """
     try:

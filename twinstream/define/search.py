@@ -116,7 +116,7 @@ def _range(kind: str, low: Any, high: Any) -> Range:
         or not low <= high
     ):
         refuse(
-            f"{kind}({shown(low)}, {shown(high)}) is no range",
+            f"{kind}({shown(low)}, {shown(high)}) is not a range",
             "give two numbers, the smaller first",
         )
     return Range(kind, low, high)

@@ -43,7 +43,7 @@ class View:
         self.name = check_thing(name, "view")
         if not isinstance(source, Source):
             refuse(
-                f"view {name!r} stands on {shown(source)}, not on a source",
+                f"view {name!r} is over {shown(source)}, not on a source",
                 "give the Source that it aggregates",
             )
         self.source = source

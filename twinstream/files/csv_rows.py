@@ -43,7 +43,7 @@ def read_csv(
     for data, found, last_open in _records(file, block_bytes):
         if not names:
             names = header_names(data[found[0, START] : found[0, END]])
-            found = found[1:]  # noqa: PLW2901  (the header is no row)
+            found = found[1:]  # noqa: PLW2901  (the header is not a row)
         yield _part(data, found, number, names, wanted, last_open=last_open)
         number += len(found)
 
@@ -102,7 +102,7 @@ def _records(file: BinaryIO, block_bytes: int) -> Iterator[tuple[bytes, Words, b
 
 
 def _behind_this_line(file: BinaryIO, block_bytes: int) -> bytes:
-    """What was read of the file behind the end of the line in which it stands;
+    """What was read of the file behind the end of the line in which it lies;
     nothing of that line is kept.
     """
     while block := file.read(block_bytes):

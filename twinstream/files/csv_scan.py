@@ -33,7 +33,7 @@ def scan_records(
     quote stayed open).
 
     Without `at_end` the last record, which more text may continue, is left for the next call. Blank
-    lines are no records.
+    lines are not records.
     """
     n, start, line, start_line = 0, 0, first_line, first_line
     state, cells, flaw = CELL_START, 1, GOOD

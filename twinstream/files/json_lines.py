@@ -18,7 +18,7 @@ LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 def read_json_lines(file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Part]:
-    """All rows in bounded memory. Raises UnreadableFileError for what is no UTF-8 text at all."""
+    """All rows in bounded memory. Raises UnreadableFileError for what is not UTF-8 text at all."""
     number = 0
     for lines, first in _lines(file, block_bytes):
         kept = [i for i, line in enumerate(lines) if line.strip()]

@@ -36,7 +36,7 @@ class Program:
     """A loaded program; safe for threads."""
 
     def __init__(self, data: bytes) -> None:
-        """Raises NotExportableError for bytes that are no program of a network of ours."""
+        """Raises NotExportableError for bytes that are not a program of a network of ours."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -19,7 +19,7 @@ class Manifests:
     A view that joined later begins with an epoch that another view has, or the next; what earlier
     definitions published counts for the order of epochs too. What names objects that are not the
     mesh's, or not exactly its partitions, counts for nothing. Where epochs end is not
-    compared between manifests: one that lies must not stand in the way of the right one behind it.
+    compared between manifests: one that lies must not be in the way of the right one behind it.
     """
 
     def __init__(self, pipeline: Pipeline, partitions: int, bucket: str) -> None:

@@ -160,7 +160,7 @@ MISTAKES = {
     ),
     "a rule that is none": (
         lambda: departures(clean={"wind": "clamp(0, 200)"}),
-        "is no cleaning rule",
+        "is not a cleaning rule",
     ),
     "a rule that is no call": (
         lambda: departures(clean={"wind": "clip(0, "}),
@@ -177,11 +177,11 @@ MISTAKES = {
     "text cleaning of a number": (lambda: departures(clean={"wind": "lower"}), "is for text"),
     "a horizon that is none": (
         lambda: label(horizon="a day"),
-        "horizon 'a day' is no span of time",
+        "horizon 'a day' is not a span of time",
     ),
     "a label of text": (lambda: label(value=lambda r: r.origin), "give a condition or a number"),
     "a label on an unknown field": (lambda: label(on="flight"), "did you mean 'flight_id'?"),
-    "a question's time that is none": (lambda: model(at="origin"), "is no Timestamp"),
+    "a question's time that is none": (lambda: model(at="origin"), "is not a Timestamp"),
     "a timestamp as an input": (lambda: model(request=("departed_at",)), "derive from it"),
     "an unknown input": (lambda: model(request=("orign",)), "did you mean 'origin'?"),
     "a derived input of text": (lambda: model(derive={"x": lambda r: r.origin}), "not a number"),

@@ -33,7 +33,7 @@ def quantile(field: str, q: float, *, where: Condition | str | None = None) -> D
     q = number(q, f"q of quantile({shown(field)})")
     if not 0 < q < 1:
         refuse(
-            f"quantile({shown(field)}, {q!r}) is no quantile",
+            f"quantile({shown(field)}, {q!r}) is not a quantile",
             "q lies between 0 and 1, as in quantile('delay_minutes', 0.9)",
         )
     return aggregate("quantile", field, where, params={"q": q})

@@ -13,7 +13,7 @@ Words = npt.NDArray[np.int64]
 
 @compiled
 def ends(offsets: Words, rows: Words) -> Words:
-    """Offsets of the runs `rows` once they stand side by side."""
+    """Offsets of the runs `rows` once they lie side by side."""
     out = np.zeros(len(rows) + 1, np.int64)
     for i in range(len(rows)):
         out[i + 1] = out[i] + offsets[rows[i] + 1] - offsets[rows[i]]

@@ -42,7 +42,7 @@ def hop_of(key: int) -> int:
 
 @compiled
 def row_fits(hops: Words, words: Words, row: int, stop: int) -> bool:
-    """Whether a row of this plan stands at `row` and ends by `stop`. Called for every row, so it
+    """Whether a row of this plan lies at `row` and ends by `stop`. Called for every row, so it
     gets one table: a copy of all costs more than it does.
     """
     if row + HEADER > stop:
@@ -61,7 +61,7 @@ def row_fits(hops: Words, words: Words, row: int, stop: int) -> bool:
 @compiled
 def find_rows(hops: Words, words: Words, start: int, stop: int, rows: Words, n: int) -> int:
     """Note where the rows of a blob start, after the `n` that are noted; the new count, or -1 when
-    it is no blob of this plan.
+    it is not a blob of this plan.
     """
     while start < stop:
         if not row_fits(hops, words, start, stop):

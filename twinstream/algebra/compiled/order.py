@@ -25,7 +25,7 @@ def compare(data: Bytes, offsets: Words, a: int, b: int) -> int:
 
 @compiled
 def runs(data: Bytes, offsets: Words) -> Words:
-    """Starts of the runs that are sorted as they stand, then the count of strings."""
+    """Starts of the runs that are sorted as they are, then the count of strings."""
     n = len(offsets) - 1
     out = np.empty(n + 1, np.int64)
     found = 0

@@ -94,7 +94,7 @@ def spread_entry(op: int, entry: int, dense: Words, touched: Words) -> None:
 def spread_rows(t: Tables, hop: int, words: Words, row: int, dense: Words, touched: Words) -> int:
     """Let the sparse arrays of a row into the dense ones; what went wrong, or FINE.
 
-    Ids are checked all at once, as one that is no place in `dense` has a bit of its own.
+    Ids are checked all at once, as one that is not a place in `dense` has a bit of its own.
     """
     at = row + HEADER + t.hops[hop, FIXED_WORDS]
     for number in range(t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]):
@@ -193,7 +193,7 @@ def read_one(
     touched: Words,
     out: Floats,
 ) -> int:
-    """Answer everything from the blobs that stand in these pieces; what went wrong, or FINE."""
+    """Answer everything from the blobs that lie in these pieces; what went wrong, or FINE."""
     found = 0
     for piece in pieces:
         found = find_rows(t.hops, words, offsets[piece], offsets[piece + 1], rows, found)

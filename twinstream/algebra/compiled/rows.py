@@ -178,7 +178,7 @@ def compact(op: int, words: Words, start: int, stop: int) -> int:
 
 @compiled
 def sparse_at(words: Words, row: int, fixed_words: int, number: int) -> int:
-    """Where the count of a row's sparse array stands."""
+    """Where the count of a row's sparse array lies."""
     at = row + HEADER + fixed_words
     for _ in range(number):
         at += 1 + words[at]

@@ -77,7 +77,7 @@ def entries_of(
     """All sparse entries that these events will ever make: (their names, ascending; [slots, events]
     the entry of each, -1 for none).
 
-    A name is (tile number * sparse slots + slot) << 13 | id, so that a tile's entries stand
+    A name is (tile number * sparse slots + slot) << 13 | id, so that a tile's entries lie
     together.
     """
     first, count = t.hops[hop, SPARSE], t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
@@ -158,7 +158,7 @@ def ask(
     touched: Words,
     out: Floats,
 ) -> None:
-    """Answer the windows of a hop from the tiles as they stand."""
+    """Answer the windows of a hop from the tiles as they are."""
     size, count = HEADER + t.hops[hop, FIXED_WORDS], t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
     first, last, mask = t.hops[hop, FIXED], t.hops[hop, FIXED_END], (1 << ID_BITS) - 1
     clear(t.fixed, first, last, row, 0)
