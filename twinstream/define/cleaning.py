@@ -168,6 +168,6 @@ def _bounds(rule: Written, name: str, kind: FieldType) -> tuple[int, int]:
     if low > high:
         refuse(
             f"{rule} on field {name!r}: the lower bound is above the upper one",
-            f"write {rule.name}({rule.args[1]}, {rule.args[0]})",
+            f"write {Written(rule.name, rule.args[::-1])}",
         )
     return low, high

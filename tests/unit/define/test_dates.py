@@ -180,6 +180,12 @@ def test_rules_bound_dates():
     ]
 
 
+def test_bounds_in_the_wrong_order_are_refused_with_the_right_one():
+    rules = {"day": 'between("2030-12-31", "2000-01-01")'}
+    with pytest.raises(DefinitionError, match=r"write between\('2000-01-01', '2030-12-31'\)"):
+        Source("paid", id="id", key="id", event_time="at", fields=FIELDS, clean=rules)
+
+
 def test_a_network_takes_parts_of_a_date_not_the_date():
     last = View("by-day", PAID, by="day", features={"due": maximum("due").over("7d")})
     late = Label("late", PAID, on="id", horizon="1h", value=lambda r: r.due < r.day)
