@@ -1,4 +1,4 @@
-"""What a type of field says of itself, once: every conversion of its values. The modules beside
+"""What a field type says of itself, once: every conversion of its values. The modules beside
 this one are the types; `python -m twinstream.define.generate` writes what is derived from them.
 """
 
