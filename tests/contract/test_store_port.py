@@ -105,6 +105,21 @@ def test_no_reader_ever_sees_half_a_write(store: StateStore, reads: StateReads) 
     assert read(reads) == (b"399", b"399")
 
 
+@pytest.mark.timeout(60)
+def test_a_reader_opens_while_the_store_is_written(store: StateStore, reads: StateReads) -> None:
+    """Both may be in one process, and neither waits for what the other holds."""
+    writes = threading.Thread(target=lambda: [write(store, str(i).encode()) for i in range(2000)])
+    writes.start()
+    opened = 0
+    while writes.is_alive():
+        state, progress = read(reads)
+        assert state == progress
+        reads.close()
+        opened += 1
+    writes.join()
+    assert opened > 0
+
+
 @pytest.mark.parametrize("work", WORKS)
 def test_a_crash_loses_what_was_not_committed_and_nothing_else(rig: Rig, work: str) -> None:
     first = rig.open()

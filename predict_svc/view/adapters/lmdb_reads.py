@@ -96,10 +96,13 @@ class LmdbReads:
     def _open(self, inode: int) -> None:
         try:
             env = lmdb_files.open_to_read(self._folder)
-            self._documents = env.open_db(lmdb_files.DOCUMENTS, create=False)
-            self.tables = [
-                env.open_db(lmdb_files.table(slot), create=False) for slot in range(SLOTS)
-            ]
+            # Without a transaction of its own LMDB would wait for the writer, and hold Python's
+            # lock, for which a writer in this process may wait.
+            with env.begin() as txn:
+                self._documents = env.open_db(lmdb_files.DOCUMENTS, txn, create=False)
+                self.tables = [
+                    env.open_db(lmdb_files.table(slot), txn, create=False) for slot in range(SLOTS)
+                ]
         except lmdb.Error as error:
             raise ViewNotReadyError(
                 f"{self.where}: the store cannot be opened yet: {error}"
