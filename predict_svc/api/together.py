@@ -9,10 +9,13 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from predict_svc.api.messages import PredictBody
-from twinstream.mesh.door import Answer
+from twinstream.mesh.door import BUSY, Answer
+from twinstream.mesh.problems import RefusedError
 
 MOST_ROWS = 64
 """So many are answered in one turn of the event loop, in some milliseconds."""
+MOST_WAITING = 256
+"""So many requests wait at most; what comes beyond is shed."""
 LOOKS = 4
 """Each costs some microseconds; with them several times as many requests come together."""
 Waiting = tuple[PredictBody, "asyncio.Future[Answer]"]
@@ -32,7 +35,9 @@ class Together:
         self._looks = 0
 
     def add(self, model: str, body: PredictBody) -> asyncio.Future[Answer]:
-        """The answer to a request, when it is there."""
+        """The answer to a request, when it is there; raises RefusedError while too many wait."""
+        if sum(map(len, self._waiting.values())) >= MOST_WAITING:
+            raise RefusedError(503, *BUSY)
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._look, self._looks)

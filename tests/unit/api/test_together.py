@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from predict_svc.api.messages import PredictBody
-from predict_svc.api.together import MOST_ROWS, Together
+from predict_svc.api.together import MOST_ROWS, MOST_WAITING, Together
 from predict_svc.view.errors import WindowNotKept
 from tests.unit.api.fakes import NOW, World, by_lane_at_once, visit
 from twinstream.audit.rebuild import scored
 from twinstream.features.arrays import Features
 from twinstream.features.inputs import Inputs
 from twinstream.mesh.door import Answer
+from twinstream.mesh.problems import RefusedError
 from twinstream.nn import TabularNetwork
 from twinstream.nn.files import from_files
 from twinstream.protocol.predictions import find_row
@@ -127,6 +128,22 @@ def test_no_turn_takes_more_rows_than_it_may() -> None:
     assert [answer.body for answer in found[:3]] == [b"m1", b"m0", b"m1"]
     assert sum(turns) == 20 * 16 + MOST_ROWS + 2
     assert max(turns) == MOST_ROWS + 1  # a request that is larger goes alone
+
+
+def test_what_comes_while_too_many_wait_is_shed() -> None:
+    async def ask() -> list[Answer]:
+        together = Together(lambda model, bodies: [Answer(200, [], b"") for _ in bodies])
+        waiting = [together.add("m", PredictBody(rows=[{}])) for _ in range(MOST_WAITING)]
+        with pytest.raises(RefusedError, match="too many requests"):
+            together.add("other", PredictBody(rows=[{}]))
+        return await asyncio.gather(*waiting, *await later(together))
+
+    async def later(together: Together) -> list[asyncio.Future[Answer]]:
+        for _ in range(MOST_WAITING // MOST_ROWS + 2):
+            await asyncio.sleep(0)
+        return [together.add("other", PredictBody(rows=[{}]))]
+
+    assert len(asyncio.run(ask())) == MOST_WAITING + 1
 
 
 def test_each_score_is_rebuilt_to_the_byte_from_its_place_in_the_batch(world: World) -> None:
