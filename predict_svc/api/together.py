@@ -36,7 +36,7 @@ class Together:
 
     def add(self, model: str, body: PredictBody) -> asyncio.Future[Answer]:
         """The answer to a request, when it is there; raises RefusedError while too many wait."""
-        if sum(map(len, self._waiting.values())) >= MOST_WAITING:
+        if self._full():
             raise RefusedError(503, *BUSY)
         loop = asyncio.get_running_loop()
         if not self._waiting:
@@ -44,6 +44,9 @@ class Together:
         answer: asyncio.Future[Answer] = loop.create_future()
         self._waiting.setdefault(model, []).append((body, answer))
         return answer
+
+    def _full(self) -> bool:
+        return sum(map(len, self._waiting.values())) >= MOST_WAITING
 
     def _look(self, more: int) -> None:
         """Let the loop take what has arrived, so many times more."""

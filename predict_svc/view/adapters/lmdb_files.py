@@ -4,22 +4,34 @@ and a base, which never changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import lmdb
 
 from predict_svc.view.errors import BaseRefusedError
+from predict_svc.view.ports import SLOTS
 
 FILE = "speed.lmdb"
 DOCUMENTS = b"meta"
 MAX_DBS = 64
 MAX_READERS = 512
 MAP_BYTES = 1 << 38  # address space while a base is loaded; the file takes what it needs
-_written_here: dict[
-    Path, lmdb.Environment
-    # LMDB must not be opened twice in one process: readers beside a writer share its environment
-] = {}
+
+
+class Opened(NamedTuple):
+    """A store with its documents and its tables of states."""
+
+    environment: lmdb.Environment
+    documents: Any
+    tables: Sequence[Any]
+
+
+_written_here: dict[Path, Opened] = {}
+"""LMDB must not be opened twice in one process, and to open a table waits for the writer with
+Python's lock in hand, for which the writer may wait: readers beside a writer share what it opened.
+"""
 
 
 def table(slot: int) -> bytes:
@@ -27,7 +39,7 @@ def table(slot: int) -> bytes:
     return b"speed-%02d" % slot
 
 
-def open_to_write(folder: Path, *, map_gib: int) -> lmdb.Environment:
+def open_to_write(folder: Path, *, map_gib: int) -> Opened:
     """For the writer. It survives a killed process; after a power cut the store is built anew."""
     environment = lmdb.open(
         str(folder / FILE),
@@ -42,16 +54,17 @@ def open_to_write(folder: Path, *, map_gib: int) -> lmdb.Environment:
         readahead=False,
         meminit=False,
     )
-    _written_here[folder.resolve()] = environment
-    return environment
+    opened = _opened(environment, create=True)
+    _written_here[folder.resolve()] = opened
+    return opened
 
 
 def end_writing(folder: Path) -> None:
     """Close a store that was opened to write."""
-    _written_here.pop(folder.resolve()).close()
+    _written_here.pop(folder.resolve()).environment.close()
 
 
-def open_to_read(folder: Path) -> lmdb.Environment:
+def open_to_read(folder: Path) -> Opened:
     """For a reader, also in the writer's process; raises lmdb.Error when there is no store."""
     shared = _written_here.get(folder.resolve())
     if shared is not None:
@@ -59,11 +72,19 @@ def open_to_read(folder: Path) -> lmdb.Environment:
     path = folder / FILE
     if not path.exists():
         raise lmdb.Error(f"{path} is not there")
+    environment = _read_only(path)
+    try:
+        return _opened(environment, create=False)
+    except lmdb.Error:
+        environment.close()
+        raise
+
+
+def _read_only(path: Path) -> lmdb.Environment:
     return lmdb.open(  # the writer's map is as large as its file
         str(path),
         subdir=False,
         readonly=True,
-        create=False,
         map_size=path.stat().st_size,
         max_dbs=MAX_DBS,
         max_readers=MAX_READERS,
@@ -72,9 +93,15 @@ def open_to_read(folder: Path) -> lmdb.Environment:
     )
 
 
+def _opened(environment: lmdb.Environment, *, create: bool) -> Opened:
+    documents = environment.open_db(DOCUMENTS, create=create)
+    tables = [environment.open_db(table(slot), create=create) for slot in range(SLOTS)]
+    return Opened(environment, documents, tables)
+
+
 def is_shared(environment: lmdb.Environment) -> bool:
     """Whether a reader's environment is its writer's, and so not the reader's to close."""
-    return environment in _written_here.values()
+    return any(environment is opened.environment for opened in _written_here.values())
 
 
 def open_base(path: Path) -> lmdb.Environment:

@@ -12,7 +12,6 @@ import lmdb
 
 from predict_svc.view.adapters import lmdb_files
 from predict_svc.view.errors import ViewNotReadyError
-from predict_svc.view.ports import SLOTS
 
 LOOK_AGAIN_S = 0.2
 KEPT_OPEN = 4  # bases; older ones are gone from the disk, and what still read them has long ended
@@ -95,17 +94,12 @@ class LmdbReads:
 
     def _open(self, inode: int) -> None:
         try:
-            env = lmdb_files.open_to_read(self._folder)
-            # Without a transaction of its own LMDB would wait for the writer, and hold Python's
-            # lock, for which a writer in this process may wait.
-            with env.begin() as txn:
-                self._documents = env.open_db(lmdb_files.DOCUMENTS, txn, create=False)
-                self.tables = [
-                    env.open_db(lmdb_files.table(slot), txn, create=False) for slot in range(SLOTS)
-                ]
+            opened = lmdb_files.open_to_read(self._folder)
         except lmdb.Error as error:
             raise ViewNotReadyError(
                 f"{self.where}: the store cannot be opened yet: {error}"
             ) from error
-        self._env = env
+        self._documents = opened.documents
+        self.tables = opened.tables
+        self._env = opened.environment
         self._inode = inode

@@ -15,7 +15,6 @@ import lmdb
 
 from predict_svc.view.adapters import lmdb_files
 from predict_svc.view.errors import BaseRefusedError, StoreFullError
-from predict_svc.view.ports import SLOTS
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 FULL = (lmdb.MapFullError, lmdb.DiskError)
@@ -30,12 +29,11 @@ class LmdbStore:
     def __init__(self, folder: Path, *, map_gib: int) -> None:
         self.scratch = folder
         _fresh_after_power_cut(folder)
-        self._env = lmdb_files.open_to_write(folder, map_gib=map_gib)
+        opened = lmdb_files.open_to_write(folder, map_gib=map_gib)
+        self._env = opened.environment
+        self._documents = opened.documents
+        self.tables: Sequence[Any] = opened.tables
         self.forget_dead_readers()
-        self._documents = self._env.open_db(lmdb_files.DOCUMENTS)
-        self.tables: Sequence[Any] = [
-            self._env.open_db(lmdb_files.table(slot)) for slot in range(SLOTS)
-        ]
         for torn in folder.glob("base-*.part"):
             torn.unlink(missing_ok=True)
 
