@@ -20,11 +20,19 @@ from deploy.local import services
 from deploy.local.mesh import EmbeddedMesh
 from examples.shop.data import HOUR_US, month
 from examples.shop.pipeline import pipeline
-from schemas.events import DataArrived, FileAccepted, FileRef, ModelPromoted, SealRequested
+from schemas.events import (
+    DataArrived,
+    FileAccepted,
+    FileRef,
+    ModelPromoted,
+    PredictionServed,
+    SealRequested,
+)
 from schemas.topics import topic_of
 from twinstream.cli.sending import Positions, send_lines
 from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.object_store import ObjectStore
+from twinstream.protocol.predictions import predictions_of, row_of
 
 PIPELINE = Path(__file__).parents[2] / "examples" / "shop" / "pipeline.py"
 MODEL = "will-buy"
@@ -164,6 +172,12 @@ class Shop:
         """All events of a kind, in the order of their topic; what is none is passed over."""
         with EventReader(self.mesh.settings, [topic_of(kind)], refused=lambda *_: None) as reader:
             return [event for event, _ in reader.read_to_end() if isinstance(event, kind)]
+
+    def remembered(self) -> set[str]:
+        """The id of each answer that an event remembers."""
+        served = self.events(PredictionServed)
+        rows = [row for event in served for row in predictions_of(event)]
+        return {row_of(row.id)[0] for row in rows}
 
     def wait(self, reached: Callable[[], object], what: str, bound_s: float = 240.0) -> None:
         give_up = time.monotonic() + bound_s

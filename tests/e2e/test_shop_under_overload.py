@@ -13,7 +13,6 @@ import psutil
 import pytest
 
 from deploy.local import services
-from schemas.events import PredictionServed
 from tests.e2e.overload import Door, Reply, overload
 from tests.e2e.shop import MODEL, Shop
 
@@ -81,11 +80,7 @@ def test_a_door_sheds_what_it_cannot_answer(shop: Shop, name: str) -> None:
 def every_answer_is_remembered(shop: Shop, acknowledged: Replies) -> None:
     ids = {msgspec.json.decode(reply.body)["id"] for reply in acknowledged.values()}
     assert len(ids) == len(acknowledged)
-    shop.wait(
-        lambda: ids <= {event.id for event in shop.events(PredictionServed)},
-        "an event of each answer",
-        60,
-    )
+    shop.wait(lambda: ids <= shop.remembered(), "an event of each answer", 60)
 
 
 def every_order_counts_once(shop: Shop, acknowledged: Replies) -> None:

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from deploy.local import services
-from schemas.events import MetricObserved, PredictionServed
+from schemas.events import MetricObserved
 from tests.e2e.shop import Answer, Client, Shop
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -72,7 +72,7 @@ class Outage:
         asked = {answer.body["id"] for answer in answers}
 
         def told() -> int:
-            return len(asked & {event.id for event in self._shop.events(PredictionServed)})
+            return len(asked & self._shop.remembered())
 
         self._shop.wait(
             lambda: told() + lost(self._shop) - self._lost == len(asked), "all accounted for", 60
