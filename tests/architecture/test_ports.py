@@ -9,18 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.contract.ports import PORTS, SHAPES, WITHOUT
+from tests.tidy.product import PRODUCT
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = (
-    "schemas",
-    "twinstream",
-    "deploy",
-    "ingest_svc",
-    "preprocess_svc",
-    "train_svc",
-    "predict_svc",
-    "monitor_svc",
-)
 MOST_WITHOUT = 5
 """Ports that had no contract test when this was begun; it only falls."""
 
