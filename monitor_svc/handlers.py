@@ -27,11 +27,9 @@ def handle_metric_observed(event: ev.MetricObserved, state: State) -> Events:
 def handle_prediction_served(event: ev.PredictionServed, state: State) -> Events:
     """Join its rows, measure them; what a model answers that the definition no longer has is
     counted only.
-
-    Raises UndecodableEventError for rows that do not fit their event, before any of them counts.
     """
     wall, watch = state.mesh.clock == "wall", state.models.get(event.model)
-    for prediction in list(predictions_of(event)):
+    for prediction in predictions_of(event):
         state.telemetry.count("predictions", prediction.served_at_us)
         known_us = prediction.served_at_us if wall else prediction.at_us
         state.known.predicted(known_us)

@@ -58,9 +58,44 @@ def refusal(event: ev.Event, topic: str, now_us: int = LAST_US) -> str:
     if ahead := _ahead(event, now_us + AHEAD_US):
         return f"{ahead}: it says that it happens in the future"
     try:
-        return next(_problems("", event, MOST_DEPTH), "")
+        odd = next(_problems("", event, MOST_DEPTH), "")
     except RecursionError:
         return "it is nested too deep"
+    return odd or (unfit(event) if isinstance(event, ev.PredictionServed) else "")
+
+
+def unfit(event: ev.PredictionServed) -> str:
+    """Why the parts of an answered request do not fit one another; "" when each row has its
+    features, its position in each view, and one request that it belongs to.
+    """
+    return next(_misfits(event), "")
+
+
+def _misfits(event: ev.PredictionServed) -> Iterator[str]:
+    if not _follow(event.starts, len(event.rows)):
+        yield "starts: its requests do not begin one after another"
+    inputs = len(event.inputs)
+    for i, row in enumerate(event.rows):
+        if len(row.features) != inputs:
+            yield f"rows: row {i} has {len(row.features)} features for {inputs} inputs"
+    for view, places in event.places.items():
+        yield from _unplaced(view, places, event)
+
+
+def _follow(starts: list[int], rows: int) -> bool:
+    """Whether requests that begin at these rows follow one another from the first row on."""
+    if not starts:
+        return True
+    bounds = [*starts, rows]
+    return bounds[0] == 0 and bounds == sorted(bounds)
+
+
+def _unplaced(view: str, places: list[int], event: ev.PredictionServed) -> Iterator[str]:
+    known = range(len(event.positions.get(view, ())))
+    for i in range(len(event.rows)):
+        placed = i < len(places)
+        if not placed or places[i] not in known:
+            yield f"places: row {i} has no position in view {view[:80]!r}"
 
 
 def foreign(event: ev.Event, bucket: str, model_bucket: str) -> str:
@@ -116,9 +151,8 @@ def _problems(name: str, value: Any, depth: int) -> Iterator[str]:
             )
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _problems(
-                str(key) if isinstance(key, str) and name == "" else name, item, depth - 1
-            )
+            inner = key if isinstance(key, str) and name == "" else name
+            yield from _problems(inner, item, depth - 1)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _problems(name, item, depth - 1)
@@ -131,12 +165,10 @@ def _scalar(name: str, value: Any) -> Iterator[str]:
         yield f"{name}: {value} is not a finite number"
     elif isinstance(value, int) and name.endswith("_us") and not FIRST_US <= value <= LAST_US:
         yield f"{name}: {value} is not a time of the years 1900 to 2200 in microseconds"
-    elif (
-        isinstance(value, int)
-        and name in _RANGES
-        and not _RANGES[name][0] <= value <= _RANGES[name][1]
-    ):
-        yield f"{name}: {value} is not from {_RANGES[name][0]} to {_RANGES[name][1]}"
+    elif isinstance(value, int) and name in _RANGES:
+        least, most = _RANGES[name]
+        if not least <= value <= most:
+            yield f"{name}: {value} is not from {least} to {most}"
     elif isinstance(value, str) and name in _NAMES and not _NAME.fullmatch(value):
         yield f"{name}: {value[:80]!r} is not a name"
 

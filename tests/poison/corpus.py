@@ -96,7 +96,18 @@ def spoilt_events(topic: str, seed: int) -> Iterator[Spoilt]:
 
 def example(kind: type[Any], dice: Dice) -> Fields:
     """An event that can be true, as the fields of its JSON."""
-    return {name: _value(name, hint, dice) for name, hint in get_type_hints(kind).items()}
+    fields = {name: _value(name, hint, dice) for name, hint in get_type_hints(kind).items()}
+    return _fitting(fields) if kind is ev.PredictionServed else fields
+
+
+def _fitting(served: Fields) -> Fields:
+    """An answered request whose parts fit one another."""
+    rows, inputs = served["rows"], served["inputs"]
+    for row in rows:
+        row["features"] = [0.5] * len(inputs)
+    places = {view: [0] * len(rows) for view, known in served["positions"].items() if known}
+    starts = list(range(len(rows)))
+    return served | {"places": places, "starts": starts}
 
 
 def message(kind: type[Any], fields: Any, *, certain: bool, how: str) -> Spoilt:

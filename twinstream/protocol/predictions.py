@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from schemas.events import PredictionServed, Release, ViewPosition
-from twinstream.errors import UndecodableEventError
 
 MOST_ROWS = 256
 """Rows of one message; a larger request takes several."""
@@ -61,31 +60,17 @@ def row_of(prediction: str) -> tuple[str, int]:
 
 
 def predictions_of(event: PredictionServed) -> Iterator[Prediction]:
-    """Each row of the event.
-
-    Raises UndecodableEventError for an event whose rows do not fit its inputs and positions:
-    anybody may have written it.
-    """
+    """Each row of a plausible event, whose rows fit it."""
     ids = _ids(event)
     for i, row in enumerate(event.rows):
-        try:
-            positions = {
-                view: dict(enumerate(event.positions[view]))[numbers[i]]
-                for view, numbers in event.places.items()
-            }
-            features = dict(zip(event.inputs, row.features, strict=True))
-        except (LookupError, ValueError) as error:
-            raise UndecodableEventError(
-                f"row {i} of request {event.id[:80]!r} does not fit it: {error}"
-            ) from error
         yield Prediction(
             id=ids[i],
             model=event.model,
             release=event.release,
             at_us=row.at_us,
             request=row.request,
-            positions=positions,
-            features=features,
+            positions=_positions(event, i),
+            features=dict(zip(event.inputs, row.features, strict=True)),
             output=row.output,
             batch_shape=row.batch_shape,
             served_at_us=event.served_at_us,
@@ -93,18 +78,19 @@ def predictions_of(event: PredictionServed) -> Iterator[Prediction]:
         )
 
 
+def _positions(event: PredictionServed, row: int) -> dict[str, ViewPosition]:
+    """Per view, at which position the row's key was read."""
+    known = event.positions
+    return {view: known[view][places[row]] for view, places in event.places.items()}
+
+
 def _ids(event: PredictionServed) -> list[str]:
-    """The id of each row; raises UndecodableEventError."""
     rows = len(event.rows)
     if not event.starts:
         return [row_id(event.id, event.first_row + i) for i in range(rows)]
-    bounds = [*event.starts, rows]
-    if bounds[0] != 0 or bounds != sorted(bounds):
-        raise UndecodableEventError(
-            f"the requests of event {event.id[:80]!r} do not begin one after another"
-        )
     ids = []
-    for number, (start, end) in enumerate(itertools.pairwise(bounds)):
+    bounds = itertools.pairwise([*event.starts, rows])
+    for number, (start, end) in enumerate(bounds):
         request = shared_id(event.id, number)
         ids += [row_id(request, row) for row in range(end - start)]
     return ids

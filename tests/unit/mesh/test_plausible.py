@@ -134,3 +134,43 @@ def _training_set(uri: str, statistics_uri: str) -> ev.TrainingSetPublished:
 def test_our_events_name_objects_of_our_buckets_only(event: ev.Event, word: str) -> None:
     assert word in foreign(event, "warehouse", "models")
     assert bool(foreign(event, "warehouse", "models")) == bool(word)
+
+
+def _answered(**changed: object) -> ev.PredictionServed:
+    row = ev.ServedRow(at_us=1, request={}, features=[1, None], output=0.5)
+    at = ev.ViewPosition(epoch=1, log={0: 5}, raw={0: 6})
+    facts = {
+        "id": "9a7d",
+        "model": "late",
+        "release": ev.Release(definition="d", epoch=1, model="w"),
+        "inputs": ["a", "b"],
+        "positions": {"by-origin": [at, at]},
+        "places": {"by-origin": [0, 1, 0]},
+        "rows": [row, row, row],
+    }
+    return ev.PredictionServed(**{**facts, **changed})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("starts", [[], [0], [0, 1], [0, 0, 3]])
+def test_requests_that_follow_one_another_are_believed(starts: list[int]) -> None:
+    event = _answered(starts=starts)
+    assert refusal(event, topic_of(event)) == ""
+
+
+@pytest.mark.parametrize("starts", [[1], [0, 6], [0, -1], [0, 3, 2], [-1, 0], [5]])
+def test_requests_that_do_not_follow_one_another_are_refused(starts: list[int]) -> None:
+    event = _answered(starts=starts)
+    assert refusal(event, topic_of(event)).startswith("starts: ")
+
+
+@pytest.mark.parametrize("places", [[0, 2, 0], [0, -1, 0], [0]])
+@pytest.mark.parametrize("view", ["by-origin", "another"])
+def test_a_row_without_a_position_is_refused(view: str, places: list[int]) -> None:
+    event = _answered(places={view: places})
+    assert "has no position in view" in refusal(event, topic_of(event))
+
+
+@pytest.mark.parametrize("inputs", [[], ["a"], ["a", "b", "c"]])
+def test_a_row_of_other_features_is_refused(inputs: list[str]) -> None:
+    event = _answered(inputs=inputs)
+    assert refusal(event, topic_of(event)).startswith("rows: row 0 has 2 features for")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
 
 from schemas.events import PredictionServed, Release, ServedRow, ViewPosition
-from twinstream.errors import UndecodableEventError
 from twinstream.protocol.predictions import find_row, predictions_of, row_of
 
 PLACES = [ViewPosition(epoch=1, log={p: 5}, raw={p: 6}) for p in range(2)]
@@ -58,22 +55,6 @@ def test_what_ends_in_no_number_is_the_id_of_a_request(odd: str) -> None:
     assert row_of(odd)[1] == (0 if odd != "a--1" else 1)
 
 
-@pytest.mark.parametrize(
-    "places", [{"v": [0, 2, 0]}, {"v": [0, -1, 0]}, {"w": [0, 0, 0]}, {"v": [0]}]
-)
-def test_a_row_without_a_position_is_refused(places: dict[str, list[int]]) -> None:
-    with pytest.raises(UndecodableEventError, match="of request '9a7d' does not fit"):
-        list(predictions_of(msgspec.structs.replace(served(), places=places)))
-
-
-@pytest.mark.parametrize("features", [[], [1], [1, 2, 3]])
-def test_a_row_of_other_features_is_refused(features: list[Any]) -> None:
-    event = served()
-    rows = [event.rows[0], msgspec.structs.replace(event.rows[1], features=features)]
-    with pytest.raises(UndecodableEventError, match="row 1 of request '9a7d'"):
-        list(predictions_of(msgspec.structs.replace(event, rows=rows)))
-
-
 def shared(starts: list[int], rows: int = 5) -> PredictionServed:
     return msgspec.structs.replace(served(rows, first_row=0), starts=starts)
 
@@ -87,9 +68,3 @@ def test_requests_that_were_answered_together_keep_their_own_ids() -> None:
     assert find_row(event, "9a7d.1") == found[1]
     for absent in ("9a7d", "9a7d-0", "9a7d.3-0", "9a7d.0-1", "9a7d.01-0", "9a7d.-1-0"):
         assert find_row(event, absent) is None
-
-
-@pytest.mark.parametrize("starts", [[1], [0, 6], [0, -1], [0, 3, 2], [-1, 0], [5]])
-def test_requests_that_do_not_follow_one_another_are_refused(starts: list[int]) -> None:
-    with pytest.raises(UndecodableEventError, match="9a7d"):
-        list(predictions_of(shared(starts)))
