@@ -73,16 +73,28 @@ class RecentIds:
         """Drop what is beyond the horizon, and open a new generation when the current one is old or
         large enough.
         """
-        generations = self._generations
-        if any(
-            g.last_us < now_us - self.horizon_us for g in generations
-        ):  # not only the oldest: an id may be known far ahead
-            generations = self._generations = deque(
-                g for g in generations if g.last_us >= now_us - self.horizon_us
-            )
-        while len(self) >= self.limit and len(generations) > 1:
-            self.forgotten += len(generations.popleft().known)
-        full = generations and len(generations[-1].known) >= max(1, self.limit // 4)
-        if not generations or full or now_us - generations[-1].first_us > self.horizon_us // 2:
-            generations.append(_Generation(now_us))
-        generations[-1].last_us = max(generations[-1].last_us, now_us)
+        self._forget_before(now_us - self.horizon_us)
+        self._make_room()
+        if self._begins(now_us):
+            self._generations.append(_Generation(now_us))
+        current = self._generations[-1]
+        current.last_us = max(current.last_us, now_us)
+
+    def _forget_before(self, first_us: int) -> None:
+        """Not only the oldest generation: an id may be known far ahead."""
+        kept = [g for g in self._generations if g.last_us >= first_us]
+        if len(kept) < len(self._generations):
+            self._generations = deque(kept)
+
+    def _make_room(self) -> None:
+        while len(self) >= self.limit and len(self._generations) > 1:
+            dropped = self._generations.popleft()
+            self.forgotten += len(dropped.known)
+
+    def _begins(self, now_us: int) -> bool:
+        """Whether what comes now belongs to a new generation."""
+        if not self._generations:
+            return True
+        current = self._generations[-1]
+        full = len(current.known) >= max(1, self.limit // 4)
+        return full or now_us - current.first_us > self.horizon_us // 2

@@ -66,8 +66,9 @@ def prefixes_of(text: str, raw_bucket: str) -> dict[str, tuple[str, ...]]:
     """
     found: dict[str, tuple[str, ...]] = {}
     for pair in (text or f"*=s3://{raw_bucket}/").split(";"):
-        source, _, prefix = pair.partition("=")
-        found[source.strip()] = (*found.get(source.strip(), ()), prefix.strip().rstrip("/") + "/")
+        source, _, prefix = (part.strip() for part in pair.partition("="))
+        before = found.get(source, ())
+        found[source] = (*before, prefix.rstrip("/") + "/")
     return found
 
 

@@ -89,20 +89,25 @@ class Seconds:
         """What to draw for a second: {"": value} or {"p50", "p99"};
         empty when nothing came lately.
         """
-        found = [
-            row for s in range(second - SMOOTH_S + 1, second + 1) for row in self._bins.get(s, ())
-        ]
+        found = self._lately(second)
         if not found:
             return {}
+        total = sum(value for value, _, _ in found)
         if self._kind == "counter":
-            return {"": sum(value for value, _, _ in found) / SMOOTH_S}
+            return {"": total / SMOOTH_S}
         if self._kind == "gauge":
             return {"": found[-1][0]}
-        n = sum(value for value, _, _ in found) or 1.0
+        weighted = sum(value * p50 for value, p50, _ in found)
         return {
-            "p50": sum(value * p50 for value, p50, _ in found) / n,
+            "p50": weighted / (total or 1.0),
             "p99": max(p99 for _, _, p99 in found),
         }
+
+    def _lately(self, second: int) -> list[tuple[float, float, float]]:
+        found: list[tuple[float, float, float]] = []
+        for each in range(second - SMOOTH_S + 1, second + 1):
+            found += self._bins.get(each, ())
+        return found
 
 
 class Telemetry:
@@ -182,13 +187,7 @@ class Telemetry:
         return values
 
     def _draw(self, chart: Chart, metric: MetricObserved) -> None:
-        by = (
-            metric.service
-            if chart.by == "service"
-            else metric.labels.get(chart.by, "")
-            if chart.by
-            else ""
-        )
+        by = _split(chart, metric)
         scale = TO_MS.get(metric.unit, 1.0) if chart.kind == "summary" else 1.0
         quantiles = (metric.quantiles.get(name, 0.0) * scale for name in ("p50", "p99"))
         line = f"{chart.id}:{by}" if by else chart.id
@@ -231,3 +230,10 @@ class Telemetry:
 def _finite(total: float) -> float:
     """A sum of finite numbers that may have passed the largest one."""
     return max(-LARGEST, min(LARGEST, total))
+
+
+def _split(chart: Chart, metric: MetricObserved) -> str:
+    """Which line of a chart a metric is of."""
+    if chart.by == "service":
+        return metric.service
+    return metric.labels.get(chart.by, "") if chart.by else ""

@@ -34,65 +34,115 @@ MEASURE = {BINARY: "log_loss", "mean_squared_error": "rmse", "mean_absolute_erro
 log = structlog.get_logger()
 
 
+class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained network with its scores, and what its config keeps of how it came about.
+    `program`: what ONNX Runtime serves; empty when the network has none.
+    """
+
+    network: torch.nn.Module
+    made_with: ModelConfig
+    metrics: dict[str, float]
+    program: bytes = b""
+
+
 def handle_training_set_published(work: Training, ports: Ports) -> list[Event]:
     """ModelTrained, its files saved.
 
     Raises PermanentError when nothing can be learned from the set.
     """
     started_us = ports.clock.now_us()
-    event = work.training_set
-    model = ports.pipeline.model(event.model)
-    data = ports.training_sets.read(event)
+    problem = as_problem(work, ports)
+    fitted = with_its_program(fit_best(problem, work, ports), problem.split.test)
+    return [saved(fitted, work, ports, started_us)]
+
+
+def as_problem(work: Training, ports: Ports) -> Problem:
+    """The rows of a set and how its model is trained on them; raises PermanentError when they
+    cannot be read, or nothing can be learned from them.
+    """
+    model = ports.pipeline.model(work.training_set.model)
+    data = ports.training_sets.read(work.training_set)
     inputs = Inputs.of(model.inputs)
-    config = config_of(model, ports.settings, ports.settings.seed + work.round)
     split = parts_of(data, inputs)
-    training.check(
-        split,
-        config.changed(
-            {n: v for n, v in model.search.items() if not isinstance(v, (Choice, Range))}
-        ),
-    )
-    problem = Problem(split, inputs, data.statistics, config, model.network)
+    config = config_of(model, ports.settings, ports.settings.seed + work.round)
+    training.check(split, config.changed(fixed(model.search)))
+    return Problem(split, inputs, data.statistics, config, model.network)
+
+
+def fixed(space: Mapping[str, Any]) -> dict[str, Any]:
+    """What a search space leaves no choice about."""
+    return {name: v for name, v in space.items() if not isinstance(v, (Choice, Range))}
+
+
+def fit_best(problem: Problem, work: Training, ports: Ports) -> Fitted:
+    """The network of the best candidate, trained on all rows."""
+    model = ports.pipeline.model(work.training_set.model)
     found, share = choose(problem, model.search, ports)
-    chosen = config.changed(found.best)
+    chosen = problem.config.changed(found.best)
     network, metrics = training.fit_split(
-        split, inputs, data.statistics, chosen, network_class=model.network
+        problem.split,
+        problem.inputs,
+        problem.statistics,
+        chosen,
+        network_class=problem.network,
     )
     metrics |= {"search_share": share, "search_trials": float(len(found.tried))}
     check_metrics(metrics)
-    made_with = ModelConfig(
+    made_with = remembered(problem, chosen, found, work, ports)
+    return Fitted(network=network, made_with=made_with, metrics=metrics)
+
+
+def remembered(
+    problem: Problem, chosen: TrainingConfig, found: Found, work: Training, ports: Ports
+) -> ModelConfig:
+    """What a model's config keeps of how it came about."""
+    model = ports.pipeline.model(work.training_set.model)
+    return ModelConfig(
         model=model.name,
         network=qualified_name(model.network),
         arguments=chosen.arguments,
-        inputs=inputs,
-        statistics=data.statistics,
+        inputs=problem.inputs,
+        statistics=problem.statistics,
         definition_digest=ports.pipeline.digest,
         loss=model.loss,
-        training_set_digest=event.digest,
-        epoch=event.epoch,
-        training=_remembered(chosen, found),
+        training_set_digest=work.training_set.digest,
+        epoch=work.training_set.epoch,
+        training=_search(chosen, found),
         versions=versions(),
     )
-    made_with, program = with_program(network, made_with, arrays_of(split.test))
+
+
+def with_its_program(fitted: Fitted, unseen: Rows) -> Fitted:
+    """With its program, compared with the network on rows that it was not trained on."""
+    made_with, program = with_program(fitted.network, fitted.made_with, arrays_of(unseen))
     log.info("model_exported", runtime=made_with.runtime, reason=made_with.runtime_reason)
-    metrics["served_by_program"] = float(made_with.runtime == ONNX)
-    files = to_files(network, made_with, metrics, program)
+    return Fitted(
+        network=fitted.network,
+        made_with=made_with,
+        metrics=fitted.metrics | {"served_by_program": float(made_with.runtime == ONNX)},
+        program=program,
+    )
+
+
+def saved(fitted: Fitted, work: Training, ports: Ports, started_us: int) -> ModelTrained:
+    """The event of a model whose files are in the object store."""
+    made_with = fitted.made_with
+    files = to_files(fitted.network, made_with, fitted.metrics, fitted.program)
     digest = model_digest(files)
-    stored = ports.models.save(model.name, digest, files)
-    return [
-        ModelTrained(
-            model=model.name,
-            model_digest=digest,
-            uri=stored.uri,
-            version_ids=stored.version_ids,
-            epoch=event.epoch,
-            training_set_digest=event.digest,
-            definition_digest=ports.pipeline.digest,
-            metrics=metrics,
-            trained_at_us=ports.clock.now_us(),
-            seconds=(ports.clock.now_us() - started_us) / 1e6,
-        )
-    ]
+    stored = ports.models.save(made_with.model, digest, files)
+    now_us = ports.clock.now_us()
+    return ModelTrained(
+        model=made_with.model,
+        model_digest=digest,
+        uri=stored.uri,
+        version_ids=stored.version_ids,
+        epoch=work.training_set.epoch,
+        training_set_digest=work.training_set.digest,
+        definition_digest=made_with.definition_digest,
+        metrics=fitted.metrics,
+        trained_at_us=now_us,
+        seconds=(now_us - started_us) / 1e6,
+    )
 
 
 def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
@@ -101,36 +151,39 @@ def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
     """
     trained = work.trained
     model = ports.pipeline.model(trained.model)
-    verdict = judge(
-        trained.metrics,
-        model.good_enough,
-        champion_metrics(work, ports),
-        MEASURE[model.loss],
-        ports.settings.tolerance,
-    )
+    champion = champion_metrics(work, ports)
+    measure = MEASURE[model.loss]
+    tolerance = ports.settings.tolerance
+    verdict = judge(trained.metrics, model.good_enough, champion, measure, tolerance)
     now_us = ports.clock.now_us()
-    if not verdict.promoted:
-        return [
-            ModelRejected(
-                model=trained.model,
-                model_digest=trained.model_digest,
-                reason=verdict.reason,
-                metrics=trained.metrics,
-                rejected_at_us=now_us,
-            )
-        ]
-    return [
-        ModelPromoted(
-            model=trained.model,
-            model_digest=trained.model_digest,
-            uri=trained.uri,
-            version_ids=trained.version_ids,
-            definition_digest=trained.definition_digest,
-            metrics=trained.metrics,
-            reason=f"{verdict.reason}; {served_by(trained.metrics)}",
-            promoted_at_us=now_us,
-        )
-    ]
+    if verdict.promoted:
+        return [promoted(trained, verdict.reason, now_us)]
+    return [rejected(trained, verdict.reason, now_us)]
+
+
+def rejected(trained: ModelTrained, reason: str, now_us: int) -> ModelRejected:
+    """The event of a model that is not served."""
+    return ModelRejected(
+        model=trained.model,
+        model_digest=trained.model_digest,
+        reason=reason,
+        metrics=trained.metrics,
+        rejected_at_us=now_us,
+    )
+
+
+def promoted(trained: ModelTrained, reason: str, now_us: int) -> ModelPromoted:
+    """The event of a model that is served from now on."""
+    return ModelPromoted(
+        model=trained.model,
+        model_digest=trained.model_digest,
+        uri=trained.uri,
+        version_ids=trained.version_ids,
+        definition_digest=trained.definition_digest,
+        metrics=trained.metrics,
+        reason=f"{reason}; {served_by(trained.metrics)}",
+        promoted_at_us=now_us,
+    )
 
 
 def choose(problem: Problem, space: Mapping[str, Any], ports: Ports) -> tuple[Found, float]:
@@ -165,14 +218,7 @@ def parts_of(data: TrainingSet, inputs: Inputs) -> Split:
     """The rows of a set; raises TrainingSetCorruptError when it lacks what its model takes."""
     try:
         return training.split_of(data.table, inputs, data.statistics)
-    except (
-        KeyError,
-        LookupError,
-        TypeError,
-        ValueError,
-        OverflowError,
-        pa.ArrowException,
-    ) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, pa.ArrowException) as error:
         raise TrainingSetCorruptError(
             f"the training set does not fit its model: {error}: seal an epoch to build it again"
         ) from error
@@ -226,10 +272,12 @@ def champion_metrics(work: Judgement, ports: Ports) -> dict[str, float] | None:
 
 def scores_of(champion: ModelPromoted, data: TrainingSet, ports: Ports) -> dict[str, float]:
     """Test metrics of a promoted model."""
-    loaded = ports.models.load(champion, ports.pipeline.model(champion.model).network)
-    test = data.table.slice(training.bounds(data.table, data.statistics)[1])
-    rows = training.rows_of(test, loaded.config.inputs, loaded.config.statistics)
-    return training.scored(loaded.network, rows, loaded.config.loss)
+    model = ports.pipeline.model(champion.model)
+    loaded = ports.models.load(champion, model.network)
+    _, first = training.bounds(data.table, data.statistics)
+    config = loaded.config
+    rows = training.rows_of(data.table.slice(first), config.inputs, config.statistics)
+    return training.scored(loaded.network, rows, config.loss)
 
 
 def config_of(model: Any, settings: TrainSettings, seed: int) -> TrainingConfig:
@@ -249,20 +297,20 @@ def thinned(split: Split, share: float, seed: int) -> Split:
     in order of time.
     """
     generator = torch.Generator().manual_seed(seed)
-
-    def some(rows: Any) -> Any:
-        count = max(1, round(len(rows) * share))
-        return (
-            rows.take(torch.randperm(len(rows), generator=generator)[:count].sort().values)
-            if count < len(rows)
-            else rows
-        )
-
-    return Split(some(split.train), some(split.validation), some(split.test))
+    train = _some(split.train, share, generator)
+    validation = _some(split.validation, share, generator)
+    return Split(train, validation, _some(split.test, share, generator))
 
 
-def _remembered(config: TrainingConfig, found: Found) -> dict[str, Any]:
-    """How a model came about, as its config keeps it."""
+def _some(rows: Rows, share: float, generator: torch.Generator) -> Rows:
+    count = max(1, round(len(rows) * share))
+    if count >= len(rows):
+        return rows
+    chosen = torch.randperm(len(rows), generator=generator)[:count]
+    return rows.take(chosen.sort().values)
+
+
+def _search(config: TrainingConfig, found: Found) -> dict[str, Any]:
     trials = [
         {"candidate": candidate, "validation_loss": loss, "epochs": epochs}
         for candidate, loss, epochs in found.tried

@@ -36,29 +36,39 @@ class AdamW:
         parameters = [p for p in network.parameters() if p.requires_grad]
         self.values = torch.cat([p.detach().reshape(-1) for p in parameters])
         self.gradient = torch.zeros_like(self.values)
-        self._first, self._second = torch.zeros_like(self.values), torch.zeros_like(self.values)
-        self._peak, self._steps, self._weight_decay, self._betas = peak, steps, weight_decay, betas
+        self._first = torch.zeros_like(self.values)
+        self._second = torch.zeros_like(self.values)
+        self._peak = peak
+        self._steps = steps
+        self._weight_decay = weight_decay
+        self._betas = betas
         self._step = 0
+        self._share(parameters)
+
+    def _share(self, parameters: list[nn.Parameter]) -> None:
+        """Make each parameter a view of its part of the vector."""
         start = 0
         for p in parameters:
-            part = slice(start, start + p.numel())
-            p.data, p.grad = self.values[part].view_as(p), self.gradient[part].view_as(p)
-            start += p.numel()
+            end = start + p.numel()
+            p.data = self.values[start:end].view_as(p)
+            p.grad = self.gradient[start:end].view_as(p)
+            start = end
 
     def step(self, loss: Tensor, longest: float = 1.0) -> None:
         """One update from a loss; the gradient is scaled down to a norm of `longest`."""
         self.gradient.zero_()
         loss.backward()
-        self.gradient.mul_(min(1.0, longest / (float(self.gradient.norm()) + 1e-6)))
+        norm = float(self.gradient.norm()) + 1e-6
+        self.gradient.mul_(min(1.0, longest / norm))
         rate = one_cycle(self._step, self._steps, self._peak)
         self._step += 1
         b1, b2 = self._betas
         self._first.lerp_(self.gradient, 1 - b1)
         self._second.mul_(b2).addcmul_(self.gradient, self.gradient, value=1 - b2)
         spread = (self._second / (1 - b2**self._step)).sqrt_().add_(1e-8)
-        self.values.mul_(1 - rate * self._weight_decay).addcdiv_(
-            self._first, spread, value=-rate / (1 - b1**self._step)
-        )
+        self.values.mul_(1 - rate * self._weight_decay)
+        size = -rate / (1 - b1**self._step)
+        self.values.addcdiv_(self._first, spread, value=size)
 
 
 def one_cycle(step: int, steps: int, peak: float) -> float:
@@ -66,9 +76,11 @@ def one_cycle(step: int, steps: int, peak: float) -> float:
     rise = max(1.0, WARM_UP * steps)
     if step < rise:
         return cosine(FIRST * peak, peak, step / rise)
-    return cosine(peak, LAST * peak, (step - rise) / max(1.0, steps - rise))
+    part = (step - rise) / max(1.0, steps - rise)
+    return cosine(peak, LAST * peak, part)
 
 
 def cosine(first: float, last: float, part: float) -> float:
     """From `first` (part 0) to `last` (part 1 and beyond) along half a cosine."""
-    return last + (first - last) * (1 + math.cos(math.pi * min(part, 1.0))) / 2
+    angle = math.pi * min(part, 1.0)
+    return last + (first - last) * (1 + math.cos(angle)) / 2

@@ -16,10 +16,14 @@ def page(title: str, *parts: str) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; cells are prose with code in backticks."""
-    lines = [head, ["---"] * len(head), *([cell(text) for text in row] for row in rows)]
-    return "\n".join(
-        "".join(f"| {text} " if text else "| " for text in line) + "|" for line in lines
-    )
+    lines = [_line(head), _line(["---"] * len(head))]
+    lines += [_line([cell(text) for text in row]) for row in rows]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    filled = [f"| {text} " if text else "| " for text in cells]
+    return "".join(filled) + "|"
 
 
 def cell(text: str) -> str:

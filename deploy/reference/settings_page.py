@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -36,11 +37,16 @@ else it takes).
 
 def services() -> list[type[Knobs]]:
     """The settings classes of all services, by their prefix."""
-    paths = sorted(path for path in ROOT.glob("*_svc/**/settings.py"))
-    names = (".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths)
-    classes = (kind for name in names for kind in vars(importlib.import_module(name)).values())
-    found = {kind for kind in classes if isinstance(kind, type) and issubclass(kind, Knobs)}
+    found: set[type[Knobs]] = set()
+    for path in ROOT.glob("*_svc/**/settings.py"):
+        found |= _classes(path)
     return sorted(found - {Knobs}, key=lambda kind: kind.PREFIX)
+
+
+def _classes(path: Path) -> set[type[Knobs]]:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    kinds = vars(importlib.import_module(name)).values()
+    return {kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Knobs)}
 
 
 def variables(kind: type[MeshSettings | Knobs]) -> Iterator[tuple[str, Field, str]]:

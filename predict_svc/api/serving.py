@@ -67,11 +67,12 @@ class Network:
 
     def warm_up(self) -> None:
         """Runs every shape once, so that no request pays for the first time."""
-        empty = np.full((1, len(self.inputs.numeric)), np.nan)
-        steps = np.full((1, len(self.inputs.sequences), self.inputs.longest), np.nan)
-        none = np.zeros((1, len(self.inputs.categorical)), dtype=np.int64)
+        inputs = self.inputs
         for shape in SHAPES:
-            self._scored(empty.repeat(shape, 0), none.repeat(shape, 0), steps.repeat(shape, 0))
+            numeric = np.full((shape, len(inputs.numeric)), np.nan)
+            codes = np.zeros((shape, len(inputs.categorical)), dtype=np.int64)
+            steps = np.full((shape, len(inputs.sequences), inputs.longest), np.nan)
+            self._scored(numeric, codes, steps)
 
     def _scored(
         self, numeric: Numbers, categorical: NDArray[np.int64], sequences: Numbers

@@ -84,11 +84,13 @@ def single(api: Api, view: str, asked: KeyQuery, fresh: Wish) -> ViewAnswer:
 
 
 def _one(api: Api, view: str, asked: KeyQuery, fresh: Wish) -> Lookup:
-    declared, parts = reader_of(api, view).plan.view, asked.parts
+    declared = reader_of(api, view).plan.view
+    parts = asked.parts
     _refused(lambda: view_key(declared, parts))
     key: Part | list[Part] = parts[0] if len(parts) == 1 else list(parts)
     at_us = moment(asked.at, api.clock.now_us())
-    return looked_up(api, view, ViewKeys(keys=[key], features=asked.features), at_us, fresh)
+    keys = ViewKeys(keys=[key], features=asked.features)
+    return looked_up(api, view, keys, at_us, fresh)
 
 
 def many_keys(api: Api, view: str) -> Response:

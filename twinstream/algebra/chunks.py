@@ -48,13 +48,14 @@ def needed_suffixes(plan: ViewPlan, at_us: int) -> tuple[bytes, ...]:
 def _suffixes(longest: tuple[str, ...], tile: int) -> tuple[bytes, ...]:
     """Suffixes for a moment within a tile of 5 minutes."""
     found = []
+    at_us = tile * windows.HOP_US[0]
     for window in longest:
-        hop, first, _ = windows.tiles(window, tile * windows.HOP_US[0])
-        last = windows.tile_of(hop, tile * windows.HOP_US[0])
+        hop, first, _ = windows.tiles(window, at_us)
+        last = windows.tile_of(hop, at_us)
         size = windows.CHUNK_TILES[hop]
-        found += [
-            suffix(hop, chunk) for chunk in range(_named(first // size), _named(last // size) + 1)
-        ]
+        low = _named(first // size)
+        high = _named(last // size)
+        found += [suffix(hop, chunk) for chunk in range(low, high + 1)]
     return tuple(found)
 
 

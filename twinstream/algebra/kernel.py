@@ -137,8 +137,10 @@ def read(plan: ViewPlan, words: Words, at_us: int) -> Floats:
     StateFormError.
     """
     out = np.empty((1, plan.n_out), np.float64)
-    offsets, at = np.array((0, len(words)), np.int64), np.array((at_us,), np.int64)
-    check(plan, reading.read_each(plan.tables, own(words), offsets, _ONLY, _ONLY, at, out))
+    offsets = np.array((0, len(words)), np.int64)
+    at = np.array((at_us,), np.int64)
+    done = reading.read_each(plan.tables, own(words), offsets, _ONLY, _ONLY, at, out)
+    check(plan, done)
     return out[0]
 
 

@@ -50,15 +50,22 @@ def part(value: Any) -> str | None:
     """
     if value is None or isinstance(value, str):
         return value
-    return ("true" if value else "false") if isinstance(value, bool) else str(int(value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value))
 
 
 def encode(values: Sequence[Any]) -> bytes | None:
     """The key bytes of a tuple of values; None when a part is null: such a row does not count in
     the view.
     """
-    parts = [part(value) for value in values]
-    return None if None in parts else SEPARATOR.join(p for p in parts if p is not None).encode()
+    parts = []
+    for value in values:
+        text = part(value)
+        if text is None:
+            return None
+        parts.append(text)
+    return SEPARATOR.join(parts).encode()
 
 
 def encode_one(value: Any) -> bytes | None:
@@ -86,7 +93,8 @@ def encode_columns(columns: Sequence[pa.Array]) -> KeyColumn:
 
 def few(columns: Sequence[pa.Array]) -> KeyColumn:
     """`encode_columns` row by row: each call of Arrow takes longer than a dozen rows do here."""
-    rows = list(map(encode, zip(*(column.to_pylist() for column in columns), strict=True)))
+    values = (column.to_pylist() for column in columns)
+    rows = list(map(encode, zip(*values, strict=True)))
     distinct = sorted({key for key in rows if key is not None})
     number: dict[bytes | None, int] = {key: i for i, key in enumerate(distinct)}
     offsets = np.zeros(len(distinct) + 1, np.int64)
@@ -114,9 +122,9 @@ def text_buffers(array: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
     if len(array) == 0 or offsets is None:
         return np.zeros(0, np.uint8), np.zeros(1, np.int64)
     at = np.frombuffer(offsets, np.int32, len(array) + 1, 4 * array.offset).astype(np.int64)
-    return (
-        np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)[: at[-1]]
-    ).copy(), at
+    if data is None:
+        return np.zeros(0, np.uint8), at
+    return np.frombuffer(data, np.uint8)[: at[-1]].copy(), at
 
 
 def _dictionary(column: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:

@@ -145,8 +145,9 @@ def _hop(hop: int, outputs: tuple[PlannedOutput, ...]) -> HopLayout:
     mine = [o for o in outputs if windows.hop_of(o.window) == hop]
     slots = tuple(dict.fromkeys(slot for o in mine for slot in o.declared.slots))
     sparse = tuple(slot for slot in slots if slot.sparse)
-    lengths = sorted({o.window for o in mine}, key=lambda w: (windows.length_us(w), w))
-    return HopLayout(hop, _placed(slots), sparse, tuple(lengths))
+    lengths = sorted({(windows.length_us(o.window), o.window) for o in mine})
+    names = tuple(window for _, window in lengths)
+    return HopLayout(hop, _placed(slots), sparse, names)
 
 
 def _placed(slots: tuple[Slot, ...]) -> tuple[tuple[Slot, int], ...]:

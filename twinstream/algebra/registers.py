@@ -21,9 +21,9 @@ _MASK: Final = 2**64 - 1
 
 def value_bytes(value: Any) -> bytes:
     """Text in UTF-8; a number as 8 little-endian bytes of its stored integer, true as 1."""
-    return (
-        value.encode() if isinstance(value, str) else int(value).to_bytes(8, "little", signed=True)
-    )
+    if isinstance(value, str):
+        return value.encode()
+    return int(value).to_bytes(8, "little", signed=True)
 
 
 def murmur64(data: bytes) -> int:
@@ -42,7 +42,9 @@ def murmur64(data: bytes) -> int:
 def register(value: Any) -> int:
     """The word of a value."""
     h = murmur64(value_bytes(value))
-    return (h >> REST) << 48 | (REST - (h & (1 << REST) - 1).bit_length() + 1)
+    rest = h & (1 << REST) - 1
+    rank = REST - rest.bit_length() + 1
+    return (h >> REST) << 48 | rank
 
 
 def registers(column: pa.Array | npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -108,6 +108,7 @@ def _renumbered(
     decoder: Decoder, table: pa.Table, numbers: Sequence[int], *, text: bool = False
 ) -> Decoded:
     """What the decoder makes of some rows of a file, under their numbers in the file."""
-    decoded, numbered = decoder.table(table, text=text), np.array(numbers, np.int64)
+    decoded = decoder.table(table, text=text)
+    numbered = np.array(numbers, np.int64)
     reasons = [(int(numbered[row]), reason) for row, reason in decoded.reasons]
     return Decoded(decoded.batch, numbered[decoded.index], reasons, decoder.source.id_fields)

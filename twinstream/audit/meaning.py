@@ -34,9 +34,7 @@ _ONE: dict[str, Callable[[Any], Any]] = {
     "minute_of_day": lambda us: 60 * _moment(us).hour + _moment(us).minute,
     "weekday": lambda us: _moment(us).weekday(),
     "month": lambda us: _moment(us).month,
-    "day_of_year": lambda us: (
-        (_moment(us).date() - _moment(us).date().replace(month=1, day=1)).days + 1
-    ),
+    "day_of_year": lambda us: _moment(us).timetuple().tm_yday,
     "minutes": lambda us: timedelta(microseconds=us) // timedelta(minutes=1),
     "hours": lambda us: timedelta(microseconds=us) // timedelta(hours=1),
     "days": lambda us: timedelta(microseconds=us) // timedelta(days=1),
@@ -44,7 +42,7 @@ _ONE: dict[str, Callable[[Any], Any]] = {
 _OF_DATE: dict[str, Callable[[int], int]] = {
     "weekday": lambda days: _date(days).weekday(),
     "month": lambda days: _date(days).month,
-    "day_of_year": lambda days: (_date(days) - _date(days).replace(month=1, day=1)).days + 1,
+    "day_of_year": lambda days: _date(days).timetuple().tm_yday,
 }
 
 
@@ -82,11 +80,9 @@ def holds(expr: Expr | None, record: Record) -> bool:
 
 
 def _real(expr: Expr, stored: Any) -> Any:
-    return (
-        Fraction(stored, 10**expr.places)
-        if expr.kind == "number" and isinstance(stored, int)
-        else stored
-    )
+    if expr.kind == "number" and isinstance(stored, int):
+        return Fraction(stored, 10**expr.places)
+    return stored
 
 
 def _alike(one: Any, other: Any) -> bool:

@@ -72,7 +72,9 @@ def _answer(view: View, output: Output, rows: Sequence[Row], at_us: int) -> Answ
     meant = [row for row in inside if holds(output.feature.aggregate.where, row.record)]
     meant.sort(key=lambda row: (row.record[time], row.position))
     aggregate = output.feature.aggregate
-    return _KINDS[aggregate.kind](aggregate, meant, Question(view.source.fields, time, at_us))
+    asked = Question(view.source.fields, time, at_us)
+    answered = _KINDS[aggregate.kind]
+    return answered(aggregate, meant, asked)
 
 
 def window(name: str, at_us: int) -> tuple[int | None, int]:
@@ -82,15 +84,18 @@ def window(name: str, at_us: int) -> tuple[int | None, int]:
     if name == "all":
         return None, 0
     length = int(name[:-1]) * UNITS[name[-1]]
-    if length < 12 * HOUR_US:
-        tile = 5 * MINUTE_US
-    elif length < 12 * DAY_US:
-        tile = HOUR_US
-    else:
-        tile = DAY_US
+    tile = _tile(length)
     first = (at_us - length) // tile
     last = at_us // tile
     return first * tile, (last + 1) * tile
+
+
+def _tile(length: int) -> int:
+    if length < 12 * HOUR_US:
+        return 5 * MINUTE_US
+    if length < 12 * DAY_US:
+        return HOUR_US
+    return DAY_US
 
 
 def _numbers(of: Aggregate, rows: Sequence[Row], asked: Question) -> list[Fraction]:
@@ -125,7 +130,8 @@ def _variance(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
     if not values:
         return _one(None)
     squares = sum((v * v for v in values), Fraction(0))
-    spread = squares / len(values) - (sum(values, Fraction(0)) / len(values)) ** 2
+    mean = sum(values, Fraction(0)) / len(values)
+    spread = squares / len(values) - mean**2
     return _one(math.sqrt(spread) if of.kind == "std" else spread)
 
 

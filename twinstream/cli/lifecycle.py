@@ -139,10 +139,13 @@ def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT0
 
 def _trouble(data: Path, services: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Nothing is asked of a mesh that does not run."""
-    if not any(service["state"] == "up" for service in services.values()):
+    states = {service["state"] for service in services.values()}
+    if "up" not in states:
         return {"dead_letters": {}, "alerts": [], "unknown": ""}
-    here = running.services_here(data) if running.is_external() else running.embedded(data)
-    env = here.env if here is not None else {"TWINSTREAM_PIPELINE": "none", **os.environ}
+    found = running.services_here if running.is_external() else running.embedded
+    here = found(data)
+    nowhere = {"TWINSTREAM_PIPELINE": "none", **os.environ}
+    env = nowhere if here is None else here.env
     return trouble.of_mesh(MeshSettings.from_env(env), services)
 
 

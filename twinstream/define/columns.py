@@ -63,13 +63,10 @@ def _shortest(column: pa.Array) -> pa.Array:
     if pa.types.is_float64(column.type):
         return column
     small = column.to_numpy(zero_copy_only=False)
-    return pa.array(
-        [
-            None if not ok else float(str(v))
-            for v, ok in zip(small, column.is_valid().to_pylist(), strict=True)
-        ],
-        pa.float64(),
-    )
+    valid = column.is_valid().to_pylist()
+    pairs = zip(small, valid, strict=True)
+    values = [float(str(value)) if ok else None for value, ok in pairs]
+    return pa.array(values, pa.float64())
 
 
 def _microseconds(column: pa.Array) -> pa.Array:
@@ -78,4 +75,5 @@ def _microseconds(column: pa.Array) -> pa.Array:
         return pa.array(values // _NS_IN_US, mask=~valid)
     factor = _UNITS_US[column.type.unit]
     inside = np.abs(values.astype(np.float64)) < LIMIT / factor
-    return pa.array(np.where(inside, values * np.where(inside, factor, 1), LIMIT), mask=~valid)
+    micros = values * np.where(inside, factor, 1)
+    return pa.array(np.where(inside, micros, LIMIT), mask=~valid)

@@ -138,10 +138,10 @@ class Decoder:
         """
         n = table.num_rows
         raw = {name: columns.plain(_array(table, name, n)) for name in self.source.fields}
-        parts = [
-            columns.store(kind, raw[name], text=text and pa.types.is_string(raw[name].type))
-            for name, kind in self.source.fields.items()
-        ]
+        parts = []
+        for name, kind in self.source.fields.items():
+            as_text = text and pa.types.is_string(raw[name].type)
+            parts.append(columns.store(kind, raw[name], text=as_text))
         return self._finish(parts, np.arange(n), [], _Columns(raw), text=text)
 
     def check_schema(self, schema: pa.Schema, *, text: bool = False) -> None:

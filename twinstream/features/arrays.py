@@ -42,14 +42,11 @@ def from_table(table: pa.Table | pa.RecordBatch, inputs: Inputs) -> Features:
     raises MissingColumnError.
     """
     columns = {name: _column(table, name) for name in inputs.names}
-    numeric = {name: numbers(columns[name]) for name in inputs.numeric}
-    sequences = {name: lists(columns[name], length) for name, length in inputs.sequences}
-    return assemble(
-        table.num_rows,
-        inputs,
-        {**numeric, **sequences},
-        {name: columns[name].to_pylist() for name in inputs.categorical},
-    )
+    values = {name: numbers(columns[name]) for name in inputs.numeric}
+    for name, length in inputs.sequences:
+        values[name] = lists(columns[name], length)
+    texts = {name: columns[name].to_pylist() for name in inputs.categorical}
+    return assemble(table.num_rows, inputs, values, texts)
 
 
 def assemble(
@@ -69,30 +66,27 @@ def assemble(
 
 def numbers(column: pa.Array | pa.ChunkedArray) -> Numbers:
     """float64[n] of an integer, boolean or float column; null is NaN."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+    column = _joined(column)
     if pa.types.is_boolean(column.type):
         column = pc.cast(column, pa.int8())
     if column.null_count == 0:
-        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
-    valid = np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=bool)
-    filled = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
-    return np.where(valid, np.asarray(filled, dtype=np.float64), np.nan)
+        return _numpy(column, np.float64)
+    valid = _numpy(pc.is_valid(column), bool)
+    filled = _numpy(pc.fill_null(column, 0), np.float64)
+    return np.where(valid, filled, np.nan)
 
 
 def lists(column: pa.Array | pa.ChunkedArray, length: int) -> Numbers:
     """float64[n, length] of a list<double> column; what is null or short is NaN, what is longer is
     cut.
     """
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+    column = _joined(column)
     out = np.full((len(column), length), np.nan)
-    counts = np.asarray(
-        pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False), dtype=np.int64
-    )
+    counts = _numpy(pc.fill_null(pc.list_value_length(column), 0), np.int64)
     flat = numbers(pc.list_flatten(column))
     row = np.repeat(np.arange(len(column)), counts)
-    place = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = np.cumsum(counts) - counts
+    place = np.arange(len(flat)) - starts[row]
     fits = place < length
     out[row[fits], place[fits]] = flat[fits]
     return out
@@ -114,6 +108,14 @@ def vocabularies(inputs: Inputs, statistics: Mapping[str, Any]) -> list[dict[str
         {text: i + 1 for i, text in enumerate(statistics["categories"].get(name, ()))}
         for name in inputs.categorical
     ]
+
+
+def _joined(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _numpy(column: pa.Array, kind: Any) -> NDArray[Any]:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=kind)
 
 
 def _column(table: pa.Table | pa.RecordBatch, name: str) -> pa.Array | pa.ChunkedArray:

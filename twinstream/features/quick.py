@@ -62,12 +62,9 @@ class QuickForm:
         self._fields_of = [(view.name, view.by) for view in model.views]
         self._key_fields = list(dict.fromkeys(by for _, by in self._fields_of))
         self._place = Placing(form.inputs, model.views)
-        self._request, self._derived = [], []
-        for i, name in enumerate(form.inputs.numeric):
-            if name in model.request:
-                self._request.append((i, name))
-            if name in model.derive:
-                self._derived.append((i, model.derive[name]))
+        numeric = list(enumerate(form.inputs.numeric))
+        self._request = [(i, name) for i, name in numeric if name in model.request]
+        self._derived = [(i, model.derive[name]) for i, name in numeric if name in model.derive]
         self._texts = form.inputs.categorical
 
     def decode(self, rows: Sequence[Mapping[str, Any]], asked_us: int) -> QuickQuestion | None:
@@ -117,9 +114,11 @@ class Placing:
         NaN elsewhere.
         """
         parts = [answers[view] for view in self._views]
-        flat = np.concatenate([*parts, np.full((rows, 1), np.nan)], axis=1)
-        sequences = flat.take(self._sequences, axis=1).reshape(rows, *self._steps)
-        return flat.take(self._numeric, axis=1), sequences
+        nulls = np.full((rows, 1), np.nan)
+        flat = np.concatenate([*parts, nulls], axis=1)
+        numeric = flat.take(self._numeric, axis=1)
+        sequences = flat.take(self._sequences, axis=1)
+        return numeric, sequences.reshape(rows, *self._steps)
 
 
 def _starts(views: Sequence[View]) -> tuple[dict[str, int], int]:
@@ -138,10 +137,14 @@ def _keys_of(fields: tuple[str, ...], columns: Columns) -> list[bytes | None]:
     """
     if len(fields) == 1:
         return [_short(keys.encode_one(value)) for value in columns[fields[0]]]
-    rows = list(zip(*(columns[name] for name in fields), strict=True))
-    if any(type(part) is str and keys.SEPARATOR in part for row in rows for part in row):
+    parts = [columns[name] for name in fields]
+    if any(_separates(part) for column in parts for part in column):
         raise DoubtError
-    return [_short(keys.encode(row)) for row in rows]
+    return [_short(keys.encode(row)) for row in zip(*parts, strict=True)]
+
+
+def _separates(part: Any) -> bool:
+    return type(part) is str and keys.SEPARATOR in part
 
 
 def _short(key: bytes | None) -> bytes | None:
@@ -162,6 +165,7 @@ def _cells(values: list[Any]) -> Cells:
     """Values with nulls filled, and which are valid."""
     valid = np.array([value is not None for value in values])
     kind = next((type(value) for value in values if value is not None), int)
+    filled = [kind() if value is None else value for value in values]
     if kind is str:
-        return np.array(["" if value is None else value for value in values], object), valid
-    return np.array([kind() if value is None else value for value in values]), valid
+        return np.array(filled, object), valid
+    return np.array(filled), valid

@@ -53,7 +53,8 @@ def digest_of(named: Mapping[str, Any], inputs: Inputs) -> str:
     Raises KeyError for an input that is not there, TypeError and ValueError for a value that is
     none of its kind.
     """
-    numeric = np.array([[named[name] for name in inputs.numeric]], np.float64)
+    numbers = [named[name] for name in inputs.numeric]
+    numeric = np.array([numbers], np.float64)
     steps = np.full((1, len(inputs.sequences), inputs.longest), np.nan)
     for i, (name, length) in enumerate(inputs.sequences):
         steps[0, i, :length] = named[name]

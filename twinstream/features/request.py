@@ -79,11 +79,13 @@ class QuestionForm:
     def decode(self, rows: Sequence[Mapping[str, Any]], at_us: int) -> Question:
         """Typed rows; a row without its own moment is asked at `at_us`. Raises RowError naming the first bad row and its field."""
         timed = [self._timed(row, at_us) for row in rows]
-        decoded = self._decoder.json([_document(row, i) for i, row in enumerate(timed)])
+        documents = [_document(row, i) for i, row in enumerate(timed)]
+        decoded = self._decoder.json(documents)
         if decoded.reasons:
             raise RowError(*decoded.reasons[0])
         keys = {view.name: _keys(decoded.batch, view) for view in self.model.views}
-        return Question(decoded.batch, decoded.batch.column(self._at).to_numpy(), keys)
+        at = decoded.batch.column(self._at)
+        return Question(decoded.batch, at.to_numpy(), keys)
 
     def faults(self, rows: Sequence[Mapping[str, Any]], at_us: int) -> Iterator[RowError]:
         """Of each row that `decode` would refuse, the first thing that is wrong with it."""
@@ -163,8 +165,10 @@ def view_keys(view: View, many: Sequence[Sequence[str]]) -> list[bytes]:
 def key_batch(view: View, many: Sequence[Sequence[str]]) -> pa.RecordBatch:
     """A column for each key field, a row for each key, in stored form; raises RecordError."""
     rows = [_parts(view, parts) for parts in many]
-    kinds = [view.source.fields[name] for name in view.by]
-    columns = [pa.array([row[i] for row in rows], kind.arrow) for i, kind in enumerate(kinds)]
+    columns = []
+    for i, name in enumerate(view.by):
+        kind = view.source.fields[name]
+        columns.append(pa.array([row[i] for row in rows], kind.arrow))
     return pa.RecordBatch.from_arrays(columns, names=list(view.by))
 
 

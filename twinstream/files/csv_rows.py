@@ -149,9 +149,14 @@ def _not_utf8(data: bytes, records: Words, flawed: npt.NDArray[np.bool_]) -> npt
     enough.
     """
     found = np.zeros(len(records), bool)
-    if len(records) and not is_utf8(memoryview(data)[records[0, START] : records[-1, END]]):
-        for i in np.flatnonzero(~flawed).tolist():
-            found[i] = not is_utf8(memoryview(data)[records[i, START] : records[i, END]])
+    if not len(records):
+        return found
+    view = memoryview(data)
+    if is_utf8(view[records[0, START] : records[-1, END]]):
+        return found
+    for i in np.flatnonzero(~flawed).tolist():
+        start, end = records[i, START], records[i, END]
+        found[i] = not is_utf8(view[start:end])
     return found
 
 
@@ -218,10 +223,12 @@ def _joined(data: bytes, records: Words) -> pa.Buffer:
     """
     starts, ends = records[:, START], records[:, END]
     first, last = int(starts[0]), int(ends[-1])
-    if int((starts[1:] - ends[:-1]).sum()) == len(records) - 1 and b"\r" not in data[first:last]:
+    between = int((starts[1:] - ends[:-1]).sum())
+    if between == len(records) - 1 and b"\r" not in data[first:last]:
         return pa.py_buffer(b"".join((SKIPPED, memoryview(data)[first:last], b"\n")))
     spans = zip(starts.tolist(), ends.tolist(), strict=True)
-    return pa.py_buffer(SKIPPED + b"\n".join([data[start:end] for start, end in spans]) + b"\n")
+    lines = [data[start:end] for start, end in spans]
+    return pa.py_buffer(SKIPPED + b"\n".join(lines) + b"\n")
 
 
 def _empty(rows: int) -> pa.Table:

@@ -170,10 +170,13 @@ def _probes(config: ModelConfig) -> Batch:
     """Rows of nulls and of plain numbers."""
     inputs = config.inputs
     numeric = np.zeros((3, len(inputs.numeric)))
+    codes = np.zeros((3, len(inputs.categorical)), np.int64)
     sequences = np.zeros((3, len(inputs.sequences), inputs.longest))
-    numeric[0], sequences[0] = np.nan, np.nan
-    numeric[2], sequences[2, :, :1] = 7.0, np.nan
-    return numeric, np.zeros((3, len(inputs.categorical)), np.int64), sequences
+    numeric[0] = np.nan
+    numeric[2] = 7.0
+    sequences[0] = np.nan
+    sequences[2, :, :1] = np.nan
+    return numeric, codes, sequences
 
 
 def _made(network_class: Callable[..., Any], config: ModelConfig, digest: str) -> nn.Module:

@@ -96,8 +96,11 @@ class Outcomes:
         """Values of the outcomes, `missing` where there is none or its value is null,
         NaN where that leaves the row out.
         """
-        missing = np.nan if self._model.label.missing is None else self._model.label.missing
-        values = self._model.label.value.floats(outcomes) if outcomes.num_rows else np.zeros(0)
+        meant = self._model.label
+        missing = np.nan if meant.missing is None else meant.missing
+        values = np.zeros(0)
+        if outcomes.num_rows:
+            values = meant.value.floats(outcomes)
         label = np.append(values, np.nan)[found]
         return np.where(np.isnan(label), missing, label)
 
@@ -147,7 +150,8 @@ def _codes(
     """Numbers of the join keys on both sides, equal for equal keys;
     -1 on the asking side for a key that has a null, -2 on the other.
     """
-    left, right = key_text(one_batch(asked), on), key_text(one_batch(outcomes), on)
+    left = key_text(one_batch(asked), on)
+    right = key_text(one_batch(outcomes), on)
     both = pa.chunked_array([left, right]).combine_chunks().dictionary_encode()
     codes = both.indices.fill_null(-1).to_numpy().astype(np.int64)
     theirs = codes[len(left) :]

@@ -13,6 +13,7 @@ from twinstream.define.limits import LIMIT, UNSURE
 
 Bools = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 SURE = float(2**50)
 """Scaled floats below this round to the right integer unless they are near a tie."""
 WHOLE = float(2**53)
@@ -40,15 +41,16 @@ def sure(column: pa.Array) -> Stored:
 
 def unsure(column: pa.Array, arrow: pa.DataType) -> Stored:
     """A column of which nothing is known, to be stored as `arrow`."""
-    return Stored(pa.nulls(len(column), arrow), bools(column.is_valid()))
+    nothing = pa.nulls(len(column), arrow)
+    return Stored(nothing, bools(column.is_valid()))
 
 
 def within(column: pa.Array, low: int, high: int, doubtful: Bools | None = None) -> Stored:
     """Whole numbers of an int64 column; doubtful where they lie outside, or were so before."""
     values, valid = ints(column)
-    return _within(
-        values, valid, np.zeros(len(column), bool) if doubtful is None else doubtful, (low, high)
-    )
+    if doubtful is None:
+        doubtful = np.zeros(len(column), bool)
+    return _within(values, valid, doubtful, (low, high))
 
 
 def scaled_floats(column: pa.Array, places: int, *, whole: bool = False) -> Stored:
@@ -56,16 +58,25 @@ def scaled_floats(column: pa.Array, places: int, *, whole: bool = False) -> Stor
     and with `whole` when they are not whole.
     """
     valid = bools(column.is_valid())
-    values = (column.fill_null(0.0) if column.null_count else column).to_numpy(zero_copy_only=False)
+    if column.null_count:
+        column = column.fill_null(0.0)
+    values = column.to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = values * float(10**places)
         rounded = np.rint(scaled)
-        size = np.abs(scaled)
-        sure = (size < (WHOLE if whole else SURE)) & (
-            np.abs(scaled - rounded) <= (0.0 if whole else _TIE - _ERROR * size)
-        )
+        sure = _sure_of(scaled, rounded, whole=whole)
     good = valid & sure
-    return Stored(pa.array(np.where(good, rounded, 0).astype(np.int64), mask=~good), valid & ~sure)
+    numbers = np.where(good, rounded, 0).astype(np.int64)
+    return Stored(pa.array(numbers, mask=~good), valid & ~sure)
+
+
+def _sure_of(scaled: Floats, rounded: Floats, *, whole: bool) -> Bools:
+    """Where a scaled float can be rounded to one whole number only."""
+    size = np.abs(scaled)
+    lost = np.abs(scaled - rounded)
+    if whole:
+        return (size < WHOLE) & (lost == 0.0)
+    return (size < SURE) & (lost <= _TIE - _ERROR * size)
 
 
 def scaled_decimals(column: pa.Array, places: int, *, whole: bool = False) -> Stored:
@@ -118,7 +129,9 @@ def scanned(column: pa.Array, out: Words) -> Stored:
     if column.null_count:
         valid = bools(column.is_valid())
         return Stored(pa.array(out, mask=~valid | doubt), valid & doubt)
-    return Stored(pa.array(out, mask=doubt) if doubt.any() else pa.array(out), doubt)
+    if doubt.any():
+        return Stored(pa.array(out, mask=doubt), doubt)
+    return Stored(pa.array(out), doubt)
 
 
 def scanned_numbers(column: pa.Array, places: int, *, csv: bool, whole: bool) -> Stored:
@@ -139,10 +152,9 @@ def ints(column: pa.Array) -> tuple[Words, Bools]:
 
 def bools(column: Any) -> Bools:
     """True where true; a copy."""
-    return np.array(
-        (column.fill_null(False) if column.null_count else column).to_numpy(zero_copy_only=False),
-        bool,
-    )
+    if column.null_count:
+        column = column.fill_null(False)
+    return np.array(column.to_numpy(zero_copy_only=False), bool)
 
 
 def is_text(found: pa.DataType) -> bool:
@@ -178,4 +190,6 @@ def _within(values: Words, valid: Bools, doubt: Bools, bounds: tuple[int, int]) 
     low, high = bounds
     doubt = doubt | (valid & ((values < low) | (values > high)))
     good = valid & ~doubt
-    return Stored(pa.array(values, mask=~good) if not good.all() else pa.array(values), doubt)
+    if good.all():
+        return Stored(pa.array(values), doubt)
+    return Stored(pa.array(values, mask=~good), doubt)
