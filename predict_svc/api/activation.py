@@ -9,15 +9,16 @@ from typing import Any, Protocol
 
 import structlog
 
-from predict_svc.api.releases import Lifecycle, common_epoch, decide
-from predict_svc.api.serving import Active, Network, Serving, Snapshot, ViewReads
+from predict_svc.api.serving import Active, Serving, Snapshot, ViewReads
 from schemas.events import Event, ModelPromoted
 from twinstream.errors import TransientError
 from twinstream.features.quick import QuickForm
 from twinstream.features.request import QuestionForm
+from twinstream.nn.scorer import Scorer
+from twinstream.protocol.releases import Lifecycle, common_epoch, decide
 
 log = structlog.get_logger()
-LoadNetwork = Callable[[ModelPromoted], Network]
+LoadNetwork = Callable[[ModelPromoted], Scorer]
 """Fetches and checks a promoted model; raises MeshError."""
 AWAY_PAUSE_S = 1.0
 
@@ -47,7 +48,7 @@ class Activation:
         self._forms = {model.name: QuestionForm(model) for model in pipeline.models}
         self._quick = {name: QuickForm(form) for name, form in self._forms.items()}
         self._lifecycle = Lifecycle(pipeline.digest)
-        self._networks: dict[str, Network] = {}
+        self._networks: dict[str, Scorer] = {}
         self._failed: dict[str, tuple[str, float, str]] = {}
         self._load_retry_s = load_retry_s
         self._lock = threading.Lock()

@@ -6,11 +6,11 @@ Questions come over HTTP, `routes.py`, and over Kafka, `questions.py`.
 from __future__ import annotations
 
 from predict_svc.api.questions import Questions
-from predict_svc.api.releases import Lifecycle
 from predict_svc.api.settings import PredictSettings
 from schemas.events import MetricObserved, ModelPromoted, ModelRolledBack, PredictionServed
 from schemas.topics import dead_letter, prediction_asked
 from twinstream.mesh.service import MODEL, Service
+from twinstream.protocol.releases import Lifecycle
 
 SERVICE = Service(
     name="predict",

@@ -15,7 +15,7 @@ import pyarrow.parquet as pa_parquet
 
 from preprocess_svc.batch.spark.working_folder import working_folder
 from preprocess_svc.batch.training_sets.features import numbers
-from preprocess_svc.batch.training_sets.outcomes import ANSWERS, ROW, VIEW
+from preprocess_svc.batch.training_sets.questions import ANSWERS, ROW, VIEW
 from preprocess_svc.batch.training_sets.statistics import Tally, tally
 from twinstream.define import Model, View
 from twinstream.mesh.object_store import ObjectStore, sha256_of
@@ -115,14 +115,7 @@ class Assemble:
         columns: dict[str, pa.Array | pa.ChunkedArray] = {
             name: questions[name] for name in (ID, AT, *model.request, *model.derive)
         }
-        place = np.argsort(np.argsort(questions[ROW].to_numpy()))
-        for number, view in enumerate(model.views):
-            mine = answers.filter(pc.equal(answers[VIEW], number)).combine_chunks().sort_by(ROW)
-            if mine.num_rows != questions.num_rows:
-                raise ValueError(
-                    f"view {view.name} answered {mine.num_rows} of {questions.num_rows} questions"
-                )
-            columns |= outputs(view, mine[ANSWERS], place)
+        columns |= answer_columns(model, questions[ROW].to_numpy(), answers)
         return pa.table(columns | {LABEL: questions[LABEL]}).combine_chunks()
 
     def _tally(self, table: pa.Table) -> Tally:
@@ -138,6 +131,24 @@ class Assemble:
             },
             floats(table[LABEL]),
         )
+
+
+def answer_columns(
+    model: Model,
+    rows: np.ndarray,
+    answers: pa.Table,
+) -> dict[str, pa.Array]:
+    """The columns of all outputs of the model's views, for the questions with these numbers, in
+    their order. Raises ValueError where a view did not answer each of them once.
+    """
+    columns: dict[str, pa.Array] = {}
+    place = np.argsort(np.argsort(rows))
+    for number, view in enumerate(model.views):
+        mine = answers.filter(pc.equal(answers[VIEW], number)).combine_chunks().sort_by(ROW)
+        if mine.num_rows != len(rows):
+            raise ValueError(f"view {view.name} answered {mine.num_rows} of {len(rows)} questions")
+        columns |= outputs(view, mine[ANSWERS], place)
+    return columns
 
 
 def outputs(

@@ -9,26 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from functools import reduce
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import DataFrame
 
-from preprocess_svc.batch.folding.lifting import needed
-from preprocess_svc.batch.history.rows import KNOWN, POSITION, ddl
+from preprocess_svc.batch.history.rows import POSITION, ddl
 from preprocess_svc.batch.history.table import History
 from preprocess_svc.batch.spark.context import Context
 from preprocess_svc.batch.training_sets.assembly import WRITTEN, Assemble, WrittenPart
-from preprocess_svc.batch.training_sets.features import FEATURES, ViewFeatures
-from preprocess_svc.batch.training_sets.outcomes import PART, ROW, Outcomes
+from preprocess_svc.batch.training_sets.outcomes import Outcomes
+from preprocess_svc.batch.training_sets.parts import TimeParts, file_bounds
+from preprocess_svc.batch.training_sets.questions import PART
 from preprocess_svc.batch.training_sets.statistics import Tally, merge_tallies
+from preprocess_svc.batch.training_sets.view_joins import ViewJoins, function_of, parted
 from schemas.events import FileRef, TrainingSetPublished
 from schemas.topics import training_prefix
-from twinstream.define import Model, View
+from twinstream.define import Model
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.protocol import training_statistics
 from twinstream.protocol.training_columns import AT
@@ -41,6 +40,7 @@ class TrainingSets:
     """Builds the training sets of a pipeline's models from its history."""
 
     def __init__(self, context: Context, history: History) -> None:
+        self._context = context
         self._mesh = context.mesh
         self._knobs = context.knobs
         self._pipeline = context.pipeline
@@ -77,14 +77,14 @@ class TrainingSets:
         as_of_us: int,
     ) -> DataFrame:
         """Spine rows with their outcome, one task a part of the `on` keys."""
-        label = model.label
+        label, groups = model.label, self._knobs.shuffle_partitions
         stage = Outcomes(model, as_of_us)
         asked = self._history.rows(model.spine, epoch).select(POSITION, *stage.spine_fields)
         outcomes = self._history.rows(label.source, epoch).select(POSITION, *stage.label_fields)
         return (
-            self._parted(asked, label.on)
-            .cogroup(self._parted(outcomes, label.on))
-            .applyInArrow(_function(stage), ddl(stage.schema))
+            parted(asked, label.on, groups)
+            .cogroup(parted(outcomes, label.on, groups))
+            .applyInArrow(function_of(stage), ddl(stage.schema))
         )
 
     def _written(
@@ -96,48 +96,20 @@ class TrainingSets:
         split: Split,
     ) -> list[WrittenPart]:
         """Files of the set in the order of time."""
-        features = reduce(
-            DataFrame.unionByName,
-            (
-                self._features(model, number, epoch, questions, bounds)
-                for number in range(len(model.views))
-            ),
-        )
-        parted = questions.withColumn(PART, _part_of(bounds)).groupBy(PART)
-        rows = parted.cogroup(features.groupBy(PART))
+        parts = TimeParts(bounds)
+        joins = ViewJoins(self._context, self._history, epoch)
+        features = joins.answers(model, questions, parts)
+        of_parts = questions.withColumn(PART, parts.column).groupBy(PART)
+        rows = of_parts.cogroup(features.groupBy(PART))
         stage = Assemble(self._mesh, model, split, self._new_prefix(model, epoch))
         written = rows.applyInArrow(_function_with_key(stage), WRITTEN).toArrow()
-        parts = msgspec.convert(written.to_pylist(), list[WrittenPart])
-        return sorted(parts, key=lambda part: part.part)
+        found = msgspec.convert(written.to_pylist(), list[WrittenPart])
+        return sorted(found, key=lambda part: part.part)
 
     def _new_prefix(self, model: Model, epoch: int) -> str:
         """S3 URI below which no other attempt writes."""
         folder = training_prefix(self._pipeline.name, model.name, epoch)
         return f"s3://{self._mesh.bucket}/{folder}/{uuid.uuid4().hex}"
-
-    def _features(
-        self,
-        model: Model,
-        number: int,
-        epoch: int,
-        questions: DataFrame,
-        bounds: list[int],
-    ) -> DataFrame:
-        view: View = model.views[number]
-        events = self._history.rows(view.source, epoch).select(KNOWN, POSITION, *needed([view]))
-        asked = questions.select(ROW, AT, *view.by)
-        stage = ViewFeatures(view, number, bounds)
-        return (
-            self._parted(asked, view.by)
-            .cogroup(self._parted(events, view.by))
-            .applyInArrow(_function(stage), FEATURES)
-        )
-
-    def _parted(self, frame: DataFrame, by: tuple[str, ...]) -> Any:
-        """Groups that hold whole keys."""
-        return frame.groupBy(
-            F.pmod(F.hash(*by), F.lit(self._knobs.shuffle_partitions)).alias("_group")
-        )
 
     def _published(
         self,
@@ -190,19 +162,8 @@ def set_digest(written: list[WrittenPart]) -> str:
     return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
-def _function(stage: Any) -> Any:
-    """Spark counts a function's parameters to see whether it wants the group's key,
-    and counts an object's `self` as one.
-    """
-
-    def run(left: pa.Table, right: pa.Table) -> pa.Table:
-        return stage(left, right)
-
-    return run
-
-
 def _function_with_key(stage: Any) -> Any:
-    """See `_function`."""
+    """See `function_of`."""
 
     def run(
         key: tuple[pa.Scalar, ...],
@@ -212,25 +173,3 @@ def _function_with_key(stage: Any) -> Any:
         return stage(key, left, right)
 
     return run
-
-
-def file_bounds(
-    at: np.ndarray,
-    counts: np.ndarray,
-    rows: int,
-) -> list[int]:
-    """Moments at which a new file begins, so that each holds about `rows` rows and no moment is in
-    two.
-    """
-    before = np.cumsum(counts) - counts
-    number = before // rows
-    return [int(at[i]) for i in range(1, len(at)) if number[i] != number[i - 1]]
-
-
-def _part_of(bounds: list[int]) -> Column:
-    """The number of the file that holds a moment."""
-    if not bounds:
-        return F.lit(0)
-    return F.expr(
-        f"cast(size(filter(array({', '.join(f'{b}L' for b in bounds)}), b -> b <= {AT})) as int)"
-    )

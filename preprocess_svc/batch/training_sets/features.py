@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from preprocess_svc.batch.history.rows import KNOWN, POSITION, one_batch
-from preprocess_svc.batch.training_sets.outcomes import ANSWERS, PART, ROW, VIEW
+from preprocess_svc.batch.training_sets.parts import Parts
+from preprocess_svc.batch.training_sets.questions import ANSWERS, KNOWN_BY, PART, ROW, VIEW
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import View
@@ -27,40 +28,31 @@ class ViewFeatures:
     """Runs in Spark's Python workers, on all questions and all events of some keys of view number
     `number`.
 
-    An answer is the float64 numbers of the view's outputs, as bytes; NaN is null.
+    An answer is the float64 numbers of the view's outputs, as bytes; NaN is null. It is made of
+    what was known at the question's moment, or by its `_known_by_us` where questions have one.
     """
 
     def __init__(
         self,
         view: View,
         number: int,
-        bounds: list[int],
+        parts: Parts,
     ) -> None:
         self._view = view
         self._number = number
-        self._bounds = np.array(bounds, np.int64)
+        self._parts = parts
 
     def __call__(self, asked: pa.Table, events: pa.Table) -> pa.Table:
         asked = asked.combine_chunks()
-        at = asked[AT].to_numpy()
         columns = [
-            pa.array(self._parts(at)),
+            pa.array(self._parts.of(asked)),
             asked[ROW],
-            pa.array(np.full(len(at), self._number, np.int32)),
-            as_bytes(self._answers(asked, at, events)),
+            pa.array(np.full(asked.num_rows, self._number, np.int32)),
+            as_bytes(self._answers(asked, events)),
         ]
         return pa.Table.from_arrays(columns, schema=_SCHEMA)
 
-    def _parts(self, at: np.ndarray) -> np.ndarray:
-        """int32: the file of the set that each moment belongs to."""
-        return np.searchsorted(self._bounds, at, side="right").astype(np.int32)
-
-    def _answers(
-        self,
-        asked: pa.Table,
-        at: np.ndarray,
-        events: pa.Table,
-    ) -> np.ndarray:
+    def _answers(self, asked: pa.Table, events: pa.Table) -> np.ndarray:
         """float64 [questions, outputs]."""
         key = key_text(one_batch(asked), self._view.by)
         known = Events(
@@ -68,7 +60,8 @@ class ViewFeatures:
             events[POSITION].to_numpy(),
             events[KNOWN].to_numpy(),
         )
-        spine = Spine(key.cast(pa.binary()), at)
+        known_by = asked[KNOWN_BY].to_numpy() if KNOWN_BY in asked.column_names else None
+        spine = Spine(key.cast(pa.binary()), asked[AT].to_numpy(), known_by)
         return point_in_time(ViewPlan(self._view), known, spine)
 
 

@@ -7,13 +7,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from preprocess_svc.batch.history.rows import POSITION, one_batch
+from preprocess_svc.batch.training_sets.questions import ROW, QuestionColumns
 from twinstream.define import Model
 from twinstream.define.record_keys import key_text
 from twinstream.protocol.outcomes import horizon_passed, latest_us
 from twinstream.protocol.training_columns import AT, ID, LABEL
 
-ROW, PART, VIEW, ANSWERS = "_row", "_part", "_view", "_answers"
-"""Our own columns between the stages, beside the user's, whose names never begin with `_`."""
 Longs = npt.NDArray[np.int64]
 
 
@@ -28,22 +27,20 @@ class Outcomes:
     def __init__(self, model: Model, as_of_us: int) -> None:
         self._model = model
         self._as_of_us = as_of_us
-        self._kept = _kept_fields(model)
-        self.spine_fields = _spine_fields(model, self._kept)
+        self._columns = QuestionColumns(model)
+        self.spine_fields = _spine_fields(model, self._columns.needed)
         self.label_fields = _label_fields(model)
 
     @property
     def schema(self) -> pa.Schema:
         """Of a question with its outcome."""
-        types = {field.name: field.type for field in self._model.spine.arrow_fields}
         return pa.schema(
             [
-                (ROW, pa.int64()),
-                (AT, pa.int64()),
-                (ID, pa.string()),
-                *((name, types[name]) for name in self._kept),
-                *((name, pa.float64()) for name in self._model.derive),
-                (LABEL, pa.float64()),
+                pa.field(ROW, pa.int64()),
+                pa.field(AT, pa.int64()),
+                pa.field(ID, pa.string()),
+                *self._columns.fields,
+                pa.field(LABEL, pa.float64()),
             ]
         )
 
@@ -64,8 +61,7 @@ class Outcomes:
             asked[POSITION],
             asked[model.at],
             key_text(one_batch(asked), model.spine.id_fields),
-            *(asked[name] for name in self._kept),
-            *(_floats(expression.floats(asked)) for expression in model.derive.values()),
+            *self._columns.of(asked),
             pa.array(label),
         ]
         return pa.Table.from_arrays(columns, schema=self.schema)
@@ -105,17 +101,9 @@ class Outcomes:
         return np.where(np.isnan(label), missing, label)
 
 
-def _kept_fields(model: Model) -> list[str]:
-    """Fields of the spine that a question keeps: requests, and keys of views."""
-    keys = {name for view in model.views for name in view.by}
-    return [name for name in model.spine.names if name in {*model.request, *keys}]
-
-
-def _spine_fields(model: Model, kept: list[str]) -> list[str]:
+def _spine_fields(model: Model, needed: set[str]) -> list[str]:
     """Fields of the spine that the join reads."""
-    derived = {name for expression in model.derive.values() for name in expression.fields()}
-    ids, on = model.spine.id_fields, model.label.on
-    wanted = {model.at, *ids, *on, *kept, *derived}
+    wanted = {*needed, *model.spine.id_fields, *model.label.on}
     return [name for name in model.spine.names if name in wanted]
 
 
@@ -156,8 +144,3 @@ def _codes(
     codes = both.indices.fill_null(-1).to_numpy().astype(np.int64)
     theirs = codes[len(left) :]
     return codes[: len(left)], np.where(theirs < 0, -2, theirs)
-
-
-def _floats(values: npt.NDArray[np.float64]) -> pa.Array:
-    """NaN becomes null."""
-    return pa.array(values, from_pandas=True)

@@ -19,7 +19,7 @@ from predict_svc.api.lane import lane
 from predict_svc.api.predictor import Predictor
 from predict_svc.api.raw_ends import Look, Looks
 from predict_svc.api.routes import application
-from predict_svc.api.serving import Network, Serving
+from predict_svc.api.serving import Serving
 from predict_svc.view.errors import ViewBehindError, ViewNotReadyError
 from schemas.events import Event, ModelPromoted, PredictionServed, ViewPosition, decode, encode
 from tests.unit.train.material import learnable, shop, statistics
@@ -31,6 +31,7 @@ from twinstream.mesh.door import Answer, Found, Lane
 from twinstream.nn import TabularNetwork
 from twinstream.nn.digest import model_digest, qualified_name
 from twinstream.nn.files import ModelConfig, from_files, to_files
+from twinstream.nn.scorer import Scorer
 from twinstream.protocol.predictions import Prediction, predictions_of
 
 Longs = np.ndarray[Any, np.dtype[np.int64]]
@@ -250,10 +251,10 @@ class World:
         answer = by_lane(self.api, model or self.model.name, data)
         return answer.status, msgspec.json.decode(answer.body), dict(answer.headers)
 
-    def _load(self, promoted: ModelPromoted) -> Network:
+    def _load(self, promoted: ModelPromoted) -> Scorer:
         files = self.files[promoted.model_digest]
         given = {**files, "model.safetensors": b"torn"} if self.corrupt else files
-        return Network(
+        return Scorer(
             promoted.model_digest, from_files(given, promoted.model_digest, TabularNetwork)
         )
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from predict_svc.api.serving import Network
 from schemas.events import ModelPromoted
 from tests.unit.api.fakes import World, visit
 from twinstream.errors import NotRunningError, ObjectRefusedError, StorageUnavailableError
+from twinstream.nn.scorer import Scorer
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_release_before(
     before = world.promote(1)
     load = world.activation._load
 
-    def refuse(promoted: ModelPromoted) -> Network:
+    def refuse(promoted: ModelPromoted) -> Scorer:
         if promoted.model_digest != before:
             raise error
         return load(promoted)

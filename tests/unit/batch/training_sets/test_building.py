@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 
 from preprocess_svc.batch.training_sets.assembly import Assemble, digest_of, floats
-from preprocess_svc.batch.training_sets.building import file_bounds
 from preprocess_svc.batch.training_sets.features import ViewFeatures, as_bytes, numbers
 from preprocess_svc.batch.training_sets.outcomes import Outcomes
+from preprocess_svc.batch.training_sets.parts import RowParts, TimeParts, file_bounds
 from preprocess_svc.batch.training_sets.statistics import BOUND, Moments, Tally, merge_tallies
 from twinstream import Bool, Int, Label, Model, Source, String, Timestamp, View, count, last_k
 from twinstream.mesh.settings import MeshSettings
@@ -131,7 +131,7 @@ def built(questions: pa.Table, events: pa.Table) -> pa.Table:
     rows = Outcomes(model(), 99 * HOUR)(questions, events)
     events = events.append_column("_known_us", events["at"])
     return Assemble(MeshSettings(pipeline=""), model(), Split(HOUR * 5, HOUR * 9), "").table(
-        rows, ViewFeatures(VIEW, 0, [])(rows, events)
+        rows, ViewFeatures(VIEW, 0, TimeParts([]))(rows, events)
     )
 
 
@@ -142,6 +142,27 @@ def test_features_hold_what_was_known_at_the_moment() -> None:
     assert [row["by-who.times_1h"] for row in rows] == [0.0, 1.0, 2.0]
     assert [row["by-who.good_24h"] for row in rows] == [[None, None], [1.0, None], [1.0, 0.0]]
     assert [row["hour"] for row in rows] == [1.0, 5.0, 6.0]
+
+
+def test_a_question_may_be_asked_of_what_became_known_after_its_moment() -> None:
+    """As a question of now is: its windows end at its moment, and it sees all that there is."""
+    rows = Outcomes(model(), 99 * HOUR)(asked(("q", 6), ("p", 5)), done())
+    events = done(("a", 5.5, True), ("b", 5.6, True), ("c", 7, True))
+    late = events.append_column("_known_us", pa.array([6 * HOUR, 8 * HOUR, 7 * HOUR]))
+    found = []
+    for known_by in (rows["_at_us"], pa.array([8 * HOUR] * 2)):
+        given = rows.append_column("_known_by_us", known_by)
+        answered = ViewFeatures(VIEW, 0, TimeParts([]))(given, late)
+        found.append(numbers(answered["_answers"], 3)[:, 0].tolist())
+    assert found == [[1.0, 0.0], [2.0, 0.0]]
+
+
+def test_a_question_lies_in_the_part_of_its_moment_or_of_its_row() -> None:
+    moments = pa.table({"_at_us": [5, 10, 11, 29, 30]})
+    assert TimeParts([10, 30]).of(moments).tolist() == [0, 1, 1, 1, 2]
+    assert TimeParts([]).of(moments).tolist() == [0] * 5
+    numbered = pa.table({"_row": [0, 15, 16, (7 << 4) + 3]})
+    assert RowParts(4).of(numbered).tolist() == [0, 0, 1, 7]
 
 
 def test_the_digest_depends_on_values_alone() -> None:

@@ -1,5 +1,5 @@
-from predict_svc.api.releases import Lifecycle, common_epoch, decide
 from schemas.events import ModelPromoted, ModelRejected, ModelRolledBack, Release
+from twinstream.protocol.releases import Lifecycle, common_epoch, decide
 
 
 def promoted(digest: str, definition: str = "d") -> ModelPromoted:
