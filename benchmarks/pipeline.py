@@ -50,6 +50,7 @@ repeated = Label(
     horizon="1h",
     value=lambda payment: payment.cents > 0,
     missing=False,
+    settles="at once",  # the record of the question says it
 )
 pipeline = Pipeline(
     "payments",

@@ -15,7 +15,13 @@ asks = Source(
     fields={"ask_id": String(), "account": String(), "asked_at": Timestamp(), "refused": Bool()},
 )
 refused = Label(
-    "refused", asks, on="ask_id", horizon="1h", value=lambda ask: ask.refused, missing=False
+    "refused",
+    asks,
+    on="ask_id",
+    horizon="1h",
+    value=lambda ask: ask.refused,
+    missing=False,
+    settles="at once",  # the record of the question says it
 )
 pipeline = Pipeline(
     "soak",

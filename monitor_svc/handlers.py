@@ -53,19 +53,17 @@ def handle_log_message(source: str, partition: int, data: bytes, state: State) -
 
 
 def handle_file_accepted(event: ev.FileAccepted, state: State) -> Events:
-    """Labels in files are not read here: no question of such a label counts as missing from then
-    on.
-    """
+    """Labels in files are not read here: a question that they may answer gets no label."""
     for watch in state.models.values():
-        if watch.model.label.source.name == event.source:
-            watch.label_files += 1
-            watch.joiner.unread_labels = True
+        watch.file_accepted(event.source)
     return []
 
 
 def handle_view_published(event: ev.ViewPublished, state: State) -> Events:
     if event.view in {view.name for view in state.pipeline.views}:
         state.ledger.view_published(event)
+        for watch in state.models.values():
+            watch.epoch_landed(event.file_count, event.as_of_us)
     return []
 
 
@@ -134,7 +132,7 @@ def handle_dead_letter(dead_letters: DeadLetter, state: State) -> Events:
 
 
 def advance(state: State, now_us: int) -> None:
-    """Let known time go on: labels that did not come within their horizon count as missing."""
+    """Let known time go on: questions whose horizon has passed are labelled."""
     watermark_us = state.known.watermark_us(now_us)
     for watch in state.models.values():
         _count(state, watch.advance(watermark_us))

@@ -2,8 +2,8 @@
 in bounded memory.
 """
 
-# A prediction waits until its horizon has passed; then it counts as missing.
-# It is kept for one more horizon, in which a late label still revises it.
+# A prediction waits until its horizon has passed, whatever is known of it before;
+# then its label counts. It is kept for one more horizon, in which a late label still revises it.
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from typing import Literal
 
 import msgspec
 
+from twinstream.define.label import Label
+from twinstream.protocol.known_time import EARLIEST_US
 from twinstream.protocol.outcomes import horizon_passed, label_of, latest_us, within_horizon
 
 
 class Asked(msgspec.Struct, kw_only=True, eq=False):
-    """One prediction that waits for its label, or has it: `label` is what counts now."""
+    """One prediction that waits for its label, or has it: `label` is what its records say by now,
+    and counts only when the question is settled.
+    """
 
     model: str
     release: str
@@ -28,6 +32,8 @@ class Asked(msgspec.Struct, kw_only=True, eq=False):
     label: float | None = None
     label_event_us: int | None = None
     expired: bool = False
+    unjudged: bool = False
+    """Its outcome may lie where this service does not read."""
 
 
 class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,12 +61,13 @@ class Joiner:
 
     The label of a prediction asked at t is the outcome of the record with the same key whose event
     time lies in [t, t + horizon], of several the latest by event time, of equal ones the latest in
-    the log; `missing` when there is none or its outcome is null.
-    `advance` tells how far time has come.
+    the log; `missing` when there is none or its outcome is null. It counts by the rule of
+    `protocol.outcomes.labelled`. `advance` tells how far time has come.
     """
 
-    def __init__(self, horizon_us: int, missing: float | None, max_kept: int = 1_000_000) -> None:
-        self._horizon_us, self._missing, self._max_kept = horizon_us, missing, max_kept
+    def __init__(self, label: Label, max_kept: int = 1_000_000) -> None:
+        self._horizon_us, self._missing, self._max_kept = label.horizon_us, label.missing, max_kept
+        self._at_once = label.at_once
         self._asked: dict[Hashable, list[Asked]] = {}
         self._due: list[tuple[int, int, Hashable, Asked, bool]] = []
         self._rows: dict[Hashable, list[LabelRow]] = {}
@@ -68,8 +75,10 @@ class Joiner:
         self._number = 0
         self.pending = 0
         self.given_up = 0
-        self.unread_labels = False
-        """Labels may be where this service does not read, so that none here says nothing."""
+        self.unjudged = 0
+        """Questions that came due while their outcome may have lain in an unread file."""
+        self.unread_until_us = EARLIEST_US
+        """Records up to here may be where this service does not read: none here says nothing."""
 
     def ask(self, key: Hashable, asked: Asked, due_from_us: int) -> list[Outcome]:
         """Take a prediction; its horizon runs from `due_from_us` (or from its own time,
@@ -95,8 +104,8 @@ class Joiner:
         ]
 
     def advance(self, known_us: int) -> list[Outcome]:
-        """Everything known up to `known_us` was given: what has no label by its horizon counts as
-        missing; what is past use is forgotten.
+        """Everything known up to `known_us` was given: questions whose horizon has passed are
+        labelled; what is past use is forgotten.
         """
         found: list[Outcome] = []
         while self._due and horizon_passed(self._due[0][0], known_us):
@@ -120,35 +129,45 @@ class Joiner:
         if asked.label_event_us is not None and row.event_us < asked.label_event_us:
             return []
         asked.label_event_us = row.event_us
-        return self._set(asked, label_of(row.outcome, self._missing), "arrived")
+        return self._set(asked, label_of(row.outcome, self._missing))
 
     def _expire(self, asked: Asked) -> list[Outcome]:
-        self.pending -= self._waits(asked)
+        """Settle a question whose horizon has passed."""
+        settled = self._settled(asked)
+        self.pending -= not settled
         asked.expired = True
-        if asked.label is not None or self._missing is None or self.unread_labels:
+        if settled or self._is_unjudged(asked):
             return []
-        return self._set(asked, self._missing, "missing")
+        how: Literal["arrived", "missing"] = "arrived"
+        if asked.label_event_us is None:
+            asked.label, how = self._missing, "missing"
+        return [] if asked.label is None else [_outcome(asked, None, how)]
 
-    def _set(
-        self, asked: Asked, label: float | None, how: Literal["arrived", "missing"]
-    ) -> list[Outcome]:
-        """The label that counts now; None: the latest record's outcome is null, and such questions
-        are left out.
+    def _is_unjudged(self, asked: Asked) -> bool:
+        """Whether nothing is said of a question, because its outcome may lie unread.
+
+        Where no record means a label too, those with one here are more often of one outcome.
         """
-        waited = self._waits(asked)
-        before, asked.label = asked.label, label
-        self.pending += self._waits(asked) - waited
-        if before == label:
-            return []
-        return [
-            Outcome(
-                asked=asked, label=label, before=before, how=how if before is None else "revised"
-            )
-        ]
+        asked.unjudged = self._missing is not None and asked.at_us <= self.unread_until_us
+        self.unjudged += asked.unjudged
+        return asked.unjudged
 
-    @staticmethod
-    def _waits(asked: Asked) -> bool:
-        return asked.label is None and not asked.expired
+    def _set(self, asked: Asked, label: float | None) -> list[Outcome]:
+        """What the records say now; None: the latest one's outcome is null, and such questions are
+        left out.
+        """
+        waited = not self._settled(asked)
+        before, asked.label = asked.label, label
+        self.pending += (not self._settled(asked)) - waited
+        changed = self._counts(asked) and before != label
+        return [_outcome(asked, before, "arrived")] if changed else []
+
+    def _counts(self, asked: Asked) -> bool:
+        """Whether what a record says of it counts now."""
+        return self._at_once or (asked.expired and not asked.unjudged)
+
+    def _settled(self, asked: Asked) -> bool:
+        return asked.expired or (self._at_once and asked.label is not None)
 
     def _push(self, due_us: int, key: Hashable, asked: Asked, *, expired: bool) -> None:
         self._number += 1
@@ -157,7 +176,7 @@ class Joiner:
     def _bound(self) -> None:
         while len(self._due) > self._max_kept:
             _, _, key, asked, _ = heapq.heappop(self._due)
-            self.pending -= self._waits(asked)
+            self.pending -= not self._settled(asked)
             self.given_up += 1
             self._forget(key, asked)
 
@@ -173,3 +192,10 @@ class Joiner:
         others.remove(row)
         if not others:
             del self._rows[row.key]
+
+
+def _outcome(asked: Asked, before: float | None, how: Literal["arrived", "missing"]) -> Outcome:
+    """That the label counts which a question has now."""
+    return Outcome(
+        asked=asked, label=asked.label, before=before, how=how if before is None else "revised"
+    )

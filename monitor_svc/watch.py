@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from monitor_svc.drift import LARGEST, ModelDrift, bounded
+from monitor_svc.label_files import LabelFiles
 from monitor_svc.labels import Asked, Joiner, LabelRow, Outcome
 from monitor_svc.quality import MAX_RELEASES, Quality, log_loss
 from monitor_svc.retraining import reason_to_retrain
@@ -29,7 +30,7 @@ class ModelWatch:
 
     def __init__(self, model: Model, knobs: MonitorSettings) -> None:
         self.model, self._knobs = model, knobs
-        self.joiner = Joiner(model.label.horizon_us, model.label.missing, knobs.max_kept)
+        self.joiner = Joiner(model.label, knobs.max_kept)
         self.quality = Quality(knobs.rolling, knobs.quality_step)
         self.predictions: dict[str, int] = {}
         self.last_release: str = ""
@@ -37,7 +38,7 @@ class ModelWatch:
         self.last_served_us = 0
         self.last_labelled_us = 0
         self.unjoinable = 0
-        self.label_files = 0
+        self.label_files = LabelFiles()
         self.predicted_total = 0
         self.scores: deque[float] = deque(maxlen=knobs.window)
         self.model_digest = ""
@@ -67,6 +68,16 @@ class ModelWatch:
     def labelled(self, row: LabelRow) -> list[Outcome]:
         """Take one label record."""
         return self._take(self.joiner.label(row), row.known_us)
+
+    def file_accepted(self, source: str) -> None:
+        """A file was accepted: of labels, or of something else."""
+        self.label_files.accepted(labels=source == self.model.label.source.name)
+        self.joiner.unread_until_us = self.label_files.unread_until_us
+
+    def epoch_landed(self, files: int, as_of_us: int) -> None:
+        """An epoch as of this time holds the first `files` files."""
+        self.label_files.landed(files, as_of_us)
+        self.joiner.unread_until_us = self.label_files.unread_until_us
 
     def advance(self, known_us: int) -> list[Outcome]:
         """All that was known by then was given."""

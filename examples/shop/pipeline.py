@@ -105,6 +105,7 @@ by_country = View(
     },
 )
 
+# A purchase is known sooner than that there is none, so each visit waits its whole hour.
 bought = Label(
     "bought",
     orders,

@@ -52,10 +52,10 @@ function releases(state) {
 
 function labels(state) {
   const rows = state.models.map((m) => [
-    m.name, short(m.predictions), short(m.pending), short(m.labels.arrived), short(m.labels.missing), short(m.labels.revised), percent(m.base_rate),
+    m.name, short(m.predictions), short(m.pending), short(m.unjudged), short(m.labels.arrived), short(m.labels.missing), short(m.labels.revised), percent(m.base_rate),
     percent(m.prediction_mean), moment(m.last_labelled_us)]);
   return card("Labels", "how predictions met what came true", table(
-    [["model", "short"], ["predictions", "n"], ["waiting", "n"], ["arrived", "n"], ["missing", "n"], ["revised", "n"], ["true share", "n"], ["mean score", "n"], ["last known", "n"]],
+    [["model", "short"], ["predictions", "n"], ["waiting", "n"], ["not judged", "n"], ["arrived", "n"], ["missing", "n"], ["revised", "n"], ["true share", "n"], ["mean score", "n"], ["last known", "n"]],
     rows, "No model is declared."));
 }
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor_svc.labels import Asked, Joiner, LabelRow
+from monitor_svc.labels import Asked, Joiner, LabelRow, Outcome
 from preprocess_svc.batch.training_sets.outcomes import Outcomes
 from twinstream import Bool, Decimal, Int, Label, Model, Source, String, Timestamp, View, count
 from twinstream.define.cleaning import lower, strip
+from twinstream.define.label import Settles
 from twinstream.define.records import Decoder
 from twinstream.protocol.outcomes import join_key, latest_us, within_horizon
 
@@ -33,16 +35,25 @@ DONE = Source(
     event_time="at",
     fields={"id": String(), "who": String(), "at": Timestamp(), "good": Bool(optional=True)},
 )
+TRUE_RATE = 0.1
 ticks = st.integers(0, 12).map(lambda n: n * TICK)
 whos = st.sampled_from("ab")
 questions = st.lists(st.tuples(whos, ticks), max_size=6)
 records = st.lists(st.tuples(whos, ticks, st.sampled_from([True, False, None])), max_size=8)
 
 
-def model(missing: bool | None) -> Model:
-    view = View("by-who", DONE, by="who", features={"times": count().over("1h")})
-    label = Label("good", DONE, on="who", horizon="1m", value="good", missing=missing)
-    return Model("m", spine=ASKED, at="at", views=[view], label=label, request=("who",))
+SETTLES = st.sampled_from(["horizon", "at once"])
+VIEW = View("by-who", DONE, by="who", features={"times": count().over("1h")})
+
+
+def label_of_world(missing: bool | None, settles: Settles) -> Label:
+    return Label(
+        "good", DONE, on="who", horizon="1m", value="good", missing=missing, settles=settles
+    )
+
+
+def model(label: Label) -> Model:
+    return Model("m", spine=ASKED, at="at", views=[VIEW], label=label, request=("who",))
 
 
 def table(source: Source, rows: list[dict[str, Any]]) -> pa.Table:
@@ -51,44 +62,136 @@ def table(source: Source, rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(made, schema=pa.schema([("_position", pa.int64()), *fields]))
 
 
-def trained(asked: list[Any], done: list[Any], as_of_us: int, missing: bool | None) -> list[Any]:
+def trained(asked: list[Any], done: list[Any], as_of_us: int, label: Label) -> list[Any]:
     """By question, as the batch layer labels it; None: it is left out."""
     spine = table(ASKED, [{"who": who, "at": at} for who, at in asked])
     outcomes = table(DONE, [{"who": who, "at": at, "good": good} for who, at, good in done])
-    found = Outcomes(model(missing), as_of_us)(spine, outcomes)
+    found = Outcomes(model(label), as_of_us)(spine, outcomes)
     labels = dict(zip(found["_row"].to_pylist(), found["_label"].to_pylist(), strict=True))
     return [labels.get(i) for i in range(len(asked))]
 
 
-def monitored(asked: list[Any], done: list[Any], as_of_us: int, missing: bool | None) -> list[Any]:
-    """The same as the monitor does."""
-    joiner = Joiner(HORIZON, None if missing is None else float(missing))
+def monitored(asked: list[Any], done: list[Any], as_of_us: int, label: Label) -> list[Any]:
+    """The same as the monitor does: what it counted last of each question."""
+    joiner = Joiner(label)
     waiting = [
         (who, Asked(model="m", release="r", model_digest="d", at_us=at, score=0.5))
         for who, at in asked
     ]
+    counted: dict[int, float | None] = {}
+
+    def take(outcomes: list[Outcome]) -> None:
+        counted.update((id(outcome.asked), outcome.label) for outcome in outcomes)
+
     for who, question in waiting:
-        joiner.ask(who, question, question.at_us)
+        take(joiner.ask(who, question, question.at_us))
     for who, at, good in done:
         outcome = float("nan") if good is None else float(good)
-        joiner.label(LabelRow(key=who, event_us=at, known_us=at, outcome=outcome))
-    joiner.advance(as_of_us)
-    return [question.label for _, question in waiting]
+        take(joiner.label(LabelRow(key=who, event_us=at, known_us=at, outcome=outcome)))
+    take(joiner.advance(as_of_us))
+    return [counted.get(id(question)) for _, question in waiting]
 
 
-@given(asked=questions, done=records, as_of_us=ticks, missing=st.sampled_from([None, False, True]))
-def test_training_and_the_monitor_label_a_question_alike(
-    asked: list[Any], done: list[Any], as_of_us: int, missing: bool | None
+def plain(asked: list[Any], done: list[Any], as_of_us: int, label: Label) -> list[Any]:
+    """The same by looking at every record for every question, written from docs/definition.md."""
+    found: list[float | None] = []
+    for who, at in asked:
+        fitting = [(time, n) for n, (key, time, _) in enumerate(done) if key == who]
+        within = sorted((time, n) for time, n in fitting if at <= time <= at + HORIZON)
+        value = done[within[-1][1]][2] if within else None
+        settled = at + HORIZON < as_of_us or (label.settles == "at once" and bool(within))
+        said = label.missing if value is None else float(value)
+        found.append(said if settled else None)
+    return found
+
+
+@given(
+    asked=questions,
+    done=records,
+    as_of_us=ticks,
+    missing=st.sampled_from([None, False, True]),
+    settles=SETTLES,
+)
+def test_training_the_monitor_and_plain_reading_label_a_question_alike(
+    asked: list[Any], done: list[Any], as_of_us: int, missing: bool | None, settles: Settles
 ) -> None:
-    given_us = max([as_of_us, *(at for _, at, _ in done)])
-    assert trained(asked, done, given_us, missing) == monitored(asked, done, given_us, missing)
+    """Which questions have a label, and which: of records that were known by then."""
+    label = label_of_world(missing, settles)
+    known = [record for record in done if record[1] <= as_of_us]
+    wanted = plain(asked, known, as_of_us, label)
+    assert trained(asked, known, as_of_us, label) == wanted
+    assert monitored(asked, known, as_of_us, label) == wanted
 
 
 def test_a_horizon_that_ends_now_has_not_passed() -> None:
     """A record of the last moment may still become known at that moment."""
+    label = label_of_world(False, "horizon")
+    for labels in (trained, monitored, plain):
+        assert labels([("a", 0)], [], HORIZON, label) == [None]
+        assert labels([("a", 0)], [], HORIZON + 1, label) == [0.0]
+
+
+def test_a_record_labels_nothing_before_the_horizon_has_passed() -> None:
+    """Unless the definition says that a record settles a question."""
+    done = [("a", TICK, True)]
+    for labels in (trained, monitored, plain):
+        early, at_once = (label_of_world(False, how) for how in get_args(Settles))
+        assert labels([("a", 0)], done, HORIZON, early) == [None]
+        assert labels([("a", 0)], done, HORIZON, at_once) == [1.0]
+        assert labels([("a", 0)], done, HORIZON + 1, early) == [1.0]
+
+
+def bought_soon(rng: np.random.Generator, n: int) -> tuple[list[Any], list[Any]]:
+    """Questions over ten horizons of which a tenth have an outcome, soon; the others never."""
+    at = np.sort(rng.integers(0, 10 * HORIZON, n)).tolist()
+    delay = rng.integers(1, HORIZON // 10, n).tolist()
+    buys = (rng.random(n) < TRUE_RATE).tolist()
+    asked = [(str(i), at[i]) for i in range(n)]
+    done = [(str(i), at[i] + delay[i], True) for i in range(n) if buys[i]]
+    return asked, sorted(done, key=lambda record: record[1])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_last_horizon_holds_as_many_outcomes_as_are_true(seed: int) -> None:
+    """What happened soon is known sooner than what never happens: once, the newest questions with
+    a label were all of one outcome. Now they have none, and of every other horizon a tenth have.
+    """
+    asked, done = bought_soon(np.random.default_rng(seed), 4000)
+    as_of_us = 10 * HORIZON
+    known = [record for record in done if record[1] < as_of_us]
+    label = label_of_world(False, "horizon")
     for labels in (trained, monitored):
-        assert labels([("a", 0)], [], HORIZON, missing=False) == [None]
-        assert labels([("a", 0)], [], HORIZON + 1, missing=False) == [0.0]
+        found = labels(asked, known, as_of_us, label)
+        newest = [
+            said
+            for (_, at), said in zip(asked, found, strict=True)
+            if at >= as_of_us - HORIZON and said is not None
+        ]
+        assert newest == []
+        for start in range(0, as_of_us - HORIZON, HORIZON):
+            said = [
+                said
+                for (_, at), said in zip(asked, found, strict=True)
+                if start <= at < min(start + HORIZON, as_of_us - HORIZON)
+            ]
+            assert None not in said
+            noise = 4 * (TRUE_RATE * (1 - TRUE_RATE) / len(said)) ** 0.5
+            assert abs(sum(said) / len(said) - TRUE_RATE) < noise
+
+
+def test_the_last_horizon_was_one_sided_when_a_record_settled_it() -> None:
+    """The fault that the rule is against, as this world shows it: so the test above can fail."""
+    asked, done = bought_soon(np.random.default_rng(0), 4000)
+    as_of_us = 10 * HORIZON
+    known = [record for record in done if record[1] < as_of_us]
+    found = trained(asked, known, as_of_us, label_of_world(False, "at once"))
+    newest = [
+        said
+        for (_, at), said in zip(asked, found, strict=True)
+        if at >= as_of_us - HORIZON and said is not None
+    ]
+    assert newest
+    assert set(newest) == {1.0}
 
 
 @given(at=ticks, event=ticks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from twinstream.define.plain import listed, name_of, number
 from twinstream.define.recording import Condition, record
 from twinstream.define.source import Source
 
+Settles = Literal["horizon", "at once"]
+"""When a question has its label: once its horizon has passed, or as soon as a record is known."""
+
 
 class Label:
     """Declares a label: `value` of the record of `source` that has the spine row's `on` and whose
@@ -20,6 +23,9 @@ class Label:
 
     Of several such records the latest by event time counts. `missing`:
     the label when there is none, or its value is null; None leaves the row out.
+    A question is labelled when its horizon has passed, so that no label is known sooner than
+    another. `settles="at once"`: as soon as a record is known. Only where a record decides both
+    outcomes and comes no sooner for one than for the other.
     """
 
     def __init__(
@@ -31,6 +37,7 @@ class Label:
         horizon: str,
         value: Condition | str,
         missing: float | None = None,
+        settles: Settles = "horizon",
     ) -> None:
         self.at = here()
         self.name = check_column(name, "label")
@@ -63,6 +70,12 @@ class Label:
                 "give a condition or a number",
             )
         self.missing: float | None = None if missing is None else self._checked_missing(missing)
+        self.settles = self._checked_settles(settles)
+
+    @property
+    def at_once(self) -> bool:
+        """Whether a known record settles a question before its horizon has passed."""
+        return self.settles == "at once"
 
     @property
     def binary(self) -> bool:
@@ -80,6 +93,15 @@ class Label:
             )
         return found
 
+    def _checked_settles(self, settles: Any) -> str:
+        if not isinstance(settles, str) or settles not in get_args(Settles):
+            refuse(
+                f"settles= of label {self.name!r} is {shown(settles)}",
+                "give 'horizon', or 'at once' where a record decides both outcomes and comes no "
+                "sooner for one than for the other",
+            )
+        return str.__str__(settles)
+
     def canonical(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -88,6 +110,7 @@ class Label:
             "horizon_us": self.horizon_us,
             "value": str(self.value),
             "missing": self.missing,
+            "settles": self.settles,
         }
 
     def __repr__(self) -> str:

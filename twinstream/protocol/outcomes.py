@@ -34,6 +34,16 @@ def horizon_passed(latest: Times, known_us: int) -> Any:
     return latest < known_us
 
 
+def labelled(label: Label, at_us: Times, found: Any, as_of_us: int) -> Any:
+    """Whether a question has its label as of a time: once its horizon has passed, whatever the
+    label; with `settles="at once"` also as soon as a record of its outcome is known.
+
+    `found`: whether a record of its outcome is known; bool, or bool[n] beside int64[n] `at_us`.
+    """
+    passed = horizon_passed(latest_us(at_us, label.horizon_us), as_of_us)
+    return passed | found if label.at_once else passed
+
+
 def within_horizon(at_us: int, event_us: int, horizon_us: int) -> bool:
     """Whether a record may be the outcome; of several the latest by (event time, position) is."""
     return at_us <= event_us <= latest_us(at_us, horizon_us)

@@ -10,7 +10,7 @@ from preprocess_svc.batch.history.rows import POSITION, one_batch
 from preprocess_svc.batch.training_sets.questions import ROW, QuestionColumns
 from twinstream.define import Model
 from twinstream.define.record_keys import key_text
-from twinstream.protocol.outcomes import horizon_passed, latest_us
+from twinstream.protocol.outcomes import labelled, latest_us
 from twinstream.protocol.training_columns import AT, ID, LABEL
 
 Longs = npt.NDArray[np.int64]
@@ -19,7 +19,7 @@ Longs = npt.NDArray[np.int64]
 class Outcomes:
     """Runs in Spark's Python workers, on all questions and all outcomes of some `on` keys.
 
-    A question is in when its outcome is known, or when its horizon has passed at `as_of_us`.
+    A question is in when it has its label at `as_of_us`: the rule is `protocol.outcomes.labelled`.
     Its columns: `_row` (the spine record's position), `_at_us`, `_id`, the spine's fields that the
     model or the keys of its views need, the derived inputs, `_label`.
     """
@@ -50,9 +50,8 @@ class Outcomes:
         at = asked[self._model.at].to_numpy()
         found = self._latest(asked, at, outcomes)
         label = self._labels(outcomes, found)
-        passed = horizon_passed(latest_us(at, self._model.label.horizon_us), self._as_of_us)
-        decided = (found >= 0) | passed
-        keep = pa.array(decided & ~np.isnan(label))
+        settled = labelled(self._model.label, at, found >= 0, self._as_of_us)
+        keep = pa.array(settled & ~np.isnan(label))
         return self._questions(asked, label).filter(keep)
 
     def _questions(self, asked: pa.Table, label: npt.NDArray[np.float64]) -> pa.Table:

@@ -135,6 +135,7 @@ PARAMETERS = {
     "Label.on": lambda v: label(on=v),
     "Label.horizon": lambda v: label(horizon=v),
     "Label.value": lambda v: label(value=v),
+    "Label.settles": lambda v: label(settles=v),
     "Label.missing": lambda v: label(missing=v),
     "Label.missing.number": lambda v: label(value="wind", missing=v),
     "Model.name": lambda v: Model(

@@ -65,6 +65,7 @@ def test_the_digest_changes_with_anything_declared(tmp_path):
         ("choice(64,", "choice(32,"),
         ('{"auc": 0.75}', '{"auc": 0.5}'),
         ('horizon="24h"', 'horizon="25h"'),
+        ('horizon="24h"', 'horizon="24h", settles="at once"'),
     ]
     digests = {load(FLIGHTS).digest}
     for i, (old, new) in enumerate(changes):

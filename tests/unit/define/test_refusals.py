@@ -64,6 +64,10 @@ def feature(declared):
 
 
 MISTAKES = {
+    "a label that settles somehow": (
+        lambda: label(settles="soon"),
+        "settles= of label 'late' is 'soon'; give 'horizon', or 'at once'",
+    ),
     "a misspelt field": (
         feature(lambda: mean("dely").over("1h")),
         "field 'dely' is not in source 'departures'; did you mean 'delay_minutes'?",

@@ -10,8 +10,9 @@ import pytest
 
 from monitor_svc import handlers, reading, snapshot
 from monitor_svc.admission import MOST_OF_ONE, MOST_SERIES, MOST_SERVICES, STALE
+from monitor_svc.label_files import MOST_EPOCHS, LabelFiles
 from monitor_svc.label_log import LabelLog, LabelLogError
-from monitor_svc.labels import Asked, Joiner, LabelRow
+from monitor_svc.labels import Asked, LabelRow
 from monitor_svc.quality import Quality
 from monitor_svc.run import dead_letter_of
 from monitor_svc.state import State
@@ -20,11 +21,11 @@ from schemas import events as ev
 from schemas.packs import HEADER_BYTES
 from tests.unit.mesh.fakes import Message
 from tests.unit.monitor.test_handlers import at_tail, play
+from tests.unit.monitor.test_labels import joiner_of
 from tests.unit.monitor.test_telemetry import NOW, metric
 from tests.unit.monitor.world import (
     DAY,
     HOUR,
-    arrivals,
     pack,
     pipeline,
     prediction,
@@ -32,6 +33,7 @@ from tests.unit.monitor.world import (
     with_row,
 )
 from twinstream import Decimal, Int, Label, Source, String, Timestamp
+from twinstream.define.label import Settles
 from twinstream.protocol.outcomes import join_key
 
 HUGE = int("9" * 400)
@@ -271,7 +273,7 @@ def row(event_us: int, outcome: float) -> LabelRow:
 
 
 def test_a_question_is_left_out_when_its_latest_outcome_is_null() -> None:
-    joiner, quality = Joiner(100, None), Quality(10, 100)
+    joiner, quality = joiner_of(None), Quality(10, 100)
     joiner.ask("a", asked(), 0)
     for record in (row(10, 1.0), row(20, math.nan)):
         for outcome in joiner.label(record):
@@ -285,7 +287,7 @@ def test_a_question_is_left_out_when_its_latest_outcome_is_null() -> None:
 
 
 def test_what_waits_is_counted_once_however_late_a_label_comes_and_goes() -> None:
-    joiner = Joiner(100, None)
+    joiner = joiner_of(None)
     joiner.ask("a", asked(), 0)
     joiner.advance(101)
     assert joiner.pending == 0
@@ -296,21 +298,88 @@ def test_what_waits_is_counted_once_however_late_a_label_comes_and_goes() -> Non
     assert joiner.pending == 0
 
 
-def test_no_label_is_missing_when_labels_come_in_files() -> None:
-    """The monitor reads the log alone, so it cannot say that a label is not there."""
-    world: State = state()
+def with_label_files(settles: Settles = "at once") -> State:
+    """A world in which a file of labels was accepted, and another source's before it."""
+    world: State = state(settles=settles)
     at_tail(world)
     file = ev.FileRef(uri="s3://raw/a.csv", sha256="")
     accepted = ev.FileAccepted(source="arrivals", file=file, format="csv", accepted_at_us=0)
     reading.handle(msgspec.structs.replace(accepted, source="weather"), world)
     assert snapshot.whole(world, [], 0)["models"][0]["label_files"] == 0
     reading.handle(accepted, world)
-    reading.handle(prediction("in-a-file", 0, 0.9), world)
-    reading.handle(prediction("in-the-log", 0, 0.9), world)
-    rows: list[tuple[str, int, int | None]] = [("in-the-log", HOUR, 20), ("x", 3 * DAY, 0)]
+    return world
+
+
+def landed(world: State, files: int, as_of_us: int) -> None:
+    event = ev.ViewPublished(
+        view="sky",
+        source="weather",
+        epoch=1,
+        cut={},
+        files=[],
+        definition_digest="d",
+        as_of_us=as_of_us,
+        complete_since={},
+        published_at_us=5,
+        file_count=files,
+    )
+    reading.handle(event, world)
+
+
+def labels_after(world: State, at_us: int = 0) -> dict[str, int]:
+    """Two questions, one of which has its label in the log; three days later."""
+    reading.handle(prediction("in-a-file", at_us, 0.9), world)
+    reading.handle(prediction("in-the-log", at_us, 0.9), world)
+    rows: list[tuple[str, int, int | None]] = [
+        ("in-the-log", at_us + HOUR, 20),
+        ("x", at_us + 3 * DAY, 0),
+    ]
     handlers.handle_log_message("arrivals", 0, pack(rows), world)
     handlers.advance(world, now_us=0)
+    counts: dict[str, int] = snapshot.whole(world, [], 0)["models"][0]["labels"]
+    return counts
+
+
+def test_no_label_is_missing_when_labels_come_in_files() -> None:
+    """The monitor reads the log alone, so it cannot say that a label is not there."""
+    world = with_label_files()
+    assert labels_after(world) == {"arrived": 1, "missing": 0, "revised": 0}
     shown = snapshot.whole(world, [], 0)["models"][0]
-    assert shown["labels"] == {"arrived": 1, "missing": 0, "revised": 0}
-    assert (shown["label_files"], shown["pending"]) == (1, 0)
-    assert arrivals.name == "arrivals"
+    assert (shown["label_files"], shown["pending"], shown["unjudged"]) == (1, 0, 1)
+
+
+def test_no_question_is_judged_when_files_may_hold_one_of_its_outcomes() -> None:
+    world = with_label_files("horizon")
+    assert labels_after(world) == {"arrived": 0, "missing": 0, "revised": 0}
+    assert snapshot.whole(world, [], 0)["models"][0]["unjudged"] == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "at_us", "judged"), [(1, 5 * DAY, 0), (2, DAY, 0), (2, 5 * DAY, 1)]
+)
+def test_questions_after_the_epoch_that_holds_the_files_are_judged(
+    files: int, at_us: int, judged: int
+) -> None:
+    """Its records are not later than the first such epoch's time."""
+    world = with_label_files("horizon")
+    landed(world, files, as_of_us=DAY)
+    landed(world, files, as_of_us=9 * DAY)
+    assert labels_after(world, at_us) == {"arrived": judged, "missing": judged, "revised": 0}
+
+
+def test_an_epoch_that_is_read_before_its_files_counts_too() -> None:
+    world: State = state(settles="horizon")
+    at_tail(world)
+    landed(world, files=1, as_of_us=DAY)
+    file = ev.FileRef(uri="s3://raw/a.csv", sha256="")
+    accepted = ev.FileAccepted(source="arrivals", file=file, format="csv", accepted_at_us=0)
+    reading.handle(accepted, world)
+    assert labels_after(world, 2 * DAY) == {"arrived": 1, "missing": 1, "revised": 0}
+
+
+def test_a_hundred_thousand_epochs_before_their_files_cost_no_memory() -> None:
+    files = LabelFiles()
+    for n in range(100_000):
+        files.landed(n, n)
+    files.accepted(labels=True)
+    assert files.unread_until_us == 100_000 - MOST_EPOCHS

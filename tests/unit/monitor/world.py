@@ -13,6 +13,7 @@ from monitor_svc.state import State
 from schemas import events as ev
 from schemas.packs import KNOWN, PACK, RAW, PackHeader, encode_pack
 from twinstream import Int, Label, Model, Pipeline, Source, String, Timestamp, View, mean
+from twinstream.define.label import Settles
 from twinstream.mesh.settings import MeshSettings
 
 HOUR = 3_600_000_000
@@ -42,7 +43,8 @@ weather = Source(
 )
 
 
-def pipeline(missing: float | None = True) -> Pipeline:
+def pipeline(missing: float | None = True, settles: Settles = "at once") -> Pipeline:
+    """Every arrival of this world is an hour after its question, late or not."""
     late = Label(
         "late",
         arrivals,
@@ -50,6 +52,7 @@ def pipeline(missing: float | None = True) -> Pipeline:
         horizon="24h",
         value=lambda r: r.delay >= 15,
         missing=missing,
+        settles=settles,
     )
     views = [
         View(
@@ -72,9 +75,16 @@ def pipeline(missing: float | None = True) -> Pipeline:
     )
 
 
-def state(clock: str = "replay", missing: float | None = True, **knobs: float) -> State:
+def state(
+    clock: str = "replay",
+    missing: float | None = True,
+    settles: Settles = "at once",
+    **knobs: float,
+) -> State:
     return State(
-        pipeline(missing), MeshSettings(pipeline="p.py", clock=clock), MonitorSettings(**knobs)
+        pipeline(missing, settles),
+        MeshSettings(pipeline="p.py", clock=clock),
+        MonitorSettings(**knobs),
     )
 
 

@@ -17,6 +17,7 @@ from preprocess_svc.batch.training_sets.outcomes import Outcomes
 from preprocess_svc.batch.training_sets.parts import RowParts, TimeParts, file_bounds
 from preprocess_svc.batch.training_sets.statistics import BOUND, Moments, Tally, merge_tallies
 from twinstream import Bool, Int, Label, Model, Source, String, Timestamp, View, count, last_k
+from twinstream.define.label import Settles
 from twinstream.mesh.settings import MeshSettings
 from twinstream.protocol.training_split import Split, split_by_time
 from twinstream.protocol.training_statistics import LabelSummary, Summary
@@ -49,8 +50,10 @@ VIEW = View(
 )
 
 
-def model(missing: bool | None = False) -> Model:
-    label = Label("good", DONE, on="id", horizon="1h", value="good", missing=missing)
+def model(missing: bool | None = False, settles: Settles = "horizon") -> Model:
+    label = Label(
+        "good", DONE, on="id", horizon="1h", value="good", missing=missing, settles=settles
+    )
     return Model(
         "m",
         spine=ASKED,
@@ -89,9 +92,13 @@ def done(*rows: tuple[str, float, bool | None]) -> pa.Table:
 
 
 def labels(
-    questions: pa.Table, outcomes: pa.Table, as_of_hours: float, missing: bool | None = False
+    questions: pa.Table,
+    outcomes: pa.Table,
+    as_of_hours: float,
+    missing: bool | None = False,
+    settles: Settles = "horizon",
 ) -> dict[str, float]:
-    found = Outcomes(model(missing), int(as_of_hours * HOUR))(questions, outcomes)
+    found = Outcomes(model(missing, settles), int(as_of_hours * HOUR))(questions, outcomes)
     return dict(zip(found["_id"].to_pylist(), found["_label"].to_pylist(), strict=True))
 
 
@@ -110,9 +117,17 @@ def test_the_latest_outcome_counts_and_of_equal_times_the_last_that_came() -> No
     assert labels(asked(("a", 5), ("b", 5)), outcomes, 99) == {"a": 1.0, "b": 1.0}
 
 
-def test_a_question_without_outcome_waits_until_its_horizon_has_passed() -> None:
+def test_a_question_waits_until_its_horizon_has_passed_whatever_is_known() -> None:
     questions = asked(("open", 5), ("passed", 4.9), ("known", 5.5))
-    assert labels(questions, done(("known", 5.6, True)), 5.95) == {"passed": 0.0, "known": 1.0}
+    outcomes = done(("known", 5.6, True))
+    assert labels(questions, outcomes, 5.95) == {"passed": 0.0}
+    assert labels(questions, outcomes, 6.55) == {"passed": 0.0, "open": 0.0, "known": 1.0}
+
+
+def test_a_known_outcome_settles_a_question_where_the_definition_says_so() -> None:
+    questions = asked(("open", 5), ("passed", 4.9), ("known", 5.5))
+    found = labels(questions, done(("known", 5.6, True)), 5.95, settles="at once")
+    assert found == {"passed": 0.0, "known": 1.0}
 
 
 def test_a_null_outcome_is_a_missing_one() -> None:
