@@ -100,7 +100,14 @@ def handle_model_rejected(event: ev.ModelRejected, state: State) -> Events:
 
 
 def handle_model_rolled_back(event: ev.ModelRolledBack, state: State) -> Events:
-    state.ledger.rolled_back(event)
+    if event.model in state.models:
+        state.ledger.rolled_back(event)
+    return []
+
+
+def handle_model_held(event: ev.ModelHeld, state: State) -> Events:
+    if event.model in state.models:
+        state.ledger.held(event)
     return []
 
 

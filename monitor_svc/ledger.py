@@ -11,6 +11,7 @@ import msgspec
 
 from schemas import events as ev
 from twinstream.protocol.known_time import EARLIEST_US
+from twinstream.protocol.succession import Succession, held_words
 
 KEPT = 200
 LONGEST_TEXT = 500
@@ -57,7 +58,10 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
 class Ledger:
     """Takes events, gives the lists of the page."""
 
-    def __init__(self) -> None:
+    def __init__(self, definition: str = "") -> None:
+        """`definition`: digest of the one that serves."""
+        self._definition = definition
+        self._models: dict[str, Succession] = {}
         self.epochs: dict[int, Epoch] = {}
         self.timeline: deque[Happened] = deque(maxlen=KEPT)
         self.dead_letters: deque[DeadLetter] = deque(maxlen=KEPT)
@@ -85,12 +89,19 @@ class Ledger:
         self.training_set[event.model] = msgspec.structs.replace(event, files=[], columns=[])
 
     def promoted_now(self, event: ev.ModelPromoted) -> None:
-        self.promoted[event.model] = msgspec.structs.replace(
-            event, metrics=_few(event.metrics), reason=event.reason[:LONGEST_TEXT], version_ids={}
+        short = msgspec.structs.replace(
+            event,
+            model_digest=event.model_digest[:LONGEST_TEXT],
+            definition_digest=event.definition_digest[:LONGEST_TEXT],
+            uri=event.uri[:LONGEST_TEXT],
+            metrics=_few(event.metrics),
+            reason=event.reason[:LONGEST_TEXT],
+            version_ids={},
         )
+        passed_over = self._follow(short)
         self.happened(
-            "promoted",
-            event.reason or "promoted",
+            "passed over" if passed_over else "promoted",
+            passed_over or event.reason or "promoted",
             event.promoted_at_us,
             event.model,
             event.model_digest,
@@ -98,14 +109,29 @@ class Ledger:
         )
 
     def rolled_back(self, event: ev.ModelRolledBack) -> None:
-        now = self.promoted.get(event.model)
-        if now is not None:
-            self.promoted[event.model] = msgspec.structs.replace(
-                now, model_digest=event.to_model_digest, metrics={}
-            )
+        digest = event.to_model_digest[:LONGEST_TEXT]
+        reason = self._follow(msgspec.structs.replace(event, to_model_digest=digest))
         self.happened(
-            "rolled back", event.reason, event.rolled_back_at_us, event.model, event.to_model_digest
+            "passed over" if reason else "rolled back",
+            reason or event.reason,
+            event.rolled_back_at_us,
+            event.model,
+            digest,
         )
+
+    def held(self, event: ev.ModelHeld) -> None:
+        short = msgspec.structs.replace(event, reason=event.reason[:LONGEST_TEXT])
+        self._follow(short)
+        what = held_words(short) if event.held else f"released by {event.by or 'an operator'}"
+        self.happened("held" if event.held else "released", what, event.held_at_us, event.model)
+
+    def _follow(self, event: ev.ModelPromoted | ev.ModelRolledBack | ev.ModelHeld) -> str:
+        """What serves from now on; returns why the event changes nothing."""
+        model = self._models.setdefault(event.model, Succession())
+        reason = model.apply(event)
+        if (serving := model.serving(self._definition)) is not None:
+            self.promoted[event.model] = serving
+        return reason
 
     def happened(
         self,

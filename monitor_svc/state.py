@@ -22,7 +22,7 @@ class State:
     def __init__(self, pipeline: Pipeline, mesh: MeshSettings, knobs: MonitorSettings) -> None:
         self.pipeline, self.mesh, self.knobs = pipeline, mesh, knobs
         self.telemetry = Telemetry(knobs.history_s)
-        self.ledger = Ledger()
+        self.ledger = Ledger(pipeline.digest)
         self.models = {model.name: ModelWatch(model, knobs) for model in pipeline.models}
         self.logs: dict[str, list[tuple[str, LabelLog]]] = defaultdict(list)
         for model in pipeline.models:

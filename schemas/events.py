@@ -174,7 +174,9 @@ class ModelTrained(Event, frozen=True, kw_only=True):
 
 
 class ModelPromoted(Event, frozen=True, kw_only=True):
-    """From now on this model answers; the predictor swaps to it as a whole."""
+    """From now on this model answers; the predictor swaps to it as a whole. While the model is
+    held this has no effect, unless it was promoted by hand.
+    """
 
     model: str
     model_digest: str
@@ -184,6 +186,8 @@ class ModelPromoted(Event, frozen=True, kw_only=True):
     metrics: dict[str, float]
     reason: str = ""
     promoted_at_us: int = 0
+    by: str = ""
+    """Who promoted it by hand; "": the trainer did."""
 
 
 class ModelRejected(Event, frozen=True, kw_only=True):
@@ -206,6 +210,22 @@ class ModelRolledBack(Event, frozen=True, kw_only=True):
     to_model_digest: str
     reason: str
     rolled_back_at_us: int = 0
+    by: str = ""
+    """Who rolled it back."""
+
+
+class ModelHeld(Event, frozen=True, kw_only=True):
+    """From now on what the trainer promotes has no effect, until the model is released; what is
+    promoted or rolled back by hand has.
+    """
+
+    model: str
+    held: bool = True
+    """False: it is released."""
+    reason: str = ""
+    held_at_us: int = 0
+    by: str = ""
+    """Who holds or releases it."""
 
 
 class ViewPosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -328,6 +348,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ModelPromoted,
         ModelRejected,
         ModelRolledBack,
+        ModelHeld,
         PredictionServed,
         DriftDetected,
         RetrainRequested,

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from schemas.events import (
+    ModelHeld,
     ModelPromoted,
     ModelRejected,
-    ModelRolledBack,
     ModelTrained,
     RetrainRequested,
     TrainingSetPublished,
 )
+from twinstream.protocol.succession import Succession, remember
 
 UNTRAINED = "set:"
 """A rejection before training names its training set in place of a model digest,
@@ -25,7 +26,7 @@ after this prefix.
 
 
 KEPT = 1000
-"""So many training sets, trainings and promotions of a model are remembered."""
+"""So many training sets and trainings of a model are remembered."""
 
 
 class Training(msgspec.Struct, frozen=True):
@@ -37,13 +38,14 @@ class Training(msgspec.Struct, frozen=True):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """A trained model that has no verdict yet, the set that it was trained on, and the model that
-    answers now.
+    """A trained model that has no verdict yet, the set that it was trained on, the model that
+    answers now, and who holds it there.
     """
 
     trained: ModelTrained
     training_set: TrainingSetPublished
     champion: ModelPromoted | None
+    held: ModelHeld | None = None
 
 
 class ModelHistory:
@@ -54,14 +56,13 @@ class ModelHistory:
         self.newest: TrainingSetPublished | None = None
         self.trained: list[ModelTrained] = []
         self.judged: set[str] = set()
-        self.promoted: dict[str, ModelPromoted] = {}
-        self.champion: ModelPromoted | None = None
+        self.succession = Succession()
         self.retrain: RetrainRequested | None = None
 
     def apply(self, event: Any) -> None:
         """Takes one event of this model, in the order of its topic."""
         if isinstance(event, TrainingSetPublished):
-            _remember(self.sets, event.digest, event)
+            remember(self.sets, event.digest, event, KEPT)
             self.newest = (
                 event  # by the topic's order: a lie about the epoch counts until the next one comes
             )
@@ -69,13 +70,13 @@ class ModelHistory:
             self.trained = [*self.trained[-KEPT:], event]
         elif isinstance(event, RetrainRequested):
             self.retrain = event
-        elif isinstance(event, ModelPromoted):
-            self.judged.add(event.model_digest)
-            self.champion = event
-            _remember(self.promoted, event.model_digest, event)
-        elif isinstance(event, ModelRolledBack):
-            self.champion = self.promoted.get(event.to_model_digest)
-        elif isinstance(event, ModelRejected):
+        else:
+            self._judged(event)
+
+    def _judged(self, event: Any) -> None:
+        """What became of trained models."""
+        self.succession.apply(event)
+        if isinstance(event, (ModelPromoted, ModelRejected)):
             self.judged.add(event.model_digest)
 
     def next(self, definition_digest: str, min_growth: float) -> Training | Judgement | None:
@@ -91,7 +92,10 @@ class ModelHistory:
         ):
             return None
         training_set = self.sets.get(last.training_set_digest)
-        return Judgement(last, training_set, self.champion) if training_set is not None else None
+        if training_set is None:
+            return None
+        models = self.succession
+        return Judgement(last, training_set, models.serving(definition_digest), models.held)
 
     def _training(self, definition_digest: str, min_growth: float) -> Training | None:
         newest = self.newest
@@ -148,11 +152,3 @@ class Backlog:
             work = history.next(definition_digest, min_growth)
             if work is not None:
                 yield work
-
-
-def _remember(found: dict[str, Any], name: str, event: Any) -> None:
-    """The newest events by name, in bounded memory."""
-    found.pop(name, None)
-    found[name] = event
-    if len(found) > KEPT:
-        del found[next(iter(found))]

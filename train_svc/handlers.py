@@ -28,6 +28,7 @@ from twinstream.nn.digest import model_digest, qualified_name
 from twinstream.nn.files import BINARY, ONNX, ModelConfig, to_files, versions, with_program
 from twinstream.nn.program import Batch
 from twinstream.protocol.batch_shapes import SHAPES
+from twinstream.protocol.succession import held_words
 
 MEASURE = {BINARY: "log_loss", "mean_squared_error": "rmse", "mean_absolute_error": "mae"}
 """The test metric by which a new model is compared with the promoted one, by loss."""
@@ -147,7 +148,7 @@ def saved(fitted: Fitted, work: Training, ports: Ports, started_us: int) -> Mode
 
 def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
     """ModelPromoted or ModelRejected, by `good_enough` and against the promoted model on the same
-    test rows.
+    test rows; while the model is held the verdict is told, and nothing is promoted.
     """
     trained = work.trained
     model = ports.pipeline.model(trained.model)
@@ -156,9 +157,12 @@ def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
     tolerance = ports.settings.tolerance
     verdict = judge(trained.metrics, model.good_enough, champion, measure, tolerance)
     now_us = ports.clock.now_us()
-    if verdict.promoted:
-        return [promoted(trained, verdict.reason, now_us)]
-    return [rejected(trained, verdict.reason, now_us)]
+    if not verdict.promoted:
+        return [rejected(trained, verdict.reason, now_us)]
+    if work.held is not None:
+        why = f"{held_words(work.held)}; else promoted: {verdict.reason}"
+        return [rejected(trained, why, now_us)]
+    return [promoted(trained, verdict.reason, now_us)]
 
 
 def rejected(trained: ModelTrained, reason: str, now_us: int) -> ModelRejected:
@@ -250,7 +254,7 @@ def champion_metrics(work: Judgement, ports: Ports) -> dict[str, float] | None:
     compared.
     """
     champion = work.champion
-    if champion is None or champion.definition_digest != ports.pipeline.digest:
+    if champion is None:
         return None
     data: TrainingSet = ports.training_sets.read(work.training_set)
     try:

@@ -11,6 +11,7 @@ from typing import Any
 from schemas.events import (
     Event,
     MetricObserved,
+    ModelHeld,
     ModelPromoted,
     ModelRejected,
     ModelRolledBack,
@@ -40,6 +41,7 @@ SERVICE = Service(
         ModelPromoted: Backlog.apply,
         ModelRejected: Backlog.apply,
         ModelRolledBack: Backlog.apply,
+        ModelHeld: Backlog.apply,
     },
     produces=(ModelTrained, ModelPromoted, ModelRejected, MetricObserved, dead_letter("train")),
     state="none but the attempts at failed work, `DATA/quarantine/train.json`",

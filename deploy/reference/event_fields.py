@@ -31,6 +31,7 @@ FIELDS: dict[str, str] = {
     "DataArrived.format": 'parquet, csv or jsonl; "": by the name\'s ending',
     "found_at_us": "when it was found",
     "found_previous": "the log offset that the refused partial names as the one before it",
+    "held_at_us": "when it was held or released",
     "how": "replayed or dropped",
     "id": "the request's, as its answer gives it",
     "inputs": "names of the network's inputs, in order",

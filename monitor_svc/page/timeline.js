@@ -4,7 +4,7 @@ import { clockTime, color, shade, svg } from "./format.js";
 const LANES = [
   { name: "epochs", kinds: ["epoch"], color: 0 },
   { name: "training", kinds: ["trained", "retrain requested"], color: 4 },
-  { name: "models", kinds: ["promoted", "rejected", "rolled back"], color: 1 },
+  { name: "models", kinds: ["promoted", "rejected", "rolled back", "held", "released", "passed over"], color: 1 },
   { name: "drift", kinds: ["drift"], color: 2 },
   { name: "dead letters", kinds: ["dead_letters"], color: 3 },
 ];
@@ -37,7 +37,7 @@ function drawLane(drawing, lane, y, marks, range, x, width) {
   const here = marks.filter((m) => lane.kinds.includes(m.kind) && m.at_us / 1e6 >= range[0]).sort((a, b) => a.at_us - b.at_us);
   here.forEach((mark, i) => {
     const at = x(mark.at_us / 1e6), next = i + 1 < here.length ? x(here[i + 1].at_us / 1e6) : width;
-    const bad = ["rejected", "rolled back", "retrain requested"].includes(mark.kind);
+    const bad = ["rejected", "rolled back", "held", "passed over", "retrain requested"].includes(mark.kind);
     const dot = svg("circle", { cx: at, cy: y, r: mark.quiet ? 3 : 4.5, fill: bad ? shade("warn") : color(lane.color) });
     dot.append(svg("title", {}, `${clockTime(mark.at_us)}  ${mark.kind}: ${mark.what}`));
     drawing.append(dot);
@@ -67,6 +67,6 @@ function drawTimes(drawing, range, x, height) {
 }
 
 export const marksOf = (state) => state.timeline
-  .filter((m) => m.kind === "epoch" || m.kind === "promoted")
+  .filter((m) => m.kind === "epoch" || m.kind === "promoted" || m.kind === "rolled back")
   .map((m) => ({ at: m.at_us / 1e6, label: m.kind === "epoch" ? m.what.split(" ")[1] ? `e${m.what.split(" ")[1]}` : "epoch" : "model" }));
 

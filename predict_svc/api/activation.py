@@ -67,7 +67,7 @@ class Activation:
     def step(self, pause_s: float = 0.0) -> None:
         """Takes what was promoted, loads it, and refreshes; waits up to `pause_s` for an event."""
         found = self._reader.poll(pause_s)
-        if found is not None:
+        if found is not None and getattr(found[0], "model", "") in self._forms:
             self._lifecycle.apply(found[0])
         if found is None or self.caught_up:
             self.caught_up = self.caught_up or self._reader.at_end()
@@ -143,8 +143,10 @@ class Activation:
 
     def _refusal(self, model: str) -> str:
         """Why the newest promoted model does not answer; "" when it does."""
-        failed = self._failed.get(model)
-        return failed[2] if failed is not None else self._lifecycle.refused.get(model, "")
+        failed, wanted = self._failed.get(model), self._lifecycle.promoted.get(model)
+        if failed is not None and wanted is not None and failed[0] == wanted.model_digest:
+            return failed[2]
+        return self._lifecycle.refused.get(model, "")
 
     def _tell(self, before: Snapshot, after: Snapshot) -> None:
         for name, active in after.active.items():

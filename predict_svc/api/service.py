@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from predict_svc.api.questions import Questions
 from predict_svc.api.settings import PredictSettings
-from schemas.events import MetricObserved, ModelPromoted, ModelRolledBack, PredictionServed
+from schemas.events import (
+    MetricObserved,
+    ModelHeld,
+    ModelPromoted,
+    ModelRolledBack,
+    PredictionServed,
+)
 from schemas.topics import dead_letter, prediction_asked
 from twinstream.mesh.service import MODEL, Service
 from twinstream.protocol.releases import Lifecycle
@@ -19,6 +25,7 @@ SERVICE = Service(
     consumes={
         ModelPromoted: Lifecycle.apply,
         ModelRolledBack: Lifecycle.apply,
+        ModelHeld: Lifecycle.apply,
         prediction_asked(MODEL): Questions.handle,
     },
     produces=(PredictionServed, MetricObserved, dead_letter("predict")),

@@ -20,7 +20,7 @@ PRODUCT = sorted(OWN - {"tests", "benchmarks"})
 EXTRAS = ("serve", "batch", "train", "search", "demo")
 BASE = ("twinstream.entry", "twinstream.language", "twinstream.mesh.pipeline_file")
 """Modules that work without an extra; all of the command line with them but these."""
-NEED_EXTRAS = {"ask.py", "proof.py"}
+NEED_EXTRAS = {"ask.py", "model_check.py", "proof.py"}
 OF_NO_PRODUCT = "deploy/site"
 """What makes the documentation's pages."""
 SERVICES = {

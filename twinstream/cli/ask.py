@@ -76,9 +76,17 @@ def _json(text: str | bytes, what: str) -> msgspec.Raw:
 
 def post(url: str, body: object, timeout_s: float) -> Any:
     """The JSON answer to a JSON request; raises MeshError with the server's words."""
-    request = urllib.request.Request(  # noqa: S310
-        url, msgspec.json.encode(body), {"content-type": "application/json"}
+    return answer_to(
+        urllib.request.Request(  # noqa: S310
+            url, msgspec.json.encode(body), {"content-type": "application/json"}
+        ),
+        timeout_s,
     )
+
+
+def answer_to(request: urllib.request.Request, timeout_s: float) -> Any:
+    """The JSON answer to a request; raises MeshError with the server's words."""
+    url = request.full_url
     try:
         with open_url(request, timeout_s) as answer:
             text = answer.read()

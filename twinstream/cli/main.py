@@ -18,6 +18,7 @@ from twinstream.cli import (
     files,
     lifecycle,
     machine,
+    models,
     proof,
     records,
     watching,
@@ -69,6 +70,7 @@ for function, panel in (
     app.command(rich_help_panel=panel)(function)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=LOOK)
 app.add_typer(files.app, name="files", rich_help_panel=LOOK)
+app.add_typer(models.app, name="models", rich_help_panel=LOOK)
 
 
 def main(arguments: list[str] | None = None) -> None:

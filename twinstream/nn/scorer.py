@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.events import ModelPromoted
+from schemas.events import ModelPromoted, ModelTrained
 from twinstream.features.arrays import Features, Numbers, codes, vocabularies
 from twinstream.nn.digest import ModelCorruptError
 from twinstream.nn.files import Loaded, from_files, score
@@ -73,11 +73,11 @@ class Scorer:
 
 def load_scorer(
     objects: Objects,
-    promoted: ModelPromoted,
+    promoted: ModelTrained | ModelPromoted,
     network_class: Callable[..., Any],
     definition: str,
 ) -> Scorer:
-    """Fetches a promoted model's files in the versions that its event pins, and checks them
+    """Fetches a model's files in the versions that its event pins, and checks them
     against its digest.
 
     Raises ModelCorruptError, also for a model that says that it was made for another definition.

@@ -10,10 +10,14 @@ import msgspec
 
 from schemas.events import (
     Event,
+    ModelHeld,
     ModelPromoted,
     ModelRolledBack,
     Release,
 )
+from twinstream.protocol.succession import Succession
+
+FOLLOWED = (ModelPromoted, ModelRolledBack, ModelHeld)
 
 
 class Lifecycle:
@@ -21,39 +25,39 @@ class Lifecycle:
 
     def __init__(self, definition: str) -> None:
         self._definition = definition
+        self._models: dict[str, Succession] = {}
         self.promoted: dict[str, ModelPromoted] = {}
-        self.seen: dict[str, dict[str, ModelPromoted]] = {}
         self.refused: dict[str, str] = {}
 
     def apply(self, event: Event) -> None:
-        """Takes one event. A model of another definition is remembered as refused,
-        and the one before it stays.
-        """
-        if isinstance(event, ModelPromoted):
-            self._promote(event)
-        elif isinstance(event, ModelRolledBack):
-            self._roll_back(event)
-
-    def _roll_back(self, event: ModelRolledBack) -> None:
-        before = self.seen.get(event.model, {}).get(event.to_model_digest)
-        if before is not None:
-            self._promote(before)
+        """Takes one event. One that changes nothing here is told, and what serves stays."""
+        if not isinstance(event, FOLLOWED):
             return
-        self.refused[event.model] = (
-            f"rolled back to model {event.to_model_digest[:12]}, which was never promoted here"
+        model = self._models.setdefault(event.model, Succession())
+        reason = model.apply(event)
+        if (serving := model.serving(self._definition)) is not None:
+            self.promoted[event.model] = serving
+        if not isinstance(event, ModelHeld):
+            self._tell(event, reason)
+
+    def _tell(self, event: ModelPromoted | ModelRolledBack, reason: str) -> None:
+        reason = reason or self._of_another_definition(event)
+        if reason:
+            self.refused[event.model] = reason
+        else:
+            self.refused.pop(event.model, None)
+
+    def _of_another_definition(self, event: ModelPromoted | ModelRolledBack) -> str:
+        """Why a model that was promoted is none for this process; "" when it is one."""
+        digest = event.to_model_digest if isinstance(event, ModelRolledBack) else event.model_digest
+        found = self._models[event.model].known(digest)
+        if found is None or found.definition_digest == self._definition:
+            return ""
+        return (
+            f"model {digest[:12]} was made for definition {found.definition_digest[:12]}, "
+            f"this process serves {self._definition[:12]}: restart it with that definition, "
+            "or train again"
         )
-
-    def _promote(self, event: ModelPromoted) -> None:
-        self.seen.setdefault(event.model, {})[event.model_digest] = event
-        if event.definition_digest != self._definition:
-            self.refused[event.model] = (
-                f"model {event.model_digest[:12]} was made for definition"
-                f" {event.definition_digest[:12]}, this process serves {self._definition[:12]}:"
-                " restart it with that definition, or train again"
-            )
-            return
-        self.refused.pop(event.model, None)
-        self.promoted[event.model] = event
 
 
 class Decision(msgspec.Struct, frozen=True):

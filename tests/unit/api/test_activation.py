@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.events import ModelPromoted
+from schemas.events import ModelPromoted, ModelRolledBack
 from tests.unit.api.fakes import World, visit
 from twinstream.errors import NotRunningError, ObjectRefusedError, StorageUnavailableError
 from twinstream.nn.scorer import Scorer
@@ -44,6 +44,21 @@ def test_a_model_that_cannot_be_loaded_leaves_the_release_before(
     monkeypatch.setattr(world.activation, "_load", load)
     world.settle()
     assert world.ask([visit()]).json["release"].endswith(after[:8])
+
+
+def test_after_a_roll_back_nothing_is_said_of_the_model_that_could_not_be_loaded() -> None:
+    world = World()
+    before = world.promote(1)
+    world.corrupt = True
+    broken = world.promote(2)
+    assert broken[:12] in world.serving.now.reasons[world.model.name]
+    back = ModelRolledBack(
+        model=world.model.name, model_digest=broken, to_model_digest=before, reason="", by="ann"
+    )
+    world.lifecycle.events.append(back)
+    world.settle()
+    assert world.serving.now.reasons == {}
+    assert world.ask([visit()]).json["release"].endswith(before[:8])
 
 
 def test_kafka_away_does_not_end_the_thread_that_follows_models(

@@ -259,3 +259,40 @@ def test_settings_name_the_knob_that_is_wrong() -> None:
     assert MonitorSettings.from_env({"TWINSTREAM_MONITOR_WINDOW": "100"}).window == 100
     with pytest.raises(SettingsError, match="rolling"):
         MonitorSettings.from_env({"TWINSTREAM_MONITOR_ROLLING": "many"})
+
+
+def promoted(digest: str, world: object, **more: object) -> ev.ModelPromoted:
+    return ev.ModelPromoted(
+        model="late-arrival",
+        model_digest=digest,
+        uri=digest,
+        version_ids={},
+        definition_digest=world.pipeline.digest,
+        metrics={"auc": 0.8},
+        **more,
+    )
+
+
+def test_the_page_shows_what_serves_after_a_roll_back_and_while_held() -> None:
+    world = state()
+    for event in (
+        promoted("m1", world),
+        promoted("m2", world),
+        ev.ModelRolledBack(
+            model="late-arrival", model_digest="m2", to_model_digest="m1", reason="too many alarms"
+        ),
+        ev.ModelHeld(model="late-arrival", by="ann", reason="audit"),
+        promoted("m3", world),
+        ev.ModelHeld(model="late-arrival", held=False, by="ann"),
+    ):
+        reading.handle(event, world)
+    assert world.ledger.promoted["late-arrival"] == promoted("m1", world)
+    lines = [(line.kind, line.what) for line in world.ledger.timeline]
+    assert lines == [
+        ("promoted", "promoted"),
+        ("promoted", "promoted"),
+        ("rolled back", "too many alarms"),
+        ("held", "held by ann: audit"),
+        ("passed over", "model m3 is not taken: held by ann: audit"),
+        ("released", "released by ann"),
+    ]

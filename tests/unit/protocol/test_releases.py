@@ -1,4 +1,6 @@
-from schemas.events import ModelPromoted, ModelRejected, ModelRolledBack, Release
+import msgspec
+
+from schemas.events import ModelHeld, ModelPromoted, ModelRejected, ModelRolledBack, Release
 from twinstream.protocol.releases import Lifecycle, common_epoch, decide
 
 
@@ -67,3 +69,29 @@ def test_a_model_of_another_definition_does_not_replace_ours() -> None:
     assert "definition other" in lifecycle.refused["m"]
     lifecycle.apply(promoted("z"))
     assert lifecycle.refused == {}
+
+
+def test_while_held_the_trainer_replaces_nothing_and_an_operator_does() -> None:
+    lifecycle = Lifecycle("d")
+    for event in (promoted("x"), ModelHeld(model="m", by="ann", reason="audit"), promoted("y")):
+        lifecycle.apply(event)
+    assert lifecycle.promoted["m"].model_digest == "x"
+    assert lifecycle.refused["m"] == "model y is not taken: held by ann: audit"
+    lifecycle.apply(msgspec.structs.replace(promoted("z"), by="ann"))
+    assert lifecycle.promoted["m"].model_digest == "z"
+    assert lifecycle.refused == {}
+    for event in (ModelHeld(model="m", held=False), promoted("y")):
+        lifecycle.apply(event)
+    assert lifecycle.promoted["m"].model_digest == "y"
+
+
+def test_a_roll_back_to_a_model_of_another_definition_changes_nothing_here() -> None:
+    lifecycle = Lifecycle("d")
+    for event in (promoted("x", definition="old"), promoted("y"), back_to("x")):
+        lifecycle.apply(event)
+    assert lifecycle.promoted["m"].model_digest == "y"
+    assert "definition old" in lifecycle.refused["m"]
+
+
+def back_to(digest: str) -> ModelRolledBack:
+    return ModelRolledBack(model="m", model_digest="", to_model_digest=digest, reason="")

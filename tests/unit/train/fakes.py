@@ -84,6 +84,7 @@ class Kept:
 
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     raises: Exception | None = None
+    loaded: list[str] = field(default_factory=list)
 
     def save(self, model: str, digest: str, files: dict[str, bytes]) -> Stored:
         self.files[digest] = files
@@ -92,6 +93,7 @@ class Kept:
     def load(self, promoted: ModelPromoted, network_class: Any) -> Loaded:
         if self.raises is not None:
             raise self.raises
+        self.loaded.append(promoted.model_digest)
         return from_files(self.files[promoted.model_digest], promoted.model_digest, network_class)
 
 

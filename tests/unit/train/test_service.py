@@ -12,7 +12,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from schemas.events import Event, ModelPromoted, ModelRejected, ModelTrained, RetrainRequested
+from schemas.events import (
+    Event,
+    ModelHeld,
+    ModelPromoted,
+    ModelRejected,
+    ModelRolledBack,
+    ModelTrained,
+    RetrainRequested,
+)
 from tests.unit.train.fakes import SECOND, Mesh
 from train_svc.ports import TrainingSet, TrainingSetCorruptError
 from train_svc.search import RAY
@@ -350,3 +358,32 @@ def test_a_reason_is_bounded(tmp_path: Path) -> None:
     mesh.land(1)
     ((_, why),) = verdicts(mesh.run(mesh.service()))
     assert len(why) <= LONGEST_REASON
+
+
+def test_while_held_the_verdict_is_told_and_nothing_is_promoted(mesh: Mesh) -> None:
+    mesh.topic.publish(ModelHeld(model="will-buy", by="ann", reason="audit"))
+    mesh.land(1)
+    mesh.land(1, SECOND)
+    found = mesh.run(mesh.service())
+    ((kind, why),) = verdicts(found)
+    assert kind == "ModelRejected"
+    assert why.startswith("held by ann: audit; else promoted: good enough")
+    assert [kind for kind, _ in verdicts(found, SECOND)] == ["ModelPromoted"]
+    mesh.topic.publish(ModelHeld(model="will-buy", held=False))
+    assert mesh.run(mesh.service()) == []
+    mesh.land(2)
+    assert [kind for kind, _ in verdicts(mesh.run(mesh.service()))] == ["ModelPromoted"]
+
+
+def test_after_a_roll_back_the_next_model_is_compared_with_what_serves(mesh: Mesh) -> None:
+    promoted = []
+    for epoch in (1, 2):
+        mesh.land(epoch)
+        promoted += [e for e in mesh.run(mesh.service()) if isinstance(e, ModelPromoted)]
+    first, second = (event.model_digest for event in promoted)
+    back = ModelRolledBack(model="will-buy", model_digest=second, to_model_digest=first, reason="")
+    mesh.topic.publish(back)
+    mesh.kept.loaded.clear()
+    mesh.land(3)
+    mesh.run(mesh.service())
+    assert mesh.kept.loaded == [first]

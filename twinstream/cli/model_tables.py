@@ -1,0 +1,116 @@
+"""What `models` shows: plain data for scripts, tables and a sentence for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from twinstream.cli.model_book import SHORT, Candidate, Decided, ModelBook
+from twinstream.cli.show import as_json, out, shown, table
+from twinstream.protocol.succession import held_words
+
+COLUMNS = ("model", "digest", "state", "epoch", "trained", "by", "reason")
+DECISIONS = ("when", "what", "digest", "by", "reason")
+LATEST = 20
+"""So many decisions are shown to people."""
+REASON_CHARS = 100
+APART = {"metrics", "version_ids", "decided"}
+"""Facts of a model that have a table of their own, or none."""
+
+
+def now_words(book: ModelBook) -> str:
+    """What serves, in a sentence."""
+    serving, before, held = book.serving, book.before, book.succession.held
+    parts = [f"{book.model}: nothing serves"]
+    if serving is not None:
+        parts = [f"{book.model}: {serving.model_digest[:SHORT]} serves ({serving.reason})"]
+    if before is not None:
+        parts.append(f"before it {before.model_digest[:SHORT]}")
+    if held is not None:
+        parts.append(held_words(held))
+    return "; ".join(parts)
+
+
+def summary(book: ModelBook) -> dict[str, Any]:
+    """A model's past and present as plain data."""
+    line = [one.model_digest for one in book.succession.line(book.definition)]
+    return {
+        "model": book.model,
+        "definition": book.definition,
+        "serves": next(iter(line), None),
+        "served_before": line[1:],
+        "held": book.succession.held,
+        "decided": book.decided,
+        "models": book.lines(),
+    }
+
+
+def facts_of(book: ModelBook, found: Candidate) -> dict[str, Any]:
+    """One trained model as plain data."""
+    named, trained = found.named, found.trained
+    return {
+        **book.line(found),
+        "training_set": getattr(trained, "training_set_digest", None),
+        "seconds": getattr(trained, "seconds", None),
+        "uri": getattr(named, "uri", None),
+        "version_ids": getattr(named, "version_ids", {}),
+        "decided": [one for one in book.decided if one.digest == found.digest],
+    }
+
+
+def print_facts(found: Mapping[str, Any]) -> None:
+    """One trained model, for people."""
+    for name in [name for name in found if name not in APART]:
+        out.print(f"[bold]{shown(name)}[/] {shown(_said(name, found[name]))}", soft_wrap=True)
+    metrics = sorted(found["metrics"].items())
+    out.print(table(("metric", ""), [(shown(name), f"{value:.6g}") for name, value in metrics]))
+    print_decisions(found["decided"])
+
+
+def print_lines(lines: Iterable[Mapping[str, Any]], *, json: bool) -> None:
+    """Trained models, a row or a JSON document each."""
+    if not json:
+        out.print(table(COLUMNS, map(_cells, lines)))
+        return
+    for line in lines:
+        as_json(line)
+
+
+def print_decisions(decided: Iterable[Decided]) -> None:
+    """What was decided, oldest first."""
+    out.print(table(DECISIONS, map(_decision_cells, decided)))
+
+
+def _said(name: str, value: Any) -> str:
+    return _moment(value) if name.endswith("_at_us") else str(value)
+
+
+def _moment(at_us: int | None) -> str:
+    return datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S") if at_us else ""
+
+
+def _cells(line: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        line["model"],
+        shown(line["digest"][:SHORT]),
+        line["state"],
+        line["epoch"],
+        _moment(line["trained_at_us"]),
+        shown(line["by"]),
+        _short(line["reason"]),
+    )
+
+
+def _decision_cells(one: Decided) -> tuple[str, ...]:
+    return (
+        _moment(one.at_us),
+        f"{one.what}, without effect" if one.no_effect else one.what,
+        shown(one.digest[:SHORT]),
+        shown(one.by),
+        _short(one.no_effect or one.reason),
+    )
+
+
+def _short(text: str) -> str:
+    return shown(text.replace("\n", " ")[:REASON_CHARS])

@@ -1,0 +1,137 @@
+"""`models list | show | promote | rollback | hold`: which model answers, in the user's hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from twinstream.cli import running
+from twinstream.cli.model_book import books
+from twinstream.cli.model_changes import (
+    back,
+    carry_out,
+    desk_of,
+    holding,
+    promotion,
+    roll_back,
+    serves,
+)
+from twinstream.cli.model_check import check_files
+from twinstream.cli.model_tables import (
+    LATEST,
+    facts_of,
+    now_words,
+    print_decisions,
+    print_facts,
+    print_lines,
+    summary,
+)
+from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout
+from twinstream.cli.show import as_json, note, shown
+from twinstream.mesh.events import EventPublisher
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Trained models: what was found about each, and which one answers.",
+)
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model of your definition.")]
+Digest = Annotated[
+    str, typer.Argument(metavar="DIGEST", help="Its digest, or how that begins, as list prints it.")
+]
+Why = Annotated[str, typer.Option("--why", help="For those who look at it later.")]
+
+
+@app.command("list")
+def list_models(
+    model: Annotated[str, typer.Argument(metavar="[MODEL]", help="Only of this model.")] = "",
+    data: Data = DEFAULT_DATA,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """List trained models, oldest first, with the verdict on each; with --json one a line."""
+    mesh = running.mesh(data)
+    pipeline = mesh.pipeline()
+    names = [pipeline.model(model).name] if model else [one.name for one in pipeline.models]
+    found = books(mesh.settings, names, pipeline.digest).values()
+    print_lines([line for book in found for line in book.lines()], json=json)
+    for book in found:
+        note(shown(now_words(book)))
+
+
+@app.command()
+def show(
+    model: Model,
+    digest: Annotated[
+        str, typer.Argument(metavar="[DIGEST]", help="One trained model; not given: all of it.")
+    ] = "",
+    data: Data = DEFAULT_DATA,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Show what serves, what served before, and who decided it; with DIGEST one trained model."""
+    book = desk_of(model, data).book
+    found = facts_of(book, book.one(digest)) if digest else summary(book)
+    if json:
+        as_json(found)
+    elif digest:
+        print_facts(found)
+    else:
+        print_decisions(found["decided"][-LATEST:])
+        note(shown(now_words(book)))
+
+
+@app.command()
+def promote(
+    model: Model,
+    digest: Digest,
+    data: Data = DEFAULT_DATA,
+    why: Why = "",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Let a trained model answer, whatever the trainer's verdict; wait until the predictor does."""
+    desk = desk_of(model, data)
+    found = desk.book.one(digest)
+    if serves(desk.book, found):
+        return
+    event = promotion(check_files(desk, found), why)
+    carry_out(desk, event, found.digest, timeout)
+
+
+@app.command()
+def rollback(
+    model: Model,
+    to: Annotated[
+        str, typer.Option("--to", metavar="DIGEST", help="Not to the one before, but to this one.")
+    ] = "",
+    data: Data = DEFAULT_DATA,
+    why: Why = "",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Let the model answer that was promoted before; wait until the predictor does."""
+    desk = desk_of(model, data)
+    found = back(desk.book, to)
+    if serves(desk.book, found):
+        return
+    check_files(desk, found)
+    event = roll_back(desk.book, found.digest, why)
+    carry_out(desk, event, found.digest, timeout)
+    if desk.book.succession.held is None:
+        note(f"what is trained next may be promoted over it: twinstream models hold {model}")
+
+
+@app.command()
+def hold(
+    model: Model,
+    release: Annotated[  # noqa: FBT002
+        bool, typer.Option("--release", help="Let the trainer promote again.")
+    ] = False,
+    data: Data = DEFAULT_DATA,
+    why: Why = "",
+) -> None:
+    """Keep what answers: the trainer goes on and says its verdicts, but promotes nothing."""
+    desk = desk_of(model, data)
+    if release and desk.book.succession.held is None:
+        note(f"{model} is not held")
+        return
+    event = holding(model, why, held=not release)
+    EventPublisher(desk.mesh.settings, "/cli").publish(event, key=model)
+    note(f"{model} is released" if release else f"{model} is held: the trainer promotes nothing")
