@@ -26,8 +26,10 @@ def handle_metric_observed(event: ev.MetricObserved, state: State) -> Events:
 
 def handle_prediction_served(event: ev.PredictionServed, state: State) -> Events:
     """Join its rows, measure them; what a model answers that the definition no longer has is
-    counted only.
+    counted only. An event that comes again counts once.
     """
+    if not state.served.is_new(event):
+        return []
     wall, watch = state.mesh.clock == "wall", state.models.get(event.model)
     for prediction in predictions_of(event):
         state.telemetry.count("predictions", prediction.served_at_us)

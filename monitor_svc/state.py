@@ -7,6 +7,7 @@ from collections import defaultdict
 from monitor_svc.known_time import KnownTime
 from monitor_svc.label_log import LabelLog
 from monitor_svc.ledger import Ledger
+from monitor_svc.repeats import Repeats
 from monitor_svc.retraining import Debounce
 from monitor_svc.settings import MonitorSettings
 from monitor_svc.telemetry import SECOND_US, Telemetry
@@ -27,6 +28,7 @@ class State:
         self.logs: dict[str, list[tuple[str, LabelLog]]] = defaultdict(list)
         for model in pipeline.models:
             self.logs[model.label.source.name].append((model.name, LabelLog(model.label)))
+        self.served = Repeats()
         self.known = KnownTime(mesh.clock)
         self.debounce = Debounce(round(knobs.retrain_quiet_s * SECOND_US))
         self.announced_us: dict[tuple[str, str, str], int] = {}

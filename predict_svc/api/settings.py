@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from twinstream.mesh.knobs import Knobs
 
@@ -21,7 +21,11 @@ class PredictSettings(Knobs, frozen=True, kw_only=True):
     body_s: float = 10.0
     """A body that takes longer to come is answered with 408."""
     unsent_events: int = 200_000
-    """Prediction events that wait for Kafka; beyond it predictions are refused with 503, so that none is lost uncounted."""
+    """Prediction events that wait for Kafka, in memory and on disk; beyond it see `unkept`."""
+    unkept: Literal["refuse", "count"] = "refuse"
+    """What happens to a request whose event can be kept no more (too many wait, or the disk is full):
+    `refuse` answers 503, `count` answers it and counts its event as lost.
+    """
     workers: int = 1
     """Processes that answer requests; each follows the models and publishes on its own."""
     wait_bound_s: float = 5.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -15,13 +14,22 @@ from predict_svc.api.adapters.kafka_questions import KafkaQuestions
 from predict_svc.api.base import Api
 from predict_svc.api.freshness import Freshness
 from predict_svc.api.inference import tensor_routes
+from predict_svc.api.journal import Journal
 from predict_svc.api.lane import PREFIX, lane
 from predict_svc.api.loading import network_loader
 from predict_svc.api.predictor import Predictor
-from predict_svc.api.publishing import LINGER_MS, SOURCE, publisher_of
+from predict_svc.api.publishing import (
+    LINGER_MS,
+    SOURCE,
+    Remembering,
+    journal_folder,
+    publisher_of,
+    sender_of,
+)
 from predict_svc.api.questions import Questions
 from predict_svc.api.raw_ends import RawEnds
 from predict_svc.api.readiness import readiness
+from predict_svc.api.recovering import Recovery
 from predict_svc.api.routes import application
 from predict_svc.api.service import SERVICE
 from predict_svc.api.serving import Serving
@@ -74,15 +82,19 @@ def answering(worker: Worker) -> Api:
         readers,
     )
     predictions = _predictions(worker)
+    journal = Journal(journal_folder(worker.settings))
+    remembering = remembering_of(worker, predictions, journal)
     keep_current(
         worker,
         activation,
         ends,
     )
+    recover(worker)
     atexit.register(
         close,
         worker,
         predictions,
+        journal,
     )
     reach = worker.reach
     api = Api(
@@ -90,12 +102,12 @@ def answering(worker: Worker) -> Api:
         serving=serving,
         predictor=predictor_of(worker, readers, ends),
         readers=readers,
-        publish=publisher_of(predictions),
+        publish=remembering,
         refresh=activation.refresh,
         ready=lambda: readiness(activation, serving, readers, reach.away),
         meter=worker.metrics,  # type: ignore[arg-type]
         clock=worker.clock,
-        room=room_in(predictions, worker.own.unsent_events),
+        room=remembering.room,
         body_bytes=worker.own.body_bytes,
     )
     if worker.own.asked_rows:
@@ -215,12 +227,20 @@ def _predictions(worker: Worker) -> EventPublisher:
     )
 
 
-def room_in(
+def remembering_of(
+    worker: Worker,
     predictions: EventPublisher,
-    most: int,
-) -> Callable[[], bool]:
-    """Whether more prediction events may wait."""
-    return lambda: len(predictions) < most
+    journal: Journal,
+) -> Remembering:
+    """What keeps answers' events until Kafka has them."""
+    own = worker.own
+    return Remembering(
+        predictions,
+        journal,
+        most=own.unsent_events,
+        refuse=own.unkept == "refuse",
+        lost=lambda n: worker.metrics.count("predict_events_lost_total", n),
+    )
 
 
 def keep_current(
@@ -234,14 +254,23 @@ def keep_current(
     worker.ending.thread("raw-ends", lambda: ends.keep_looking(stop, own.look_every_s))
 
 
+def recover(worker: Worker) -> None:
+    """Sends, in a thread, what earlier predictors of this host could not."""
+    folder, publisher = journal_folder(worker.settings), EventPublisher(worker.settings, SOURCE)
+    recovery = Recovery(folder, sender_of(publisher), worker.metrics.count)
+    worker.ending.thread("recovery", lambda: recovery.run(worker.stopping))
+
+
 def close(
     worker: Worker,
     predictions: EventPublisher,
+    journal: Journal,
 ) -> None:
-    """Sends what is still to be sent."""
+    """Sends what is still to be sent; what Kafka does not take is the next predictor's."""
     worker.stopping.set()
     try:
         predictions.flush(2.0)
         worker.metrics.close()
     except MeshError as error:
-        structlog.get_logger().warning("closed_with_loss", reason=str(error))
+        structlog.get_logger().warning("closed_with_unsent", reason=str(error))
+    journal.close()

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 
+import psutil
 import pytest
 
 from deploy.local import services
@@ -105,6 +106,25 @@ def test_a_killed_broker_comes_back_and_no_service_is_replaced(shop: Shop) -> No
     pid = shop.mesh.kill("kafka")
     shop.mesh.wait_replaced("kafka", pid, 120)
     outage.end()
+
+
+def test_a_predictor_killed_while_the_broker_is_stopped_leaves_no_id_unknown(shop: Shop) -> None:
+    """What it had answered and could not send, its successor sends."""
+    shop.mesh.wait_ready(120.0)
+    shop.mesh.kill("kafka", signal.SIGSTOP)
+    try:
+        answers = [shop.predict() for _ in range(30)]
+        pid = shop.mesh.pid("predict")
+        workers = psutil.Process(pid).children(recursive=True)
+        for process in workers:
+            process.kill()
+        shop.mesh.kill("predict")
+    finally:
+        shop.mesh.kill("kafka", signal.SIGCONT)
+    shop.mesh.wait_replaced("predict", pid, 120)
+    asked = {answer.body["id"] for answer in answers}
+    assert {answer.status for answer in answers} == {200}, refusals(answers)
+    shop.wait(lambda: asked <= shop.remembered(), "each answer's event in Kafka", 60)
 
 
 class Saying:

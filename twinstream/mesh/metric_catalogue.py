@@ -180,6 +180,10 @@ PREDICT = (
         "prediction events that Kafka did not take; their answers had been given",
     ),
     Described(
+        "predict_events_recovered_total",
+        "prediction events of a killed predictor that its successor sent",
+    ),
+    Described(
         "predict_refused_total",
         "requests that got an error from the predictor",
         labels=("status",),

@@ -51,6 +51,14 @@ def test_label_record_reaches_its_prediction() -> None:
     assert (quality.all.n, quality.all.positives) == (1, 1)
 
 
+def test_an_answer_that_is_sent_again_counts_once() -> None:
+    world = state()
+    for _ in range(2):
+        reading.handle(prediction("f1", 0, 0.9), world)
+    reading.handle(prediction("f2", 0, 0.9), world)
+    assert world.models["late-arrival"].predicted_total == 2
+
+
 def test_rewritten_log_rows_do_not_count_twice() -> None:
     world = state()
     reading.handle(prediction("f1", 0, 0.9), world)

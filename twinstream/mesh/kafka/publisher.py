@@ -124,19 +124,41 @@ class EventPublisher:
         message = {"value": value, "key": key, "headers": headers, "partition": partition}
         if wait:
             return self._send_and_wait(topic, message)
+        self._hand_over(topic, message, self._noted)
+        return None
+
+    def send(
+        self,
+        topic: str,
+        value: bytes,
+        key: str | bytes | None,
+        headers: Headers,
+        sent: Callable[[], object],
+    ) -> None:
+        """As `publish_raw` without waiting; `sent` is called when Kafka has the bytes."""
+        self._raise_failures()
+
+        def answered(error: KafkaError | None, message: Any) -> None:
+            self._noted(error, message)
+            if error is None:
+                sent()
+
+        self._hand_over(topic, {"value": value, "key": key, "headers": headers}, answered)
+
+    def _hand_over(
+        self,
+        topic: str,
+        message: dict[str, Any],
+        answered: Callable[[KafkaError | None, Any], None],
+    ) -> None:
+        bound_s = self._bound_s if self._lost is None else 0.0
         try:
-            self._producer.enqueue(
-                topic,
-                self._bound_s if self._lost is None else 0.0,
-                on_delivery=self._noted,
-                **message,
-            )
+            self._producer.enqueue(topic, bound_s, on_delivery=answered, **message)
         except QueueFullError:
             if self._lost is None:
                 raise
             self._lost(1)
         self._producer.poll(0)
-        return None
 
     def __len__(self) -> int:
         """Messages that wait for Kafka."""
