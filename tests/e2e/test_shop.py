@@ -8,6 +8,7 @@ from deploy.local import services
 from schemas.events import MetricObserved, PredictionServed
 from schemas.topics import topic_of
 from tests.e2e.shop import Client, Shop, query
+from twinstream.audit.another_model import otherwise
 from twinstream.audit.compare import audit
 from twinstream.audit.rebuild import rebuild
 from twinstream.mesh.events import EventReader
@@ -91,6 +92,9 @@ def test_predictions_of_all_releases_are_rebuilt_to_the_byte(shop: Shop) -> None
     for prediction_id in {*one_of_each.values(), last}:
         found = rebuild(shop.mesh.settings, prediction_id)
         assert (found.differing, found.same) == ({}, True), prediction_id
+    for digest in {event.release.model for event in served}:
+        other = otherwise(shop.mesh.settings, found, digest[:12])
+        assert (other.output == found.output) == (digest == found.served.release.model)
 
 
 def test_every_service_tells_its_metrics(shop: Shop) -> None:

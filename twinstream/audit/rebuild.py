@@ -7,6 +7,7 @@ the score from the model that answered.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +22,7 @@ from twinstream.audit.compare import keys_of, manifests
 from twinstream.audit.everything import Known, counts_of, file_records, log_records, seen_at
 from twinstream.errors import MeshError
 from twinstream.features import record
-from twinstream.features.arrays import codes, vocabularies
+from twinstream.features.arrays import Features, codes, vocabularies
 from twinstream.features.inputs import Inputs
 from twinstream.features.request import QuestionForm
 from twinstream.mesh.events import EventReader, pass_over
@@ -33,7 +34,6 @@ from twinstream.protocol.predictions import Prediction, find_row
 
 if TYPE_CHECKING:
     from twinstream.define import Pipeline, View
-    from twinstream.features.arrays import Features
     from twinstream.mesh.settings import MeshSettings
 
 
@@ -47,6 +47,8 @@ class Rebuilt(msgspec.Struct, frozen=True):
     features_digest: str
     output: float
     differing: dict[str, tuple[Any, Any]]
+    features: Features
+    """Of the one row, as computed again."""
 
     @property
     def same(self) -> bool:
@@ -85,6 +87,7 @@ def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
             for name, value in values.items()
             if served.features.get(name) != value
         },
+        features=features,
     )
 
 
@@ -152,13 +155,19 @@ def records_of(
 
 def model_of(settings: MeshSettings, served: Prediction, network_class: Any) -> Loaded:
     """The model that answered, in the versions that its event pins, checked by its digest."""
-    store, digest = ObjectStore(settings), served.release.model
+    digest = served.release.model
+    found = next((event for event in models(settings) if event.model_digest == digest), None)
+    if found is None:
+        raise MeshError(f"no model {digest[:12]} in {topic_of(ModelPromoted)}")
+    return from_files(fetch(ObjectStore(settings), found), digest, network_class)
+
+
+def models(settings: MeshSettings) -> Iterator[ModelTrained | ModelPromoted]:
+    """Every model that was trained, or promoted, as often as that was said."""
     with EventReader(settings, [topic_of(ModelPromoted)], refused=pass_over) as reader:
         for event, _ in reader.read_to_end():
-            if isinstance(event, (ModelTrained, ModelPromoted)) and event.model_digest == digest:
-                files = fetch(store, event)
-                return from_files(files, digest, network_class)
-    raise MeshError(f"no model {digest[:12]} in {topic_of(ModelPromoted)}")
+            if isinstance(event, (ModelTrained, ModelPromoted)):
+                yield event
 
 
 def scored(loaded: Loaded, features: Features, served: Prediction) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,10 @@ from twinstream.cli import running
 from twinstream.cli.options import DEFAULT_DATA, Data, Json
 from twinstream.cli.show import as_json, note, out, table
 from twinstream.errors import MeshError
+
+if TYPE_CHECKING:
+    from twinstream.audit.another_model import Otherwise
+    from twinstream.audit.rebuild import Rebuilt
 
 
 def audit(
@@ -62,47 +66,64 @@ def rebuild(
             metavar="ID", help="The id of an answer, or of one of its rows (ID-0, ID-1, ...)."
         ),
     ],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="DIGEST",
+            help="Say as well what this model would have answered (the beginning of its digest).",
+        ),
+    ] = "",
     data: Data = DEFAULT_DATA,
     json: Json = False,  # noqa: FBT002
 ) -> None:
     """Compute a prediction again from what its views had seen and the model that answered;
     exit with 1 when a bit differs.
     """
+    from twinstream.audit.another_model import otherwise
     from twinstream.audit.rebuild import rebuild as again
 
-    found = again(running.mesh(data).settings, prediction_id)
-    served = found.served
+    settings = running.mesh(data).settings
+    found = again(settings, prediction_id)
+    other = otherwise(settings, found, model) if model else None
     if json:
-        as_json(
-            {
-                "id": served.id,
-                "same": found.same,
-                "differing": found.differing,
-                "output": {"served": served.output, "rebuilt": found.output},
-                "features_digest": {
-                    "served": found.served_digest,
-                    "rebuilt": found.features_digest,
-                },
-                "release": str(served.release),
-            }
-        )
+        as_json(_facts(found, other))
     else:
-        rows = [
-            ("features", found.served_digest[:16], found.features_digest[:16]),
-            ("score", served.output, found.output),
-        ]
-        out.print(
-            table(
-                ("", "served", "rebuilt"),
-                [*rows, *((name, *both) for name, both in found.differing.items())],
-            )
-        )
-        note(
-            f"{served.id}, release {served.release}: "
-            f"{'the same to the byte' if found.same else 'DIFFERENT'}"
-        )
+        _show(found, other)
     if not found.same:
         raise MeshError(
             "the prediction could not be rebuilt: are CPU family and library versions "
             "those of the model's config.json?"
         )
+
+
+def _facts(found: Rebuilt, other: Otherwise | None) -> dict[str, Any]:
+    served = found.served
+    facts = {
+        "id": served.id,
+        "same": found.same,
+        "differing": found.differing,
+        "output": {"served": served.output, "rebuilt": found.output},
+        "features_digest": {
+            "served": found.served_digest,
+            "rebuilt": found.features_digest,
+        },
+        "release": str(served.release),
+    }
+    if other is not None:
+        facts["other"] = {"model_digest": other.model_digest, "output": other.output}
+    return facts
+
+
+def _show(found: Rebuilt, other: Otherwise | None) -> None:
+    served = found.served
+    rows = [
+        ("features", found.served_digest[:16], found.features_digest[:16]),
+        ("score", served.output, found.output),
+        *((name, *both) for name, both in found.differing.items()),
+    ]
+    out.print(table(("", "served", "rebuilt"), rows))
+    same = "the same to the byte" if found.same else "DIFFERENT"
+    note(f"{served.id}, release {served.release}: {same}")
+    if other is not None:
+        note(f"model {other.model_digest[:12]} would have said {other.output}")
