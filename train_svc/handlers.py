@@ -106,6 +106,7 @@ def remembered(
         statistics=problem.statistics,
         definition_digest=ports.pipeline.digest,
         loss=model.loss,
+        target=training.unit_of(problem.split.train, model.loss),
         training_set_digest=work.training_set.digest,
         epoch=work.training_set.epoch,
         training=_search(chosen, found),
@@ -281,7 +282,7 @@ def scores_of(champion: ModelPromoted, data: TrainingSet, ports: Ports) -> dict[
     _, first = training.bounds(data.table, data.statistics)
     config = loaded.config
     rows = training.rows_of(data.table.slice(first), config.inputs, config.statistics)
-    return training.scored(loaded.network, rows, config.loss)
+    return training.scored(loaded.network, rows, config.loss, config.target)
 
 
 def config_of(model: Any, settings: TrainSettings, seed: int) -> TrainingConfig:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
@@ -22,6 +21,7 @@ from twinstream.features.arrays import codes, from_table, numbers, vocabularies
 from twinstream.features.inputs import InputNames, Inputs
 from twinstream.nn.files import BINARY
 from twinstream.nn.tabular import TabularNetwork
+from twinstream.nn.target import Target, target_of
 from twinstream.protocol.training_columns import AT, LABEL
 from twinstream.protocol.training_settings import TRAINING
 from twinstream.protocol.training_split import Split as TimeSplit
@@ -33,6 +33,8 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
     "mean_absolute_error": nn.L1Loss,
 }
 SCORING_ROWS = 8192
+LEAST_STEPS = 8
+"""Of a pass over few rows; their batches are smaller."""
 
 
 class TrainingImpossibleError(PermanentError, ValueError):
@@ -72,7 +74,7 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """Rows as tensors: float64[n, N], int64[n, C], float64[n, S, K], and labels float32[n]."""
+    """Rows as tensors: float64[n, N], int64[n, C], float64[n, S, K], and labels float64[n]."""
 
     numeric: Tensor
     categorical: Tensor
@@ -141,40 +143,73 @@ def fit_split(
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    network: nn.Module = network_class(inputs, statistics, **config.arguments)
-    loss_of = LOSSES[config.loss]()
-    steps = math.ceil(len(split.train) / config.batch_size) * config.max_epochs
-    optimizer = AdamW(
-        network, peak=config.learning_rate, steps=steps, weight_decay=config.weight_decay
-    )
-    best_loss, best_state, best_epoch, epoch = math.inf, copy.deepcopy(network.state_dict()), 0, 0
-    for epoch in range(1, config.max_epochs + 1):
-        network.train()
-        for batch in torch.randperm(len(split.train)).split(config.batch_size):
-            rows = split.train.take(batch)
-            optimizer.step(loss_of(answered(network, rows), rows.label))
-        validation_loss = float(loss_of(outputs(network, split.validation), split.validation.label))
-        if validation_loss < best_loss:
-            best_loss, best_state, best_epoch = (
-                validation_loss,
-                copy.deepcopy(network.state_dict()),
-                epoch,
-            )
-        if (
-            on_epoch is not None and on_epoch(epoch, validation_loss)
-        ) or epoch - best_epoch >= config.patience:
-            break
-    if best_epoch == 0:
-        raise TrainingImpossibleError(
-            f"no pass of {epoch} gave a finite validation loss: choose a lower learning_rate"
-        )
-    network.load_state_dict(best_state)
+    known = statistics if config.loss == BINARY else {**statistics, "label": {}}
+    network: nn.Module = network_class(inputs, known, **config.arguments)
+    target = unit_of(split.train, config.loss)
+    passes = Passes(network, split, config, target)
+    passes.run(on_epoch)
     counts = {
         "train_rows": float(len(split.train)),
-        "epochs": float(epoch),
-        "best_epoch": float(best_epoch),
+        "epochs": float(passes.epoch),
+        "best_epoch": float(passes.best_epoch),
     }
-    return network.eval(), {**metrics(network, split, config.loss), **counts}
+    return network.eval(), {**metrics(network, split, config.loss, target), **counts}
+
+
+class Passes:
+    """Passes over the training rows, until none of the last few was better on the validation
+    rows.
+    """
+
+    def __init__(
+        self, network: nn.Module, split: Split, config: TrainingConfig, target: Target
+    ) -> None:
+        self._network, self._split, self._config = network, split, config
+        self._loss_of = LOSSES[config.loss]()
+        self._wanted = wanted(split.train, target)
+        self._validated = wanted(split.validation, target)
+        self._size = min(config.batch_size, math.ceil(len(split.train) / LEAST_STEPS))
+        steps = math.ceil(len(split.train) / self._size) * config.max_epochs
+        self._optimizer = AdamW(
+            network, peak=config.learning_rate, steps=steps, weight_decay=config.weight_decay
+        )
+        self.epoch, self.best_epoch, self._best_loss = 0, 0, math.inf
+        self._best = copy.deepcopy(network.state_dict())
+
+    def run(self, on_epoch: OnEpoch | None) -> None:
+        """Leaves the network as it was after the best pass; raises TrainingImpossibleError when
+        there is none.
+        """
+        for epoch in range(1, self._config.max_epochs + 1):
+            self.epoch = epoch
+            self._learn()
+            loss = self._validate()
+            told = on_epoch is not None and on_epoch(epoch, loss)
+            if told or epoch - self.best_epoch >= self._config.patience:
+                break
+        if self.best_epoch == 0:
+            raise TrainingImpossibleError(
+                f"no pass of {self.epoch} gave a finite validation loss: "
+                "choose a lower learning_rate"
+            )
+        self._network.load_state_dict(self._best)
+
+    def _learn(self) -> None:
+        """One pass over the training rows."""
+        train = self._split.train
+        self._network.train()
+        for batch in torch.randperm(len(train)).split(self._size):
+            given = answered(self._network, train.take(batch))
+            self._optimizer.step(self._loss_of(given, self._wanted[batch]))
+
+    def _validate(self) -> float:
+        """The validation loss; the network is kept when it is the best."""
+        given = outputs(self._network, self._split.validation)
+        loss = float(self._loss_of(given, self._validated))
+        if loss < self._best_loss:
+            self._best_loss, self.best_epoch = loss, self.epoch
+            self._best = copy.deepcopy(self._network.state_dict())
+        return loss
 
 
 def split_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> Split:
@@ -200,8 +235,7 @@ def rows_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> R
     """All rows of a table as tensors."""
     features = from_table(table, inputs)
     categorical = codes(features.texts, vocabularies(inputs, statistics), len(features))
-    with np.errstate(over="ignore"):
-        label = numbers(table.column(LABEL)).astype(np.float32)
+    label = numbers(table.column(LABEL)).copy()  # Arrow's own may not be written
     return Rows(
         torch.from_numpy(features.numeric),
         torch.from_numpy(categorical),
@@ -226,7 +260,7 @@ def check(split: Split, config: TrainingConfig) -> None:
             raise TrainingImpossibleError(
                 f"the {name} part of the training set has rows without a label"
             )
-        if not bool(torch.isfinite(label).all()):
+        if not bool(torch.isfinite(label.float()).all()):
             raise TrainingImpossibleError(
                 f"the {name} part of the training set has a label that is too large for a float32"
             )
@@ -272,7 +306,17 @@ def answered(network: nn.Module, rows: Rows) -> Tensor:
     return given
 
 
-def scored(network: nn.Module, rows: Rows, loss: str) -> dict[str, float]:
+def unit_of(train: Rows, loss: str) -> Target:
+    """The unit in which a network learns: that of its training labels, or logits."""
+    return Target() if loss == BINARY else target_of(train.label.numpy())
+
+
+def wanted(rows: Rows, target: Target) -> Tensor:
+    """float32[n]: what a network should give for each row."""
+    return ((rows.label - target.centre) / target.scale).float()
+
+
+def scored(network: nn.Module, rows: Rows, loss: str, target: Target) -> dict[str, float]:
     """Scores of a network on rows."""
     given = outputs(network, rows).double()
     if not bool(torch.isfinite(given).all()):
@@ -282,13 +326,13 @@ def scored(network: nn.Module, rows: Rows, loss: str) -> dict[str, float]:
         )
     if loss == BINARY:
         return scores.binary(rows.label.numpy(), torch.sigmoid(given).numpy())
-    return scores.numeric(rows.label.numpy(), given.numpy())
+    return scores.numeric(rows.label.numpy(), (target.centre + target.scale * given).numpy())
 
 
-def metrics(network: nn.Module, split: Split, loss: str) -> dict[str, float]:
+def metrics(network: nn.Module, split: Split, loss: str, target: Target) -> dict[str, float]:
     """Test scores by plain name, validation scores with their prefix."""
-    validation = scored(network, split.validation, loss)
+    validation = scored(network, split.validation, loss, target)
     return {
-        **scored(network, split.test, loss),
+        **scored(network, split.test, loss, target),
         **{f"validation_{name}": value for name, value in validation.items()},
     }

@@ -18,6 +18,7 @@ from deploy.local.state import MeshState, ServiceState
 from twinstream.features.inputs import Inputs
 from twinstream.mesh.heartbeat import Beat
 from twinstream.nn.files import ModelConfig
+from twinstream.nn.target import Target
 from twinstream.protocol.base_columns import BASE_SCHEMA
 from twinstream.protocol.training_split import Split
 from twinstream.protocol.training_statistics import LabelSummary, Summary, TrainingStatistics
@@ -66,9 +67,16 @@ MESH = MeshState(
 DOCUMENTS: dict[str, msgspec.Struct] = {
     "statistics": STATISTICS,
     "model_config": CONFIG,
+    "model_config_of_numbers": msgspec.structs.replace(
+        CONFIG, loss="mean_squared_error", target=Target(centre=2.5, scale=0.5)
+    ),
     "heartbeat": BEAT,
     "mesh": MESH,
 }
+
+
+WRITTEN = sorted(DOCUMENTS.keys() - {"model_config"})
+"""Of each kind the newest."""
 
 
 def written(document: msgspec.Struct) -> bytes:
@@ -81,7 +89,7 @@ def test_a_document_of_release_0_1_is_read(name: str) -> None:
     assert msgspec.json.decode(data, type=type(DOCUMENTS[name])) == DOCUMENTS[name]
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_a_document_has_no_field_that_its_golden_file_lacks(name: str) -> None:
     """A new field needs a default, and a golden file of its own beside this one."""
     assert written(DOCUMENTS[name]) == (GOLDEN / f"{name}.json").read_bytes()

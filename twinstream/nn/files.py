@@ -29,6 +29,7 @@ from twinstream.nn.digest import (
     verify,
 )
 from twinstream.nn.program import Answering, Batch, NotExportableError, Program, check, export
+from twinstream.nn.target import Target
 
 FORMAT = 1
 BINARY = "binary_cross_entropy"
@@ -49,6 +50,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     statistics: dict[str, Any]
     definition_digest: str = ""
     loss: str = BINARY
+    target: Target = Target()
+    """The unit in which a network of numbers answers."""
     training_set_digest: str = ""
     epoch: int = 0
     training: dict[str, Any] = {}
@@ -87,7 +90,7 @@ def with_program(
     `sample`: rows that the network was not trained on, by which the program is compared with it.
     """
     try:
-        data = export(network, sample, probability=config.loss == BINARY)
+        data = export(answering_of(network, config), sample)
     except NotExportableError as error:
         return msgspec.structs.replace(config, runtime=TORCH, runtime_reason=str(error)), b""
     return msgspec.structs.replace(config, runtime=ONNX, runtime_reason=""), data
@@ -157,7 +160,7 @@ def _program(
         )
     if config.runtime != ONNX:
         return None
-    answering = Answering(network, probability=config.loss == BINARY)
+    answering = answering_of(network, config)
     try:
         program = Program(files[PROGRAM])
         check(program, answering, _probes(config), (8,))
@@ -209,6 +212,8 @@ def read_config(data: bytes) -> ModelConfig:
         config = msgspec.json.decode(data, type=ModelConfig)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise ModelCorruptError(f"{CONFIG} is not a model's: {error}") from error
+    if not (math.isfinite(config.target.centre) and 0 < config.target.scale < math.inf):
+        raise ModelCorruptError(f"{CONFIG} has the unit {config.target}, in which nothing is said")
     if config.format > FORMAT:
         raise ModelCorruptError(
             f"{CONFIG} has format {config.format}, this version reads up to {FORMAT}:"
@@ -223,8 +228,11 @@ def score(loaded: Loaded, numeric: Any, categorical: Any, sequences: Any) -> Any
     """
     if loaded.program is not None:
         return loaded.program(numeric, categorical, sequences)
+    given = (torch.from_numpy(part) for part in (numeric, categorical, sequences))
     with torch.inference_mode():
-        outputs = loaded.network(
-            torch.from_numpy(numeric), torch.from_numpy(categorical), torch.from_numpy(sequences)
-        ).double()
-        return (torch.sigmoid(outputs) if loaded.config.loss == BINARY else outputs).numpy()
+        return answering_of(loaded.network, loaded.config)(*given).numpy()
+
+
+def answering_of(network: nn.Module, config: ModelConfig) -> Answering:
+    """A network with the last step to its answer."""
+    return Answering(network, probability=config.loss == BINARY, target=config.target)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from twinstream.errors import PermanentError
+from twinstream.nn.target import Target
 from twinstream.protocol.batch_shapes import SHAPES
 
 INPUTS = ("numeric", "categorical", "sequences")
@@ -26,6 +27,9 @@ TOLERANCE = 1e-4
 """Largest difference of a program's answer from PyTorch's, as a share of max(1, |answer|)."""
 SINGLE_ROWS = 64
 Batch = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]
+
+
+ITSELF = Target()
 
 
 class NotExportableError(PermanentError, ValueError):
@@ -68,26 +72,30 @@ class Program:
 
 
 class Answering(nn.Module):
-    """A network with the last step to its answer: a probability, or the number itself."""
+    """A network with the last step to its answer: a probability, or a number in the label's own
+    unit.
+    """
 
-    def __init__(self, network: nn.Module, *, probability: bool) -> None:
+    def __init__(self, network: nn.Module, *, probability: bool, target: Target = ITSELF) -> None:
         super().__init__()
-        self.network, self.probability = network, probability
+        self.network, self.probability, self.target = network, probability, target
 
     def forward(self, numeric: Tensor, categorical: Tensor, sequences: Tensor) -> Tensor:
         """float64[n]."""
         found = self.network(numeric, categorical, sequences).double()
-        return torch.sigmoid(found) if self.probability else found
+        if self.probability:
+            return torch.sigmoid(found)
+        return self.target.centre + self.target.scale * found
 
 
-def export(network: nn.Module, sample: Batch, *, probability: bool) -> bytes:
+def export(answering: Answering, sample: Batch) -> bytes:
     """The program of a network in evaluation mode; `sample` are rows that it was not trained on,
     at least one.
 
     Raises NotExportableError, with the reason, when it has none that answers `sample` as the
     network does in every batch shape.
     """
-    answering = Answering(network, probability=probability).eval()
+    answering = answering.eval()
     try:
         data = _exported(answering, _batch(sample, 8))
     except Exception as error:
