@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import msgspec
 
-from monitor_svc.labels import Outcome
+from monitor_svc.label_rows import Outcome
 from monitor_svc.ledger import DeadLetter
 from monitor_svc.state import State
 from monitor_svc.telemetry import SECOND_US

@@ -4,11 +4,20 @@ a row only if its raw offset is beyond all before it.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from monitor_svc.labels import LabelRow
+from monitor_svc.label_rows import LabelRow
 from schemas.packs import KNOWN, PACK, RAW, decode_header, decode_rows
-from twinstream.define.label import Label
+from twinstream.algebra import ahead
+from twinstream.define.model import Model
+from twinstream.define.outcome import OutcomeAggregate
 from twinstream.errors import PermanentError
 from twinstream.protocol.row_order import beyond_all_before, raw_high_after
 
@@ -22,8 +31,9 @@ class LabelLog:
     known time per partition.
     """
 
-    def __init__(self, label: Label) -> None:
-        self._label = label
+    def __init__(self, model: Model) -> None:
+        self._label = model.label
+        self._ids = model.spine.id_fields if model.own_records else ()
         self._raw_high: dict[int, int] = {}
         self.known_us: dict[int, int] = {}
 
@@ -58,15 +68,42 @@ class LabelLog:
 
     def _label_rows(self, data: bytes, high: int) -> list[LabelRow]:
         batch = decode_rows(data, self._label.source.pack_schema)
-        counts = beyond_all_before(batch.column(RAW).to_numpy(), high).tolist()
-        keys = zip(*(batch.column(name).to_pylist() for name in self._label.on), strict=True)
-        events = batch.column(self._label.source.event_time).to_pylist()
-        known = batch.column(KNOWN).to_pylist()
-        outcomes = self._label.value.floats(batch).tolist()
+        counts = beyond_all_before(batch.column(RAW).to_numpy(), high)
+        taken = self._taken(batch)
+        columns = zip(
+            _tuples(batch, self._label.on),
+            batch.column(self._label.source.event_time).to_pylist(),
+            batch.column(KNOWN).to_pylist(),
+            taken.outcomes,
+            taken.values,
+            _tuples(batch, self._ids) if self._ids else repeat(None),
+            (counts & taken.counts).tolist(),
+            strict=False,
+        )
         return [
-            LabelRow(key=key, event_us=event, known_us=at, outcome=outcome)
-            for key, event, at, outcome, row_counts in zip(
-                keys, events, known, outcomes, counts, strict=True
-            )
+            LabelRow(key=key, event_us=event, known_us=at, outcome=outcome, value=value, own=own)
+            for key, event, at, outcome, value, own, row_counts in columns
             if row_counts and None not in key
         ]
+
+    def _taken(self, batch: pa.RecordBatch) -> TakenValues:
+        """What the label takes of each record; those that do not count for its aggregate are not
+        kept at all.
+        """
+        value, rows = self._label.value, batch.num_rows
+        if isinstance(value, OutcomeAggregate):
+            values, counts = ahead.taken(value.aggregate, batch)
+            return TakenValues([math.nan] * rows, values.tolist(), counts)
+        return TakenValues(value.floats(batch).tolist(), [0] * rows, np.ones(rows, np.bool_))
+
+
+class TakenValues(NamedTuple):
+    """Of the records of one log message: outcomes, integers to be aggregated, which count."""
+
+    outcomes: list[float]
+    values: list[int]
+    counts: npt.NDArray[np.bool_]
+
+
+def _tuples(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(batch.column(name).to_pylist() for name in names), strict=True)

@@ -8,52 +8,23 @@ in bounded memory.
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Literal
 
-import msgspec
-
+from monitor_svc.aggregated import AggregatedLabel
+from monitor_svc.label_rows import Asked, LabelRow, Outcome
 from twinstream.define.label import Label
+from twinstream.define.outcome import OutcomeAggregate
 from twinstream.protocol.known_time import EARLIEST_US
-from twinstream.protocol.outcomes import horizon_passed, label_of, latest_us, within_horizon
-
-
-class Asked(msgspec.Struct, kw_only=True, eq=False):
-    """One prediction that waits for its label, or has it: `label` is what its records say by now,
-    and counts only when the question is settled.
-    """
-
-    model: str
-    release: str
-    model_digest: str
-    at_us: int
-    score: float
-    label: float | None = None
-    label_event_us: int | None = None
-    expired: bool = False
-    unjudged: bool = False
-    """Its outcome may lie where this service does not read."""
-
-
-class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One record of a label's source; `outcome` is NaN when the label's value is null."""
-
-    key: Hashable
-    event_us: int
-    known_us: int
-    outcome: float
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A prediction's label became known, or changed: `before` is what counted until now;
-    `label` None leaves it out again.
-    """
-
-    asked: Asked
-    label: float | None
-    before: float | None
-    how: Literal["arrived", "missing", "revised"]
+from twinstream.protocol.outcomes import (
+    after_question,
+    horizon_passed,
+    label_of,
+    latest_us,
+    within_horizon,
+)
 
 
 class Joiner:
@@ -61,13 +32,20 @@ class Joiner:
 
     The label of a prediction asked at t is the outcome of the record with the same key whose event
     time lies in [t, t + horizon], of several the latest by event time, of equal ones the latest in
-    the log; `missing` when there is none or its outcome is null. It counts by the rule of
-    `protocol.outcomes.labelled`. `advance` tells how far time has come.
+    the log; or an aggregate of all such records of (t, t + horizon]. `missing` when there is none
+    or it is null. It counts by the rule of `protocol.outcomes.labelled`. `advance` tells how far
+    time has come.
     """
 
     def __init__(self, label: Label, max_kept: int = 1_000_000) -> None:
         self._horizon_us, self._missing, self._max_kept = label.horizon_us, label.missing, max_kept
         self._at_once = label.at_once
+        value = label.value
+        self._over = (
+            AggregatedLabel(value, label.horizon_us)
+            if isinstance(value, OutcomeAggregate)
+            else None
+        )
         self._asked: dict[Hashable, list[Asked]] = {}
         self._due: list[tuple[int, int, Hashable, Asked, bool]] = []
         self._rows: dict[Hashable, list[LabelRow]] = {}
@@ -76,9 +54,11 @@ class Joiner:
         self.pending = 0
         self.given_up = 0
         self.unjudged = 0
-        """Questions that came due while their outcome may have lain in an unread file."""
+        """Questions that came due while what their label rests on was not all here."""
         self.unread_until_us = EARLIEST_US
         """Records up to here may be where this service does not read: none here says nothing."""
+        self._gone_until_us = EARLIEST_US
+        """Records up to here may have been forgotten."""
 
     def ask(self, key: Hashable, asked: Asked, due_from_us: int) -> list[Outcome]:
         """Take a prediction; its horizon runs from `due_from_us` (or from its own time,
@@ -90,34 +70,70 @@ class Joiner:
         )
         self.pending += 1
         self._bound()
-        return [outcome for row in self._rows.get(key, ()) for outcome in self._apply(asked, row)]
+        rows = self._rows.get(key, ()) if self._over is None else ()
+        return [outcome for row in rows for outcome in self._apply(asked, row)]
 
     def label(self, row: LabelRow) -> list[Outcome]:
         """Take a label record, in the order of its log."""
         self._rows.setdefault(row.key, []).append(row)
         self._row_order.append(row)
         if len(self._row_order) > self._max_kept:
-            self._forget_row()
-            self.given_up += 1
-        return [
-            outcome for asked in self._asked.get(row.key, ()) for outcome in self._apply(asked, row)
-        ]
+            self._give_up_row()
+        asked = self._asked.get(row.key, ())
+        if self._over is not None:
+            return self._revise(self._over, row, asked)
+        return [outcome for question in asked for outcome in self._apply(question, row)]
 
     def advance(self, known_us: int) -> list[Outcome]:
         """Everything known up to `known_us` was given: questions whose horizon has passed are
         labelled; what is past use is forgotten.
         """
-        found: list[Outcome] = []
+        due = self._come_due(known_us)
+        if self._over is not None:
+            for (_, asked), worth in zip(due, self._over.of(due, self._rows), strict=True):
+                self._say(asked, worth)
+        found = [outcome for _, asked in due for outcome in self._expire(asked)]
+        while self._row_order and self._row_order[0].known_us < known_us - 2 * self._horizon_us:
+            self._gone_until_us = max(self._gone_until_us, self._forget_row().known_us)
+        return found
+
+    def _come_due(self, known_us: int) -> list[tuple[Hashable, Asked]]:
+        """The questions whose horizon has passed by now; those that were kept for another are
+        forgotten.
+        """
+        found: list[tuple[Hashable, Asked]] = []
         while self._due and horizon_passed(self._due[0][0], known_us):
             due_us, _, key, asked, expired = heapq.heappop(self._due)
             if expired:
                 self._forget(key, asked)
             else:
-                found += self._expire(asked)
+                found.append((key, asked))
                 self._push(due_us + self._horizon_us, key, asked, expired=True)
-        while self._row_order and self._row_order[0].known_us < known_us - 2 * self._horizon_us:
-            self._forget_row()
         return found
+
+    def _revise(
+        self, over: AggregatedLabel, row: LabelRow, asked: Iterable[Asked]
+    ) -> list[Outcome]:
+        """What a late record changes of the labels that count already."""
+        due = [
+            (row.key, question)
+            for question in asked
+            if question.expired and after_question(question.at_us, row.event_us, self._horizon_us)
+        ]
+        labels = over.of(due, self._rows) if due else []
+        return [
+            outcome
+            for (_, question), worth in zip(due, labels, strict=True)
+            for outcome in self._say(question, worth)
+        ]
+
+    def _say(self, asked: Asked, worth: float) -> list[Outcome]:
+        """What the aggregate says now of a question; NaN: null."""
+        if math.isnan(worth):
+            asked.label_event_us = None
+        else:
+            asked.label_event_us = latest_us(asked.at_us, self._horizon_us)
+        return self._set(asked, label_of(worth, self._missing))
 
     def kept(self) -> tuple[int, int]:
         """Predictions and label records in memory."""
@@ -146,9 +162,12 @@ class Joiner:
     def _is_unjudged(self, asked: Asked) -> bool:
         """Whether nothing is said of a question, because its outcome may lie unread.
 
-        Where no record means a label too, those with one here are more often of one outcome.
+        Where no record means a label too, those with one here are more often of one outcome; an
+        aggregate of some of its records is another one.
         """
-        asked.unjudged = self._missing is not None and asked.at_us <= self.unread_until_us
+        needs_all = self._missing is not None or self._over is not None
+        unread_us = max(self.unread_until_us, self._gone_until_us)
+        asked.unjudged = needs_all and asked.at_us <= unread_us
         self.unjudged += asked.unjudged
         return asked.unjudged
 
@@ -186,12 +205,21 @@ class Joiner:
         if not others:
             del self._asked[key]
 
-    def _forget_row(self) -> None:
+    def _give_up_row(self) -> None:
+        """For lack of memory; an aggregate that it belongs to is not known any more."""
+        row = self._forget_row()
+        self.given_up += 1
+        if self._over is not None:
+            known_until_us = row.known_us + 2 * self._horizon_us  # when it would have gone anyway
+            self._gone_until_us = max(self._gone_until_us, min(row.event_us, known_until_us))
+
+    def _forget_row(self) -> LabelRow:
         row = self._row_order.popleft()
         others = self._rows[row.key]
         others.remove(row)
         if not others:
             del self._rows[row.key]
+        return row
 
 
 def _outcome(asked: Asked, before: float | None, how: Literal["arrived", "missing"]) -> Outcome:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from monitor_svc.labels import Asked, Outcome
+from monitor_svc.label_rows import Asked, Outcome
 
 BINS = 2048
 MAX_RELEASES = 50

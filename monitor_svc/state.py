@@ -27,7 +27,7 @@ class State:
         self.models = {model.name: ModelWatch(model, knobs) for model in pipeline.models}
         self.logs: dict[str, list[tuple[str, LabelLog]]] = defaultdict(list)
         for model in pipeline.models:
-            self.logs[model.label.source.name].append((model.name, LabelLog(model.label)))
+            self.logs[model.label.source.name].append((model.name, LabelLog(model)))
         self.served = Repeats()
         self.known = KnownTime(mesh.clock)
         self.debounce = Debounce(round(knobs.retrain_quiet_s * SECOND_US))

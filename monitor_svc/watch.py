@@ -5,7 +5,7 @@ and what follows from them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,13 +13,14 @@ import numpy as np
 
 from monitor_svc.drift import LARGEST, ModelDrift, bounded
 from monitor_svc.label_files import LabelFiles
-from monitor_svc.labels import Asked, Joiner, LabelRow, Outcome
+from monitor_svc.label_rows import Asked, LabelRow, Outcome
+from monitor_svc.labels import Joiner
 from monitor_svc.quality import MAX_RELEASES, Quality, log_loss
 from monitor_svc.retraining import reason_to_retrain
 from monitor_svc.settings import MonitorSettings
 from twinstream.define.fields.base import Input
 from twinstream.define.model import Model
-from twinstream.protocol.outcomes import join_key
+from twinstream.protocol.outcomes import join_key, question_key
 from twinstream.protocol.predictions import Prediction
 
 SCORE_BINS = 40
@@ -139,7 +140,13 @@ class ModelWatch:
             model_digest=event.release.model,
             at_us=event.at_us,
             score=event.output,
+            own=self._own(event.request),
         )
+
+    def _own(self, request: Mapping[str, Any]) -> Hashable:
+        """The id of the question's own record, where its label's source may hold it."""
+        spine = self.model.spine
+        return question_key(spine, spine.id_fields, request) if self.model.own_records else None
 
     def _request_numbers(self, request: Mapping[str, Any]) -> dict[str, Any]:
         fields = self.model.spine.fields

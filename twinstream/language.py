@@ -12,6 +12,7 @@ from twinstream.define import (
     Pipeline,
     Source,
     View,
+    any_,
     between,
     choice,
     clip,
@@ -22,6 +23,7 @@ from twinstream.define import (
     one_of,
     required,
     strip,
+    time_to_first,
     uniform,
     upper,
 )
@@ -39,6 +41,7 @@ __all__ = [
     "RecordError",
     "Source",
     "View",
+    "any_",
     "between",
     "choice",
     "clip",
@@ -48,6 +51,7 @@ __all__ = [
     "one_of",
     "required",
     "strip",
+    "time_to_first",
     "uniform",
     "upper",
 ]

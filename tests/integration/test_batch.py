@@ -31,6 +31,7 @@ from preprocess_svc.batch.history.table import History
 from preprocess_svc.batch.settings import BatchSettings
 from preprocess_svc.batch.spark import session
 from preprocess_svc.batch.spark.context import Context
+from preprocess_svc.batch.training_sets.building import TrainingSets
 from preprocess_svc.batch.wiring import plan_of
 from schemas.events import (
     Event,
@@ -42,7 +43,17 @@ from schemas.events import (
 )
 from schemas.topics import dead_letter, topic_of
 from tests.integration.batch_rig import HOUR, START, World
-from twinstream import Int, Source, String, Timestamp
+from twinstream import (
+    Int,
+    Label,
+    Model,
+    Source,
+    String,
+    Timestamp,
+    count,
+    sum_,
+    time_to_first,
+)
 from twinstream.algebra import kernel, windows
 from twinstream.algebra.fold import answers
 from twinstream.algebra.plan import ViewPlan
@@ -55,6 +66,8 @@ from twinstream.audit.everything import (
     log_records,
     without_duplicates,
 )
+from twinstream.audit.labels import label_of_question
+from twinstream.audit.plain import Row
 from twinstream.errors import UNDECODABLE
 from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import WallClock
@@ -305,6 +318,39 @@ def test_every_question_whose_horizon_has_passed_is_in_the_training_set(
         assert (visit["visit_id"] in rows) == passed
         if passed:
             assert rows[visit["visit_id"]]["_label"] == float(bool(bought))
+
+
+@pytest.mark.parametrize(
+    ("spine", "at", "value"),
+    [
+        ("visits", "visited_at", lambda: sum_("amount")),
+        ("visits", "visited_at", lambda: time_to_first(where=lambda order: order.items > 1)),
+        ("orders", "ordered_at", lambda: count() > 0),
+    ],
+)
+def test_labels_over_the_time_after_a_question_equal_the_naive_ones(
+    shop: Shop, landed: dict[int, Batch], spine: str, at: str, value: Callable[[], Any]
+) -> None:
+    """Of another source, and of the questions' own."""
+    batch, asked, orders = landed[3], shop.pipeline.source(spine), shop.pipeline.source("orders")
+    manifest = batch.seen.manifest(3)
+    assert manifest is not None
+    label = Label("later", orders, on="shopper", horizon="48h", value=value())
+    loss = "binary_cross_entropy" if label.binary else "mean_squared_error"
+    views = [shop.pipeline.view("spending")]
+    model = Model("later", spine=asked, at=at, views=views, label=label, loss=loss)
+    training = TrainingSets(shop.context, History(shop.context))
+    published = training.build(model, 3, manifest.as_of_us)
+    assert published is not None
+    rows = [Row(k.record, k.position) for k in shop.known(batch, "orders", 3)]
+    wanted = []
+    for k in shop.known(batch, spine, 3):
+        worth = label_of_question(model, k.record, rows, manifest.as_of_us)
+        if worth is not None:
+            wanted.append((k.record[at], k.record[asked.id], worth))
+    found = [(r["_at_us"], r["_id"], r["_label"]) for r in training_rows(shop, published)]
+    assert sorted(found) == sorted(wanted)
+    assert len({worth for _, _, worth in wanted}) > 1
 
 
 def test_a_training_set_built_again_at_its_cut_has_the_same_digest(

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor_svc.labels import Asked, Joiner, LabelRow, Outcome
+from monitor_svc.label_rows import Asked, LabelRow, Outcome
+from monitor_svc.labels import Joiner
 from preprocess_svc.batch.training_sets.outcomes import Outcomes
 from twinstream import Bool, Decimal, Int, Label, Model, Source, String, Timestamp, View, count
 from twinstream.define.cleaning import lower, strip

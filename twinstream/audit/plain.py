@@ -69,12 +69,15 @@ def _answer(view: View, output: Output, rows: Sequence[Row], at_us: int) -> Answ
     first, end = window(output.window, at_us)
     time = view.source.event_time
     inside = [row for row in rows if first is None or first <= row.record[time] < end]
-    meant = [row for row in inside if holds(output.feature.aggregate.where, row.record)]
-    meant.sort(key=lambda row: (row.record[time], row.position))
-    aggregate = output.feature.aggregate
     asked = Question(view.source.fields, time, at_us)
-    answered = _KINDS[aggregate.kind]
-    return answered(aggregate, meant, asked)
+    return aggregated(output.feature.aggregate, inside, asked)
+
+
+def aggregated(aggregate: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+    """What an aggregate of these records answers, whatever window they are of."""
+    meant = [row for row in rows if holds(aggregate.where, row.record)]
+    meant.sort(key=lambda row: (row.record[asked.event_time], row.position))
+    return _KINDS[aggregate.kind](aggregate, meant, asked)
 
 
 def window(name: str, at_us: int) -> tuple[int | None, int]:
@@ -185,6 +188,20 @@ def _time_since_last(of: Aggregate, rows: Sequence[Row], asked: Question) -> Ans
     return _one(Fraction(asked.at_us - max(times), 1_000_000) if times else None)
 
 
+def _any(of: Aggregate, rows: Sequence[Row], _: Question) -> Answer:
+    condition = of.params["condition"]
+    return _one(Fraction(any(condition is None or holds(condition, row.record) for row in rows)))
+
+
+def _time_to_first(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+    times = [
+        row.record[asked.event_time]
+        for row in rows
+        if of.field is None or row.record[of.field] is not None
+    ]
+    return _one(Fraction(min(times) - asked.at_us, 1_000_000) if times else None)
+
+
 _KINDS: dict[str, Callable[[Aggregate, Sequence[Row], Question], Answer]] = {
     "count": _count,
     "sum": _sum,
@@ -201,4 +218,6 @@ _KINDS: dict[str, Callable[[Aggregate, Sequence[Row], Question], Answer]] = {
     "quantile": _quantile,
     "distinct": _distinct,
     "time_since_last": _time_since_last,
+    "any": _any,
+    "time_to_first": _time_to_first,
 }

@@ -11,6 +11,7 @@ from twinstream.define.fields.base import FieldType
 from twinstream.define.label import Label
 from twinstream.define.model import Inputs, Model
 from twinstream.define.network import Network
+from twinstream.define.outcome import any_, time_to_first
 from twinstream.define.pipeline import Pipeline
 from twinstream.define.search import (
     METRICS,
@@ -40,6 +41,7 @@ __all__ = [
     "Range",
     "Source",
     "View",
+    "any_",
     "between",
     "choice",
     "clip",
@@ -49,6 +51,7 @@ __all__ = [
     "one_of",
     "required",
     "strip",
+    "time_to_first",
     "uniform",
     "upper",
 ]

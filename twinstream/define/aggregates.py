@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from twinstream.define.comparison import Comparable
 from twinstream.define.durations import window_us
 from twinstream.define.expressions import Expr
 from twinstream.define.fields.base import FieldType
@@ -84,8 +85,8 @@ class Bound(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Declared:
-    """An aggregate as written, before a view gives it a source."""
+class Declared(Comparable):
+    """An aggregate as written, before a view or a label gives it a source."""
 
     kind: str
     field: str | None
@@ -99,6 +100,8 @@ class Declared:
     width: int = 1
     check: Callable[[Bound], None] | None = None
     windows: tuple[str, ...] = ()
+    label_only: bool = False
+    """Whether it looks from the question on, so that no view can have it."""
 
     def over(self, *windows: str) -> Declared:
         """The same aggregate over these windows, each ending at the moment of the question."""
@@ -121,8 +124,18 @@ class Declared:
         numbers.
         """
         what = f"feature {name!r}"
+        if self.label_only:
+            refuse(
+                f"{what} is {self.kind}(...), which looks from the question on",
+                "only a label can: give it to value= of a Label",
+                self.at,
+            )
         if not self.windows:
             refuse(f"{what} has no window", f'write {self.kind}(...).over("1h", "24h")', self.at)
+        return Feature(name, self.bound(what, fields, owner), self.windows)
+
+    def bound(self, what: str, fields: Mapping[str, FieldType], owner: str) -> Aggregate:
+        """The aggregate over a source, as `bind` of what messages call `what`."""
         params = dict(self.params)
         if "condition" in params:
             params["condition"] = record_condition(
@@ -131,8 +144,7 @@ class Declared:
         if self.field is not None:
             self._check_field(self.field, what, fields, owner)
         where = record_condition(self.where, fields, owner, f"where= of {what}", self.at)
-        bound = Aggregate(self.kind, self.field, where, params, self.width)
-        return Feature(name, bound, self.windows)
+        return Aggregate(self.kind, self.field, where, params, self.width)
 
     def _check_field(
         self, field: str, what: str, fields: Mapping[str, FieldType], owner: str

@@ -6,9 +6,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from twinstream.define.aggregates import Declared
+from twinstream.define.comparison import Comparison
 from twinstream.define.durations import microseconds
+from twinstream.define.expressions import Expr
 from twinstream.define.location import did_you_mean, here, refuse, shown
 from twinstream.define.names import check_column
+from twinstream.define.outcome import OutcomeAggregate, bound_outcome
 from twinstream.define.plain import listed, name_of, number
 from twinstream.define.recording import Condition, record
 from twinstream.define.source import Source
@@ -21,8 +25,10 @@ class Label:
     """Declares a label: `value` of the record of `source` that has the spine row's `on` and whose
     event time lies within `horizon` after the question.
 
-    Of several such records the latest by event time counts. `missing`:
-    the label when there is none, or its value is null; None leaves the row out.
+    Of several such records the latest by event time counts. `value` may be an aggregate instead,
+    or a comparison of one with a number: over all such records of (t, t + horizon], but the
+    question's own. `missing`: the label when there is no record, or the value is null; None leaves
+    the row out.
     A question is labelled when its horizon has passed, so that no label is known sooner than
     another. `settles="at once"`: as soon as a record is known. Only where a record decides both
     outcomes and comes no sooner for one than for the other.
@@ -35,7 +41,7 @@ class Label:
         *,
         on: str | tuple[str, ...],
         horizon: str,
-        value: Condition | str,
+        value: Condition | str | Declared | Comparison,
         missing: float | None = None,
         settles: Settles = "horizon",
     ) -> None:
@@ -63,12 +69,7 @@ class Label:
             refuse(f"label {name!r} names a field twice: {self.on}", "name each once")
         self.horizon_us = microseconds(horizon, "horizon")
         self.horizon = name_of(horizon)
-        self.value = record(value, source.fields, source.owner, f"value of label {name!r}", self.at)
-        if self.value.kind not in {"bool", "number"}:
-            refuse(
-                f"value of label {name!r} is {self.value!r}, a {self.value.kind}",
-                "give a condition or a number",
-            )
+        self.value: Expr | OutcomeAggregate = self._checked_value(value)
         self.missing: float | None = None if missing is None else self._checked_missing(missing)
         self.settles = self._checked_settles(settles)
 
@@ -81,6 +82,15 @@ class Label:
     def binary(self) -> bool:
         """Whether the outcome is true or false."""
         return self.value.kind == "bool"
+
+    def _checked_value(self, value: Any) -> Expr | OutcomeAggregate:
+        what, source = f"value of label {self.name!r}", self.source
+        if isinstance(value, (Declared, Comparison)):
+            return bound_outcome(value, source.fields, source.owner, what)
+        found = record(value, source.fields, source.owner, what, self.at)
+        if found.kind not in {"bool", "number"}:
+            refuse(f"{what} is {found!r}, a {found.kind}", "give a condition or a number")
+        return found
 
     def _checked_missing(self, missing: Any) -> float:
         what = f"missing= of label {self.name!r}"
@@ -100,6 +110,11 @@ class Label:
                 "give 'horizon', or 'at once' where a record decides both outcomes and comes no "
                 "sooner for one than for the other",
             )
+        if settles == "at once" and isinstance(self.value, OutcomeAggregate):
+            refuse(
+                f"label {self.name!r} settles at once, but is over all records of its horizon",
+                "leave settles= out: such a label is known when its horizon has passed",
+            )
         return str.__str__(settles)
 
     def canonical(self) -> dict[str, Any]:
@@ -108,7 +123,9 @@ class Label:
             "source": self.source.name,
             "on": list(self.on),
             "horizon_us": self.horizon_us,
-            "value": str(self.value),
+            "value": self.value.canonical()
+            if isinstance(self.value, OutcomeAggregate)
+            else str(self.value),
             "missing": self.missing,
             "settles": self.settles,
         }

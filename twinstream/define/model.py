@@ -80,6 +80,11 @@ class Model:
         self._check_inputs()
 
     @property
+    def own_records(self) -> bool:
+        """Whether a question's own record may lie among those of its label."""
+        return self.spine.name == self.label.source.name
+
+    @property
     def inputs(self) -> Inputs:
         """What the network is given."""
         categorical = [n for n in self.request if self._takes(n) is Input.TEXT]
@@ -236,8 +241,11 @@ class Model:
             )
         if (loss == "binary_cross_entropy") != self.label.binary:
             what = "a condition" if self.label.binary else "a number"
+            compare = (
+                "" if self.label.binary else "; compare it to get a condition, as in count() > 0"
+            )
             refuse(
                 f"loss {loss!r} does not fit label {self.label.name!r}, which is {what}",
-                "a condition takes binary_cross_entropy, a number does not",
+                f"a condition takes binary_cross_entropy, a number does not{compare}",
             )
         return str.__str__(loss)

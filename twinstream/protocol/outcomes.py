@@ -6,7 +6,7 @@ Training joins all at once (`preprocess_svc`), the monitor one by one; a law com
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,18 +49,32 @@ def within_horizon(at_us: int, event_us: int, horizon_us: int) -> bool:
     return at_us <= event_us <= latest_us(at_us, horizon_us)
 
 
+def after_question(at_us: int, event_us: int, horizon_us: int) -> bool:
+    """Whether a record lies in the time that an aggregate is over: (t, t + horizon]."""
+    return at_us < event_us <= latest_us(at_us, horizon_us)
+
+
 def label_of(outcome: float, missing: float | None) -> float | None:
     """The label of a known outcome, NaN for null; None leaves the question out."""
     return missing if math.isnan(outcome) else outcome
 
 
 def join_key(label: Label, spine: Source, request: Mapping[str, Any]) -> Hashable | None:
-    """The values by which a question joins: stored and cleaned, as its record in the spine is.
+    """The values by which a question joins, as `question_key` says."""
+    return question_key(spine, label.on, request)
+
+
+def question_key(
+    spine: Source,
+    names: Sequence[str],
+    request: Mapping[str, Any],
+) -> Hashable | None:
+    """The values of these fields: stored and cleaned, as the question's record in the spine is.
 
     None when the request lacks one, or one that does not fit.
     """
     try:
-        values = tuple(_stored(spine, name, request.get(name)) for name in label.on)
+        values = tuple(_stored(spine, name, request.get(name)) for name in names)
     except (RecordError, UnicodeEncodeError):
         return None
     return None if None in values else values

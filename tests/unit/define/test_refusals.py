@@ -21,9 +21,12 @@ from twinstream import (
     int_uniform,
     last_k,
     log_uniform,
+    maximum,
     mean,
     quantile,
     share,
+    sum_,
+    time_to_first,
     uniform,
 )
 from twinstream.errors import DefinitionError
@@ -64,6 +67,62 @@ def feature(declared):
 
 
 MISTAKES = {
+    "a label's aggregate of a field elsewhere": (
+        lambda: label(value=sum_("dely") > 1),
+        "field 'dely' is not in source 'departures'; did you mean 'delay_minutes'?",
+    ),
+    "a label's aggregate of text": (
+        lambda: label(value=maximum("origin") > 1),
+        "maximum of value of label 'late' needs numbers, but 'origin' is a String",
+    ),
+    "a label's where= of a field elsewhere": (
+        lambda: label(value=count(where=lambda r: r.dely > 3)),
+        "did you mean 'delay_minutes'?",
+    ),
+    "a label with windows": (
+        lambda: label(value=count().over("1h") > 0),
+        "value of label 'late' has a window of its own: .over('1h',); leave it out",
+    ),
+    "a label of many numbers": (
+        lambda: label(value=last_k("delay_minutes", 3)),
+        "is last_k(...), which a label cannot be; take one of any_, count, sum_",
+    ),
+    "a label compared twice": (
+        lambda: label(value=0 < count() < 3),
+        "has no truth value while a definition is read; compare one aggregate with one number",
+    ),
+    "labels joined": (
+        lambda: label(value=(count() > 0) & (count() < 3)),
+        "compare one aggregate with one number, as in count() > 0",
+    ),
+    "a label compared with another aggregate": (
+        lambda: label(value=count() > count("delay_minutes")),
+        "compare one aggregate with one number",
+    ),
+    "a label compared with text": (
+        lambda: label(value=count() > "3"),
+        "what value of label 'late' is compared with is '3'; give a number",
+    ),
+    "a label compared with no number": (
+        lambda: label(value=count() > float("inf")),
+        "what value of label 'late' is compared with",
+    ),
+    "an aggregate that settles at once": (
+        lambda: label(value=count() > 0, settles="at once"),
+        "settles at once, but is over all records of its horizon; leave settles= out",
+    ),
+    "a number where a condition is learnt": (
+        lambda: model(label=label(value=count())),
+        "a number does not; compare it to get a condition, as in count() > 0",
+    ),
+    "a feature that looks ahead": (
+        feature(lambda: time_to_first().over("1h")),
+        "feature 'x' is time_to_first(...), which looks from the question on; only a label can",
+    ),
+    "a feature that is compared": (
+        feature(lambda: count().over("1h") > 0),
+        "no aggregate",
+    ),
     "a label that settles somehow": (
         lambda: label(settles="soon"),
         "settles= of label 'late' is 'soon'; give 'horizon', or 'at once'",

@@ -2,7 +2,8 @@
 
 import pytest
 
-from monitor_svc.labels import Asked, Joiner, LabelRow
+from monitor_svc.label_rows import Asked, LabelRow
+from monitor_svc.labels import Joiner
 from tests.unit.monitor.world import pipeline
 from twinstream.define.label import Settles
 

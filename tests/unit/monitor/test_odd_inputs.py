@@ -12,7 +12,7 @@ from monitor_svc import handlers, reading, snapshot
 from monitor_svc.admission import MOST_OF_ONE, MOST_SERIES, MOST_SERVICES, STALE
 from monitor_svc.label_files import MOST_EPOCHS, LabelFiles
 from monitor_svc.label_log import LabelLog, LabelLogError
-from monitor_svc.labels import Asked, LabelRow
+from monitor_svc.label_rows import Asked, LabelRow
 from monitor_svc.quality import Quality
 from monitor_svc.run import dead_letter_of
 from monitor_svc.state import State
@@ -259,9 +259,9 @@ def test_a_dead_letter_with_odd_headers_is_shown(name: str, value: bytes) -> Non
 
 @pytest.mark.parametrize("cut", [HEADER_BYTES + 1, HEADER_BYTES + 40, -1, -64])
 def test_a_pack_whose_rows_are_broken_is_refused_as_such(cut: int) -> None:
-    (label,) = (model.label for model in pipeline().models)
+    (model,) = pipeline().models
     with pytest.raises(LabelLogError):
-        LabelLog(label).rows(0, pack([("f1", HOUR, 20)])[:cut])
+        LabelLog(model).rows(0, pack([("f1", HOUR, 20)])[:cut])
 
 
 def asked() -> Asked:

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
-from monitor_svc.labels import Asked, Outcome
+from monitor_svc.label_rows import Asked, Outcome
 from monitor_svc.quality import MAX_POINTS, MAX_RELEASES, Cumulative, Quality, auc, log_losses
 from tests.unit.monitor.world import scores_and_labels
 
