@@ -113,6 +113,12 @@ def handle_model_held(event: ev.ModelHeld, state: State) -> Events:
     return []
 
 
+def handle_shadow_chosen(event: ev.ShadowChosen, state: State) -> Events:
+    if event.model in state.models:
+        state.ledger.shadow_chosen(event)
+    return []
+
+
 def handle_drift_detected(event: ev.DriftDetected, state: State) -> Events:
     """Our own, read back: what was announced before a restart is not announced again."""
     if event.model in state.models:

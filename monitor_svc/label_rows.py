@@ -18,6 +18,9 @@ class Asked(msgspec.Struct, kw_only=True, eq=False):
     model_digest: str
     at_us: int
     score: float
+    shadow: float = 0.0
+    shadow_digest: str = ""
+    """What a candidate said of it, "": none was asked."""
     own: Hashable = None
     """The id of its own record, where that may lie among the label's."""
     label: float | None = None

@@ -125,6 +125,10 @@ class Ledger:
         what = held_words(short) if event.held else f"released by {event.by or 'an operator'}"
         self.happened("held" if event.held else "released", what, event.held_at_us, event.model)
 
+    def shadow_chosen(self, event: ev.ShadowChosen) -> None:
+        what = event.reason or ("asked beside" if event.model_digest else "no candidate is asked")
+        self.happened("shadow", what, event.chosen_at_us, event.model, event.model_digest)
+
     def _follow(self, event: ev.ModelPromoted | ev.ModelRolledBack | ev.ModelHeld) -> str:
         """What serves from now on; returns why the event changes nothing."""
         model = self._models.setdefault(event.model, Succession())

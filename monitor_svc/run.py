@@ -11,6 +11,7 @@ import structlog
 
 from monitor_svc import handlers, reading
 from monitor_svc.board import Board
+from monitor_svc.comparison_metrics import ComparisonMetrics
 from monitor_svc.ledger import LONGEST_TEXT, DeadLetter
 from monitor_svc.ports import MetricSink, Publisher
 from monitor_svc.reading import Streams
@@ -52,6 +53,7 @@ class Run:
             quarantine,
             pulse,
         )
+        self._comparisons = ComparisonMetrics(metrics)
         self._unsent: deque[ev.Event] = deque(maxlen=MOST_UNSENT)
         self._untaken: deque[Any] = deque()
         self._dropped = 0
@@ -167,6 +169,8 @@ class Run:
             self._metrics.count("monitor_metrics_dropped_total", dropped)
             self._dropped += dropped
         for name, watch in self._state.models.items():
+            if self._state.caught_up:
+                self._comparisons.tell(watch)
             labelled = sum(watch.quality.counts.values())
             if self._state.caught_up and labelled and labelled != self._measured.get(name):
                 self._measured[name] = labelled

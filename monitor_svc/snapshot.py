@@ -90,6 +90,7 @@ def _model(watch: ModelWatch, state: State) -> dict[str, Any]:
         "scores": watch.score_histogram(),
         "calibration": watch.quality.calibration(),
         "releases": _releases(watch),
+        "shadows": watch.comparisons.lines(),
         "drift": [msgspec.to_builtins(finding) for finding in watch.drift.findings[:60]],
         "drift_seen": watch.drift.reference_share,
     }

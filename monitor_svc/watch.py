@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from monitor_svc.comparing import Comparisons
 from monitor_svc.drift import LARGEST, ModelDrift, bounded
 from monitor_svc.label_files import LabelFiles
 from monitor_svc.label_rows import Asked, LabelRow, Outcome
@@ -33,6 +34,7 @@ class ModelWatch:
         self.model, self._knobs = model, knobs
         self.joiner = Joiner(model.label, knobs.max_kept)
         self.quality = Quality(knobs.rolling, knobs.quality_step)
+        self.comparisons = Comparisons(binary=model.label.binary)
         self.predictions: dict[str, int] = {}
         self.last_release: str = ""
         self.last_at_us = 0
@@ -55,6 +57,7 @@ class ModelWatch:
         if abs(event.output) > LARGEST:
             event = msgspec.structs.replace(event, output=bounded(event.output))
         self._remember(event)
+        self.comparisons.predicted(event)
         self.drift.predicted(
             event.output, {**self._request_numbers(event.request), **event.features}
         )
@@ -129,6 +132,7 @@ class ModelWatch:
         for outcome in outcomes:
             self.last_labelled_us = max(self.last_labelled_us, known_us)
             self.quality.take(outcome, known_us)
+            self.comparisons.take(outcome)
             if outcome.asked.model_digest == self.model_digest and outcome.label is not None:
                 self.drift.labelled(log_loss(outcome.asked.score, outcome.label))
         return outcomes
@@ -141,6 +145,8 @@ class ModelWatch:
             at_us=event.at_us,
             score=event.output,
             own=self._own(event.request),
+            shadow=bounded(event.shadow.output) if event.shadow else 0.0,
+            shadow_digest=event.shadow.model_digest if event.shadow else "",
         )
 
     def _own(self, request: Mapping[str, Any]) -> Hashable:

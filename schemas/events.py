@@ -228,6 +228,22 @@ class ModelHeld(Event, frozen=True, kw_only=True):
     """Who holds or releases it."""
 
 
+class ShadowChosen(Event, frozen=True, kw_only=True):
+    """From now on this model is asked what the model that serves is asked, and its answers are
+    remembered, not given. `model_digest` "": none is.
+    """
+
+    model: str
+    model_digest: str
+    definition_digest: str
+    uri: str = ""
+    version_ids: dict[str, str] = {}
+    reason: str = ""
+    chosen_at_us: int = 0
+    by: str = ""
+    """Who chose it."""
+
+
 class ViewPosition(msgspec.Struct, frozen=True, kw_only=True):
     """What one partition of a serving view had seen: base epoch, last log offset and highest raw
     offset per log partition.
@@ -262,6 +278,16 @@ class ServedRow(msgspec.Struct, frozen=True, kw_only=True):
     batch_shape: int = 0
 
 
+class ShadowAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a candidate would have answered to the rows of an event: row i lay at place i of a batch
+    of that shape.
+    """
+
+    model_digest: str
+    outputs: list[float]
+    batch_shape: int
+
+
 class PredictionServed(Event, frozen=True, kw_only=True):
     """One answered request, some of its rows, or several requests that were answered together:
     enough to rebuild each row's features and score to the byte on the same CPU family.
@@ -285,6 +311,8 @@ class PredictionServed(Event, frozen=True, kw_only=True):
     served_at_us: int = 0
     starts: list[int] = []
     """Where the rows of each request begin that was answered together with others."""
+    shadow: ShadowAnswer | None = None
+    """What the candidate beside the served model says of the same rows."""
 
 
 class DriftDetected(Event, frozen=True, kw_only=True):
@@ -332,30 +360,8 @@ class GapFound(Event, frozen=True, kw_only=True):
     found_at_us: int = 0
 
 
-EVENT_TYPES: dict[str, type[Event]] = {
-    cls.__name__: cls
-    for cls in (
-        DataArrived,
-        SealRequested,
-        FileAccepted,
-        FileWithdrawn,
-        DeadLetterResolved,
-        EpochSealRequested,
-        EpochSealed,
-        ViewPublished,
-        TrainingSetPublished,
-        ModelTrained,
-        ModelPromoted,
-        ModelRejected,
-        ModelRolledBack,
-        ModelHeld,
-        PredictionServed,
-        DriftDetected,
-        RetrainRequested,
-        MetricObserved,
-        GapFound,
-    )
-}
+EVENT_TYPES: dict[str, type[Event]] = {kind.__name__: kind for kind in Event.__subclasses__()}
+"""Every event above, by its CloudEvents type."""
 
 _encoder = msgspec.json.Encoder()
 _decoders = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items()}

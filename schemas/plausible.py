@@ -80,6 +80,8 @@ def _misfits(event: ev.PredictionServed) -> Iterator[str]:
             yield f"rows: row {i} has {len(row.features)} features for {inputs} inputs"
     for view, places in event.places.items():
         yield from _unplaced(view, places, event)
+    if event.shadow is not None and len(event.shadow.outputs) != len(event.rows):
+        yield f"shadow: {len(event.shadow.outputs)} outputs for {len(event.rows)} rows"
 
 
 def _follow(starts: list[int], rows: int) -> bool:
@@ -111,6 +113,8 @@ def foreign(event: ev.Event, bucket: str, model_bucket: str) -> str:
             uris, ours = [*(file.uri for file in event.files), event.statistics_uri], bucket
         case ev.ModelTrained() | ev.ModelPromoted():
             uris, ours = [event.uri], model_bucket
+        case ev.ShadowChosen():
+            uris, ours = [event.uri] if event.model_digest else [], model_bucket
         case _:
             return ""
     wrong = next(

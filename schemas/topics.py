@@ -111,11 +111,19 @@ _FIXED: dict[type[ev.Event] | tuple[type[ev.Event], ...], Topic] = {
         what="manifest of a training set",
         retention_ms=-1,
     ),
-    (ev.ModelTrained, ev.ModelPromoted, ev.ModelRejected, ev.ModelRolledBack, ev.ModelHeld): Topic(
+    (
+        ev.ModelTrained,
+        ev.ModelPromoted,
+        ev.ModelRejected,
+        ev.ModelRolledBack,
+        ev.ModelHeld,
+        ev.ShadowChosen,
+    ): Topic(
         name="train.model-lifecycle.v1",
         writer="train",
         public="out",
-        what="trained, promoted, rejected, rolled back, held: by the trainer, or by hand",
+        what="trained, promoted, rejected, rolled back, held, asked beside: "
+        "by the trainer, or by hand",
         retention_ms=-1,
     ),
     ev.PredictionServed: Topic(

@@ -12,7 +12,14 @@ from schemas.topics import CONTROL_TOPICS, DAY_MS, Topic, data_topics, topic_of
 
 TOPIC_HEAD = ("topic", "writer", "public", "partitions", "kept", "what")
 FIELD_HEAD = ("field", "type", "default", "what")
-PARTS = (events.FileRef, events.Cut, events.ViewPosition, events.Release, events.ServedRow)
+PARTS = (
+    events.FileRef,
+    events.Cut,
+    events.ViewPosition,
+    events.Release,
+    events.ServedRow,
+    events.ShadowAnswer,
+)
 INTRODUCTION = """
 An event is JSON in the value of a Kafka message, with CloudEvents 1.0 attributes in the headers
 (binary mode): `ce_specversion`, `ce_id`, `ce_source`, `ce_type` (the event's name), `ce_time`,

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import structlog
 
 from predict_svc.api.serving import Active, Serving, Snapshot, ViewReads
-from schemas.events import Event, ModelPromoted
+from predict_svc.api.slots import SERVES, SHADOW, LoadedModels, LoadNetwork, ModelSlot, Wanted
+from schemas.events import Event, ShadowChosen
 from twinstream.errors import TransientError
 from twinstream.features.quick import QuickForm
 from twinstream.features.request import QuestionForm
 from twinstream.nn.scorer import Scorer
-from twinstream.protocol.releases import Lifecycle, common_epoch, decide
+from twinstream.protocol.releases import Decision, Lifecycle, common_epoch, decide
 
 log = structlog.get_logger()
-LoadNetwork = Callable[[ModelPromoted], Scorer]
-"""Fetches and checks a promoted model; raises MeshError."""
 AWAY_PAUSE_S = 1.0
 
 
@@ -44,13 +42,11 @@ class Activation:
         load_retry_s: float,
     ) -> None:
         self._serving, self._readers, self._reader, self._load = serving, readers, lifecycle, load
+        self._slots = LoadedModels(self._fetch, load_retry_s)
         self._definition = pipeline.digest
         self._forms = {model.name: QuestionForm(model) for model in pipeline.models}
         self._quick = {name: QuickForm(form) for name, form in self._forms.items()}
         self._lifecycle = Lifecycle(pipeline.digest)
-        self._networks: dict[str, Scorer] = {}
-        self._failed: dict[str, tuple[str, float, str]] = {}
-        self._load_retry_s = load_retry_s
         self._lock = threading.Lock()
         self.caught_up = False
 
@@ -72,7 +68,7 @@ class Activation:
         if found is None or self.caught_up:
             self.caught_up = self.caught_up or self._reader.at_end()
         if self.caught_up:
-            self._load_promoted()
+            self._load_wanted()
             self.refresh()
 
     def refresh(self) -> None:
@@ -87,66 +83,65 @@ class Activation:
 
     def _snapshot(self, before: Snapshot, landed: Mapping[str, set[int]]) -> Snapshot:
         active, reasons = {}, {}
-        for name, form in self._forms.items():
-            network = self._networks.get(name)
-            views = {view.name: landed[view.name] for view in form.model.views}
-            decision = decide(
-                self._definition, views, network.digest if network else None, self._refusal(name)
-            )
-            if decision.release is None or network is None:
-                reasons[name] = decision.reason
-            else:
-                old = before.active.get(name)
-                active[name] = (
-                    old
-                    if old is not None and old.release == decision.release
-                    else Active(decision.release, form, self._quick[name], network)
-                )
-                if self._refusal(name):
-                    reasons[name] = self._refusal(name)
+        for name in self._forms:
+            decision, refusal = self._decided(name, landed), self._refusal(name)
+            found = self._active(name, before.active.get(name), decision)
+            if found is not None:
+                active[name] = found
+            if reason := refusal if found is not None else decision.reason:
+                reasons[name] = reason
         epochs = {name: common_epoch({name: bases}) for name, bases in landed.items()}
-        return Snapshot(active, reasons, epochs)
+        return Snapshot(active, reasons, epochs, *self._shadows())
 
-    def _load_promoted(self) -> None:
-        """Loads each promoted model that is not loaded; after a failure again only after a pause."""
+    def _decided(self, name: str, landed: Mapping[str, set[int]]) -> Decision:
+        network = self._slots.loaded(ModelSlot(name, SERVES))
+        views = {view.name: landed[view.name] for view in self._forms[name].model.views}
+        digest = network.digest if network else None
+        return decide(self._definition, views, digest, self._refusal(name))
+
+    def _active(self, name: str, old: Active | None, decision: Decision) -> Active | None:
+        """The release that was decided on, made anew only when it is another one."""
+        network, release = self._slots.loaded(ModelSlot(name, SERVES)), decision.release
+        if release is None or network is None:
+            return None
+        if old is not None and old.release == release:
+            return old
+        return Active(release, self._forms[name], self._quick[name], network)
+
+    def _shadows(self) -> tuple[dict[str, Scorer], dict[str, str]]:
+        """What is asked beside each model, and why what was chosen is not."""
+        asked, reasons = {}, {}
+        for name, chosen in dict(self._lifecycle.shadows).items():
+            slot = ModelSlot(name, SHADOW)
+            if (found := self._slots.loaded(slot)) is not None:
+                asked[name] = found
+            if reason := self._slots.failure(slot, chosen):
+                reasons[name] = reason
+        return asked, reasons
+
+    def _load_wanted(self) -> None:
+        """What serves first."""
         for name, promoted in self._lifecycle.promoted.items():
-            loaded, failed = self._networks.get(name), self._failed.get(name)
-            waiting = (
-                failed is not None
-                and failed[0] == promoted.model_digest
-                and time.monotonic() < failed[1]
-            )
-            if (
-                name not in self._forms
-                or waiting
-                or (loaded is not None and loaded.digest == promoted.model_digest)
-            ):
-                continue
-            try:
-                network = self._load(promoted)
-                network.warm_up()
-            except Exception as error:  # noqa: BLE001  (whatever is wrong with a model, the one before it goes on)
-                self._failed[name] = (
-                    promoted.model_digest,
-                    time.monotonic() + self._load_retry_s,
-                    str(error),
-                )
-                log.warning(
-                    "model_refused",
-                    model=name,
-                    digest=promoted.model_digest[:12],
-                    reason=str(error),
-                )
-            else:
-                self._networks[name] = network
-                self._failed.pop(name, None)
+            self._slots.fill(ModelSlot(name, SERVES), promoted)
+        for name in self._forms:
+            self._load_shadow(ModelSlot(name, SHADOW), self._lifecycle.shadows.get(name))
+
+    def _load_shadow(self, slot: ModelSlot, chosen: ShadowChosen | None) -> None:
+        """Another one than was chosen is not asked, not even while that cannot be loaded."""
+        loaded = self._slots.loaded(slot)
+        if chosen is None or (loaded is not None and loaded.digest != chosen.model_digest):
+            self._slots.empty(slot)
+        if chosen is not None:
+            self._slots.fill(slot, chosen)
+
+    def _fetch(self, wanted: Wanted) -> Scorer:
+        return self._load(wanted)
 
     def _refusal(self, model: str) -> str:
         """Why the newest promoted model does not answer; "" when it does."""
-        failed, wanted = self._failed.get(model), self._lifecycle.promoted.get(model)
-        if failed is not None and wanted is not None and failed[0] == wanted.model_digest:
-            return failed[2]
-        return self._lifecycle.refused.get(model, "")
+        wanted = self._lifecycle.promoted.get(model)
+        failure = self._slots.failure(ModelSlot(model, SERVES), wanted)
+        return failure or self._lifecycle.refused.get(model, "")
 
     def _tell(self, before: Snapshot, after: Snapshot) -> None:
         for name, active in after.active.items():

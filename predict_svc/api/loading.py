@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from predict_svc.api.activation import LoadNetwork
-from schemas.events import ModelPromoted
+from predict_svc.api.slots import LoadNetwork, Wanted
 from twinstream.define.pipeline import Pipeline
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.settings import MeshSettings
@@ -14,7 +13,7 @@ def network_loader(settings: MeshSettings, pipeline: Pipeline) -> LoadNetwork:
     """Loads the models of this definition, as `load_scorer` says."""
     store = ObjectStore(settings)
 
-    def load_network(promoted: ModelPromoted) -> Scorer:
+    def load_network(promoted: Wanted) -> Scorer:
         network_class = pipeline.model(promoted.model).network
         return load_scorer(store, promoted, network_class, pipeline.digest)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from predict_svc.api.journal import Entry, Journal, Sent
 from predict_svc.api.messages import NotReadyError
@@ -46,6 +47,14 @@ def sender_of(predictions: EventPublisher) -> Callable[[Entry], object]:
     return lambda entry: predictions.publish_raw(TOPIC, entry.value, entry.key, headers())
 
 
+class Kept(NamedTuple):
+    """An event that is in a file until `sent` is called, and the bytes that go to Kafka."""
+
+    event: PredictionServed
+    value: bytes
+    sent: Sent
+
+
 class Remembering:
     """Publishes events of answers that are given at once: each is in a file before its answer goes
     out, until Kafka has it. `most`: so many may wait for Kafka. Without `refuse` an event that can
@@ -69,18 +78,27 @@ class Remembering:
         return not self._refuse or self._fits()
 
     def __call__(self, event: PredictionServed) -> None:
-        """Raises NotReadyError when the event cannot be kept, MessageRefusedError for one that is
-        too large.
+        """Keep it and send it: raises as both."""
+        kept = self.keep(event)
+        if kept is not None:
+            self.send(kept)
+
+    def keep(self, event: PredictionServed) -> Kept | None:
+        """The event in a file; None for one that is lost, as told. Raises NotReadyError when it
+        cannot be kept.
         """
         if not self._refuse and not self._fits():
             self._lost(1)
-            return
+            return None
         value = encode(event)
-        sent = self._kept(Entry(event.model.encode(), value))
+        return Kept(event, value, self._kept(Entry(event.model.encode(), value)))
+
+    def send(self, kept: Kept) -> None:
+        """On its way to Kafka; raises MessageRefusedError for one that is too large."""
         try:
-            self._predictions.send(TOPIC, value, event.model, headers(), sent)
+            self._predictions.send(TOPIC, kept.value, kept.event.model, headers(), kept.sent)
         except MessageRefusedError:
-            sent()
+            kept.sent()
             raise
 
     def _fits(self) -> bool:

@@ -20,6 +20,7 @@ from predict_svc.api.messages import (
     UnknownError,
 )
 from predict_svc.api.operations import describe_predict
+from predict_svc.api.serving import Snapshot
 from predict_svc.view.errors import ViewNotReadyError, WindowNotKept
 from twinstream.mesh import door
 from twinstream.mesh.flask_problems import refused_by_flask
@@ -73,19 +74,25 @@ def states(api: Api, view: str, partition: int) -> Response:
 
 
 def releases(api: Api) -> Response:
-    """What answers for each model, or why nothing does; a reason beside a release says why a newer model does not answer."""
+    """What answers for each model, or why nothing does; a reason beside a release says why a newer
+    model does not answer.
+    """
     now = api.serving.now
-    models = {
-        model.name: {
-            "release": str(now.active[model.name].release) if model.name in now.active else None,
-            "definition": api.pipeline.digest,
-            "epoch": now.active[model.name].release.epoch if model.name in now.active else None,
-            "model": now.active[model.name].release.model if model.name in now.active else None,
-            "reason": now.reasons.get(model.name, ""),
-        }
-        for model in api.pipeline.models
-    }
+    models = {model.name: _released(api, now, model.name) for model in api.pipeline.models}
     return answer({"models": models, "views": now.epochs})
+
+
+def _released(api: Api, now: Snapshot, model: str) -> dict[str, object]:
+    active, shadow = now.active.get(model), now.shadows.get(model)
+    return {
+        "release": str(active.release) if active else None,
+        "definition": api.pipeline.digest,
+        "epoch": active.release.epoch if active else None,
+        "model": active.release.model if active else None,
+        "reason": now.reasons.get(model, ""),
+        "shadow": shadow.digest if shadow else None,
+        "shadow_reason": now.shadow_reasons.get(model, ""),
+    }
 
 
 def readiness(api: Api) -> Response:

@@ -13,6 +13,7 @@ from schemas.events import (
     ModelPromoted,
     ModelRolledBack,
     PredictionServed,
+    ShadowChosen,
 )
 from schemas.topics import dead_letter, prediction_asked
 from twinstream.mesh.service import MODEL, Service
@@ -26,6 +27,7 @@ SERVICE = Service(
         ModelPromoted: Lifecycle.apply,
         ModelRolledBack: Lifecycle.apply,
         ModelHeld: Lifecycle.apply,
+        ShadowChosen: Lifecycle.apply,
         prediction_asked(MODEL): Questions.handle,
     },
     produces=(PredictionServed, MetricObserved, dead_letter("predict")),

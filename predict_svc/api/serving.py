@@ -61,11 +61,15 @@ class Active(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """All that answers: per model its active release or why there is none, and the epoch of each view alone."""
+    """All that answers: per model its active release or why there is none, and the epoch of each
+    view alone. `shadows`: per model the candidate that is asked beside it, and why one is not.
+    """
 
     active: dict[str, Active] = {}
     reasons: dict[str, str] = {}
     epochs: dict[str, int | None] = {}
+    shadows: dict[str, Scorer] = {}
+    shadow_reasons: dict[str, str] = {}
 
 
 class Serving:

@@ -38,6 +38,10 @@ class PredictSettings(Knobs, frozen=True, kw_only=True):
     """Pause between two looks at landed epochs and promoted models."""
     load_retry_s: float = 5.0
     """Pause before a model that could not be loaded is tried again."""
+    shadow_share: float = 0.2
+    """Share of one core's time that candidates may take which are asked beside what serves;
+    what is beyond it they are not asked.
+    """
     look_every_s: float = 0.5
     """Pause between two looks at where the raw topics end: an answer's age is known to within this."""
     ends_age_ms: float = 50.0

@@ -34,6 +34,7 @@ from predict_svc.api.routes import application
 from predict_svc.api.service import SERVICE
 from predict_svc.api.serving import Serving
 from predict_svc.api.settings import PredictSettings
+from predict_svc.api.shadowing import Shadowing
 from predict_svc.view.opening import open_reader
 from predict_svc.view.reader import ViewReader
 from schemas.events import Event
@@ -84,6 +85,7 @@ def answering(worker: Worker) -> Api:
     predictions = _predictions(worker)
     journal = Journal(journal_folder(worker.settings))
     remembering = remembering_of(worker, predictions, journal)
+    shadowing = shadowing_of(worker, serving, remembering)
     keep_current(
         worker,
         activation,
@@ -95,6 +97,7 @@ def answering(worker: Worker) -> Api:
         worker,
         predictions,
         journal,
+        shadowing,
     )
     reach = worker.reach
     api = Api(
@@ -102,7 +105,7 @@ def answering(worker: Worker) -> Api:
         serving=serving,
         predictor=predictor_of(worker, readers, ends),
         readers=readers,
-        publish=remembering,
+        publish=shadowing.publish,
         refresh=activation.refresh,
         ready=lambda: readiness(activation, serving, readers, reach.away),
         meter=worker.metrics,  # type: ignore[arg-type]
@@ -112,11 +115,24 @@ def answering(worker: Worker) -> Api:
     )
     if worker.own.asked_rows:
         for model in worker.pipeline.models:
-            read_questions(worker, api, model.name)
+            read_questions(worker, api, model.name, shadowing)
     return api
 
 
-def read_questions(worker: Worker, api: Api, model: str) -> None:
+def shadowing_of(worker: Worker, serving: Serving, remembering: Remembering) -> Shadowing:
+    """What asks candidates beside what serves, with its thread."""
+    shadowing = Shadowing(
+        serving,
+        keep=remembering.keep,
+        send=remembering.send,
+        meter=worker.metrics,  # type: ignore[arg-type]
+        share=worker.own.shadow_share,
+    )
+    worker.ending.thread("shadow", lambda: shadowing.run(worker.stopping))
+    return shadowing
+
+
+def read_questions(worker: Worker, api: Api, model: str, shadowing: Shadowing) -> None:
     """Answers what is asked of a model over Kafka, in a thread: a model without a release keeps
     nobody else waiting. A predictor that cannot go on with it ends.
     """
@@ -127,7 +143,7 @@ def read_questions(worker: Worker, api: Api, model: str) -> None:
     questions = Questions(
         api,
         model,
-        publish=publisher_of(predictions),
+        publish=shadowing.beside(publisher_of(predictions)),
         refuse=quarantine.refuse,
         most_rows=most,
     )
@@ -265,10 +281,12 @@ def close(
     worker: Worker,
     predictions: EventPublisher,
     journal: Journal,
+    shadowing: Shadowing,
 ) -> None:
     """Sends what is still to be sent; what Kafka does not take is the next predictor's."""
     worker.stopping.set()
     try:
+        shadowing.close()
         predictions.flush(2.0)
         worker.metrics.close()
     except MeshError as error:

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor_svc.ledger import Ledger
-from schemas.events import Event, ModelHeld, ModelPromoted, ModelRejected, ModelRolledBack
+from schemas.events import (
+    Event,
+    ModelHeld,
+    ModelPromoted,
+    ModelRejected,
+    ModelRolledBack,
+    ShadowChosen,
+)
 from train_svc.backlog import ModelHistory
 from twinstream.cli.model_book import ModelBook
 from twinstream.protocol.releases import Lifecycle
@@ -158,3 +165,39 @@ def test_the_past_is_remembered_in_bounded_memory() -> None:
     assert len(found.line(OURS)) == 1000
     assert found.known("0") is None
     assert len(found._lines) <= 100
+
+
+def shadow(digest: str, definition: str = OURS) -> ShadowChosen:
+    return ShadowChosen(model="m", model_digest=digest, definition_digest=definition)
+
+
+@pytest.mark.parametrize(
+    ("events", "wanted"),
+    [
+        ([shadow("a")], "a"),
+        ([promoted("a"), shadow("b"), shadow("c")], "c"),
+        ([shadow("b"), shadow("")], ""),
+        ([shadow("b"), promoted("b")], ""),
+        ([shadow("b"), promoted("a"), promoted("b"), back("a")], "b"),
+        ([shadow("b"), shadow("", "theirs")], "b"),
+        ([shadow("b", "theirs")], ""),
+        ([held(held=True), shadow("b")], "b"),
+    ],
+)
+def test_the_last_candidate_is_asked_while_it_does_not_serve(
+    events: list[Event], wanted: str
+) -> None:
+    found, lifecycle = after(events).shadow(OURS), Lifecycle(OURS)
+    for event in events:
+        lifecycle.apply(event)
+    book = ModelBook("m", OURS)
+    for event in events:
+        book.apply(event)
+    assert (found.model_digest if found else "") == wanted
+    assert lifecycle.shadows.get("m") == found
+    assert book.shadow_digest == wanted
+
+
+@given(histories, digests)
+def test_a_candidate_changes_nothing_of_what_serves(events: list[Event], digest: str) -> None:
+    assert line([one for event in events for one in (shadow(digest), event)]) == line(events)

@@ -34,7 +34,9 @@ def otherwise(settings: MeshSettings, rebuilt: Rebuilt, wanted: str) -> Otherwis
     event = chosen(models(settings), served, wanted)
     network = load(settings.pipeline).model(served.model).network
     loaded = from_files(fetch(ObjectStore(settings), event), event.model_digest, network)
-    return Otherwise(event.model_digest, scored(loaded, rebuilt.features, served))
+    return Otherwise(
+        event.model_digest, scored(loaded, rebuilt.features, served.row, served.batch_shape)
+    )
 
 
 def chosen(events: Iterable[Event], served: Prediction, wanted: str) -> Event:

@@ -49,11 +49,15 @@ class Rebuilt(msgspec.Struct, frozen=True):
     differing: dict[str, tuple[Any, Any]]
     features: Features
     """Of the one row, as computed again."""
+    shadow: float | None = None
+    """What the candidate that was asked beside it says; None when none was."""
 
     @property
     def same(self) -> bool:
-        """Whether features and score are the same to the byte."""
-        return self.features_digest == self.served_digest and self.output == self.served.output
+        """Whether features and scores are the same to the byte."""
+        told = self.served.shadow.output if self.served.shadow else None
+        scores = (self.output, self.shadow) == (self.served.output, told)
+        return scores and self.features_digest == self.served_digest
 
 
 def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
@@ -76,12 +80,14 @@ def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
     }
     features = form.features(question, given)
     values = record.values(features, 0, form.inputs)
-    loaded = model_of(settings, served, form.model.network)
+    network = form.model.network
+    loaded = model_of(settings, served.release.model, network)
     return Rebuilt(
         served=served,
         served_digest=_digest_of(served, form.inputs),
         features_digest=record.digest(features, 0, form.inputs),
-        output=scored(loaded, features, served),
+        output=scored(loaded, features, served.row, served.batch_shape),
+        shadow=_shadow(settings, features, served, network),
         differing={
             name: (served.features.get(name), value)
             for name, value in values.items()
@@ -153,9 +159,18 @@ def records_of(
     ]
 
 
-def model_of(settings: MeshSettings, served: Prediction, network_class: Any) -> Loaded:
-    """The model that answered, in the versions that its event pins, checked by its digest."""
-    digest = served.release.model
+def _shadow(
+    settings: MeshSettings, features: Features, served: Prediction, network_class: Any
+) -> float | None:
+    told = served.shadow
+    if told is None:
+        return None
+    loaded = model_of(settings, told.model_digest, network_class)
+    return scored(loaded, features, told.place, told.batch_shape)
+
+
+def model_of(settings: MeshSettings, digest: str, network_class: Any) -> Loaded:
+    """A model that was asked, in the versions that its event pins, checked by its digest."""
     found = next((event for event in models(settings) if event.model_digest == digest), None)
     if found is None:
         raise MeshError(f"no model {digest[:12]} in {topic_of(ModelPromoted)}")
@@ -170,12 +185,12 @@ def models(settings: MeshSettings) -> Iterator[ModelTrained | ModelPromoted]:
                 yield event
 
 
-def scored(loaded: Loaded, features: Features, served: Prediction) -> float:
+def scored(loaded: Loaded, features: Features, row: int, batch_shape: int) -> float:
     """The score, at the row's own place in a batch of the shape in which it was computed:
     both can change its last bits.
     """
-    inputs, shape = loaded.config.inputs, max(served.batch_shape, 1)
-    place = served.row % shape
+    inputs, shape = loaded.config.inputs, max(batch_shape, 1)
+    place = row % shape
 
     def placed(row: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         batch = np.zeros((shape, *row.shape[1:]), row.dtype)

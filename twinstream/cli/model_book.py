@@ -20,14 +20,16 @@ from twinstream.protocol.succession import Succession
 SHORTEST = 4
 SHORT = 12
 """Characters of a digest that a list shows."""
-SERVES, BEFORE, OTHER = "serves", "served before", "other definition"
+SERVES, SHADOW = "serves", "asked beside"
+BEFORE, OTHER = "served before", "other definition"
 WAITS, REJECTED, PASSED_OVER = "no verdict yet", "rejected", "passed over"
 Found = ev.ModelTrained | ev.ModelPromoted
-Decision = ev.ModelPromoted | ev.ModelRolledBack | ev.ModelHeld
+Decision = ev.ModelPromoted | ev.ModelRolledBack | ev.ModelHeld | ev.ShadowChosen
 PLACES = {
     ev.ModelPromoted: ("model_digest", "promoted_at_us"),
     ev.ModelRolledBack: ("to_model_digest", "rolled_back_at_us"),
     ev.ModelHeld: ("", "held_at_us"),
+    ev.ShadowChosen: ("model_digest", "chosen_at_us"),
 }
 """The fields that say which model a decision means, and when it was made."""
 
@@ -58,7 +60,8 @@ class ModelBook:
     """The past and present of one model under one definition."""
 
     def __init__(self, model: str, definition: str) -> None:
-        self.model, self.definition = model, definition
+        self.model = model
+        self.definition = definition
         self.succession = Succession()
         self.candidates: dict[str, Candidate] = {}
         self.decided: list[Decided] = []
@@ -91,6 +94,12 @@ class ModelBook:
         return self.serving.model_digest if self.serving else ""
 
     @property
+    def shadow_digest(self) -> str:
+        """Of what is asked beside it; "" when nothing is."""
+        shadow = self.succession.shadow(self.definition)
+        return shadow.model_digest if shadow else ""
+
+    @property
     def before(self) -> ev.ModelPromoted | None:
         """What a roll back leads to."""
         return next(iter(self.succession.line(self.definition)[1:]), None)
@@ -119,10 +128,12 @@ class ModelBook:
         digest = candidate.digest
         if self._is_other(candidate):
             return OTHER
+        if digest == self.serving_digest:
+            return SERVES
+        if digest == self.shadow_digest:
+            return SHADOW
         line = [one.model_digest for one in self.succession.line(self.definition)]
-        if digest in line:
-            return SERVES if line[0] == digest else BEFORE
-        return _judged(candidate)
+        return BEFORE if digest in line else _judged(candidate)
 
     def _is_other(self, candidate: Candidate) -> bool:
         """Whether a model was made for another definition."""
@@ -195,6 +206,8 @@ def _decided(event: Decision, no_effect: str) -> Decided:
 
 
 def _what(event: Decision) -> str:
+    if isinstance(event, ev.ShadowChosen):
+        return "asked beside" if event.model_digest else "asked no more"
     if isinstance(event, ev.ModelHeld):
         return "held" if event.held else "released"
     return "promoted" if isinstance(event, ev.ModelPromoted) else "rolled back"

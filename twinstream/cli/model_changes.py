@@ -8,11 +8,11 @@ import getpass
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.events import Event, ModelHeld, ModelPromoted, ModelRolledBack
+from schemas.events import Event, ModelHeld, ModelPromoted, ModelRolledBack, ShadowChosen
 from twinstream.cli import ask, running
 from twinstream.cli.model_book import SHORT, Candidate, Found, ModelBook, books
 from twinstream.cli.show import note, shown
@@ -69,17 +69,45 @@ def back(book: ModelBook, to: str) -> Candidate:
     return found
 
 
-def carry_out(desk: Desk, event: Event, digest: str, timeout_s: float) -> None:
-    """Write what is decided; unless `timeout_s` is 0, wait until the predictor answers so."""
+class Aim(NamedTuple):
+    """What the predictor shall say for the model when it has followed: `field` of what it says of
+    its releases, and the field that says why not.
+    """
+
+    field: str
+    digest: str | None
+    reason: str
+
+    @property
+    def words(self) -> str:
+        """In a sentence, after "it is decided: "."""
+        if self.digest is None:
+            return "no candidate is asked"
+        what = "answers" if self.field == "model" else "is asked beside what serves"
+        return f"model {self.digest[:SHORT]} {what}"
+
+
+def serving_aim(digest: str) -> Aim:
+    """That a model answers."""
+    return Aim("model", digest, "reason")
+
+
+def shadow_aim(digest: str | None) -> Aim:
+    """That a model, or none, is asked beside what serves."""
+    return Aim("shadow", digest, "shadow_reason")
+
+
+def carry_out(desk: Desk, event: Event, aim: Aim, timeout_s: float) -> None:
+    """Write what is decided; unless `timeout_s` is 0, wait until the predictor follows."""
     EventPublisher(desk.mesh.settings, "/cli").publish(event, key=desk.book.model)
-    note(f"it is decided: model {digest[:SHORT]} is to answer for {desk.book.model}")
+    note(f"it is decided for {desk.book.model}: {aim.words}")
     if timeout_s:
-        note(_followed(desk, digest, timeout_s))
+        note(_followed(desk, aim, timeout_s))
 
 
-def _followed(desk: Desk, digest: str, timeout_s: float) -> str:
-    """That the predictor answers with a model, or that there is no predictor; raises
-    WaitTimeoutError when it does not come to that.
+def _followed(desk: Desk, aim: Aim, timeout_s: float) -> str:
+    """That the predictor follows, or that there is none; raises WaitTimeoutError when it does not
+    come to that.
     """
     until, reason = time.monotonic() + timeout_s, ""
     while time.monotonic() < until:
@@ -87,9 +115,9 @@ def _followed(desk: Desk, digest: str, timeout_s: float) -> str:
             now = _released(desk, timeout_s)
         except NotRunningError as error:
             return f"no predictor follows now: {shown(str(error))}"
-        if now["model"] == digest:
-            return f"release {now['release']} answers"
-        reason = now["reason"] or f"release {now['release']} answers"
+        if now[aim.field] == aim.digest:
+            return f"the predictor follows; release {now['release']} answers"
+        reason = now[aim.reason] or f"release {now['release']} answers"
         time.sleep(PAUSE_S)
     raise WaitTimeoutError(f"the predictor did not follow within {timeout_s:g} s: {reason}")
 
@@ -103,6 +131,21 @@ def _released(desk: Desk, timeout_s: float) -> dict[str, Any]:
     except (KeyError, TypeError) as error:
         raise MeshError(f"what is at {address} is no predictor of this definition") from error
     return found
+
+
+def choice_of_shadow(book: ModelBook, named: Found | None, why: str) -> ShadowChosen:
+    """The event that lets a model, or none, be asked beside what serves."""
+    by = user()
+    return ShadowChosen(
+        model=book.model,
+        model_digest=named.model_digest if named else "",
+        definition_digest=book.definition,
+        uri=named.uri if named else "",
+        version_ids=named.version_ids if named else {},
+        reason=_with(f"{'asked' if named else 'ended'} by {by}", why),
+        chosen_at_us=WallClock().now_us(),
+        by=by,
+    )
 
 
 def promotion(named: Found, why: str) -> ModelPromoted:

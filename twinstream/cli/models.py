@@ -1,4 +1,6 @@
-"""`models list | show | promote | rollback | hold`: which model answers, in the user's hand."""
+"""`models list | show | promote | rollback | hold | shadow`: which model answers, in the user's
+hand.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +13,28 @@ from twinstream.cli.model_book import books
 from twinstream.cli.model_changes import (
     back,
     carry_out,
+    choice_of_shadow,
     desk_of,
     holding,
     promotion,
     roll_back,
     serves,
+    serving_aim,
+    shadow_aim,
 )
 from twinstream.cli.model_check import check_files
+from twinstream.cli.model_comparisons import compared
 from twinstream.cli.model_tables import (
-    LATEST,
     facts_of,
     now_words,
-    print_decisions,
     print_facts,
     print_lines,
+    print_summary,
     summary,
 )
 from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout
 from twinstream.cli.show import as_json, note, shown
+from twinstream.errors import SettingsError
 from twinstream.mesh.events import EventPublisher
 
 app = typer.Typer(
@@ -68,15 +74,15 @@ def show(
     json: Json = False,  # noqa: FBT002
 ) -> None:
     """Show what serves, what served before, and who decided it; with DIGEST one trained model."""
-    book = desk_of(model, data).book
-    found = facts_of(book, book.one(digest)) if digest else summary(book)
-    if json:
-        as_json(found)
-    elif digest:
-        print_facts(found)
-    else:
-        print_decisions(found["decided"][-LATEST:])
-        note(shown(now_words(book)))
+    desk = desk_of(model, data)
+    book = desk.book
+    if digest:
+        facts = facts_of(book, book.one(digest), compared(desk))
+        as_json(facts) if json else print_facts(facts)
+        return
+    found = summary(book, compared(desk))
+    as_json(found) if json else print_summary(found)
+    note(shown(now_words(book)))
 
 
 @app.command()
@@ -93,7 +99,7 @@ def promote(
     if serves(desk.book, found):
         return
     event = promotion(check_files(desk, found), why)
-    carry_out(desk, event, found.digest, timeout)
+    carry_out(desk, event, serving_aim(found.digest), timeout)
 
 
 @app.command()
@@ -113,7 +119,7 @@ def rollback(
         return
     check_files(desk, found)
     event = roll_back(desk.book, found.digest, why)
-    carry_out(desk, event, found.digest, timeout)
+    carry_out(desk, event, serving_aim(found.digest), timeout)
     if desk.book.succession.held is None:
         note(f"what is trained next may be promoted over it: twinstream models hold {model}")
 
@@ -135,3 +141,27 @@ def hold(
     event = holding(model, why, held=not release)
     EventPublisher(desk.mesh.settings, "/cli").publish(event, key=model)
     note(f"{model} is released" if release else f"{model} is held: the trainer promotes nothing")
+
+
+@app.command()
+def shadow(
+    model: Model,
+    digest: Annotated[
+        str, typer.Argument(metavar="[DIGEST]", help="The candidate; not given with --stop.")
+    ] = "",
+    stop: Annotated[  # noqa: FBT002
+        bool, typer.Option("--stop", help="Ask no candidate any more.")
+    ] = False,
+    data: Data = DEFAULT_DATA,
+    why: Why = "",
+    timeout: Timeout = 10.0,
+) -> None:
+    """Ask a candidate what the model that serves is asked; `show` compares them."""
+    if stop == bool(digest):
+        raise SettingsError("name a candidate, or give --stop")
+    desk = desk_of(model, data)
+    if stop:
+        carry_out(desk, choice_of_shadow(desk.book, None, why), shadow_aim(None), timeout)
+    elif not serves(desk.book, chosen := desk.book.one(digest)):
+        event = choice_of_shadow(desk.book, check_files(desk, chosen), why)
+        carry_out(desk, event, shadow_aim(chosen.digest), timeout)

@@ -110,6 +110,8 @@ def _facts(found: Rebuilt, other: Otherwise | None) -> dict[str, Any]:
         },
         "release": str(served.release),
     }
+    if served.shadow is not None:
+        facts["shadow"] = {"served": served.shadow.output, "rebuilt": found.shadow}
     if other is not None:
         facts["other"] = {"model_digest": other.model_digest, "output": other.output}
     return facts
@@ -122,6 +124,8 @@ def _show(found: Rebuilt, other: Otherwise | None) -> None:
         ("score", served.output, found.output),
         *((name, *both) for name, both in found.differing.items()),
     ]
+    if served.shadow is not None:
+        rows.append(("score of the candidate", served.shadow.output, found.shadow))
     out.print(table(("", "served", "rebuilt"), rows))
     same = "the same to the byte" if found.same else "DIFFERENT"
     note(f"{served.id}, release {served.release}: {same}")

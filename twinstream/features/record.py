@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,19 @@ def lists(features: Features, inputs: Inputs) -> list[list[Any]]:
     for i, row in enumerate(rows):
         row += [column[i] for column in more]
     return rows
+
+
+def from_lists(rows: Sequence[Sequence[Any]], inputs: Inputs) -> Features:
+    """The features of rows as `lists` gives them, or as an event carries them."""
+    numbers, texts = len(inputs.numeric), len(inputs.categorical)
+    numeric = np.array([row[:numbers] for row in rows], np.float64)
+    steps = np.full((len(rows), len(inputs.sequences), inputs.longest), np.nan)
+    for i, (_, length) in enumerate(inputs.sequences, numbers + texts):
+        steps[:, i - numbers - texts, :length] = [
+            [np.nan if step is None else step for step in row[i]] for row in rows
+        ]
+    columns = [[row[i] for row in rows] for i in range(numbers, numbers + texts)]
+    return Features(numeric.reshape(len(rows), numbers), columns, steps)
 
 
 def digest_of(named: Mapping[str, Any], inputs: Inputs) -> str:

@@ -195,6 +195,21 @@ PREDICT = (
     ),
     Described("predict_rows_total", "rows answered", labels=("model",)),
     Described(
+        "predict_shadow_failed_total",
+        "rows of which the candidate beside the model could say nothing",
+        labels=("model",),
+    ),
+    Described(
+        "predict_shadow_rows_total",
+        "rows that the candidate beside the model was asked",
+        labels=("model",),
+    ),
+    Described(
+        "predict_shadow_shed_total",
+        "rows that the candidate was not asked, because it had taken its share of time",
+        labels=("model",),
+    ),
+    Described(
         "predict_waited_ms",
         "time that a request waited for the position or the freshness that it asked for",
         kind="summary",
@@ -241,6 +256,32 @@ MONITOR = (
         "mean of the latest scores",
         kind="gauge",
         labels=("model",),
+    ),
+    Described(
+        "monitor_shadow_auc",
+        "area under the ROC curve on labelled rows that both were asked; "
+        "`of`: the candidate, or what served",
+        kind="gauge",
+        labels=("model", "candidate", "of"),
+    ),
+    Described(
+        "monitor_shadow_difference",
+        "mean absolute difference of the candidate's scores and those that were given",
+        kind="gauge",
+        labels=("model", "candidate"),
+    ),
+    Described(
+        "monitor_shadow_log_loss",
+        "mean log loss on labelled rows that both were asked; `of`: the candidate, or what served",
+        kind="gauge",
+        unit="nat",
+        labels=("model", "candidate", "of"),
+    ),
+    Described(
+        "monitor_shadow_other_side",
+        "share of rows that the candidate puts on the other side of 0.5",
+        kind="gauge",
+        labels=("model", "candidate"),
     ),
 )
 BY_PROCESS: dict[str, tuple[Described, ...]] = {

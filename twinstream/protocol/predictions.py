@@ -17,6 +17,15 @@ MOST_ROWS = 256
 """Rows of one message; a larger request takes several."""
 
 
+class ShadowScore(msgspec.Struct, frozen=True, kw_only=True):
+    """What a candidate says of a row, and where that lay in its batch."""
+
+    model_digest: str
+    output: float
+    batch_shape: int
+    place: int
+
+
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """One answered row with all that belongs to it."""
 
@@ -32,6 +41,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     served_at_us: int = 0
     row: int = 0
     """Its index among the rows that were scored with it."""
+    shadow: ShadowScore | None = None
 
 
 def shared_id(batch: str, number: int) -> str:
@@ -75,7 +85,20 @@ def predictions_of(event: PredictionServed) -> Iterator[Prediction]:
             batch_shape=row.batch_shape,
             served_at_us=event.served_at_us,
             row=event.first_row + i,
+            shadow=_shadow(event, i),
         )
+
+
+def _shadow(event: PredictionServed, row: int) -> ShadowScore | None:
+    found = event.shadow
+    if found is None:
+        return None
+    return ShadowScore(
+        model_digest=found.model_digest,
+        output=found.outputs[row],
+        batch_shape=found.batch_shape,
+        place=row,
+    )
 
 
 def _positions(event: PredictionServed, row: int) -> dict[str, ViewPosition]:
@@ -98,13 +121,14 @@ def _ids(event: PredictionServed) -> list[str]:
 
 def part_of(event: PredictionServed, begin: int, end: int, first_row: int) -> PredictionServed:
     """Rows [begin, end) of an event as one of their own, whose first is `first_row` of the
-    request.
+    request; without what a candidate says of them, which is of the whole event.
     """
     return msgspec.structs.replace(
         event,
         rows=event.rows[begin:end],
         places={view: numbers[begin:end] for view, numbers in event.places.items()},
         first_row=first_row,
+        shadow=None,
     )
 
 

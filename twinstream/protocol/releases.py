@@ -14,10 +14,12 @@ from schemas.events import (
     ModelPromoted,
     ModelRolledBack,
     Release,
+    ShadowChosen,
 )
 from twinstream.protocol.succession import Succession
 
-FOLLOWED = (ModelPromoted, ModelRolledBack, ModelHeld)
+DECISIONS = (ModelPromoted, ModelRolledBack)
+FOLLOWED = (*DECISIONS, ModelHeld, ShadowChosen)
 
 
 class Lifecycle:
@@ -27,6 +29,7 @@ class Lifecycle:
         self._definition = definition
         self._models: dict[str, Succession] = {}
         self.promoted: dict[str, ModelPromoted] = {}
+        self.shadows: dict[str, ShadowChosen] = {}
         self.refused: dict[str, str] = {}
 
     def apply(self, event: Event) -> None:
@@ -35,10 +38,17 @@ class Lifecycle:
             return
         model = self._models.setdefault(event.model, Succession())
         reason = model.apply(event)
-        if (serving := model.serving(self._definition)) is not None:
-            self.promoted[event.model] = serving
-        if not isinstance(event, ModelHeld):
+        self._follow(event.model, model)
+        if isinstance(event, DECISIONS):
             self._tell(event, reason)
+
+    def _follow(self, name: str, model: Succession) -> None:
+        if (serving := model.serving(self._definition)) is not None:
+            self.promoted[name] = serving
+        if (shadow := model.shadow(self._definition)) is not None:
+            self.shadows[name] = shadow
+        else:
+            self.shadows.pop(name, None)
 
     def _tell(self, event: ModelPromoted | ModelRolledBack, reason: str) -> None:
         reason = reason or self._of_another_definition(event)

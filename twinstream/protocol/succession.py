@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from schemas.events import Event, ModelHeld, ModelPromoted, ModelRolledBack
+from schemas.events import Event, ModelHeld, ModelPromoted, ModelRolledBack, ShadowChosen
 
 KEPT = 1000
 """So many promotions are remembered, of each definition and in all."""
@@ -24,6 +24,7 @@ class Succession:
     def __init__(self) -> None:
         self._known: dict[str, ModelPromoted] = {}
         self._lines: dict[str, list[ModelPromoted]] = {}
+        self._shadows: dict[str, ShadowChosen] = {}
         self.held: ModelHeld | None = None
 
     def apply(self, event: Event) -> str:
@@ -37,6 +38,8 @@ class Succession:
                 return self._roll_back(event)
             case ModelHeld():
                 self.held = event if event.held else None
+            case ShadowChosen():
+                remember(self._shadows, event.definition_digest, event, DEFINITIONS)
             case _:
                 pass
         return ""
@@ -48,6 +51,14 @@ class Succession:
     def line(self, definition: str) -> list[ModelPromoted]:
         """What serves, and before it what a roll back leads to, step by step."""
         return self._lines.get(definition, [])[::-1]
+
+    def shadow(self, definition: str) -> ShadowChosen | None:
+        """What is asked beside it; None also while that is what serves."""
+        chosen, serving = self._shadows.get(definition), self.serving(definition)
+        if chosen is None or not chosen.model_digest:
+            return None
+        own = serving is not None and serving.model_digest == chosen.model_digest
+        return None if own else chosen
 
     def known(self, digest: str) -> ModelPromoted | None:
         """The newest promotion of a model that has served."""

@@ -17,11 +17,21 @@ from predict_svc.api.base import Api
 from predict_svc.api.freshness import Freshness
 from predict_svc.api.lane import lane
 from predict_svc.api.predictor import Predictor
+from predict_svc.api.publishing import Kept
 from predict_svc.api.raw_ends import Look, Looks
 from predict_svc.api.routes import application
 from predict_svc.api.serving import Serving
+from predict_svc.api.shadowing import Shadowing
 from predict_svc.view.errors import ViewBehindError, ViewNotReadyError
-from schemas.events import Event, ModelPromoted, PredictionServed, ViewPosition, decode, encode
+from schemas.events import (
+    Event,
+    ModelPromoted,
+    PredictionServed,
+    ShadowChosen,
+    ViewPosition,
+    decode,
+    encode,
+)
 from tests.unit.train.material import learnable, shop, statistics
 from twinstream.algebra.plan import ViewPlan
 from twinstream.define import View
@@ -164,7 +174,9 @@ def model_files(seed: int, definition: str = "") -> tuple[str, dict[str, bytes]]
 class World:
     """The predictor on fakes: promote models, land epochs, ask."""
 
-    def __init__(self, landed: set[int] | None = None, wait_bound_s: float = 0.2) -> None:
+    def __init__(
+        self, landed: set[int] | None = None, wait_bound_s: float = 0.2, share: float = 1.0
+    ) -> None:
         self.pipeline = shop()
         self.model = self.pipeline.models[0]
         self.readers = {
@@ -180,6 +192,7 @@ class World:
         self.files: dict[str, dict[str, bytes]] = {}
         self.corrupt = False
         self.events: list[PredictionServed] = []
+        self.kept: list[str] = []
         self.ends = FakeEnds()
         self.activation = Activation(
             self.serving,
@@ -189,6 +202,7 @@ class World:
             load=self._load,
             load_retry_s=0.0,
         )
+        self.shadowing = self.asking(share, time.perf_counter)
         sources = [source.name for source in self.pipeline.sources]
         self.predictor = Predictor(
             self.readers,
@@ -201,7 +215,7 @@ class World:
             serving=self.serving,
             predictor=self.predictor,
             readers=self.readers,
-            publish=lambda event: self.events.append(wired(event)),
+            publish=self.shadowing.publish,
             refresh=self.activation.refresh,
             ready=lambda: (self.activation.caught_up, {}),
             meter=self.meter,
@@ -215,9 +229,45 @@ class World:
         """Each row that was answered."""
         return [row for event in self.events for row in predictions_of(event)]
 
-    def promote(self, seed: int, definition: str = "") -> str:
+    def asking(self, share: float, clock: Callable[[], float]) -> Shadowing:
+        """What asks candidates in this world."""
+        meter: Any = self.meter
+        return Shadowing(
+            self.serving, keep=self.keep, send=self.send, meter=meter, share=share, clock=clock
+        )
+
+    def keep(self, event: PredictionServed) -> Kept:
+        """In a file until it is sent."""
+        self.kept.append(event.id)
+        return Kept(event, encode(event), lambda: self.kept.remove(event.id))
+
+    def send(self, kept: Kept) -> None:
+        """As Kafka takes it, and says so at once."""
+        found: Any = decode(PredictionServed.__name__, kept.value)
+        self.events.append(found)
+        kept.sent()
+
+    def trained(self, seed: int, definition: str = "") -> str:
+        """The digest of a model whose files are in the store."""
         digest, files = model_files(seed, definition)
         self.files[digest] = files
+        return digest
+
+    def shadow(self, seed: int | None) -> str:
+        """A candidate that is asked beside what serves; None: none is."""
+        digest = "" if seed is None else self.trained(seed)
+        self.lifecycle.events.append(
+            ShadowChosen(
+                model=self.model.name,
+                model_digest=digest,
+                definition_digest=self.pipeline.digest,
+            )
+        )
+        self.settle()
+        return digest
+
+    def promote(self, seed: int, definition: str = "") -> str:
+        digest = self.trained(seed, definition)
         self.lifecycle.events.append(
             ModelPromoted(
                 model=self.model.name,
@@ -251,7 +301,7 @@ class World:
         answer = by_lane(self.api, model or self.model.name, data)
         return answer.status, msgspec.json.decode(answer.body), dict(answer.headers)
 
-    def _load(self, promoted: ModelPromoted) -> Scorer:
+    def _load(self, promoted: ModelPromoted | ShadowChosen) -> Scorer:
         files = self.files[promoted.model_digest]
         given = {**files, "model.safetensors": b"torn"} if self.corrupt else files
         return Scorer(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from schemas.events import ModelPromoted, ModelRolledBack
+from predict_svc.api.slots import Wanted
+from schemas.events import ModelRolledBack
 from tests.unit.api.fakes import World, visit
 from twinstream.errors import NotRunningError, ObjectRefusedError, StorageUnavailableError
 from twinstream.nn.scorer import Scorer
@@ -30,7 +31,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_release_before(
     before = world.promote(1)
     load = world.activation._load
 
-    def refuse(promoted: ModelPromoted) -> Scorer:
+    def refuse(promoted: Wanted) -> Scorer:
         if promoted.model_digest != before:
             raise error
         return load(promoted)

@@ -153,7 +153,7 @@ def test_each_score_is_rebuilt_to_the_byte_from_its_place_in_the_batch(world: Wo
     assert [prediction.row for prediction in world.served] == list(range(13))
     for prediction in world.served:
         features = features_of(prediction.features, loaded.config.inputs)
-        assert scored(loaded, features, prediction) == prediction.output
+        assert scored(loaded, features, prediction.row, prediction.batch_shape) == prediction.output
 
 
 def features_of(named: dict[str, Any], inputs: Inputs) -> Features:

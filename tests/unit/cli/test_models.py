@@ -19,12 +19,21 @@ from schemas.events import (
 from tests.unit.api.fakes import model_files
 from tests.unit.train.material import shop
 from twinstream.cli import model_tables
+from twinstream.cli.main import run
 from twinstream.cli.model_book import ModelBook
-from twinstream.cli.model_changes import back, holding, promotion, roll_back, serves
+from twinstream.cli.model_changes import (
+    back,
+    choice_of_shadow,
+    holding,
+    promotion,
+    roll_back,
+    serves,
+)
 from twinstream.cli.model_check import check_files
 from twinstream.cli.show import as_json
 from twinstream.errors import MeshError, ObjectMissingError, SettingsError
 from twinstream.mesh import object_store
+from twinstream.mesh.exit_codes import USAGE
 
 OURS = shop().digest
 
@@ -161,6 +170,33 @@ def test_what_serves_already_is_told(capsys: pytest.CaptureFixture[str]) -> None
     assert "bbbb22 serves already" in capsys.readouterr().err
 
 
+def test_a_candidate_is_chosen_and_ended() -> None:
+    found = book(*HISTORY)
+    event = choice_of_shadow(found, trained("cccc33"), "better in March?")
+    found.apply(event)
+    assert (states(found)["cccc33"], event.uri) == ("asked beside", "s3://models/cccc33")
+    assert f"cccc33 is asked by {event.by}: better in March?" in model_tables.now_words(found)
+    found.apply(choice_of_shadow(found, None, ""))
+    assert states(found)["cccc33"] == "rejected"
+    assert [one.what for one in found.decided][-2:] == ["asked beside", "asked no more"]
+
+
+def test_a_candidate_is_named_or_ended_and_not_both(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["models", "shadow", "m"], ["models", "shadow", "m", "aaaa", "--stop"]):
+        assert run(words) == USAGE
+        assert "name a candidate, or give --stop" in capsys.readouterr().err
+
+
+COMPARED = {
+    "candidate": "cccc33",
+    "rows": 10,
+    "difference": 0.25,
+    "other_side": None,
+    "labelled": 0,
+    "quality": {of: {"auc": None, "log_loss": None} for of in ("candidate", "served")},
+}
+
+
 ODD = "\x1b[31m[bold]x[/\n\u202e" * 50
 
 
@@ -178,9 +214,10 @@ def test_nothing_in_an_event_is_too_odd_to_be_shown(
     found = book(*HISTORY, rejected("cccc33", ODD), rejected(ODD), held, by_the_trainer(ODD))
     model_tables.print_lines(found.lines(), json=json)
     for one in found.candidates.values():
-        facts = model_tables.facts_of(found, one)
-        as_json(model_tables.summary(found)) if json else model_tables.print_facts(facts)
-    model_tables.print_decisions(found.decided)
+        facts = model_tables.facts_of(found, one, [COMPARED])
+        as_json(facts) if json else model_tables.print_facts(facts)
+    whole = model_tables.summary(found, [COMPARED, {**COMPARED, "candidate": ODD}])
+    as_json(whole) if json else model_tables.print_summary(whole)
     assert "\x1b" not in capsys.readouterr().out
 
 

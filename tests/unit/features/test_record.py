@@ -35,3 +35,7 @@ def test_many_rows_are_each_row(
     assert named == [record.values(features, i, inputs) for i in range(rows)]
     for i, row in enumerate(named):
         assert record.digest_of(row, inputs) == record.digest(features, i, inputs)
+    for lists in (sent, record.lists(features, inputs)):
+        again = record.from_lists(lists, inputs)
+        for i in range(rows):
+            assert record.digest(again, i, inputs) == record.digest(features, i, inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 
 from schemas import events as ev
@@ -136,6 +137,24 @@ def test_our_events_name_objects_of_our_buckets_only(event: ev.Event, word: str)
     assert bool(foreign(event, "warehouse", "models")) == bool(word)
 
 
+def _shadow(uri: str, digest: str = "w") -> ev.ShadowChosen:
+    return ev.ShadowChosen(model="late", model_digest=digest, definition_digest="d", uri=uri)
+
+
+@pytest.mark.parametrize(
+    ("event", "ours"),
+    [
+        (_shadow("s3://models/a"), True),
+        (_shadow("s3://theirs/a"), False),
+        (_shadow("", digest=""), True),
+    ],
+)
+def test_a_candidate_lies_in_our_bucket_and_none_lies_nowhere(
+    event: ev.ShadowChosen, *, ours: bool
+) -> None:
+    assert (foreign(event, "warehouse", "models") == "") == ours
+
+
 def _answered(**changed: object) -> ev.PredictionServed:
     row = ev.ServedRow(at_us=1, request={}, features=[1, None], output=0.5)
     at = ev.ViewPosition(epoch=1, log={0: 5}, raw={0: 6})
@@ -161,6 +180,15 @@ def test_requests_that_follow_one_another_are_believed(starts: list[int]) -> Non
 def test_requests_that_do_not_follow_one_another_are_refused(starts: list[int]) -> None:
     event = _answered(starts=starts)
     assert refusal(event, topic_of(event)).startswith("starts: ")
+
+
+@pytest.mark.parametrize("outputs", [[], [0.5], [0.5] * 4])
+def test_a_candidate_that_says_something_of_other_rows_is_refused(outputs: list[float]) -> None:
+    told = ev.ShadowAnswer(model_digest="w", outputs=outputs, batch_shape=8)
+    event = _answered(shadow=told)
+    assert refusal(event, topic_of(event)) == f"shadow: {len(outputs)} outputs for 3 rows"
+    whole = _answered(shadow=msgspec.structs.replace(told, outputs=[0.5] * 3))
+    assert refusal(whole, topic_of(whole)) == ""
 
 
 @pytest.mark.parametrize("places", [[0, 2, 0], [0, -1, 0], [0]])

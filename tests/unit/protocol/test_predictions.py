@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from schemas.events import PredictionServed, Release, ServedRow, ViewPosition
-from twinstream.protocol.predictions import find_row, predictions_of, row_of
+from schemas.events import PredictionServed, Release, ServedRow, ShadowAnswer, ViewPosition
+from twinstream.protocol.predictions import find_row, part_of, predictions_of, row_of
 
 PLACES = [ViewPosition(epoch=1, log={p: 5}, raw={p: 6}) for p in range(2)]
 
@@ -68,3 +68,11 @@ def test_requests_that_were_answered_together_keep_their_own_ids() -> None:
     assert find_row(event, "9a7d.1") == found[1]
     for absent in ("9a7d", "9a7d-0", "9a7d.3-0", "9a7d.0-1", "9a7d.01-0", "9a7d.-1-0"):
         assert find_row(event, absent) is None
+
+
+def test_a_row_has_what_the_candidate_says_of_it_and_its_place_in_that_batch() -> None:
+    told = ShadowAnswer(model_digest="x", outputs=[0.5, 0.6, 0.7], batch_shape=8)
+    event = msgspec.structs.replace(served(), shadow=told)
+    found = [row.shadow for row in predictions_of(event)]
+    assert [(one.output, one.place) for one in found if one] == [(0.5, 0), (0.6, 1), (0.7, 2)]
+    assert part_of(event, 0, 2, 256).shadow is None
