@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from predict_svc.api.base import Api, active_of, check_room, measured
+from predict_svc.api.base import Api, active_of, check_room, count_unjoinable, measured
 from predict_svc.api.each_row import predicted_each
 from predict_svc.api.forms import body_of
 from predict_svc.api.messages import Answer, EachAnswer, PredictBody, TooLargeError
@@ -39,6 +39,7 @@ def predicted(api: Api, model: str, body: PredictBody) -> Answer:
         found, events = api.predictor.predict(active_of(api, model), body)
     _publish(api, events)
     measured(api, model, started, found.timing, len(found.predictions))
+    count_unjoinable(api, model, found.warnings)
     return found
 
 
@@ -56,6 +57,8 @@ def predicted_together(api: Api, model: str, bodies: Sequence[PredictBody]) -> l
     api.meter.observe_all("predict_answer_ms", [ms] * requests, "ms", model=model)
     api.meter.observe_all("predict_waited_ms", [0.0] * requests, "ms", model=model)
     api.meter.count("predict_rows_total", rows, model=model)
+    for answer in answers:
+        count_unjoinable(api, model, answer.warnings)
     return answers
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from predict_svc.api.messages import (
 )
 from predict_svc.api.predictor import Predictor
 from predict_svc.api.serving import Active, Serving
+from predict_svc.api.unjoinable import AnswerWarning
 from schemas.events import PredictionServed
 from twinstream.mesh import door
 from twinstream.mesh.clock import Clock
@@ -87,6 +88,17 @@ def measured(api: Api, model: str, started_s: float, timing: Timing, rows: int) 
     api.meter.observe("predict_answer_ms", took_ms - timing.waited_ms, "ms", model=model)
     api.meter.observe("predict_waited_ms", timing.waited_ms, "ms", model=model)
     api.meter.count("predict_rows_total", rows, model=model)
+
+
+def count_unjoinable(api: Api, model: str, warnings: Iterable[AnswerWarning]) -> None:
+    """Counts rows of an answer by the field that they lack."""
+    for warning in warnings:
+        api.meter.count(
+            "predict_unjoinable_rows_total",
+            warning.rows,
+            model=model,
+            field=warning.field,
+        )
 
 
 def reader_of(api: Api, view: str) -> Any:

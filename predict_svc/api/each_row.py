@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from predict_svc.api.base import Api, active_of, check_room, measured
+from predict_svc.api.base import Api, active_of, check_room, count_unjoinable, measured
 from predict_svc.api.messages import (
     Answer,
     ConflictError,
@@ -27,6 +27,7 @@ from predict_svc.api.messages import (
     not_objects,
 )
 from predict_svc.api.serving import Active
+from predict_svc.api.unjoinable import warnings_of
 from predict_svc.api.view_lookup import joined
 from predict_svc.view.errors import ViewNotReadyError
 from schemas.events import PredictionServed, ViewPosition
@@ -140,10 +141,14 @@ def predicted_each(api: Api, model: str, body: PredictBody) -> EachAnswer:
     for fault in each.faults.values():
         api.meter.count("predict_refused_total", 1, status=fault.status)
     measured(api, model, started, found.timing, len(body.rows) - len(each.faults))
-    predictions = in_place(len(body.rows), parts, each.faults)
+    answered = [(i, row) for i, row in enumerate(body.rows) if i not in each.faults]
+    label = active_of(api, model).form.model.label
+    warnings = warnings_of(label, answered)
+    count_unjoinable(api, model, warnings)
     return msgspec.structs.replace(
         found,
-        predictions=predictions,
+        predictions=in_place(len(body.rows), parts, each.faults),
+        warnings=warnings,
     )
 
 

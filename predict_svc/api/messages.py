@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
+from predict_svc.api.unjoinable import AnswerWarning
 from schemas.events import ViewPosition
 from twinstream.define import Timestamp
 from twinstream.define.fields.exact import expected
@@ -127,7 +128,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """For the network."""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Answer of `POST /v1/predict/<model>`, a score for each row in order; row i is prediction `<id>-<i>`.
 
     `age_ms`: all that was in the raw topics so long ago is contained, in every view; null: it is longer than is remembered.
@@ -145,9 +146,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What was in the raw topics so long ago is contained; null: longer ago than is remembered."""
     timing: Timing
     """Where the time went."""
+    warnings: list[AnswerWarning] = []
+    """What is wrong with rows that were answered all the same; left out when there is none."""
 
 
-class EachAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class EachAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Answer of `POST /v1/predict/<model>` to a body with `"on_error": "row"`; as in an `Answer`,
     but a row that does not fit has its problem in the place of its prediction.
     """
@@ -164,6 +167,8 @@ class EachAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """As in an `Answer`."""
     timing: Timing
     """Where the time went."""
+    warnings: list[AnswerWarning] = []
+    """As in an `Answer`, of the rows that have a prediction."""
 
     @property
     def status(self) -> int:

@@ -24,6 +24,7 @@ from predict_svc.api.messages import (
 )
 from predict_svc.api.served import Scored, events_of
 from predict_svc.api.serving import Active, ViewReads
+from predict_svc.api.unjoinable import warnings_of
 from predict_svc.api.view_lookup import joined, read_keys
 from predict_svc.view.errors import WindowNotKept
 from schemas.events import PredictionServed, ViewPosition
@@ -107,13 +108,14 @@ class Predictor:
             shapes,
             _starts(requests) if len(requests) > 1 else [],
         )
-        answers = self._apart(active.name, scored, timing)
+        answers = self._apart(active, scored, timing)
         events = events_of(active, scored, self._clock.now_us())
         return answers, events
 
-    def _apart(self, release: str, scored: Scored, timing: Timing) -> list[Answer]:
+    def _apart(self, active: Active, scored: Scored, timing: Timing) -> list[Answer]:
         """What each request is answered."""
         age_of = self._ages()
+        label = active.form.model.label
         answers = []
         for id_, rows in scored.requests():
             seen = {view: joined(places[rows]) for view, places in scored.positions.items()}
@@ -121,10 +123,11 @@ class Predictor:
                 Answer(
                     predictions=scored.scores[rows],
                     id=id_,
-                    release=release,
+                    release=active.name,
                     position=seen,
                     age_ms=age_of(seen),
                     timing=timing,
+                    warnings=warnings_of(label, enumerate(scored.rows[rows])),
                 )
             )
         return answers

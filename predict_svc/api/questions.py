@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from predict_svc.api.base import Api, active_of, check_room, measured
+from predict_svc.api.base import Api, active_of, check_room, count_unjoinable, measured
 from predict_svc.api.each_row import EachRow, numbered, renamed
 from predict_svc.api.forms import body_of
 from predict_svc.api.messages import NotReadyError, PredictBody, RequestError, check_count
@@ -106,6 +106,7 @@ class Questions:
             begin = end
         for part in parts:
             measured(self._api, self._model, started, part.answer.timing, len(part.numbers))
+            count_unjoinable(self._api, self._model, part.answer.warnings)
 
     def _send_partly(
         self,

@@ -16,6 +16,7 @@ from twinstream.client.answers import (
     RecordAnswer,
     Rejection,
     RowProblem,
+    RowsWarning,
 )
 from twinstream.client.async_client import AsyncClient
 from twinstream.client.calls import Retries
@@ -57,6 +58,7 @@ __all__ = [
     "Rejection",
     "Retries",
     "RowProblem",
+    "RowsWarning",
     "ServerFaultError",
     "StaleAnswerError",
     "UnavailableError",

@@ -30,6 +30,17 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     model_ms: float
 
 
+class RowsWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with `rows` rows that were answered all the same: they lack `field`; the first
+    is row `row`.
+    """
+
+    field: str
+    row: int
+    rows: int
+    detail: str
+
+
 class Predictions(msgspec.Struct, frozen=True, kw_only=True):
     """A prediction for each row, in order. Row i can be rebuilt as `<id>-<i>`; `age_ms` None:
     older than is remembered.
@@ -41,6 +52,7 @@ class Predictions(msgspec.Struct, frozen=True, kw_only=True):
     position: dict[str, Position]
     age_ms: float | None
     timing: Timing
+    warnings: list[RowsWarning] = []
 
 
 class RowProblem(msgspec.Struct, frozen=True):
@@ -68,6 +80,7 @@ class EachPredictions(msgspec.Struct, frozen=True, kw_only=True):
     position: dict[str, Position]
     age_ms: float | None
     timing: Timing
+    warnings: list[RowsWarning] = []
 
     @property
     def problems(self) -> dict[int, RowProblem]:

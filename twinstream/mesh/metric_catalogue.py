@@ -210,6 +210,11 @@ PREDICT = (
         labels=("model",),
     ),
     Described(
+        "predict_unjoinable_rows_total",
+        "rows answered whose label can never be met, by the field that they lack",
+        labels=("model", "field"),
+    ),
+    Described(
         "predict_waited_ms",
         "time that a request waited for the position or the freshness that it asked for",
         kind="summary",

@@ -65,6 +65,8 @@ def answer_of(model: str, request: InferRequest, found: Answer) -> tuple[bytes, 
     parameters: dict[str, Any] = {"request_id": found.id}
     if found.age_ms is not None:
         parameters["age_ms"] = found.age_ms
+    if found.warnings:
+        parameters["warning"] = "; ".join(warning.detail for warning in found.warnings)
     head = _encode(
         InferAnswer(
             model_name=model,

@@ -136,4 +136,6 @@ class InferAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     id: str = ""
     """The request's own."""
     parameters: Parameters = {}
-    """`request_id`: prediction i is `<request_id>-<i>`; `age_ms`, when it is known."""
+    """`request_id`: prediction i is `<request_id>-<i>`; `age_ms`, when it is known; `warning`, when
+    there is one.
+    """
