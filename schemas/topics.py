@@ -286,6 +286,11 @@ def training_prefix(pipeline: str, model: str, epoch: int) -> str:
     return f"{pipeline}/training/{model}/epoch={epoch:08d}"
 
 
+def score_prefix(pipeline: str, model: str) -> str:
+    """Key prefix in the warehouse bucket of batches of scores that were given no other place."""
+    return f"{pipeline}/scores/{model}"
+
+
 def dead_letter_prefix(service: str) -> str:
     """Key prefix in the warehouse bucket of dead letters that are too large for a message."""
     return f"dead-letters/{service}"

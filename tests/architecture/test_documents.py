@@ -23,7 +23,7 @@ OURS = re.compile(r"(ingest|batch|speed|view|predict|train|monitor|mesh|http)_\w
 PLACEHOLDER = re.compile(r"[A-Z]+")
 HISTORY = "CHANGELOG.md"
 """It may name what is gone."""
-BESIDE_THE_TREE = {"config.json", "metrics.json", "run/mesh.json", "mesh.json"}
+BESIDE_THE_TREE = {"_score.json", "config.json", "metrics.json", "run/mesh.json", "mesh.json"}
 DATA_FOLDER = "DATA/"
 """Files of a model, and of a mesh's data folder."""
 

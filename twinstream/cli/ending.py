@@ -17,7 +17,7 @@ GRACE_S = 0.8
 """So long has a command after Ctrl-C to end by itself: a call into an engine's library cannot be
 interrupted.
 """
-SLOW_TO_END = {"up", "down", "demo"}
+SLOW_TO_END = {"up", "down", "demo", "score"}
 """Commands that have processes to stop."""
 
 

@@ -21,6 +21,7 @@ from twinstream.cli import (
     models,
     proof,
     records,
+    scoring,
     watching,
 )
 from twinstream.cli.show import note, shown
@@ -50,6 +51,8 @@ app = typer.Typer(
     epilog=EPILOG,
     help="A Lambda architecture for deep learning: one definition, an exact seam between batch and speed, predictions over REST.",
 )
+NAMES = {"score_spine": "score"}
+"""Commands that are not called as their functions are."""
 MESH, DATA, LOOK = "The mesh", "Data and predictions", "Looking at it"
 for function, panel in (
     (lifecycle.up, MESH),
@@ -62,12 +65,13 @@ for function, panel in (
     (records.send, DATA),
     (records.seal, DATA),
     (ask.predict, DATA),
+    (scoring.score_spine, DATA),
     (watching.watch, LOOK),
     (watching.topics, LOOK),
     (proof.audit, LOOK),
     (proof.rebuild, LOOK),
 ):
-    app.command(rich_help_panel=panel)(function)
+    app.command(NAMES.get(function.__name__), rich_help_panel=panel)(function)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=LOOK)
 app.add_typer(files.app, name="files", rich_help_panel=LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=LOOK)

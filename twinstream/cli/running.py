@@ -27,6 +27,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     settings: MeshSettings
     addresses: dict[str, str]
+    env: dict[str, str]
+    """What its processes see, or what the shell says of a mesh that runs elsewhere."""
 
     def pipeline(self) -> Pipeline:
         """Its definition; raises DefinitionError."""
@@ -63,8 +65,16 @@ def mesh(data: Path) -> Running:
         note(f"[yellow]note:[/] {said}")
     if state is None:
         settings = MeshSettings.from_env()
-        return Running(settings=quiet(settings), addresses=addresses(settings))
-    return Running(settings=quiet(MeshSettings.from_env(state.env)), addresses=state.addresses)
+        return Running(
+            settings=quiet(settings),
+            addresses=addresses(settings),
+            env=environment.of_mesh(os.environ),
+        )
+    return Running(
+        settings=quiet(MeshSettings.from_env(state.env)),
+        addresses=state.addresses,
+        env=state.env,
+    )
 
 
 def quiet(settings: MeshSettings) -> MeshSettings:

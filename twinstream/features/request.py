@@ -72,7 +72,7 @@ class QuestionForm:
             model.at,
         }
         self.needed = [name for name in model.spine.names if name in needed]
-        self._decoder = Decoder(
+        self.decoder = Decoder(
             _only(model.spine, self.needed, model.at), [view.by for view in model.views]
         )
 
@@ -80,7 +80,7 @@ class QuestionForm:
         """Typed rows; a row without its own moment is asked at `at_us`. Raises RowError naming the first bad row and its field."""
         timed = [self._timed(row, at_us) for row in rows]
         documents = [_document(row, i) for i, row in enumerate(timed)]
-        decoded = self._decoder.json(documents)
+        decoded = self.decoder.json(documents)
         if decoded.reasons:
             raise RowError(*decoded.reasons[0])
         keys = {view.name: _keys(decoded.batch, view) for view in self.model.views}
@@ -96,7 +96,7 @@ class QuestionForm:
                 numbers.append(i)
             except RowError as error:
                 yield error
-        for at, reason in self._decoder.json(documents).reasons:
+        for at, reason in self.decoder.json(documents).reasons:
             yield RowError(numbers[at], reason)
 
     def unjoinable(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[RowError]:

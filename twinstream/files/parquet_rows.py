@@ -63,7 +63,7 @@ def read_parquet(
         for batch in file.iter_batches(
             batch_rows, columns=[name for name in wanted if name in names]
         ):
-            yield _checked(pa.Table.from_batches([batch]), number, groups)
+            yield checked(pa.Table.from_batches([batch]), number, groups)
             number += batch.num_rows
         if number != file.metadata.num_rows:
             raise UnreadableFileError(
@@ -90,7 +90,7 @@ def _ends(metadata: pa_parquet.FileMetaData) -> Numbers:
     return np.cumsum(counts, dtype=np.int64)
 
 
-def _checked(table: pa.Table, number: int, groups: Numbers) -> Part:
+def checked(table: pa.Table, number: int, groups: Numbers) -> Part:
     """Arrow does not look whether Parquet's text is UTF-8; all that reads it later does."""
     broken: dict[int, str] = {}
     as_bytes: list[int] = []

@@ -21,13 +21,19 @@ ARROW_ROWS = 131_072
 ARROW_BYTES = 64 * 1024 * 1024
 
 
-def create(mesh: MeshSettings, knobs: BatchSettings) -> SparkSession:
-    """Start Spark, or take the running session; 6-12 s."""
+def create(
+    mesh: MeshSettings,
+    knobs: BatchSettings,
+    name: str = "twinstream-batch",
+) -> SparkSession:
+    """Start Spark, or take the running session; 6-12 s. Its temporary files lie below the data
+    folder of `mesh`, which is one process's alone; `name`: as a cluster's pages show it.
+    """
     options = _engine(mesh, knobs) | _s3(mesh) | _hive(mesh) | pairs(knobs.spark_options)
     _start_jvm(mesh, options)
-    builder = SparkSession.builder.appName("twinstream-batch").master(mesh.spark_master)
-    for name, value in options.items():
-        builder = builder.config(name, value)
+    builder = SparkSession.builder.appName(name).master(mesh.spark_master)
+    for option, value in options.items():
+        builder = builder.config(option, value)
     session = builder.enableHiveSupport().getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session

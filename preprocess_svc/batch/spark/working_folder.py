@@ -15,17 +15,21 @@ from pathlib import Path
 
 
 @contextmanager
-def working_folder(kind: str) -> Iterator[Path]:
-    """A new folder, deleted at the end of the block; `kind` is part of its name."""
+def working_folder(kind: str, parent: Path | None = None) -> Iterator[Path]:
+    """A new folder, deleted at the end of the block; `kind` is part of its name. `parent`: where,
+    if not among temporary files.
+    """
     host = re.sub(r"\W", "_", socket.gethostname())
-    _clear(f"twinstream-{kind}-{host}-")
-    with tempfile.TemporaryDirectory(prefix=f"twinstream-{kind}-{host}-{os.getpid()}-") as folder:
+    prefix = f"twinstream-{kind}-{host}-"
+    where = parent or Path(tempfile.gettempdir())
+    _clear(where, prefix)
+    with tempfile.TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-", dir=where) as folder:
         yield Path(folder)
 
 
-def _clear(prefix: str) -> None:
+def _clear(where: Path, prefix: str) -> None:
     """Delete folders of processes of this host that are gone; one in use by another user stays."""
-    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+    for path in where.glob(f"{prefix}*"):
         owner = path.name.removeprefix(prefix).split("-")[0]
         if owner.isdigit() and not _is_alive(int(owner)):
             shutil.rmtree(path, ignore_errors=True)

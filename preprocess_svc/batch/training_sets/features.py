@@ -17,7 +17,7 @@ from twinstream.define.record_keys import key_text
 from twinstream.protocol.training_columns import AT
 
 FEATURES = f"{PART} int, {ROW} bigint, {VIEW} int, {ANSWERS} binary"
-_SCHEMA = pa.schema(
+ANSWERS_SCHEMA = pa.schema(
     [(PART, pa.int32()), (ROW, pa.int64()), (VIEW, pa.int32()), (ANSWERS, pa.binary())]
 )
 ARRAY_BYTES = 2**30
@@ -50,7 +50,7 @@ class ViewFeatures:
             pa.array(np.full(asked.num_rows, self._number, np.int32)),
             as_bytes(self._answers(asked, events)),
         ]
-        return pa.Table.from_arrays(columns, schema=_SCHEMA)
+        return pa.Table.from_arrays(columns, schema=ANSWERS_SCHEMA)
 
     def _answers(self, asked: pa.Table, events: pa.Table) -> np.ndarray:
         """float64 [questions, outputs]."""
