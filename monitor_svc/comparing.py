@@ -18,7 +18,11 @@ BOUNDARY = 0.5
 class Compared:
     """Of one candidate with what answered; `binary`: scores are probabilities."""
 
-    def __init__(self, *, binary: bool) -> None:
+    def __init__(
+        self,
+        *,
+        binary: bool,
+    ) -> None:
         self._binary = binary
         self.rows = 0
         self._apart = 0.0
@@ -26,13 +30,22 @@ class Compared:
         self.candidate = Cumulative()
         self.served = Cumulative()
 
-    def asked(self, output: float, shadow: float) -> None:
+    def asked(
+        self,
+        output: float,
+        shadow: float,
+    ) -> None:
         """Both scores of one row."""
         self.rows += 1
         self._apart += abs(output - shadow)
         self._other_side += (output > BOUNDARY) != (shadow > BOUNDARY)
 
-    def take(self, asked: Asked, label: float | None, n: int) -> None:
+    def take(
+        self,
+        asked: Asked,
+        label: float | None,
+        n: int,
+    ) -> None:
         """Count the label of a row that both were asked; n = -1 takes it back."""
         if label is not None:
             self.candidate.add(asked.shadow, label, n)
@@ -52,7 +65,11 @@ class Compared:
 class Comparisons:
     """Of the latest candidates of one model, by digest."""
 
-    def __init__(self, *, binary: bool) -> None:
+    def __init__(
+        self,
+        *,
+        binary: bool,
+    ) -> None:
         self._binary = binary
         self.by_candidate: dict[str, Compared] = {}
 

@@ -27,7 +27,12 @@ class ComparisonMetrics:
         for digest in [digest for digest, seen in now.items() if before.get(digest) != seen]:
             self._compared(model, digest[:SHORT], known[digest])
 
-    def _compared(self, model: str, candidate: str, found: Compared) -> None:
+    def _compared(
+        self,
+        model: str,
+        candidate: str,
+        found: Compared,
+    ) -> None:
         self._metrics.gauge(
             "monitor_shadow_difference",
             found.difference,
@@ -46,7 +51,13 @@ class ComparisonMetrics:
         self._quality(model, candidate, "candidate", found.candidate)
         self._quality(model, candidate, "served", found.served)
 
-    def _quality(self, model: str, candidate: str, of: str, measured: Cumulative) -> None:
+    def _quality(
+        self,
+        model: str,
+        candidate: str,
+        of: str,
+        measured: Cumulative,
+    ) -> None:
         area, loss = measured.auc(), measured.log_loss()
         if area is not None:
             self._metrics.gauge(

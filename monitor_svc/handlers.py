@@ -119,6 +119,12 @@ def handle_shadow_chosen(event: ev.ShadowChosen, state: State) -> Events:
     return []
 
 
+def handle_canary_chosen(event: ev.CanaryChosen, state: State) -> Events:
+    if event.model in state.models:
+        state.ledger.canary_chosen(event)
+    return []
+
+
 def handle_drift_detected(event: ev.DriftDetected, state: State) -> Events:
     """Our own, read back: what was announced before a restart is not announced again."""
     if event.model in state.models:

@@ -18,6 +18,8 @@ class Asked(msgspec.Struct, kw_only=True, eq=False):
     model_digest: str
     at_us: int
     score: float
+    canary: bool = False
+    """A candidate answered that answers a share of the keys only."""
     shadow: float = 0.0
     shadow_digest: str = ""
     """What a candidate said of it, "": none was asked."""

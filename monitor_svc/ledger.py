@@ -129,6 +129,10 @@ class Ledger:
         what = event.reason or ("asked beside" if event.model_digest else "no candidate is asked")
         self.happened("shadow", what, event.chosen_at_us, event.model, event.model_digest)
 
+    def canary_chosen(self, event: ev.CanaryChosen) -> None:
+        what = event.reason or f"answers {event.share:.0%} of the keys"
+        self.happened("canary", what, event.chosen_at_us, event.model, event.model_digest)
+
     def _follow(self, event: ev.ModelPromoted | ev.ModelRolledBack | ev.ModelHeld) -> str:
         """What serves from now on; returns why the event changes nothing."""
         model = self._models.setdefault(event.model, Succession())

@@ -108,6 +108,8 @@ class Quality:
         self._step = step
         self.all = Cumulative()
         self.releases: dict[str, Cumulative] = {}
+        self.models: dict[str, Cumulative] = {}
+        """By the digest of the model, as `releases` the latest 50."""
         self.points: list[Point] = []
         self.counts = {"arrived": 0, "missing": 0, "revised": 0}
 
@@ -115,11 +117,14 @@ class Quality:
         """Count a label that arrived, was missing, or was revised."""
         asked = outcome.asked
         self.counts[outcome.how] += 1
-        for measure in (self.all, self._release(asked.release)):
-            if outcome.before is not None:
-                measure.add(asked.score, outcome.before, -1)
-            if outcome.label is not None:
-                measure.add(asked.score, outcome.label)
+        _count(_of(self.releases, asked.release), outcome)
+        _count(_of(self.models, asked.model_digest), outcome)
+        if not asked.canary:
+            _count(self.all, outcome)
+            self._roll(outcome, known_us)
+
+    def _roll(self, outcome: Outcome, known_us: int) -> None:
+        asked = outcome.asked
         if outcome.label is None:
             self._leave_out(asked)
         elif outcome.before is None:
@@ -165,12 +170,21 @@ class Quality:
             for p in parts
         ]
 
-    def _release(self, name: str) -> Cumulative:
-        if name not in self.releases and len(self.releases) >= MAX_RELEASES:
-            del self.releases[next(iter(self.releases))]
-        return self.releases.setdefault(name, Cumulative())
-
     def _add_point(self, known_us: int) -> None:
         self.points.append(self.point(known_us))
         if len(self.points) > MAX_POINTS:
             del self.points[1:-1:2]
+
+
+def _of(known: dict[str, Cumulative], name: str) -> Cumulative:
+    if name not in known and len(known) >= MAX_RELEASES:
+        del known[next(iter(known))]
+    return known.setdefault(name, Cumulative())
+
+
+def _count(measure: Cumulative, outcome: Outcome) -> None:
+    score = outcome.asked.score
+    if outcome.before is not None:
+        measure.add(score, outcome.before, -1)
+    if outcome.label is not None:
+        measure.add(score, outcome.label)

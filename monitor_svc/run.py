@@ -17,6 +17,7 @@ from monitor_svc.ports import MetricSink, Publisher
 from monitor_svc.reading import Streams
 from monitor_svc.state import State
 from monitor_svc.telemetry import SECOND_US
+from monitor_svc.watch import ModelWatch
 from schemas import events as ev
 from twinstream.errors import PermanentError, TransientError
 from twinstream.mesh.clock import Clock
@@ -185,6 +186,7 @@ class Run:
         ]
         if release is not None:
             rows.append(("release", watch.last_release, release.auc(), release.log_loss()))
+        self._measure_models(name, watch)
         for window, of, area, loss in rows:
             labels = {"model": name, "window": window, **({"release": of} if of else {})}
             if area is not None:
@@ -195,6 +197,14 @@ class Run:
             self._metrics.gauge(
                 "monitor_prediction_mean", sum(watch.scores) / len(watch.scores), "1", model=name
             )
+
+    def _measure_models(self, name: str, watch: ModelWatch) -> None:
+        for digest, measured in watch.quality.models.items():
+            area, loss, short = measured.auc(), measured.log_loss(), digest[:12]
+            if area is not None:
+                self._metrics.gauge("monitor_model_auc", area, "1", model=name, digest=short)
+            if loss is not None:
+                self._metrics.gauge("monitor_model_log_loss", loss, "nat", model=name, digest=short)
 
 
 def dead_letter_of(message: Any, service: str) -> DeadLetter:

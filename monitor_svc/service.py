@@ -24,6 +24,7 @@ SERVICE = Service(
         ev.ModelRolledBack: handlers.handle_model_rolled_back,
         ev.ModelHeld: handlers.handle_model_held,
         ev.ShadowChosen: handlers.handle_shadow_chosen,
+        ev.CanaryChosen: handlers.handle_canary_chosen,
         ev.DriftDetected: handlers.handle_drift_detected,
         ev.RetrainRequested: handlers.handle_retrain_requested,
         records_accepted(SOURCE): handlers.handle_log_message,

@@ -91,6 +91,7 @@ def _model(watch: ModelWatch, state: State) -> dict[str, Any]:
         "calibration": watch.quality.calibration(),
         "releases": _releases(watch),
         "shadows": watch.comparisons.lines(),
+        "by_digest": _by_digest(watch),
         "drift": [msgspec.to_builtins(finding) for finding in watch.drift.findings[:60]],
         "drift_seen": watch.drift.reference_share,
     }
@@ -108,6 +109,14 @@ def _releases(watch: ModelWatch) -> list[dict[str, Any]]:
         )
         found.append({"release": name, "predictions": n, **numbers})
     return found
+
+
+def _by_digest(watch: ModelWatch) -> list[dict[str, Any]]:
+    """Quality of each trained model that answered, whatever share of the keys."""
+    return [
+        {"digest": digest, "labelled": of.n, "auc": of.auc(), "log_loss": of.log_loss()}
+        for digest, of in watch.quality.models.items()
+    ]
 
 
 def _columns(points: list[Point]) -> dict[str, list[float | int | None]]:

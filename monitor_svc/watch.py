@@ -50,17 +50,11 @@ class ModelWatch:
 
     def predicted(self, event: Prediction, due_from_us: int) -> list[Outcome]:
         """Take a prediction; returns outcomes whose labels came before it."""
-        if (
-            event.release.model != self.model_digest
-        ):  # what another model's predictions look like is learned anew
-            self.model_digest, self.drift = event.release.model, ModelDrift(self._knobs)
         if abs(event.output) > LARGEST:
             event = msgspec.structs.replace(event, output=bounded(event.output))
-        self._remember(event)
-        self.comparisons.predicted(event)
-        self.drift.predicted(
-            event.output, {**self._request_numbers(event.request), **event.features}
-        )
+        self._counted(event)
+        if not event.canary:
+            self._served(event)
         key = join_key(self.model.label, self.model.spine, event.request)
         if key is None:
             self.unjoinable += 1
@@ -68,6 +62,27 @@ class ModelWatch:
         return self._take(
             self.joiner.ask(key, self._asked(event), due_from_us), max(event.at_us, due_from_us)
         )
+
+    def _counted(self, event: Prediction) -> None:
+        """A prediction of any model, and its release."""
+        release = str(event.release)
+        if release not in self.predictions and len(self.predictions) >= MAX_RELEASES:
+            del self.predictions[next(iter(self.predictions))]
+        self.predictions[release] = self.predictions.get(release, 0) + 1
+        self.predicted_total += 1
+        self.last_at_us, self.last_served_us = event.at_us, event.served_at_us
+
+    def _served(self, event: Prediction) -> None:
+        """A prediction of the model that serves: what another one's look like is learned afresh. A
+        canary's are no drift.
+        """
+        if event.release.model != self.model_digest:
+            self.model_digest, self.drift = event.release.model, ModelDrift(self._knobs)
+        self.last_release = str(event.release)
+        self.scores.append(event.output)
+        self.comparisons.predicted(event)
+        numbers = self._request_numbers(event.request)
+        self.drift.predicted(event.output, {**numbers, **event.features})
 
     def labelled(self, row: LabelRow) -> list[Outcome]:
         """Take one label record."""
@@ -117,15 +132,6 @@ class ModelWatch:
         shares = {"recent": list(self.scores), "first": self.drift.first_scores}
         return {name: _shares(values) for name, values in shares.items()}
 
-    def _remember(self, event: Prediction) -> None:
-        self.last_release = str(event.release)
-        if self.last_release not in self.predictions and len(self.predictions) >= MAX_RELEASES:
-            del self.predictions[next(iter(self.predictions))]
-        self.predictions[self.last_release] = self.predictions.get(self.last_release, 0) + 1
-        self.predicted_total += 1
-        self.last_at_us, self.last_served_us = event.at_us, event.served_at_us
-        self.scores.append(event.output)
-
     def _take(self, outcomes: list[Outcome], known_us: int) -> list[Outcome]:
         if not self.model.label.binary:
             return outcomes
@@ -144,6 +150,7 @@ class ModelWatch:
             model_digest=event.release.model,
             at_us=event.at_us,
             score=event.output,
+            canary=event.canary,
             own=self._own(event.request),
             shadow=bounded(event.shadow.output) if event.shadow else 0.0,
             shadow_digest=event.shadow.model_digest if event.shadow else "",

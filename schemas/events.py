@@ -244,6 +244,24 @@ class ShadowChosen(Event, frozen=True, kw_only=True):
     """Who chose it."""
 
 
+class CanaryChosen(Event, frozen=True, kw_only=True):
+    """From now on this model answers the keys that fall to it by their hash: a share of all.
+    `model_digest` "": none does.
+    """
+
+    model: str
+    model_digest: str
+    definition_digest: str
+    share: float = 0.0
+    """From 0 to 1."""
+    uri: str = ""
+    version_ids: dict[str, str] = {}
+    reason: str = ""
+    chosen_at_us: int = 0
+    by: str = ""
+    """Who chose it."""
+
+
 class ViewPosition(msgspec.Struct, frozen=True, kw_only=True):
     """What one partition of a serving view had seen: base epoch, last log offset and highest raw
     offset per log partition.
@@ -313,6 +331,8 @@ class PredictionServed(Event, frozen=True, kw_only=True):
     """Where the rows of each request begin that was answered together with others."""
     shadow: ShadowAnswer | None = None
     """What the candidate beside the served model says of the same rows."""
+    canary: bool = False
+    """The model of the release answers a share of the keys only."""
 
 
 class DriftDetected(Event, frozen=True, kw_only=True):

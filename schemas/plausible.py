@@ -113,7 +113,7 @@ def foreign(event: ev.Event, bucket: str, model_bucket: str) -> str:
             uris, ours = [*(file.uri for file in event.files), event.statistics_uri], bucket
         case ev.ModelTrained() | ev.ModelPromoted():
             uris, ours = [event.uri], model_bucket
-        case ev.ShadowChosen():
+        case ev.ShadowChosen() | ev.CanaryChosen():
             uris, ours = [event.uri] if event.model_digest else [], model_bucket
         case _:
             return ""

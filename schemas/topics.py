@@ -118,6 +118,7 @@ _FIXED: dict[type[ev.Event] | tuple[type[ev.Event], ...], Topic] = {
         ev.ModelRolledBack,
         ev.ModelHeld,
         ev.ShadowChosen,
+        ev.CanaryChosen,
     ): Topic(
         name="train.model-lifecycle.v1",
         writer="train",

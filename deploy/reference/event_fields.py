@@ -73,6 +73,7 @@ FIELDS: dict[str, str] = {
     "series": "what changed: an input, the score, or the log loss",
     "served_at_us": "when it was answered",
     "service": "name of the service",
+    "share": "the share of the keys",
     "sha256": 'hex digest of its bytes; "": not pinned yet',
     "size_bytes": "its size",
     "source": "name of the source",

@@ -4,7 +4,7 @@ import { clockTime, color, shade, svg } from "./format.js";
 const LANES = [
   { name: "epochs", kinds: ["epoch"], color: 0 },
   { name: "training", kinds: ["trained", "retrain requested"], color: 4 },
-  { name: "models", kinds: ["promoted", "rejected", "rolled back", "held", "released", "passed over", "shadow"], color: 1 },
+  { name: "models", kinds: ["promoted", "rejected", "rolled back", "held", "released", "passed over", "shadow", "canary"], color: 1 },
   { name: "drift", kinds: ["drift"], color: 2 },
   { name: "dead letters", kinds: ["dead_letters"], color: 3 },
 ];

@@ -8,9 +8,17 @@ from typing import Any, Protocol
 
 import structlog
 
-from predict_svc.api.serving import Active, Serving, Snapshot, ViewReads
-from predict_svc.api.slots import SERVES, SHADOW, LoadedModels, LoadNetwork, ModelSlot, Wanted
-from schemas.events import Event, ShadowChosen
+from predict_svc.api.serving import Active, Canary, Serving, Snapshot, ViewReads, canary_of
+from predict_svc.api.slots import (
+    CANARY,
+    SERVES,
+    SHADOW,
+    LoadedModels,
+    LoadNetwork,
+    ModelSlot,
+    Wanted,
+)
+from schemas.events import Event
 from twinstream.errors import TransientError
 from twinstream.features.quick import QuickForm
 from twinstream.features.request import QuestionForm
@@ -91,7 +99,7 @@ class Activation:
             if reason := refusal if found is not None else decision.reason:
                 reasons[name] = reason
         epochs = {name: common_epoch({name: bases}) for name, bases in landed.items()}
-        return Snapshot(active, reasons, epochs, *self._shadows())
+        return Snapshot(active, reasons, epochs, *self._shadows(), *self._canaries(before, active))
 
     def _decided(self, name: str, landed: Mapping[str, set[int]]) -> Decision:
         network = self._slots.loaded(ModelSlot(name, SERVES))
@@ -119,14 +127,37 @@ class Activation:
                 reasons[name] = reason
         return asked, reasons
 
+    def _canaries(
+        self, before: Snapshot, active: Mapping[str, Active]
+    ) -> tuple[dict[str, Canary], dict[str, str]]:
+        """What answers a share of the keys of each model, and why what was chosen does not."""
+        found = {}
+        reasons = {}
+        for name, chosen in dict(self._lifecycle.canaries).items():
+            slot = ModelSlot(name, CANARY)
+            network = self._slots.loaded(slot)
+            reason = self._slots.failure(slot, chosen)
+            if reason:
+                reasons[name] = reason
+            if network is not None and name in active:
+                old = before.canaries.get(name)
+                found[name] = canary_of(
+                    old,
+                    active[name],
+                    network,
+                    chosen.share,
+                )
+        return found, reasons
+
     def _load_wanted(self) -> None:
         """What serves first."""
         for name, promoted in self._lifecycle.promoted.items():
             self._slots.fill(ModelSlot(name, SERVES), promoted)
         for name in self._forms:
-            self._load_shadow(ModelSlot(name, SHADOW), self._lifecycle.shadows.get(name))
+            self._load_candidate(ModelSlot(name, SHADOW), self._lifecycle.shadows.get(name))
+            self._load_candidate(ModelSlot(name, CANARY), self._lifecycle.canaries.get(name))
 
-    def _load_shadow(self, slot: ModelSlot, chosen: ShadowChosen | None) -> None:
+    def _load_candidate(self, slot: ModelSlot, chosen: Wanted | None) -> None:
         """Another one than was chosen is not asked, not even while that cannot be loaded."""
         loaded = self._slots.loaded(slot)
         if chosen is None or (loaded is not None and loaded.digest != chosen.model_digest):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from predict_svc.api.base import Api, active_of, check_room, count_unjoinable, measured
+from predict_svc.api.base import Api, check_room, count_unjoinable, measured
 from predict_svc.api.each_row import predicted_each
 from predict_svc.api.forms import body_of
 from predict_svc.api.messages import Answer, EachAnswer, PredictBody, TooLargeError
+from predict_svc.api.predictor import Together
+from predict_svc.api.routing import answering_release, by_release
+from predict_svc.api.serving import Active
 from predict_svc.view.errors import ViewNotReadyError
 from schemas.events import PredictionServed
 from twinstream.errors import MessageRefusedError
+
+Choose = Callable[[Api, str, Sequence[Any]], Active]
 
 
 def body_in(api: Api, data: bytes) -> PredictBody:
@@ -27,16 +33,18 @@ def answered_in(api: Api, model: str, body: PredictBody) -> tuple[Answer | EachA
     return found, found.status
 
 
-def predicted(api: Api, model: str, body: PredictBody) -> Answer:
-    """The answer to a body, counted, its events on their way to Kafka."""
+def predicted(
+    api: Api, model: str, body: PredictBody, choose: Choose = answering_release
+) -> Answer:
+    """The answer to a body, counted, its events on their way to Kafka. `choose`: the release."""
     check_room(api)
     started = time.perf_counter()
     try:
-        found, events = api.predictor.predict(active_of(api, model), body)
+        found, events = api.predictor.predict(choose(api, model, body.rows), body)
     except ViewNotReadyError:
         # the base of this release was let go between the two: take the release that is there now
         api.refresh()
-        found, events = api.predictor.predict(active_of(api, model), body)
+        found, events = api.predictor.predict(choose(api, model, body.rows), body)
     _publish(api, events)
     measured(api, model, started, found.timing, len(found.predictions))
     count_unjoinable(api, model, found.warnings)
@@ -49,7 +57,7 @@ def predicted_together(api: Api, model: str, bodies: Sequence[PredictBody]) -> l
     """
     check_room(api)
     started = time.perf_counter()
-    answers, events = api.predictor.predict_together(active_of(api, model), bodies)
+    answers, events = _by_release(api, model, bodies)
     _publish(api, events)
     ms = (time.perf_counter() - started) * 1000
     requests = len(answers)
@@ -60,6 +68,18 @@ def predicted_together(api: Api, model: str, bodies: Sequence[PredictBody]) -> l
     for answer in answers:
         count_unjoinable(api, model, answer.warnings)
     return answers
+
+
+def _by_release(api: Api, model: str, bodies: Sequence[PredictBody]) -> Together:
+    """The answers in the order of the bodies; each release answers its own together."""
+    answers: dict[int, Answer] = {}
+    events: list[PredictionServed] = []
+    for active, numbers in by_release(api, model, [body.rows for body in bodies]):
+        own = [bodies[number] for number in numbers]
+        found, told = api.predictor.predict_together(active, own)
+        answers |= dict(zip(numbers, found, strict=True))
+        events += told
+    return [answers[number] for number in range(len(bodies))], events
 
 
 def _publish(api: Api, events: Sequence[PredictionServed]) -> None:

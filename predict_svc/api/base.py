@@ -19,7 +19,7 @@ from predict_svc.api.messages import (
     positions,
 )
 from predict_svc.api.predictor import Predictor
-from predict_svc.api.serving import Active, Serving
+from predict_svc.api.serving import Active, Serving, Snapshot
 from predict_svc.api.unjoinable import AnswerWarning
 from schemas.events import PredictionServed
 from twinstream.mesh import door
@@ -60,8 +60,12 @@ class Api(msgspec.Struct, frozen=True):
 
 
 def active_of(api: Api, model: str) -> Active:
-    """What answers for a model now; raises UnknownError, NotReadyError."""
-    now = api.serving.now
+    """What serves a model now; raises UnknownError, NotReadyError."""
+    return active_in(api, api.serving.now, model)
+
+
+def active_in(api: Api, now: Snapshot, model: str) -> Active:
+    """What serves a model in a snapshot; raises UnknownError, NotReadyError."""
     if model in now.active:
         return now.active[model]
     if model not in {m.name for m in api.pipeline.models}:

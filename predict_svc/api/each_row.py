@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from predict_svc.api.base import Api, active_of, check_room, count_unjoinable, measured
+from predict_svc.api.base import Api, check_room, count_unjoinable, measured
 from predict_svc.api.messages import (
     Answer,
     ConflictError,
@@ -26,11 +26,13 @@ from predict_svc.api.messages import (
     moment,
     not_objects,
 )
+from predict_svc.api.routing import answering_release
 from predict_svc.api.serving import Active
 from predict_svc.api.unjoinable import warnings_of
 from predict_svc.api.view_lookup import joined
 from predict_svc.view.errors import ViewNotReadyError
 from schemas.events import PredictionServed, ViewPosition
+from twinstream.define.label import Label
 from twinstream.errors import MessageRefusedError
 from twinstream.mesh.problems import Problem, problem_of
 from twinstream.protocol.predictions import part_of
@@ -62,13 +64,29 @@ class EachRow:
         self.faults: dict[int, RequestError] = {}
         self._note(body.rows, at_us)
 
+    @property
+    def release(self) -> str:
+        """The name of what answers."""
+        return self._active.name
+
+    @property
+    def label(self) -> Label:
+        """The model's."""
+        return self._active.form.model.label
+
     def parts(self) -> list[RowsAnswered]:
         """All rows that can be answered; `faults` has the others.
 
         Raises RequestError for what refuses the whole request.
         """
         numbers = [i for i in range(len(self._body.rows)) if i not in self.faults]
-        return list(self._answered(numbers))
+        found = list(self._answered(numbers))
+        served = self._active.otherwise
+        if served is not None and len({part.answer.release for part in found}) > 1:
+            # a canary could answer some of the rows: a request is answered whole
+            self._active = served
+            found = list(self._answered(numbers))
+        return found
 
     def publish(self, parts: Sequence[RowsAnswered]) -> None:
         """Sends the events; a row that fits no message becomes a fault."""
@@ -129,21 +147,20 @@ def predicted_each(api: Api, model: str, body: PredictBody) -> EachAnswer:
     check_count(len(body.rows), api.predictor.max_rows)
     started = time.perf_counter()
     try:
-        each = EachRow(api, active_of(api, model), body)
+        each = EachRow(api, answering_release(api, model, body.rows), body)
         parts = each.parts()
     except ViewNotReadyError:  # as in `routes.predicted`
         api.refresh()
-        each = EachRow(api, active_of(api, model), body)
+        each = EachRow(api, answering_release(api, model, body.rows), body)
         parts = each.parts()
     parts = of_one_request(parts)
     each.publish(parts)
-    found = together(api, active_of(api, model).name, parts)
+    found = together(api, each.release, parts)
     for fault in each.faults.values():
         api.meter.count("predict_refused_total", 1, status=fault.status)
     measured(api, model, started, found.timing, len(body.rows) - len(each.faults))
     answered = [(i, row) for i, row in enumerate(body.rows) if i not in each.faults]
-    label = active_of(api, model).form.model.label
-    warnings = warnings_of(label, answered)
+    warnings = warnings_of(each.label, answered)
     count_unjoinable(api, model, warnings)
     return msgspec.structs.replace(
         found,

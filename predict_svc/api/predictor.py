@@ -50,11 +50,13 @@ class Predictor:
         clock: Clock,
         *,
         max_rows: int,
+        canary_failed: Callable[[Active, Exception], None] = lambda _active, _error: None,
     ) -> None:
         self._readers = readers
         self.freshness = freshness
         self._clock = clock
         self.max_rows = max_rows
+        self._canary_failed = canary_failed
 
     def predict(self, active: Active, body: PredictBody) -> Answered:
         """Raises RequestError and its kinds; ViewNotReadyError when the release's epoch is no longer
@@ -92,7 +94,7 @@ class Predictor:
         found, positions = self._read(active, question)
         features = _features(active, question, found)
         read = time.perf_counter()
-        scores, shapes = _scores(active, features)
+        active, scores, shapes = self._scored(active, features)
         timing = Timing(
             waited_ms=waited_ms,
             views_ms=_ms(read - started),
@@ -111,6 +113,16 @@ class Predictor:
         answers = self._apart(active, scored, timing)
         events = events_of(active, scored, self._clock.now_us())
         return answers, events
+
+    def _scored(self, active: Active, features: Features) -> tuple[Active, list[float], list[int]]:
+        """What answered, and the scores: what serves takes the place of a canary that cannot."""
+        served = active.otherwise
+        if served is not None:
+            try:
+                return active, *_scores(active, features)
+            except Exception as error:  # noqa: BLE001  (a candidate's failure is nobody's answer)
+                self._canary_failed(active, error)
+        return served or active, *_scores(served or active, features)
 
     def _apart(self, active: Active, scored: Scored, timing: Timing) -> list[Answer]:
         """What each request is answered."""

@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
-from predict_svc.api.base import Api, active_of, check_room, count_unjoinable, measured
+from predict_svc.api.base import Api, check_room, count_unjoinable, measured
 from predict_svc.api.each_row import EachRow, numbered, renamed
 from predict_svc.api.forms import body_of
 from predict_svc.api.messages import NotReadyError, PredictBody, RequestError, check_count
+from predict_svc.api.routing import answering_release, by_release
 from predict_svc.view.errors import ViewNotReadyError
 from schemas.events import PredictionServed
 from twinstream.errors import MessageRefusedError, NotRunningError
@@ -61,7 +62,17 @@ class Questions:
         """
         asked = [one for message in messages if (one := self._asked(message)) is not None]
         for group in groups(asked, self._most_rows):
-            self._answer(group)
+            self._answer_each_release(group)
+
+    def _answer_each_release(self, group: Sequence[QuestionAsked]) -> None:
+        """No two releases answer together."""
+        try:
+            found = by_release(self._api, self._model, [one.body.rows for one in group])
+        except NotReadyError as error:
+            self._api.refresh()
+            raise NotRunningError(str(error)) from error
+        for _, numbers in found:
+            self._answer([group[number] for number in numbers])
 
     def _asked(self, message: Any) -> QuestionAsked | None:
         most = self._api.predictor.max_rows
@@ -90,7 +101,7 @@ class Questions:
         started = time.perf_counter()
         rows = [row for one in group for row in one.body.rows]
         body = msgspec.structs.replace(group[0].body, rows=rows)
-        each = EachRow(self._api, active_of(self._api, self._model), body)
+        each = EachRow(self._api, answering_release(self._api, self._model, rows), body)
         parts = each.parts()
         events = [event for part in parts for event in numbered(part.events, part.numbers)]
         begin = 0

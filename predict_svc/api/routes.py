@@ -83,15 +83,27 @@ def releases(api: Api) -> Response:
 
 
 def _released(api: Api, now: Snapshot, model: str) -> dict[str, object]:
-    active, shadow = now.active.get(model), now.shadows.get(model)
+    active = now.active.get(model)
     return {
         "release": str(active.release) if active else None,
         "definition": api.pipeline.digest,
         "epoch": active.release.epoch if active else None,
         "model": active.release.model if active else None,
         "reason": now.reasons.get(model, ""),
+        **_beside(now, model),
+    }
+
+
+def _beside(now: Snapshot, model: str) -> dict[str, object]:
+    """The candidates beside what serves."""
+    shadow = now.shadows.get(model)
+    canary = now.canaries.get(model)
+    return {
         "shadow": shadow.digest if shadow else None,
         "shadow_reason": now.shadow_reasons.get(model, ""),
+        "canary": canary.active.release.model if canary else None,
+        "canary_share": canary.share if canary else None,
+        "canary_reason": now.canary_reasons.get(model, ""),
     }
 
 

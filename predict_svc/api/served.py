@@ -74,6 +74,7 @@ def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionSer
             first_row=first,
             served_at_us=now_us,
             starts=scored.starts,
+            canary=active.canary,
         )
         events.append(event)
     return events

@@ -8,6 +8,7 @@ from __future__ import annotations
 from predict_svc.api.questions import Questions
 from predict_svc.api.settings import PredictSettings
 from schemas.events import (
+    CanaryChosen,
     MetricObserved,
     ModelHeld,
     ModelPromoted,
@@ -28,6 +29,7 @@ SERVICE = Service(
         ModelRolledBack: Lifecycle.apply,
         ModelHeld: Lifecycle.apply,
         ShadowChosen: Lifecycle.apply,
+        CanaryChosen: Lifecycle.apply,
         prediction_asked(MODEL): Questions.handle,
     },
     produces=(PredictionServed, MetricObserved, dead_letter("predict")),

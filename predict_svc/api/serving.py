@@ -48,6 +48,13 @@ class Active(msgspec.Struct, frozen=True):
     form: QuestionForm
     quick: QuickForm
     network: Scorer
+    otherwise: Active | None = None
+    """Of a canary, which answers a share of the keys: what serves, if it cannot."""
+
+    @property
+    def canary(self) -> bool:
+        """Whether it answers a share of the keys only."""
+        return self.otherwise is not None
 
     @property
     def name(self) -> str:
@@ -60,9 +67,17 @@ class Active(msgspec.Struct, frozen=True):
         return [view.name for view in self.form.model.views]
 
 
+class Canary(msgspec.Struct, frozen=True):
+    """A candidate's release, and the share of keys that it answers."""
+
+    active: Active
+    share: float
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """All that answers: per model its active release or why there is none, and the epoch of each
-    view alone. `shadows`: per model the candidate that is asked beside it, and why one is not.
+    view alone. `shadows`: per model the candidate that is asked beside it, and why one is not;
+    `canaries`: the one that answers some of its keys.
     """
 
     active: dict[str, Active] = {}
@@ -70,6 +85,22 @@ class Snapshot(msgspec.Struct, frozen=True):
     epochs: dict[str, int | None] = {}
     shadows: dict[str, Scorer] = {}
     shadow_reasons: dict[str, str] = {}
+    canaries: dict[str, Canary] = {}
+    canary_reasons: dict[str, str] = {}
+
+
+def canary_of(old: Canary | None, active: Active, network: Scorer, share: float) -> Canary:
+    """A candidate in the place of what serves: all of the release but the model."""
+    release = msgspec.structs.replace(active.release, model=network.digest)
+    if old is not None and (old.active.otherwise, old.active.release, old.share) == (
+        active,
+        release,
+        share,
+    ):
+        return old
+    return Canary(
+        msgspec.structs.replace(active, release=release, network=network, otherwise=active), share
+    )
 
 
 class Serving:

@@ -129,10 +129,14 @@ class Shadowing:
 
     def _candidate(self, event: PredictionServed) -> Scorer | None:
         found = self._serving.now.shadows.get(event.model)
-        own = found is not None and found.digest == event.release.model
+        own = event.canary or (found is not None and found.digest == event.release.model)
         return None if own or self._share <= 0 else found
 
-    def _later(self, kept: Kept, candidate: Scorer) -> bool:
+    def _later(
+        self,
+        kept: Kept,
+        candidate: Scorer,
+    ) -> bool:
         """Whether the event waits; it does not while the candidate has taken its share of time."""
         if self._rests() or len(kept.value) > MOST_BYTES:
             return False
@@ -145,7 +149,11 @@ class Shadowing:
     def _rests(self) -> bool:
         return self._clock() < self._rests_until_s
 
-    def _asked(self, event: PredictionServed, candidate: Scorer) -> PredictionServed:
+    def _asked(
+        self,
+        event: PredictionServed,
+        candidate: Scorer,
+    ) -> PredictionServed:
         """The event with what the candidate says; as it was when that fails."""
         started = self._clock()
         try:
@@ -158,7 +166,11 @@ class Shadowing:
         self._meter.count("predict_shadow_rows_total", len(event.rows), model=event.model)
         return msgspec.structs.replace(event, shadow=found)
 
-    def _fail(self, event: PredictionServed, error: Exception) -> None:
+    def _fail(
+        self,
+        event: PredictionServed,
+        error: Exception,
+    ) -> None:
         self._meter.count("predict_shadow_failed_total", len(event.rows), model=event.model)
         log.warning("shadow_failed", model=event.model, reason=str(error)[:500])
 

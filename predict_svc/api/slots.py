@@ -9,13 +9,13 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from schemas.events import ModelPromoted, ShadowChosen
+from schemas.events import CanaryChosen, ModelPromoted, ShadowChosen
 from twinstream.nn.scorer import Scorer
 
-Wanted = ModelPromoted | ShadowChosen
+Wanted = ModelPromoted | ShadowChosen | CanaryChosen
 LoadNetwork = Callable[[Wanted], Scorer]
 """Fetches and checks a model that an event names; raises MeshError."""
-SERVES, SHADOW = "serves", "shadow"
+SERVES, SHADOW, CANARY = "serves", "shadow", "canary"
 log = structlog.get_logger()
 
 
@@ -39,7 +39,11 @@ class LoadedModels:
     was there goes on. Used by one thread only.
     """
 
-    def __init__(self, load: LoadNetwork, retry_s: float) -> None:
+    def __init__(
+        self,
+        load: LoadNetwork,
+        retry_s: float,
+    ) -> None:
         self._load = load
         self._retry_s = retry_s
         self._loaded: dict[ModelSlot, Scorer] = {}
@@ -49,14 +53,22 @@ class LoadedModels:
         """What was loaded last."""
         return self._loaded.get(slot)
 
-    def failure(self, slot: ModelSlot, wanted: Wanted | None) -> str:
+    def failure(
+        self,
+        slot: ModelSlot,
+        wanted: Wanted | None,
+    ) -> str:
         """Why what is wanted is not loaded; "" when it is, or is not tried yet."""
         failed = self._failed.get(slot)
         if failed is None or wanted is None or failed.digest != wanted.model_digest:
             return ""
         return failed.reason
 
-    def fill(self, slot: ModelSlot, wanted: Wanted) -> None:
+    def fill(
+        self,
+        slot: ModelSlot,
+        wanted: Wanted,
+    ) -> None:
         """Load what is wanted, unless it is there or is to wait."""
         if self._has(slot, wanted) or self._waits(slot, wanted):
             return
@@ -73,16 +85,28 @@ class LoadedModels:
         self._loaded.pop(slot, None)
         self._failed.pop(slot, None)
 
-    def _has(self, slot: ModelSlot, wanted: Wanted) -> bool:
+    def _has(
+        self,
+        slot: ModelSlot,
+        wanted: Wanted,
+    ) -> bool:
         loaded = self._loaded.get(slot)
         return loaded is not None and loaded.digest == wanted.model_digest
 
-    def _waits(self, slot: ModelSlot, wanted: Wanted) -> bool:
+    def _waits(
+        self,
+        slot: ModelSlot,
+        wanted: Wanted,
+    ) -> bool:
         failed = self._failed.get(slot)
         same = failed is not None and failed.digest == wanted.model_digest
         return same and failed is not None and time.monotonic() < failed.again_s
 
-    def _same(self, model: str, digest: str) -> Scorer | None:
+    def _same(
+        self,
+        model: str,
+        digest: str,
+    ) -> Scorer | None:
         """What is loaded of it for another purpose."""
         others = (one for slot, one in self._loaded.items() if slot.model == model)
         return next((one for one in others if one.digest == digest), None)
@@ -92,7 +116,12 @@ class LoadedModels:
         network.warm_up()
         return network
 
-    def _fail(self, slot: ModelSlot, wanted: Wanted, reason: str) -> None:
+    def _fail(
+        self,
+        slot: ModelSlot,
+        wanted: Wanted,
+        reason: str,
+    ) -> None:
         again_s = time.monotonic() + self._retry_s
         self._failed[slot] = NotLoaded(wanted.model_digest, reason, again_s)
         short = wanted.model_digest[:12]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -32,7 +33,7 @@ from predict_svc.api.readiness import readiness
 from predict_svc.api.recovering import Recovery
 from predict_svc.api.routes import application
 from predict_svc.api.service import SERVICE
-from predict_svc.api.serving import Serving
+from predict_svc.api.serving import Active, Serving
 from predict_svc.api.settings import PredictSettings
 from predict_svc.api.shadowing import Shadowing
 from predict_svc.view.opening import open_reader
@@ -190,7 +191,20 @@ def predictor_of(
         freshness,
         worker.clock,
         max_rows=own.max_rows,
+        canary_failed=failures_of_canaries(worker),
     )
+
+
+def failures_of_canaries(worker: Worker) -> Callable[[Active, Exception], None]:
+    """Counts what a canary could not answer."""
+
+    def failed(active: Active, error: Exception) -> None:
+        model = active.form.model.name
+        reason = str(error)[:500]
+        worker.metrics.count("predict_canary_failed_total", 1, model=model)
+        structlog.get_logger().warning("canary_failed", release=active.name, reason=reason)
+
+    return failed
 
 
 def activation_of(

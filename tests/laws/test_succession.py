@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from monitor_svc.ledger import Ledger
 from schemas.events import (
+    CanaryChosen,
     Event,
     ModelHeld,
     ModelPromoted,
@@ -201,3 +202,29 @@ def test_the_last_candidate_is_asked_while_it_does_not_serve(
 @given(histories, digests)
 def test_a_candidate_changes_nothing_of_what_serves(events: list[Event], digest: str) -> None:
     assert line([one for event in events for one in (shadow(digest), event)]) == line(events)
+
+
+def canary(digest: str, definition: str = OURS, share: float = 0.5) -> CanaryChosen:
+    return CanaryChosen(model="m", model_digest=digest, definition_digest=definition, share=share)
+
+
+@pytest.mark.parametrize(
+    ("events", "wanted"),
+    [
+        ([canary("b")], ""),
+        ([promoted("a"), canary("b"), canary("c")], "c"),
+        ([promoted("a"), canary("b"), canary("", share=0.0)], ""),
+        ([canary("b"), promoted("b")], ""),
+        ([promoted("a"), promoted("b"), canary("b"), back("a")], "b"),
+        ([promoted("a"), canary("b", "theirs")], ""),
+        ([promoted("a"), held(held=True), canary("b"), shadow("c")], "b"),
+    ],
+)
+def test_the_last_canary_answers_beside_what_serves(events: list[Event], wanted: str) -> None:
+    found, lifecycle, book = after(events).canary(OURS), Lifecycle(OURS), ModelBook("m", OURS)
+    for event in events:
+        lifecycle.apply(event)
+        book.apply(event)
+    assert (found.model_digest if found else "") == wanted
+    assert lifecycle.canaries.get("m") == found
+    assert book.canary_digest == wanted

@@ -20,16 +20,18 @@ from twinstream.protocol.succession import Succession
 SHORTEST = 4
 SHORT = 12
 """Characters of a digest that a list shows."""
-SERVES, SHADOW = "serves", "asked beside"
+SERVES, SHADOW, CANARY = "serves", "asked beside", "answers a share"
 BEFORE, OTHER = "served before", "other definition"
 WAITS, REJECTED, PASSED_OVER = "no verdict yet", "rejected", "passed over"
 Found = ev.ModelTrained | ev.ModelPromoted
-Decision = ev.ModelPromoted | ev.ModelRolledBack | ev.ModelHeld | ev.ShadowChosen
+Chosen = ev.ShadowChosen | ev.CanaryChosen
+Decision = ev.ModelPromoted | ev.ModelRolledBack | ev.ModelHeld | Chosen
 PLACES = {
     ev.ModelPromoted: ("model_digest", "promoted_at_us"),
     ev.ModelRolledBack: ("to_model_digest", "rolled_back_at_us"),
     ev.ModelHeld: ("", "held_at_us"),
     ev.ShadowChosen: ("model_digest", "chosen_at_us"),
+    ev.CanaryChosen: ("model_digest", "chosen_at_us"),
 }
 """The fields that say which model a decision means, and when it was made."""
 
@@ -59,7 +61,11 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
 class ModelBook:
     """The past and present of one model under one definition."""
 
-    def __init__(self, model: str, definition: str) -> None:
+    def __init__(
+        self,
+        model: str,
+        definition: str,
+    ) -> None:
         self.model = model
         self.definition = definition
         self.succession = Succession()
@@ -100,6 +106,12 @@ class ModelBook:
         return shadow.model_digest if shadow else ""
 
     @property
+    def canary_digest(self) -> str:
+        """Of what answers a share of the keys; "" when nothing does."""
+        canary = self.succession.canary(self.definition)
+        return canary.model_digest if canary else ""
+
+    @property
     def before(self) -> ev.ModelPromoted | None:
         """What a roll back leads to."""
         return next(iter(self.succession.line(self.definition)[1:]), None)
@@ -116,7 +128,11 @@ class ModelBook:
             raise SettingsError(self._unclear(digest, matching))
         return matching[0]
 
-    def _unclear(self, digest: str, matching: list[Candidate]) -> str:
+    def _unclear(
+        self,
+        digest: str,
+        matching: list[Candidate],
+    ) -> str:
         found = ", ".join(one.digest[:SHORT] for one in matching[:5]) or "none"
         return (
             f"of the models of {self.model}, {found} begin with {digest[:80]!r}: "
@@ -130,6 +146,8 @@ class ModelBook:
             return OTHER
         if digest == self.serving_digest:
             return SERVES
+        if digest == self.canary_digest:
+            return CANARY
         if digest == self.shadow_digest:
             return SHADOW
         line = [one.model_digest for one in self.succession.line(self.definition)]
@@ -164,7 +182,11 @@ class ModelBook:
         return self.candidates.setdefault(digest, Candidate(digest=digest))
 
 
-def books(settings: MeshSettings, models: Iterable[str], definition: str) -> dict[str, ModelBook]:
+def books(
+    settings: MeshSettings,
+    models: Iterable[str],
+    definition: str,
+) -> dict[str, ModelBook]:
     """A book of each model, as of now."""
     found = {name: ModelBook(name, definition) for name in models}
     for event in _believed(settings):
@@ -206,6 +228,8 @@ def _decided(event: Decision, no_effect: str) -> Decided:
 
 
 def _what(event: Decision) -> str:
+    if isinstance(event, ev.CanaryChosen):
+        return f"answers {event.share:.4g}" if event.model_digest else "answers no more"
     if isinstance(event, ev.ShadowChosen):
         return "asked beside" if event.model_digest else "asked no more"
     if isinstance(event, ev.ModelHeld):

@@ -7,12 +7,20 @@ from __future__ import annotations
 import getpass
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.events import Event, ModelHeld, ModelPromoted, ModelRolledBack, ShadowChosen
+from schemas.events import (
+    CanaryChosen,
+    Event,
+    ModelHeld,
+    ModelPromoted,
+    ModelRolledBack,
+    ShadowChosen,
+)
 from twinstream.cli import ask, running
 from twinstream.cli.model_book import SHORT, Candidate, Found, ModelBook, books
 from twinstream.cli.show import note, shown
@@ -77,27 +85,45 @@ class Aim(NamedTuple):
     field: str
     digest: str | None
     reason: str
+    what: str
+    share: float | None = None
 
     @property
     def words(self) -> str:
-        """In a sentence, after "it is decided: "."""
-        if self.digest is None:
-            return "no candidate is asked"
-        what = "answers" if self.field == "model" else "is asked beside what serves"
-        return f"model {self.digest[:SHORT]} {what}"
+        """In a sentence."""
+        return self.what if self.digest is None else f"model {self.digest[:SHORT]} {self.what}"
+
+    def reached(
+        self,
+        now: Mapping[str, Any],
+    ) -> bool:
+        """Whether the predictor says so."""
+        return now[self.field] == self.digest and self.share in {None, now["canary_share"]}
 
 
 def serving_aim(digest: str) -> Aim:
     """That a model answers."""
-    return Aim("model", digest, "reason")
+    return Aim("model", digest, "reason", "answers")
 
 
 def shadow_aim(digest: str | None) -> Aim:
     """That a model, or none, is asked beside what serves."""
-    return Aim("shadow", digest, "shadow_reason")
+    what = "is asked beside what serves" if digest else "no candidate is asked"
+    return Aim("shadow", digest, "shadow_reason", what)
 
 
-def carry_out(desk: Desk, event: Event, aim: Aim, timeout_s: float) -> None:
+def canary_aim(digest: str | None, share: float | None) -> Aim:
+    """That a model, or none, answers a share of the keys."""
+    what = f"answers {share:.4g} of the keys" if digest else "no canary answers"
+    return Aim("canary", digest, "canary_reason", what, share if digest else None)
+
+
+def carry_out(
+    desk: Desk,
+    event: Event,
+    aim: Aim,
+    timeout_s: float,
+) -> None:
     """Write what is decided; unless `timeout_s` is 0, wait until the predictor follows."""
     EventPublisher(desk.mesh.settings, "/cli").publish(event, key=desk.book.model)
     note(f"it is decided for {desk.book.model}: {aim.words}")
@@ -105,7 +131,11 @@ def carry_out(desk: Desk, event: Event, aim: Aim, timeout_s: float) -> None:
         note(_followed(desk, aim, timeout_s))
 
 
-def _followed(desk: Desk, aim: Aim, timeout_s: float) -> str:
+def _followed(
+    desk: Desk,
+    aim: Aim,
+    timeout_s: float,
+) -> str:
     """That the predictor follows, or that there is none; raises WaitTimeoutError when it does not
     come to that.
     """
@@ -115,7 +145,7 @@ def _followed(desk: Desk, aim: Aim, timeout_s: float) -> str:
             now = _released(desk, timeout_s)
         except NotRunningError as error:
             return f"no predictor follows now: {shown(str(error))}"
-        if now[aim.field] == aim.digest:
+        if aim.reached(now):
             return f"the predictor follows; release {now['release']} answers"
         reason = now[aim.reason] or f"release {now['release']} answers"
         time.sleep(PAUSE_S)
@@ -133,7 +163,32 @@ def _released(desk: Desk, timeout_s: float) -> dict[str, Any]:
     return found
 
 
-def choice_of_shadow(book: ModelBook, named: Found | None, why: str) -> ShadowChosen:
+def choice_of_canary(
+    book: ModelBook,
+    named: Found | None,
+    share: float,
+    why: str,
+) -> CanaryChosen:
+    """The event that lets a model, or none, answer a share of the keys."""
+    by = user()
+    return CanaryChosen(
+        model=book.model,
+        model_digest=named.model_digest if named else "",
+        definition_digest=book.definition,
+        share=share if named else 0.0,
+        uri=named.uri if named else "",
+        version_ids=named.version_ids if named else {},
+        reason=_with(f"{f'{share:.4g} of the keys' if named else 'ended'} by {by}", why),
+        chosen_at_us=WallClock().now_us(),
+        by=by,
+    )
+
+
+def choice_of_shadow(
+    book: ModelBook,
+    named: Found | None,
+    why: str,
+) -> ShadowChosen:
     """The event that lets a model, or none, be asked beside what serves."""
     by = user()
     return ShadowChosen(
@@ -164,7 +219,11 @@ def promotion(named: Found, why: str) -> ModelPromoted:
     )
 
 
-def roll_back(book: ModelBook, digest: str, why: str) -> ModelRolledBack:
+def roll_back(
+    book: ModelBook,
+    digest: str,
+    why: str,
+) -> ModelRolledBack:
     """The event that lets a model answer again."""
     by = user()
     return ModelRolledBack(
@@ -177,7 +236,12 @@ def roll_back(book: ModelBook, digest: str, why: str) -> ModelRolledBack:
     )
 
 
-def holding(model: str, why: str, *, held: bool) -> ModelHeld:
+def holding(
+    model: str,
+    why: str,
+    *,
+    held: bool,
+) -> ModelHeld:
     """The event that holds or releases a model."""
     at_us = WallClock().now_us()
     return ModelHeld(model=model, held=held, reason=_text(why), held_at_us=at_us, by=user())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from twinstream.cli import ask
 from twinstream.cli.model_book import SHORT
@@ -13,26 +13,52 @@ from twinstream.cli.show import note, out, shown, table
 from twinstream.errors import MeshError
 
 COLUMNS = ("candidate", "rows", "apart", "other side", "labelled", "log loss", "of what served")
+ANSWERED = ("answered", "labelled", "AUC", "log loss")
 WAIT_S = 10.0
 Line = Mapping[str, Any]
 
 
-def compared(desk: Desk) -> list[Line]:
-    """A line of each candidate; none while no monitor answers, which is told."""
+class Measured(NamedTuple):
+    """A line of each candidate beside what served, and of each model that answered."""
+
+    compared: list[Line]
+    answered: list[Line]
+
+    def compared_with(self, digest: str) -> list[Line]:
+        """Of one candidate."""
+        return [one for one in self.compared if one["candidate"] == digest]
+
+    def answered_by(self, digest: str) -> list[Line]:
+        """Of one model."""
+        return [one for one in self.answered if one["digest"] == digest]
+
+
+def as_monitored(desk: Desk) -> Measured:
+    """As the monitor says; nothing while none answers, which is told."""
     address = desk.mesh.addresses["monitor"]
     request = urllib.request.Request(f"{address}/v1/state")  # noqa: S310
     try:
         models = ask.answer_to(request, WAIT_S)["models"]
-        found: list[Line] = next(m["shadows"] for m in models if m["name"] == desk.book.model)
+        own = next(m for m in models if m["name"] == desk.book.model)
+        return Measured(own["shadows"], own["by_digest"])
     except (MeshError, LookupError, TypeError, StopIteration) as error:
         note(shown(f"what the monitor measures is not shown: {error}"))
-        return []
-    return found
+        return Measured([], [])
 
 
 def print_compared(lines: Iterable[Line]) -> None:
     """Candidates beside what served, on the same rows."""
     out.print(table(COLUMNS, map(_cells, lines)))
+
+
+def print_answered(lines: Iterable[Line]) -> None:
+    """Models that answered, each with the quality of its own answers."""
+    out.print(table(ANSWERED, map(_answered_cells, lines)))
+
+
+def _answered_cells(line: Line) -> tuple[object, ...]:
+    digest, area, loss = line["digest"], line["auc"], line["log_loss"]
+    return shown(digest[:SHORT]), line["labelled"], _number(area), _number(loss)
 
 
 def _cells(line: Line) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from twinstream.cli.model_book import SHORT, Candidate, Decided, ModelBook
-from twinstream.cli.model_comparisons import Line, print_compared
+from twinstream.cli.model_comparisons import Measured, print_answered, print_compared
 from twinstream.cli.show import as_json, out, shown, table
 from twinstream.protocol.succession import held_words
 
@@ -16,7 +16,7 @@ DECISIONS = ("when", "what", "digest", "by", "reason")
 LATEST = 20
 """So many decisions are shown to people."""
 REASON_CHARS = 100
-APART = {"metrics", "version_ids", "compared", "decided"}
+APART = {"metrics", "version_ids", "compared", "answered", "decided"}
 """Facts of a model that have a table of their own, or none."""
 
 
@@ -24,6 +24,7 @@ def now_words(book: ModelBook) -> str:
     """What serves, in a sentence."""
     serving, before, held = book.serving, book.before, book.succession.held
     shadow = book.succession.shadow(book.definition)
+    canary = book.succession.canary(book.definition)
     parts = [f"{book.model}: nothing serves"]
     if serving is not None:
         parts = [f"{book.model}: {serving.model_digest[:SHORT]} serves ({serving.reason})"]
@@ -31,13 +32,15 @@ def now_words(book: ModelBook) -> str:
         parts.append(f"before it {before.model_digest[:SHORT]}")
     if shadow is not None:
         parts.append(f"{shadow.model_digest[:SHORT]} is {shadow.reason}")
+    if canary is not None:
+        parts.append(f"{canary.model_digest[:SHORT]} answers {canary.reason}")
     if held is not None:
         parts.append(held_words(held))
     return "; ".join(parts)
 
 
-def summary(book: ModelBook, compared: list[Line]) -> dict[str, Any]:
-    """A model's past and present as plain data; `compared`: as the monitor says."""
+def summary(book: ModelBook, measured: Measured) -> dict[str, Any]:
+    """A model's past and present as plain data; `measured`: as the monitor says."""
     line = [one.model_digest for one in book.succession.line(book.definition)]
     return {
         "model": book.model,
@@ -46,13 +49,19 @@ def summary(book: ModelBook, compared: list[Line]) -> dict[str, Any]:
         "served_before": line[1:],
         "held": book.succession.held,
         "shadow": book.shadow_digest or None,
-        "compared": compared,
+        "canary": book.canary_digest or None,
+        "compared": measured.compared,
+        "answered": measured.answered,
         "decided": book.decided,
         "models": book.lines(),
     }
 
 
-def facts_of(book: ModelBook, found: Candidate, compared: list[Line]) -> dict[str, Any]:
+def facts_of(
+    book: ModelBook,
+    found: Candidate,
+    measured: Measured,
+) -> dict[str, Any]:
     """One trained model as plain data."""
     named, trained = found.named, found.trained
     return {
@@ -61,7 +70,8 @@ def facts_of(book: ModelBook, found: Candidate, compared: list[Line]) -> dict[st
         "seconds": getattr(trained, "seconds", None),
         "uri": getattr(named, "uri", None),
         "version_ids": getattr(named, "version_ids", {}),
-        "compared": [line for line in compared if line["candidate"] == found.digest],
+        "compared": measured.compared_with(found.digest),
+        "answered": measured.answered_by(found.digest),
         "decided": [one for one in book.decided if one.digest == found.digest],
     }
 
@@ -73,6 +83,7 @@ def print_facts(found: Mapping[str, Any]) -> None:
     metrics = sorted(found["metrics"].items())
     out.print(table(("metric", ""), [(shown(name), f"{value:.6g}") for name, value in metrics]))
     print_compared(found["compared"])
+    print_answered(found["answered"])
     print_decisions(found["decided"])
 
 
@@ -80,9 +91,14 @@ def print_summary(found: Mapping[str, Any]) -> None:
     """The latest decisions about a model, and its candidates, for people."""
     print_decisions(found["decided"][-LATEST:])
     print_compared(found["compared"])
+    print_answered(found["answered"])
 
 
-def print_lines(lines: Iterable[Mapping[str, Any]], *, json: bool) -> None:
+def print_lines(
+    lines: Iterable[Mapping[str, Any]],
+    *,
+    json: bool,
+) -> None:
     """Trained models, a row or a JSON document each."""
     if not json:
         out.print(table(COLUMNS, map(_cells, lines)))

@@ -1,5 +1,5 @@
-"""`models list | show | promote | rollback | hold | shadow`: which model answers, in the user's
-hand.
+"""`models list | show | promote | rollback | hold | shadow | canary`: which model answers, in the
+user's hand.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from twinstream.cli import running
 from twinstream.cli.model_book import books
 from twinstream.cli.model_changes import (
     back,
+    canary_aim,
     carry_out,
+    choice_of_canary,
     choice_of_shadow,
     desk_of,
     holding,
@@ -23,7 +25,7 @@ from twinstream.cli.model_changes import (
     shadow_aim,
 )
 from twinstream.cli.model_check import check_files
-from twinstream.cli.model_comparisons import compared
+from twinstream.cli.model_comparisons import as_monitored
 from twinstream.cli.model_tables import (
     facts_of,
     now_words,
@@ -32,7 +34,7 @@ from twinstream.cli.model_tables import (
     print_summary,
     summary,
 )
-from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout
+from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout, finite
 from twinstream.cli.show import as_json, note, shown
 from twinstream.errors import SettingsError
 from twinstream.mesh.events import EventPublisher
@@ -41,6 +43,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Trained models: what was found about each, and which one answers.",
 )
+WAIT_S = 10.0
+"""So long `canary` waits for the predictor."""
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model of your definition.")]
 Digest = Annotated[
     str, typer.Argument(metavar="DIGEST", help="Its digest, or how that begins, as list prints it.")
@@ -77,10 +81,10 @@ def show(
     desk = desk_of(model, data)
     book = desk.book
     if digest:
-        facts = facts_of(book, book.one(digest), compared(desk))
+        facts = facts_of(book, book.one(digest), as_monitored(desk))
         as_json(facts) if json else print_facts(facts)
         return
-    found = summary(book, compared(desk))
+    found = summary(book, as_monitored(desk))
     as_json(found) if json else print_summary(found)
     note(shown(now_words(book)))
 
@@ -165,3 +169,41 @@ def shadow(
     elif not serves(desk.book, chosen := desk.book.one(digest)):
         event = choice_of_shadow(desk.book, check_files(desk, chosen), why)
         carry_out(desk, event, shadow_aim(chosen.digest), timeout)
+
+
+@app.command()
+def canary(
+    model: Model,
+    digest: Annotated[
+        str, typer.Argument(metavar="[DIGEST]", help="The candidate; not given with --stop.")
+    ] = "",
+    share: Annotated[
+        float,
+        typer.Option(
+            "--share",
+            min=0,
+            max=1,
+            callback=finite,
+            help="Of the keys, for example 0.05.",
+        ),
+    ] = 0.0,
+    stop: Annotated[  # noqa: FBT002
+        bool, typer.Option("--stop", help="Let what serves answer all keys again.")
+    ] = False,
+    data: Data = DEFAULT_DATA,
+    why: Why = "",
+) -> None:
+    """Let a candidate answer a share of the keys: the same key gets the same model, and a greater
+    share adds keys.
+    """
+    if (bool(digest), share > 0) != (not stop, not stop):
+        raise SettingsError("name a candidate and its --share, or give --stop")
+    desk = desk_of(model, data)
+    if stop:
+        ended = choice_of_canary(desk.book, None, 0.0, why)
+        carry_out(desk, ended, canary_aim(None, None), WAIT_S)
+        return
+    chosen = desk.book.one(digest)
+    if not serves(desk.book, chosen):
+        event = choice_of_canary(desk.book, check_files(desk, chosen), share, why)
+        carry_out(desk, event, canary_aim(chosen.digest, share), WAIT_S)

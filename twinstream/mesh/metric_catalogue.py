@@ -169,6 +169,11 @@ VIEW = (
 )
 PREDICT = (
     Described(
+        "predict_canary_failed_total",
+        "requests, or requests together, that what serves answered because the canary could not",
+        labels=("model",),
+    ),
+    Described(
         "predict_answer_ms",
         "time to answer a request, without the wait that it asked for",
         kind="summary",
@@ -255,6 +260,19 @@ MONITOR = (
     Described(
         "monitor_metrics_dropped_total",
         "metrics of other services that were left out: odd, or one series too many",
+    ),
+    Described(
+        "monitor_model_auc",
+        "area under the ROC curve of the labelled predictions of one trained model",
+        kind="gauge",
+        labels=("model", "digest"),
+    ),
+    Described(
+        "monitor_model_log_loss",
+        "mean log loss of the labelled predictions of one trained model",
+        kind="gauge",
+        unit="nat",
+        labels=("model", "digest"),
     ),
     Described(
         "monitor_prediction_mean",

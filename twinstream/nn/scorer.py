@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.events import ModelPromoted, ModelTrained, ShadowChosen
+from schemas.events import CanaryChosen, ModelPromoted, ModelTrained, ShadowChosen
 from twinstream.features.arrays import Features, Numbers, codes, vocabularies
 from twinstream.nn.digest import ModelCorruptError
 from twinstream.nn.files import Loaded, from_files, score
@@ -73,7 +73,7 @@ class Scorer:
 
 def load_scorer(
     objects: Objects,
-    promoted: ModelTrained | ModelPromoted | ShadowChosen,
+    promoted: ModelTrained | ModelPromoted | ShadowChosen | CanaryChosen,
     network_class: Callable[..., Any],
     definition: str,
 ) -> Scorer:

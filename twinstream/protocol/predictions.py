@@ -42,6 +42,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     row: int = 0
     """Its index among the rows that were scored with it."""
     shadow: ShadowScore | None = None
+    canary: bool = False
+    """The model of the release answered a share of the keys only."""
 
 
 def shared_id(batch: str, number: int) -> str:
@@ -86,6 +88,7 @@ def predictions_of(event: PredictionServed) -> Iterator[Prediction]:
             served_at_us=event.served_at_us,
             row=event.first_row + i,
             shadow=_shadow(event, i),
+            canary=event.canary,
         )
 
 

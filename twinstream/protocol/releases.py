@@ -5,10 +5,12 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 
 from schemas.events import (
+    CanaryChosen,
     Event,
     ModelHeld,
     ModelPromoted,
@@ -18,8 +20,9 @@ from schemas.events import (
 )
 from twinstream.protocol.succession import Succession
 
+Chosen = TypeVar("Chosen", ShadowChosen, CanaryChosen)
 DECISIONS = (ModelPromoted, ModelRolledBack)
-FOLLOWED = (*DECISIONS, ModelHeld, ShadowChosen)
+FOLLOWED = (*DECISIONS, ModelHeld, ShadowChosen, CanaryChosen)
 
 
 class Lifecycle:
@@ -30,6 +33,7 @@ class Lifecycle:
         self._models: dict[str, Succession] = {}
         self.promoted: dict[str, ModelPromoted] = {}
         self.shadows: dict[str, ShadowChosen] = {}
+        self.canaries: dict[str, CanaryChosen] = {}
         self.refused: dict[str, str] = {}
 
     def apply(self, event: Event) -> None:
@@ -45,10 +49,8 @@ class Lifecycle:
     def _follow(self, name: str, model: Succession) -> None:
         if (serving := model.serving(self._definition)) is not None:
             self.promoted[name] = serving
-        if (shadow := model.shadow(self._definition)) is not None:
-            self.shadows[name] = shadow
-        else:
-            self.shadows.pop(name, None)
+        _set(self.shadows, name, model.shadow(self._definition))
+        _set(self.canaries, name, model.canary(self._definition))
 
     def _tell(self, event: ModelPromoted | ModelRolledBack, reason: str) -> None:
         reason = reason or self._of_another_definition(event)
@@ -68,6 +70,14 @@ class Lifecycle:
             f"this process serves {self._definition[:12]}: restart it with that definition, "
             "or train again"
         )
+
+
+def _set(chosen: dict[str, Chosen], name: str, one: Chosen | None) -> None:
+    """The one that was chosen, or none."""
+    if one is not None:
+        chosen[name] = one
+    else:
+        chosen.pop(name, None)
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from schemas.events import Event, ModelHeld, ModelPromoted, ModelRolledBack, ShadowChosen
+from schemas.events import (
+    CanaryChosen,
+    Event,
+    ModelHeld,
+    ModelPromoted,
+    ModelRolledBack,
+    ShadowChosen,
+)
 
 KEPT = 1000
 """So many promotions are remembered, of each definition and in all."""
 DEFINITIONS = 100
 """So many definitions of one model are remembered."""
 Remembered = TypeVar("Remembered")
+Chosen = TypeVar("Chosen", ShadowChosen, CanaryChosen)
 
 
 class Succession:
@@ -25,6 +33,7 @@ class Succession:
         self._known: dict[str, ModelPromoted] = {}
         self._lines: dict[str, list[ModelPromoted]] = {}
         self._shadows: dict[str, ShadowChosen] = {}
+        self._canaries: dict[str, CanaryChosen] = {}
         self.held: ModelHeld | None = None
 
     def apply(self, event: Event) -> str:
@@ -40,6 +49,8 @@ class Succession:
                 self.held = event if event.held else None
             case ShadowChosen():
                 remember(self._shadows, event.definition_digest, event, DEFINITIONS)
+            case CanaryChosen():
+                remember(self._canaries, event.definition_digest, event, DEFINITIONS)
             case _:
                 pass
         return ""
@@ -54,11 +65,12 @@ class Succession:
 
     def shadow(self, definition: str) -> ShadowChosen | None:
         """What is asked beside it; None also while that is what serves."""
-        chosen, serving = self._shadows.get(definition), self.serving(definition)
-        if chosen is None or not chosen.model_digest:
-            return None
-        own = serving is not None and serving.model_digest == chosen.model_digest
-        return None if own else chosen
+        return _beside(self._shadows.get(definition), self.serving(definition))
+
+    def canary(self, definition: str) -> CanaryChosen | None:
+        """What answers a share of the keys; None also while that, or nothing, serves."""
+        serving = self.serving(definition)
+        return _beside(self._canaries.get(definition), serving) if serving else None
 
     def known(self, digest: str) -> ModelPromoted | None:
         """The newest promotion of a model that has served."""
@@ -85,6 +97,14 @@ class Succession:
         return line
 
 
+def _beside(chosen: Chosen | None, serving: ModelPromoted | None) -> Chosen | None:
+    """The candidate that was chosen, when one was, and another one serves."""
+    if chosen is None or not chosen.model_digest:
+        return None
+    own = serving is not None and serving.model_digest == chosen.model_digest
+    return None if own else chosen
+
+
 def _put_on(line: list[ModelPromoted], event: ModelPromoted) -> None:
     """A model that is promoted twice in a row is there once."""
     if line and line[-1].model_digest == event.model_digest:
@@ -108,7 +128,12 @@ def held_words(held: ModelHeld) -> str:
     return f"held by {held.by or 'an operator'}{why}"
 
 
-def remember(found: dict[str, Remembered], name: str, value: Remembered, most: int) -> None:
+def remember(
+    found: dict[str, Remembered],
+    name: str,
+    value: Remembered,
+    most: int,
+) -> None:
     """The newest values by name, in bounded memory."""
     found.pop(name, None)
     found[name] = value

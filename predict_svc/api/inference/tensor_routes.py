@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from flask import Flask, Response, request
 
@@ -15,6 +17,7 @@ from predict_svc.api.inference.tensor_answers import answer_of, check_outputs, m
 from predict_svc.api.inference.tensor_messages import ModelReady, ServerMetadata
 from predict_svc.api.inference.tensor_questions import question_of, received
 from predict_svc.api.messages import RequestError, TooLargeError, UnknownError
+from predict_svc.api.routing import answering_release
 from predict_svc.api.serving import Active
 from twinstream.define import Model
 from twinstream.mesh.problems import Place
@@ -85,8 +88,14 @@ def infer(api: Api, model: str, release: str) -> Response:
     found = received(plain_body(api.body_bytes), request.headers.get(HEADER_LENGTH, ""))
     check_outputs(found.request)
     body = question_of(active.form.model, found, api.predictor.max_rows)
-    data, head = answer_of(model, found.request, predicted(api, model, body))
+    choose = of_version if release else answering_release
+    data, head = answer_of(model, found.request, predicted(api, model, body, choose))
     return sent(data, head)
+
+
+def of_version(api: Api, model: str, _rows: Sequence[Any]) -> Active:
+    """Who names the version is answered by it, whatever the key."""
+    return active_of(api, model)
 
 
 def declared_in(api: Api, model: str) -> Model:

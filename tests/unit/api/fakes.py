@@ -22,8 +22,10 @@ from predict_svc.api.raw_ends import Look, Looks
 from predict_svc.api.routes import application
 from predict_svc.api.serving import Serving
 from predict_svc.api.shadowing import Shadowing
+from predict_svc.api.slots import Wanted
 from predict_svc.view.errors import ViewBehindError, ViewNotReadyError
 from schemas.events import (
+    CanaryChosen,
     Event,
     ModelPromoted,
     PredictionServed,
@@ -193,6 +195,7 @@ class World:
         self.corrupt = False
         self.events: list[PredictionServed] = []
         self.kept: list[str] = []
+        self.failed: list[tuple[str, str]] = []
         self.ends = FakeEnds()
         self.activation = Activation(
             self.serving,
@@ -209,6 +212,7 @@ class World:
             Freshness(self.readers, sources, self.ends, wait_bound_s=wait_bound_s),
             self.clock,
             max_rows=1000,
+            canary_failed=lambda active, error: self.failed.append((active.name, str(error))),
         )
         self.api = Api(
             pipeline=self.pipeline,
@@ -266,6 +270,20 @@ class World:
         self.settle()
         return digest
 
+    def canary(self, seed: int | None, share: float = 0.0) -> str:
+        """A candidate that answers a share of the keys; None: none does."""
+        digest = "" if seed is None else self.trained(seed)
+        self.lifecycle.events.append(
+            CanaryChosen(
+                model=self.model.name,
+                model_digest=digest,
+                definition_digest=self.pipeline.digest,
+                share=share,
+            )
+        )
+        self.settle()
+        return digest
+
     def promote(self, seed: int, definition: str = "") -> str:
         digest = self.trained(seed, definition)
         self.lifecycle.events.append(
@@ -301,7 +319,7 @@ class World:
         answer = by_lane(self.api, model or self.model.name, data)
         return answer.status, msgspec.json.decode(answer.body), dict(answer.headers)
 
-    def _load(self, promoted: ModelPromoted | ShadowChosen) -> Scorer:
+    def _load(self, promoted: Wanted) -> Scorer:
         files = self.files[promoted.model_digest]
         given = {**files, "model.safetensors": b"torn"} if self.corrupt else files
         return Scorer(

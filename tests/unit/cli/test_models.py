@@ -23,13 +23,17 @@ from twinstream.cli.main import run
 from twinstream.cli.model_book import ModelBook
 from twinstream.cli.model_changes import (
     back,
+    canary_aim,
+    choice_of_canary,
     choice_of_shadow,
     holding,
     promotion,
     roll_back,
     serves,
+    shadow_aim,
 )
 from twinstream.cli.model_check import check_files
+from twinstream.cli.model_comparisons import Measured
 from twinstream.cli.show import as_json
 from twinstream.errors import MeshError, ObjectMissingError, SettingsError
 from twinstream.mesh import object_store
@@ -181,10 +185,45 @@ def test_a_candidate_is_chosen_and_ended() -> None:
     assert [one.what for one in found.decided][-2:] == ["asked beside", "asked no more"]
 
 
-def test_a_candidate_is_named_or_ended_and_not_both(capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["models", "shadow", "m"], ["models", "shadow", "m", "aaaa", "--stop"]):
-        assert run(words) == USAGE
-        assert "name a candidate, or give --stop" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "words",
+    [
+        "shadow m",
+        "shadow m aaaa --stop",
+        "canary m",
+        "canary m aaaa",
+        "canary m --share 0.1",
+        "canary m --share 0.1 --stop",
+        "canary m aaaa --share 0.1 --stop",
+        "canary m aaaa --share nan",
+        "canary m aaaa --share 1.1",
+    ],
+)
+def test_a_candidate_is_named_or_ended_and_not_both(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", *words.split()]) == USAGE
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_canary_is_chosen_and_ended() -> None:
+    found = book(*HISTORY)
+    event = choice_of_canary(found, trained("cccc33"), 0.05, "a look")
+    found.apply(event)
+    assert (states(found)["cccc33"], event.share) == ("answers a share", 0.05)
+    assert f"cccc33 answers 0.05 of the keys by {event.by}: a look" in model_tables.now_words(found)
+    found.apply(choice_of_canary(found, None, 0.0, ""))
+    assert states(found)["cccc33"] == "rejected"
+    assert [one.what for one in found.decided][-2:] == ["answers 0.05", "answers no more"]
+
+
+def test_the_predictor_follows_when_it_says_so() -> None:
+    aim = canary_aim("cccc33", 0.05)
+    assert aim.reached({"canary": "cccc33", "canary_share": 0.05})
+    assert not aim.reached({"canary": "cccc33", "canary_share": 0.1})
+    assert not aim.reached({"canary": None, "canary_share": None})
+    assert canary_aim(None, None).reached({"canary": None, "canary_share": None})
+    assert shadow_aim("x").reached({"shadow": "x", "canary_share": 0.1})
 
 
 COMPARED = {
@@ -197,6 +236,7 @@ COMPARED = {
 }
 
 
+ANSWERED = {"digest": "bbbb22", "labelled": 4, "auc": 0.5, "log_loss": None}
 ODD = "\x1b[31m[bold]x[/\n\u202e" * 50
 
 
@@ -214,9 +254,9 @@ def test_nothing_in_an_event_is_too_odd_to_be_shown(
     found = book(*HISTORY, rejected("cccc33", ODD), rejected(ODD), held, by_the_trainer(ODD))
     model_tables.print_lines(found.lines(), json=json)
     for one in found.candidates.values():
-        facts = model_tables.facts_of(found, one, [COMPARED])
+        facts = model_tables.facts_of(found, one, Measured([COMPARED], [ANSWERED]))
         as_json(facts) if json else model_tables.print_facts(facts)
-    whole = model_tables.summary(found, [COMPARED, {**COMPARED, "candidate": ODD}])
+    whole = model_tables.summary(found, Measured([COMPARED], [{**ANSWERED, "digest": ODD}]))
     as_json(whole) if json else model_tables.print_summary(whole)
     assert "\x1b" not in capsys.readouterr().out
 

@@ -106,3 +106,28 @@ def test_metrics_are_said_again_only_when_they_rest_on_something_new() -> None:
     areas = {labels["of"]: value for name, value, labels in gauges.told if name.endswith("auc")}
     assert areas == {"candidate": 0.0, "served": 1.0}
     assert {str(labels["candidate"]) for *_, labels in gauges.told} == {"c" * 12}
+
+
+def by_a_canary(flight: str, at_us: int, score: float) -> Any:
+    return msgspec.structs.replace(prediction(flight, at_us, score, model="c1"), canary=True)
+
+
+def test_a_canary_is_measured_by_its_digest_and_counts_for_nothing_else() -> None:
+    world, alone = state(), state()
+    for i, score in enumerate((0.25, 0.75, 0.25, 0.75)):
+        for one in (world, alone):
+            reading.handle(prediction(f"f{i}", 0, score), one)
+        reading.handle(by_a_canary(f"g{i}", 0, 1 - score), world)
+    rows = [(f"{name}{i}", HOUR, 30 if i % 2 else 0) for name in "fg" for i in range(4)]
+    for one in (world, alone):
+        handlers.handle_log_message("arrivals", 0, pack(rows), one)
+    watch, plain = world.models["late-arrival"], alone.models["late-arrival"]
+    assert watch.model_digest == plain.model_digest == "m1"
+    assert watch.drift.reference_share == plain.drift.reference_share
+    assert (watch.quality.all.n, list(watch.scores)) == (4, list(plain.scores))
+    assert len(watch.quality.rolling()[0]) == 4
+    models = snapshot.whole(world, [], 10**15)["models"][0]["by_digest"]
+    assert {line["digest"]: (line["labelled"], line["auc"]) for line in models} == {
+        "m1": (4, 1.0),
+        "c1": (4, 0.0),
+    }
