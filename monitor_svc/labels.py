@@ -38,7 +38,9 @@ class Joiner:
     """
 
     def __init__(self, label: Label, max_kept: int = 1_000_000) -> None:
-        self._horizon_us, self._missing, self._max_kept = label.horizon_us, label.missing, max_kept
+        self._horizon_us = label.horizon_us
+        self._missing = label.missing
+        self._max_kept = max_kept
         self._at_once = label.at_once
         value = label.value
         self._over = (
@@ -65,9 +67,9 @@ class Joiner:
         if that is later).
         """
         self._asked.setdefault(key, []).append(asked)
-        self._push(
-            latest_us(max(asked.at_us, due_from_us), self._horizon_us), key, asked, expired=False
-        )
+        from_us = max(asked.at_us, due_from_us)
+        due_us = latest_us(from_us, self._horizon_us)
+        self._push(due_us, key, asked, expired=False)
         self.pending += 1
         self._bound()
         rows = self._rows.get(key, ()) if self._over is None else ()
@@ -93,8 +95,10 @@ class Joiner:
             for (_, asked), worth in zip(due, self._over.of(due, self._rows), strict=True):
                 self._say(asked, worth)
         found = [outcome for _, asked in due for outcome in self._expire(asked)]
-        while self._row_order and self._row_order[0].known_us < known_us - 2 * self._horizon_us:
-            self._gone_until_us = max(self._gone_until_us, self._forget_row().known_us)
+        kept_from_us = known_us - 2 * self._horizon_us
+        while self._row_order and self._row_order[0].known_us < kept_from_us:
+            gone_us = self._forget_row().known_us
+            self._gone_until_us = max(self._gone_until_us, gone_us)
         return found
 
     def _come_due(self, known_us: int) -> list[tuple[Hashable, Asked]]:
@@ -112,20 +116,30 @@ class Joiner:
         return found
 
     def _revise(
-        self, over: AggregatedLabel, row: LabelRow, asked: Iterable[Asked]
+        self,
+        over: AggregatedLabel,
+        row: LabelRow,
+        asked: Iterable[Asked],
     ) -> list[Outcome]:
         """What a late record changes of the labels that count already."""
         due = [
             (row.key, question)
             for question in asked
-            if question.expired and after_question(question.at_us, row.event_us, self._horizon_us)
+            if question.expired and self._belongs(question, row)
         ]
         labels = over.of(due, self._rows) if due else []
-        return [
-            outcome
-            for (_, question), worth in zip(due, labels, strict=True)
-            for outcome in self._say(question, worth)
-        ]
+        found: list[Outcome] = []
+        for (_, question), worth in zip(due, labels, strict=True):
+            found += self._say(question, worth)
+        return found
+
+    def _belongs(self, asked: Asked, row: LabelRow) -> bool:
+        """Whether the aggregate of a question is over this row."""
+        return after_question(
+            asked.at_us,
+            row.event_us,
+            self._horizon_us,
+        )
 
     def _say(self, asked: Asked, worth: float) -> list[Outcome]:
         """What the aggregate says now of a question; NaN: null."""
@@ -210,8 +224,9 @@ class Joiner:
         row = self._forget_row()
         self.given_up += 1
         if self._over is not None:
-            known_until_us = row.known_us + 2 * self._horizon_us  # when it would have gone anyway
-            self._gone_until_us = max(self._gone_until_us, min(row.event_us, known_until_us))
+            goes_anyway_us = row.known_us + 2 * self._horizon_us
+            lost_us = min(row.event_us, goes_anyway_us)
+            self._gone_until_us = max(self._gone_until_us, lost_us)
 
     def _forget_row(self) -> LabelRow:
         row = self._row_order.popleft()
@@ -222,8 +237,15 @@ class Joiner:
         return row
 
 
-def _outcome(asked: Asked, before: float | None, how: Literal["arrived", "missing"]) -> Outcome:
+def _outcome(
+    asked: Asked,
+    before: float | None,
+    how: Literal["arrived", "missing"],
+) -> Outcome:
     """That the label counts which a question has now."""
     return Outcome(
-        asked=asked, label=asked.label, before=before, how=how if before is None else "revised"
+        asked=asked,
+        label=asked.label,
+        before=before,
+        how=how if before is None else "revised",
     )

@@ -41,14 +41,26 @@ def streams_of(
 ) -> Streams:
     """Readers of all topics."""
     mesh, knobs = state.mesh, state.knobs
-    back_us = None if mesh.clock == "replay" else now_us - round(knobs.lookback_days * DAY_US)
+    wall = mesh.clock == "wall"
+    back_us = now_us - round(knobs.lookback_days * DAY_US) if wall else None
+    waiting_us = now_us - waiting_back_us(state) if wall else None
     return Streams(
         facts=Topics(mesh, FACTS),
         metrics=Topics(mesh, [METRICS], now_us - knobs.history_s * SECOND_US),
         dead_letters=Topics(mesh, DEAD_LETTERS, back_us),
-        predictions=Topics(mesh, [PREDICTIONS], back_us),
-        labels=Topics(mesh, label_topics(state.pipeline), back_us),
+        predictions=Topics(mesh, [PREDICTIONS], waiting_us),
+        labels=Topics(mesh, label_topics(state.pipeline), waiting_us),
     )
+
+
+def waiting_back_us(state: State) -> int:
+    """So far back lie the predictions that may still wait for their label, or see it revised: two
+    horizons of the longest, if that is more than the setting.
+    """
+    labels = [model.label for model in state.pipeline.models]
+    longest_us = max(label.horizon_us for label in labels)
+    lookback_us = round(state.knobs.lookback_days * DAY_US)
+    return max(lookback_us, 2 * longest_us)
 
 
 def label_topics(pipeline: Pipeline) -> dict[str, str]:

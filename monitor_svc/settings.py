@@ -16,7 +16,7 @@ class MonitorSettings(Knobs, frozen=True, kw_only=True):
 
     lookback_days: float = 30.0
     """How far back predictions, labels and dead letters are read again at a start (with the replay
-    clock: all of them).
+    clock: all of them); predictions and labels at least two horizons of the longest label.
     """
     history_s: int = 1800
     """Seconds of run-time metrics that the page shows."""

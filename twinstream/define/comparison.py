@@ -57,6 +57,9 @@ class Comparison:
     right: Any
     at: Location
 
+    def __repr__(self) -> str:
+        return f"a comparison of {getattr(self.left, 'kind', self.left)}(...)"
+
     def __bool__(self) -> NoReturn:
         refuse(
             "a comparison of an aggregate has no truth value while a definition is read",

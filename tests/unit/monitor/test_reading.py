@@ -8,7 +8,9 @@ import pytest
 from confluent_kafka import KafkaError
 
 from monitor_svc.adapters import kafka_topics
+from monitor_svc.reading import waiting_back_us
 from tests.unit.mesh.fakes import Message
+from tests.unit.monitor.world import DAY, state
 from twinstream.errors import NotRunningError
 from twinstream.mesh.settings import MeshSettings
 
@@ -48,3 +50,12 @@ def test_what_was_read_before_an_error_is_returned_before_it_is_raised(
         topics.poll(10, 0.0)
     monkeypatch.setattr(Consumer, "script", [second])
     assert topics.poll(10, 0.0) == [second]
+
+
+@pytest.mark.parametrize(("lookback", "horizon", "days"), [(30, 1, 30), (30, 90, 180), (0.5, 1, 2)])
+def test_what_may_still_wait_for_its_label_is_read_again(
+    lookback: float, horizon: int, days: int
+) -> None:
+    world = state(lookback_days=lookback)
+    world.pipeline.models[0].label.horizon_us = horizon * DAY
+    assert waiting_back_us(world) == days * DAY
