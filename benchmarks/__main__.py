@@ -16,6 +16,7 @@ for name in (
     "growth",
     "dedupe",
     "predict",
+    "score",
 ):
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
 subprocess.run([sys.executable, "-m", "benchmarks.render"], check=True)

@@ -32,6 +32,7 @@ SHOWN = (
     "overload-predict",
     "soak",
     "fold",
+    "score",
     "peers",
 )
 IMAGES = HERE.parent / "docs" / "images"
