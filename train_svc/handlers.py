@@ -16,8 +16,10 @@ import torch
 from schemas.events import Event, ModelPromoted, ModelRejected, ModelTrained
 from train_svc import search, training
 from train_svc.backlog import Judgement, Training
+from train_svc.evidence import Evidence, Losses, compared
 from train_svc.ports import Ports, Problem, TrainingSet, TrainingSetCorruptError
-from train_svc.promotion import judge
+from train_svc.promotion import Bounds, judge
+from train_svc.scores import row_losses
 from train_svc.search import Found
 from train_svc.settings import TrainSettings
 from train_svc.training import Rows, Split, TrainingConfig, TrainingImpossibleError
@@ -31,7 +33,7 @@ from twinstream.protocol.batch_shapes import SHAPES
 from twinstream.protocol.succession import held_words
 
 MEASURE = {BINARY: "log_loss", "mean_squared_error": "rmse", "mean_absolute_error": "mae"}
-"""The test metric by which a new model is compared with the promoted one, by loss."""
+"""The test metric of a loss."""
 log = structlog.get_logger()
 
 
@@ -153,10 +155,9 @@ def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
     """
     trained = work.trained
     model = ports.pipeline.model(trained.model)
-    champion = champion_metrics(work, ports)
-    measure = MEASURE[model.loss]
-    tolerance = ports.settings.tolerance
-    verdict = judge(trained.metrics, model.good_enough, champion, measure, tolerance)
+    own = ports.settings
+    bounds = Bounds(measure=MEASURE[model.loss], margin=own.margin, least_rows=own.least_test_rows)
+    verdict = judge(trained.metrics, model.good_enough, evidence_of(work, ports), bounds)
     now_us = ports.clock.now_us()
     if not verdict.promoted:
         return [rejected(trained, verdict.reason, now_us)]
@@ -250,21 +251,25 @@ def check_metrics(metrics: Mapping[str, float]) -> None:
         )
 
 
-def champion_metrics(work: Judgement, ports: Ports) -> dict[str, float] | None:
-    """Scores of the promoted model on the new test rows; None when there is none that can be
-    compared.
+def evidence_of(work: Judgement, ports: Ports) -> Evidence | None:
+    """The new model beside the promoted one on the new test rows; None when there is none that can
+    be compared.
     """
     champion = work.champion
-    if champion is None:
+    if champion is None or champion.definition_digest != ports.pipeline.digest:
         return None
     data: TrainingSet = ports.training_sets.read(work.training_set)
+    theirs = losses_of_champion(champion, data, ports)
+    return None if theirs is None else compared(losses_of(work.trained, data, ports), theirs)
+
+
+def losses_of_champion(champion: ModelPromoted, data: TrainingSet, ports: Ports) -> Losses | None:
+    """Whatever it is, a model that cannot answer is none to compare with."""
     try:
-        metrics = scores_of(champion, data, ports)
-        check_metrics(metrics)
+        return losses_of(champion, data, ports)
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001
-        # whatever it is, a model that cannot answer is none to compare with
         log.warning(
             "champion_not_compared",
             model=champion.model,
@@ -272,17 +277,16 @@ def champion_metrics(work: Judgement, ports: Ports) -> dict[str, float] | None:
             reason=str(error)[:500],
         )
         return None
-    return metrics
 
 
-def scores_of(champion: ModelPromoted, data: TrainingSet, ports: Ports) -> dict[str, float]:
-    """Test metrics of a promoted model."""
-    model = ports.pipeline.model(champion.model)
-    loaded = ports.models.load(champion, model.network)
+def losses_of(model: ModelTrained | ModelPromoted, data: TrainingSet, ports: Ports) -> Losses:
+    """float64[n]: a model's loss on each test row."""
+    loaded = ports.models.load(model, ports.pipeline.model(model.model).network)
     _, first = training.bounds(data.table, data.statistics)
     config = loaded.config
     rows = training.rows_of(data.table.slice(first), config.inputs, config.statistics)
-    return training.scored(loaded.network, rows, config.loss, config.target)
+    given = training.answers(loaded.network, rows, config.loss, config.target)
+    return row_losses(rows.label.numpy(), given, config.loss)
 
 
 def config_of(model: Any, settings: TrainSettings, seed: int) -> TrainingConfig:

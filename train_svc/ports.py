@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from schemas.events import ModelPromoted, TrainingSetPublished
+from schemas.events import ModelPromoted, ModelTrained, TrainingSetPublished
 from train_svc.search import Candidate, Found
 from train_svc.settings import TrainSettings
 from train_svc.training import Split, TrainingConfig
@@ -47,7 +47,7 @@ class Models(Protocol):
 
     def save(self, model: str, digest: str, files: dict[str, bytes]) -> Stored: ...
 
-    def load(self, promoted: ModelPromoted, network_class: Any) -> Loaded:
+    def load(self, model: ModelTrained | ModelPromoted, network_class: Any) -> Loaded:
         """Raises ModelCorruptError when the files are not those of the digest."""
         ...
 

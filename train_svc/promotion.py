@@ -1,5 +1,5 @@
-"""Which trained model may answer: the definition's `good_enough`, and not worse than the one that
-answers now.
+"""Which trained model may answer: one that is good enough, has learned something, and is surely
+better than the one that answers now.
 """
 
 from __future__ import annotations
@@ -8,7 +8,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from train_svc.evidence import Evidence
 from twinstream.define import METRICS
+
+BASELINE = "baseline_"
+"""Before the name of a metric: that of one answer for all rows."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -18,59 +22,74 @@ class Verdict(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model must keep to replace one that answers. `measure`: the test metric of its loss."""
+
+    measure: str
+    margin: float = 0.0
+    """By so much, as a share of the promoted model's loss, it must surely be better."""
+    least_rows: int = 0
+    """On fewer test rows nothing can be said."""
+
+
 def judge(
     metrics: Mapping[str, float],
     good_enough: Mapping[str, float],
-    champion: Mapping[str, float] | None,
-    measure: str,
-    tolerance: float,
+    evidence: Evidence | None,
+    bounds: Bounds,
 ) -> Verdict:
-    """Judges by test metrics.
-
-    `champion`: metrics of the promoted model on the same test rows, None when there is none that
-    can be compared. `measure`: the metric by which both are compared.
+    """Judges by test metrics, and by `evidence` against the promoted model: None when there is none
+    that can be compared.
     """
+    problem = not_good_enough(metrics, good_enough) or not_learned(metrics, bounds.measure)
+    if problem:
+        return Verdict(promoted=False, reason=problem)
+    if evidence is None:
+        return Verdict(promoted=True, reason="good enough, and no promoted model to compare with")
+    return against(evidence, bounds)
+
+
+def not_good_enough(metrics: Mapping[str, float], good_enough: Mapping[str, float]) -> str:
+    """The first of the definition's bounds that is not kept; "" when all are."""
     for name, bound in good_enough.items():
         value = metrics.get(name)
         if value is None or not meets(name, value, bound):
             found = "was not measured" if value is None else f"is {value:.4f}"
-            return Verdict(
-                promoted=False, reason=f"{name} {found}, good enough is {at(name)} {bound:g}"
-            )
-    if champion is None:
-        return Verdict(promoted=True, reason="good enough, and no promoted model to compare with")
+            return f"{name} {found}, good enough is {at(name)} {bound:g}"
+    return ""
+
+
+def not_learned(metrics: Mapping[str, float], measure: str) -> str:
+    """Whether the same answer for every row would have been as good; "" when it would not."""
     if measure not in metrics:
-        return Verdict(promoted=False, reason=f"{measure} was not measured")
-    ours, theirs = metrics[measure], champion[measure]
-    if no_worse(measure, ours, theirs, tolerance):
-        return Verdict(
-            promoted=True,
-            reason=(
-                f"{measure} {ours:.4f} on the same test rows, the promoted model has {theirs:.4f}"
-            ),
-        )
-    return Verdict(
-        promoted=False,
-        reason=(
-            f"{measure} is {ours:.4f}, the promoted model has {theirs:.4f} on the same test rows"
-        ),
+        return f"{measure} was not measured"
+    ours, constant = metrics[measure], metrics.get(BASELINE + measure)
+    if constant is None or ours < constant:
+        return ""
+    return (
+        f"{measure} is {ours:.4f}, and {constant:.4f} for who answers every row with the middle of "
+        "the training labels: nothing was learned"
     )
+
+
+def against(evidence: Evidence, bounds: Bounds) -> Verdict:
+    """The verdict on a model beside the promoted one."""
+    seen = (
+        f"mean loss {evidence.ours:.5g} on {evidence.rows} test rows, the promoted model has "
+        f"{evidence.theirs:.5g}: with 95 % confidence the gain is at least {evidence.gain:.3g}"
+    )
+    if evidence.rows < bounds.least_rows:
+        why = f"{seen}; fewer than {bounds.least_rows} rows are no evidence"
+        return Verdict(promoted=False, reason=why)
+    needed = bounds.margin * abs(evidence.theirs)
+    if evidence.gain > needed:
+        return Verdict(promoted=True, reason=seen)
+    return Verdict(promoted=False, reason=f"{seen}, and more than {needed:.3g} is asked for")
 
 
 def meets(name: str, value: float, bound: float) -> bool:
     """Whether a metric is on the better side of a bound; NaN never is."""
     return value >= bound if METRICS[name] == "max" else value <= bound
-
-
-def no_worse(name: str, ours: float, theirs: float, tolerance: float) -> bool:
-    """Whether ours is better, equal, or worse by at most a share of theirs."""
-    return meets(
-        name,
-        ours,
-        theirs - tolerance * abs(theirs)
-        if METRICS[name] == "max"
-        else theirs + tolerance * abs(theirs),
-    )
 
 
 def at(name: str) -> str:

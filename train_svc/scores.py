@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twinstream.nn.files import BINARY
+
 Values = NDArray[np.floating[Any]]
 SMALLEST = 1e-7
 
@@ -47,6 +49,20 @@ def auc(label: Values, score: Values) -> float:
     n = int(positive.sum())
     pairs = n * (len(positive) - n)
     return float((rank_sum - n * (n + 1) / 2) / pairs)
+
+
+def row_losses(label: Values, answer: Values, loss: str) -> NDArray[np.float64]:
+    """float64[n]: the loss of each row, by the name of the loss."""
+    y, given = np.asarray(label, np.float64), np.asarray(answer, np.float64)
+    if loss == BINARY:
+        p = np.clip(given, SMALLEST, 1 - SMALLEST)
+        return -(y * np.log(p) + (1 - y) * np.log(1 - p))
+    return np.abs(given - y) if loss == "mean_absolute_error" else (given - y) ** 2
+
+
+def constant(label: Values, loss: str) -> float:
+    """The one answer to all rows that has the least loss on these."""
+    return float(np.median(label) if loss == "mean_absolute_error" else np.mean(label))
 
 
 def numeric(label: Values, value: Values) -> dict[str, float]:

@@ -47,9 +47,11 @@ class TrainSettings(Knobs, frozen=True, kw_only=True):
     """Share by which a training set must have grown since the last trained one;
     0 trains on every new one.
     """
-    tolerance: float = 0.0
-    """How much worse (as a share of its loss) a new model may be than the promoted one on the same
-    test rows.
+    margin: float = 0.0
+    """By how much (as a share of its loss) a new model must be better than the promoted one on the
+    same test rows, with 95 % confidence.
     """
+    least_test_rows: int = 100
+    """On fewer test rows no model replaces another."""
     nice: int = 10
     """Added to the scheduling niceness while training, so that what answers requests goes first."""

@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from train_svc import scores
 from train_svc.optimizer import AdamW
+from train_svc.promotion import BASELINE
 from twinstream.errors import PermanentError
 from twinstream.features.arrays import codes, from_table, numbers, vocabularies
 from twinstream.features.inputs import InputNames, Inputs
@@ -32,6 +35,8 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
     "mean_squared_error": nn.MSELoss,
     "mean_absolute_error": nn.L1Loss,
 }
+COMPARED = ("log_loss", "rmse", "mae")
+"""Scores that are told of the baseline too."""
 SCORING_ROWS = 8192
 LEAST_STEPS = 8
 """Of a pass over few rows; their batches are smaller."""
@@ -316,8 +321,10 @@ def wanted(rows: Rows, target: Target) -> Tensor:
     return ((rows.label - target.centre) / target.scale).float()
 
 
-def scored(network: nn.Module, rows: Rows, loss: str, target: Target) -> dict[str, float]:
-    """Scores of a network on rows."""
+def answers(network: nn.Module, rows: Rows, loss: str, target: Target) -> NDArray[np.float64]:
+    """float64[n]: probabilities, or numbers in the label's own unit; raises TrainingImpossibleError
+    for what is not finite.
+    """
     given = outputs(network, rows).double()
     if not bool(torch.isfinite(given).all()):
         raise TrainingImpossibleError(
@@ -325,8 +332,30 @@ def scored(network: nn.Module, rows: Rows, loss: str, target: Target) -> dict[st
             "the network's weights are too large, choose a lower learning_rate"
         )
     if loss == BINARY:
-        return scores.binary(rows.label.numpy(), torch.sigmoid(given).numpy())
-    return scores.numeric(rows.label.numpy(), (target.centre + target.scale * given).numpy())
+        return torch.sigmoid(given).numpy()
+    return (target.centre + target.scale * given).numpy()
+
+
+def scored(network: nn.Module, rows: Rows, loss: str, target: Target) -> dict[str, float]:
+    """Scores of a network on rows."""
+    return scores_of(rows.label.numpy(), answers(network, rows, loss, target), loss)
+
+
+def scores_of(
+    label: NDArray[np.float64], given: NDArray[np.float64], loss: str
+) -> dict[str, float]:
+    """Scores of answers."""
+    if loss == BINARY:
+        return scores.binary(label, given)
+    return scores.numeric(label, given)
+
+
+def baseline(split: Split, loss: str) -> dict[str, float]:
+    """Test scores of who answers every row with the middle of the training labels."""
+    label = split.test.label.numpy()
+    same = np.full(len(label), scores.constant(split.train.label.numpy(), loss))
+    found = scores_of(label, same, loss)
+    return {f"{BASELINE}{name}": found[name] for name in COMPARED if name in found}
 
 
 def metrics(network: nn.Module, split: Split, loss: str, target: Target) -> dict[str, float]:
@@ -335,4 +364,5 @@ def metrics(network: nn.Module, split: Split, loss: str, target: Target) -> dict
     return {
         **scored(network, split.test, loss, target),
         **{f"validation_{name}": value for name, value in validation.items()},
+        **baseline(split, loss),
     }

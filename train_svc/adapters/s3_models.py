@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.events import ModelPromoted
+from schemas.events import ModelPromoted, ModelTrained
 from schemas.topics import model_prefix
 from train_svc.ports import Stored
 from twinstream.mesh.object_store import ObjectStore
@@ -29,9 +29,9 @@ class S3Models:
         }
         return Stored(f"s3://{self._bucket}/{prefix}", ids)
 
-    def load(self, promoted: ModelPromoted, network_class: Any) -> Loaded:
+    def load(self, model: ModelTrained | ModelPromoted, network_class: Any) -> Loaded:
         """Reads the deciding files in the versions that the event pins, and checks them against the
         digest.
         """
-        files = fetch(self._store, promoted)
-        return from_files(files, promoted.model_digest, network_class)
+        files = fetch(self._store, model)
+        return from_files(files, model.model_digest, network_class)

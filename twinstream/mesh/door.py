@@ -42,6 +42,8 @@ BODIES = 8
 MOST_LAG_S = 0.03
 """What a lane may let the loop be late before it sheds: health waits as long."""
 FEW_WAITING = 4
+MOST_ASKED = 128
+"""So much is read in the loop within one look at the clock: some tens of milliseconds' work."""
 SWITCH_S = 0.001
 """So long a thread keeps Python's lock while others wait: with the usual 5 ms the loop waits for
 many threads that compute, and health with it.
@@ -163,19 +165,28 @@ class Door:
         return None, ""
 
     def _read(self, scope: Scope, headers: Headers) -> Answer | None:
-        """What a lane answers to a GET, if it has one and knows. A loop that is late leaves it to
-        the threads, which shed what they cannot take.
+        """What a lane answers to a GET, if it has one and knows; raises RefusedError when more is
+        asked than the loop can answer in time. A thread would only take longer.
         """
-        if scope["method"] != "GET" or not self._reads:
-            return None
-        self._lag.watch()
-        if self._lag.seconds > MOST_LAG_S:
+        if scope["method"] != "GET":
             return None
         path = scope["path"]
         for prefix, take in self._reads:
             if path.startswith(prefix):
+                self._refuse_crowd()
                 return take(path[len(prefix) :], scope.get("query_string", b""), headers)
         return None
+
+    def _refuse_crowd(self) -> None:
+        """Shed what comes in a crowd: too much for one look at the clock, or to a loop that is late
+        already.
+        """
+        lag = self._lag
+        lag.watch()
+        lag.asked += 1
+        late = lag.seconds > MOST_LAG_S and lag.asked > FEW_WAITING
+        if late or lag.asked > MOST_ASKED:
+            raise RefusedError(503, *BUSY)
 
     def _refuse_late(self) -> None:
         """Shed what would wait long for the loop: only when others wait, for a loop is late too when the machine is."""

@@ -12,6 +12,8 @@ class LoopLag:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.asked = 0
+        """What was asked of the loop since the last look."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._due = 0.0
 
@@ -25,6 +27,7 @@ class LoopLag:
     def _look(self) -> None:
         assert self._loop is not None
         now = self._loop.time()
+        self.asked = 0
         self.seconds = max(0.0, now - self._due)
         self._due = now + EVERY_S
         self._loop.call_at(self._due, self._look)

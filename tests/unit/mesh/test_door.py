@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from twinstream.mesh.door import ADMITTED, FEW_WAITING, Answer, Door, DoorSettings, hosts_of
+from twinstream.mesh.door import (
+    ADMITTED,
+    FEW_WAITING,
+    MOST_ASKED,
+    Answer,
+    Door,
+    DoorSettings,
+    hosts_of,
+)
 
 SETTINGS = DoorSettings(
     hosts=hosts_of("127.0.0.1", "shop.example"), body_bytes=100, body_s=0.2, slots=2
@@ -239,10 +247,22 @@ def test_a_lane_answers_what_is_read_below_its_prefix() -> None:
     client.ask("HEAD", "/known/now", parts=())
     assert client.app.asked == 3
     assert client.ask("GET", "/known/now", parts=(), host="evil.example")[0] == 403
-    client.door._lag.seconds = 1.0
-    client.door._lag.watch = lambda: None
-    client.ask("GET", "/known/now", parts=())
-    assert client.app.asked == 4
+
+
+def test_reads_that_come_in_a_crowd_are_shed_and_health_is_not() -> None:
+    client = Laned()
+    client.door._lag.watch = lambda: None  # the loop looks at no clock meanwhile
+    statuses = [client.ask("GET", "/known/now", parts=())[0] for _ in range(MOST_ASKED + 2)]
+    assert statuses == [200] * MOST_ASKED + [503] * 2
+    assert client.ask("GET", "/livez", parts=())[0] == 200
+    assert client.app.asked == 0
+
+
+def test_a_late_loop_answers_a_few_reads_a_look_and_sheds_the_others() -> None:
+    client = Laned()
+    client.door._lag.seconds, client.door._lag.watch = 1.0, lambda: None
+    statuses = [client.ask("GET", "/known/now", parts=())[0] for _ in range(FEW_WAITING + 2)]
+    assert statuses == [200] * FEW_WAITING + [503] * 2
 
 
 def test_what_is_no_post_below_the_prefix_goes_the_usual_way() -> None:

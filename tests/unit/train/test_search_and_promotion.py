@@ -3,7 +3,6 @@ import math
 import pytest
 
 from train_svc import search
-from train_svc.promotion import judge
 from train_svc.settings import TrainSettings
 from twinstream.define import choice, int_uniform, log_uniform, uniform
 from twinstream.errors import SettingsError
@@ -52,32 +51,3 @@ def test_a_trial_that_diverged_is_never_the_best() -> None:
 def test_a_wrong_setting_is_named() -> None:
     with pytest.raises(SettingsError, match="candidates"):
         TrainSettings.from_env({"TWINSTREAM_TRAIN_CANDIDATES": "many"})
-
-
-def test_a_model_is_rejected_when_a_bound_is_not_met() -> None:
-    verdict = judge({"auc": 0.74, "log_loss": 0.4}, {"auc": 0.75}, None, "log_loss", 0.0)
-    assert not verdict.promoted
-    assert "auc is 0.7400, good enough is at least 0.75" in verdict.reason
-
-
-def test_a_metric_that_is_missing_or_not_a_number_is_not_good_enough() -> None:
-    assert not judge({"log_loss": 0.4}, {"auc": 0.75}, None, "log_loss", 0.0).promoted
-    assert not judge({"auc": math.nan}, {"auc": 0.5}, None, "log_loss", 0.0).promoted
-
-
-def test_a_bound_from_above_holds_for_losses() -> None:
-    assert judge({"log_loss": 0.4}, {"log_loss": 0.41}, None, "log_loss", 0.0).promoted
-    assert not judge({"log_loss": 0.42}, {"log_loss": 0.41}, None, "log_loss", 0.0).promoted
-
-
-def test_a_model_is_promoted_only_when_it_is_no_worse_than_the_one_that_answers() -> None:
-    ours = {"auc": 0.8, "log_loss": 0.40}
-    assert judge(ours, {"auc": 0.75}, {"log_loss": 0.41}, "log_loss", 0.0).promoted
-    assert not judge(ours, {"auc": 0.75}, {"log_loss": 0.39}, "log_loss", 0.0).promoted
-    assert judge(ours, {"auc": 0.75}, {"log_loss": 0.39}, "log_loss", 0.05).promoted
-
-
-def test_what_was_not_measured_is_no_evidence() -> None:
-    """An event of anybody's may lack the measure: a verdict, not a KeyError three times."""
-    verdict = judge({"auc": 0.9}, {}, {"log_loss": 0.4}, "log_loss", 0.0)
-    assert (verdict.promoted, verdict.reason) == (False, "log_loss was not measured")
