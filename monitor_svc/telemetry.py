@@ -236,4 +236,6 @@ def _split(chart: Chart, metric: MetricObserved) -> str:
     """Which line of a chart a metric is of."""
     if chart.by == "service":
         return metric.service
-    return metric.labels.get(chart.by, "") if chart.by else ""
+    if not chart.by:
+        return ""
+    return metric.labels.get(chart.by, "")

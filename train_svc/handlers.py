@@ -16,7 +16,7 @@ import torch
 from schemas.events import Event, ModelPromoted, ModelRejected, ModelTrained
 from train_svc import search, training
 from train_svc.backlog import Judgement, Training
-from train_svc.evidence import Evidence, Losses, compared
+from train_svc.evidence import Evidence, Losses, paired
 from train_svc.ports import Ports, Problem, TrainingSet, TrainingSetCorruptError
 from train_svc.promotion import Bounds, judge
 from train_svc.scores import row_losses
@@ -199,12 +199,14 @@ def choose(problem: Problem, space: Mapping[str, Any], ports: Ports) -> tuple[Fo
     if len(tried) == 1:
         return Found(tried[0], [], search.IN_PROCESS), 0.0
     share = search.share_of_rows(len(problem.split.train), settings)
-    looked_at = thinned(problem.split, share, problem.config.seed)
     config = msgspec.structs.replace(problem.config, max_epochs=settings.search_epochs, threads=1)
+    smaller = msgspec.structs.replace(
+        problem,
+        split=thinned(problem.split, share, problem.config.seed),
+        config=config,
+    )
     name = search.tuner_for(len(problem.split.train), len(tried), settings)
-    return searched(
-        name, msgspec.structs.replace(problem, split=looked_at, config=config), tried, ports
-    ), share
+    return searched(name, smaller, tried, ports), share
 
 
 def searched(name: str, problem: Problem, tried: list[search.Candidate], ports: Ports) -> Found:
@@ -260,7 +262,10 @@ def evidence_of(work: Judgement, ports: Ports) -> Evidence | None:
         return None
     data: TrainingSet = ports.training_sets.read(work.training_set)
     theirs = losses_of_champion(champion, data, ports)
-    return None if theirs is None else compared(losses_of(work.trained, data, ports), theirs)
+    if theirs is None:
+        return None
+    ours = losses_of(work.trained, data, ports)
+    return paired(ours, theirs)
 
 
 def losses_of_champion(champion: ModelPromoted, data: TrainingSet, ports: Ports) -> Losses | None:

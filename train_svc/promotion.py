@@ -23,7 +23,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model must keep to replace one that answers. `measure`: the test metric of its loss."""
+    """What a model must keep to replace one that answers; `measure` is the metric of its loss."""
 
     measure: str
     margin: float = 0.0

@@ -53,16 +53,22 @@ def auc(label: Values, score: Values) -> float:
 
 def row_losses(label: Values, answer: Values, loss: str) -> NDArray[np.float64]:
     """float64[n]: the loss of each row, by the name of the loss."""
-    y, given = np.asarray(label, np.float64), np.asarray(answer, np.float64)
+    y = np.asarray(label, np.float64)
+    given = np.asarray(answer, np.float64)
     if loss == BINARY:
         p = np.clip(given, SMALLEST, 1 - SMALLEST)
         return -(y * np.log(p) + (1 - y) * np.log(1 - p))
-    return np.abs(given - y) if loss == "mean_absolute_error" else (given - y) ** 2
+    error = given - y
+    if loss == "mean_absolute_error":
+        return np.abs(error)
+    return error**2
 
 
 def constant(label: Values, loss: str) -> float:
     """The one answer to all rows that has the least loss on these."""
-    return float(np.median(label) if loss == "mean_absolute_error" else np.mean(label))
+    if loss == "mean_absolute_error":
+        return float(np.median(label))
+    return float(np.mean(label))
 
 
 def numeric(label: Values, value: Values) -> dict[str, float]:

@@ -169,7 +169,9 @@ class Passes:
     def __init__(
         self, network: nn.Module, split: Split, config: TrainingConfig, target: Target
     ) -> None:
-        self._network, self._split, self._config = network, split, config
+        self._network = network
+        self._split = split
+        self._config = config
         self._loss_of = LOSSES[config.loss]()
         self._wanted = wanted(split.train, target)
         self._validated = wanted(split.validation, target)
@@ -178,7 +180,9 @@ class Passes:
         self._optimizer = AdamW(
             network, peak=config.learning_rate, steps=steps, weight_decay=config.weight_decay
         )
-        self.epoch, self.best_epoch, self._best_loss = 0, 0, math.inf
+        self.epoch = 0
+        self.best_epoch = 0
+        self._best_loss = math.inf
         self._best = copy.deepcopy(network.state_dict())
 
     def run(self, on_epoch: OnEpoch | None) -> None:
@@ -353,9 +357,10 @@ def scores_of(
 def baseline(split: Split, loss: str) -> dict[str, float]:
     """Test scores of who answers every row with the middle of the training labels."""
     label = split.test.label.numpy()
-    same = np.full(len(label), scores.constant(split.train.label.numpy(), loss))
-    found = scores_of(label, same, loss)
-    return {f"{BASELINE}{name}": found[name] for name in COMPARED if name in found}
+    middle = scores.constant(split.train.label.numpy(), loss)
+    found = scores_of(label, np.full(len(label), middle), loss)
+    told = [name for name in COMPARED if name in found]
+    return {BASELINE + name: found[name] for name in told}
 
 
 def metrics(network: nn.Module, split: Split, loss: str, target: Target) -> dict[str, float]:

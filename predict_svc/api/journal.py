@@ -49,7 +49,8 @@ class Segment:
 
     def add(self, entry: Entry) -> int | None:
         """Where the entry lies now; None when there is no room for it."""
-        at, body = self._end, self._end + _HEADER.size
+        at = self._end
+        body = at + _HEADER.size
         whole = body + len(entry.key) + len(entry.value)
         if whole + _HEADER.size > len(self._words):
             return None
@@ -75,7 +76,8 @@ class Segment:
             whole = body + key + value
             if state not in {_KEPT, _SENT} or whole > len(self._words):
                 return
-            entry = Entry(self._words[body : body + key], self._words[body + key : whole])
+            middle = body + key
+            entry = Entry(self._words[body:middle], self._words[middle:whole])
             if state == _KEPT and _checksum(entry) == checksum:
                 yield at, entry
             at = -(-whole // _ALIGNED) * _ALIGNED
@@ -96,7 +98,8 @@ class Journal:
     """The entries of one process. Safe for threads."""
 
     def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
-        self._folder, self._segment_bytes = folder, segment_bytes
+        self._folder = folder
+        self._segment_bytes = segment_bytes
         self._lock = threading.Lock()
         self._segment: Segment | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,13 +118,15 @@ class Journal:
     def close(self) -> None:
         """Of a process that ends: what Kafka has is dropped, the rest is for the next one."""
         with self._lock:
-            segment, self._segment = self._segment, None
+            segment = self._segment
+            self._segment = None
             if segment is not None:
                 _let_go(segment)
 
     def _begin(self, entry: Entry) -> tuple[Segment, int]:
         """A new file with its first entry."""
-        size = max(self._segment_bytes, 2 * _HEADER.size + len(entry.key) + len(entry.value))
+        least = 2 * _HEADER.size + len(entry.key) + len(entry.value)
+        size = max(self._segment_bytes, least)
         begun = create(self._folder, size)
         full, self._segment = self._segment, begun
         if full is not None and not full.waiting:
@@ -140,7 +145,10 @@ class Journal:
 
 
 def _let_go(segment: Segment) -> None:
-    segment.close() if segment.waiting else segment.remove()
+    if segment.waiting:
+        segment.close()
+    else:
+        segment.remove()
 
 
 def create(folder: Path, size: int) -> Segment:

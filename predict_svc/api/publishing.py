@@ -70,8 +70,11 @@ class Remembering:
         refuse: bool,
         lost: Callable[[int], None],
     ) -> None:
-        self._predictions, self._journal = predictions, journal
-        self._most, self._refuse, self._lost = most, refuse, lost
+        self._predictions = predictions
+        self._journal = journal
+        self._most = most
+        self._refuse = refuse
+        self._lost = lost
 
     def room(self) -> bool:
         """Whether a question may be answered now."""

@@ -24,7 +24,9 @@ class Recovery:
     """
 
     def __init__(self, folder: Path, publish: Publish, count: Count) -> None:
-        self._folder, self._publish, self._count = folder, publish, count
+        self._folder = folder
+        self._publish = publish
+        self._count = count
 
     def run(self, stop: threading.Event) -> None:
         """Look for what was left, again and again: another predictor of this host may be killed."""

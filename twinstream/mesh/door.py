@@ -18,7 +18,7 @@ from typing import Any, Self
 import msgspec
 import structlog
 
-from twinstream.mesh.loop_lag import LoopLag
+from twinstream.mesh.loop_lag import FEW_WAITING, MOST_LAG_S, LoopLag
 from twinstream.mesh.problems import Place, Problem, RefusedError, problem_body, problem_of
 from twinstream.mesh.settings import MeshSettings
 
@@ -39,11 +39,6 @@ ADMITTED = 2
 """So many requests for each slot are at work or wait for a thread; what comes beyond is shed."""
 BODIES = 8
 """So many requests for each slot may be sending their bodies: these hold memory, not threads."""
-MOST_LAG_S = 0.03
-"""What a lane may let the loop be late before it sheds: health waits as long."""
-FEW_WAITING = 4
-MOST_ASKED = 128
-"""So much is read in the loop within one look at the clock: some tens of milliseconds' work."""
 SWITCH_S = 0.001
 """So long a thread keeps Python's lock while others wait: with the usual 5 ms the loop waits for
 many threads that compute, and health with it.
@@ -173,20 +168,10 @@ class Door:
         path = scope["path"]
         for prefix, take in self._reads:
             if path.startswith(prefix):
-                self._refuse_crowd()
+                if self._lag.crowded():
+                    raise RefusedError(503, *BUSY)
                 return take(path[len(prefix) :], scope.get("query_string", b""), headers)
         return None
-
-    def _refuse_crowd(self) -> None:
-        """Shed what comes in a crowd: too much for one look at the clock, or to a loop that is late
-        already.
-        """
-        lag = self._lag
-        lag.watch()
-        lag.asked += 1
-        late = lag.seconds > MOST_LAG_S and lag.asked > FEW_WAITING
-        if late or lag.asked > MOST_ASKED:
-            raise RefusedError(503, *BUSY)
 
     def _refuse_late(self) -> None:
         """Shed what would wait long for the loop: only when others wait, for a loop is late too when the machine is."""

@@ -10,13 +10,12 @@ import pytest
 
 from twinstream.mesh.door import (
     ADMITTED,
-    FEW_WAITING,
-    MOST_ASKED,
     Answer,
     Door,
     DoorSettings,
     hosts_of,
 )
+from twinstream.mesh.loop_lag import FEW_WAITING, MOST_ASKED
 
 SETTINGS = DoorSettings(
     hosts=hosts_of("127.0.0.1", "shop.example"), body_bytes=100, body_s=0.2, slots=2

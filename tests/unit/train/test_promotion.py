@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from train_svc.evidence import MANY, Evidence, compared
+from train_svc.evidence import MANY, Evidence, paired
 from train_svc.promotion import Bounds, Verdict, judge
 from train_svc.scores import row_losses
 from twinstream.nn.files import BINARY
@@ -91,7 +91,7 @@ def retrained(rows: int, noise: float, seed: int) -> Evidence:
     label = (dice.random(rows) < _probability(logit)).astype(np.float64)
     theirs = row_losses(label, _probability(logit + dice.normal(0, 0.6, rows)), BINARY)
     ours = row_losses(label, _probability(logit + dice.normal(0, noise, rows)), BINARY)
-    return compared(ours, theirs)
+    return paired(ours, theirs)
 
 
 def _probability(logit: Floats) -> Floats:
@@ -129,5 +129,5 @@ def test_the_interval_of_many_rows_is_that_of_few() -> None:
     """On both sides of the number from which the normal distribution is taken."""
     gains = np.random.default_rng(3).exponential(1.0, MANY) - 0.9
     nothing = np.zeros(MANY)
-    resampled = compared(nothing[:-1], gains[:-1]).gain
-    assert compared(nothing, gains).gain == pytest.approx(resampled, abs=0.01)
+    resampled = paired(nothing[:-1], gains[:-1]).gain
+    assert paired(nothing, gains).gain == pytest.approx(resampled, abs=0.01)
