@@ -4,6 +4,7 @@ better than the one that answers now.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -63,8 +64,9 @@ def not_learned(metrics: Mapping[str, float], measure: str) -> str:
     """Whether the same answer for every row would have been as good; "" when it would not."""
     if measure not in metrics:
         return f"{measure} was not measured"
-    ours, constant = metrics[measure], metrics.get(BASELINE + measure)
-    if constant is None or ours < constant:
+    ours = metrics[measure]
+    constant = metrics.get(BASELINE + measure, math.inf)
+    if ours < constant:
         return ""
     return (
         f"{measure} is {ours:.4f}, and {constant:.4f} for who answers every row with the middle of "

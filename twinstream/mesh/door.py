@@ -380,7 +380,8 @@ def _name_of(host: str) -> str:
 def refusal(error: RefusedError) -> Answer:
     """A refused request's answer."""
     answer = of_problem(problem_of(error.text, error.status, Place(remedy=error.remedy)))
-    answer.headers += [("connection", "close")] if error.status in {408, 413} else []
+    if error.status in {408, 413}:
+        answer.headers.append(("connection", "close"))
     return answer
 
 

@@ -168,13 +168,14 @@ def is_text(found: pa.DataType) -> bool:
 
 def is_number(found: pa.DataType) -> bool:
     """Whether it is one of Arrow's types of numbers of at most 128 bits."""
-    return bool(
-        pa.types.is_integer(found)
-        or pa.types.is_floating(found)
-        or pa.types.is_decimal32(found)
-        or pa.types.is_decimal64(found)
-        or pa.types.is_decimal128(found)
-    )
+    whole = pa.types.is_integer(found)
+    return bool(whole or pa.types.is_floating(found) or _is_decimal(found))
+
+
+def _is_decimal(found: pa.DataType) -> bool:
+    """Of at most 128 bits."""
+    small = pa.types.is_decimal32(found) or pa.types.is_decimal64(found)
+    return bool(small or pa.types.is_decimal128(found))
 
 
 def _halves(column: pa.Array) -> tuple[Words, Words]:
