@@ -32,7 +32,9 @@ from schemas.events import (
 )
 from schemas.topics import dead_letter, prediction_asked, topic_of
 from tests.unit.train.material import SHOP, learnable, published, shop, statistics
+from twinstream.cli.main import run
 from twinstream.mesh.events import EventPublisher, EventReader
+from twinstream.mesh.exit_codes import FAILED, OK
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.settings import MeshSettings
 from twinstream.protocol.predictions import asked_id, predictions_of, row_id
@@ -305,6 +307,158 @@ def load(
         else:
             answered.append(answer["release"])
     connection.close()
+
+
+@pytest.fixture
+def here(mesh: EmbeddedMesh, monkeypatch: pytest.MonkeyPatch) -> MeshSettings:
+    """The mesh as the one of the commands that this process gives."""
+    settings = mesh.settings
+    for name, value in msgspec.structs.replace(settings, external=True).to_env().items():
+        monkeypatch.setenv(name, value)
+    return settings
+
+
+def listed(capfd: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """State by digest, as the command says."""
+    capfd.readouterr()
+    assert run(["models", "list", "will-buy", "--json"]) == OK
+    lines = [msgspec.json.decode(line) for line in capfd.readouterr().out.splitlines()]
+    return {line["digest"]: line["state"] for line in lines}
+
+
+def serves(capfd: pytest.CaptureFixture[str]) -> str:
+    return next(digest for digest, state in listed(capfd).items() if state == "serves")
+
+
+def asked_model(settings: MeshSettings) -> str:
+    """What an answer names as its model."""
+    status, answer = ask(settings, "POST", "/v1/predict/will-buy", {"rows": [ROW]})
+    assert status == 200
+    return str(answer["release"]).rsplit("-", 1)[1]
+
+
+def test_an_operator_promotes_rolls_back_and_holds(
+    mesh: EmbeddedMesh, here: MeshSettings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = serves(capfd)
+    other = next(digest for digest, state in listed(capfd).items() if state == "served before")
+    assert run(["models", "promote", "will-buy", other[:10], "--why", "a look"]) == OK
+    assert (serves(capfd), asked_model(here)) == (other, other[:8])
+    assert run(["models", "rollback", "will-buy"]) == OK
+    assert (serves(capfd), asked_model(here)) == (first, first[:8])
+
+    assert run(["models", "hold", "will-buy", "--why", "audit"]) == OK
+    publish_training_set(here, epoch=12)
+    held = wait_for(
+        lambda: [e for e in events(here, ModelRejected) if e.reason.startswith("held by")]
+    )
+    assert "audit" in held[0].reason
+    assert (serves(capfd), asked_model(here)) == (first, first[:8])
+    assert run(["models", "promote", "will-buy", held[0].model_digest]) == OK
+    assert asked_model(here) == held[0].model_digest[:8]
+
+    killed = mesh.kill("predict", signal.SIGKILL)
+    mesh.wait_replaced("predict", killed)
+    wait_for(lambda: release(here))
+    assert asked_model(here) == held[0].model_digest[:8]
+    assert run(["models", "rollback", "will-buy", "--to", first]) == OK
+    assert asked_model(here) == first[:8]
+    assert run(["models", "hold", "will-buy", "--release"]) == OK
+
+
+def test_a_candidate_is_asked_beside_the_model_and_can_be_rebuilt(
+    here: MeshSettings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    served = serves(capfd)
+    other = next(digest for digest, state in listed(capfd).items() if state == "served before")
+    assert run(["models", "shadow", "will-buy", other]) == OK
+    assert listed(capfd)[other] == "asked beside"
+    status, answer = ask(here, "POST", "/v1/predict/will-buy", {"rows": [ROW] * 3})
+    assert (status, answer["release"].rsplit("-", 1)[1]) == (200, served[:8])
+    (event,) = wait_for(lambda: [e for e in events(here, PredictionServed) if e.id == answer["id"]])
+    assert event.shadow.model_digest == other
+    assert run(["rebuild", f"{answer['id']}-2"]) == OK
+    assert run(["models", "shadow", "will-buy", "--stop"]) == OK
+    alone = ask(here, "POST", "/v1/predict/will-buy", {"rows": [ROW]})[1]
+    (event,) = wait_for(lambda: [e for e in events(here, PredictionServed) if e.id == alone["id"]])
+    assert event.shadow is None
+    assert run(["models", "promote", "will-buy", other]) == OK
+    as_served = ask(here, "POST", "/v1/predict/will-buy", {"rows": [ROW] * 3})[1]
+    assert as_served["predictions"] == shadow_outputs(here, answer["id"])
+    assert run(["models", "rollback", "will-buy"]) == OK
+
+
+def test_a_canary_answers_its_share_of_the_keys(
+    here: MeshSettings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    served = serves(capfd)
+    other = next(digest for digest, state in listed(capfd).items() if state == "served before")
+    assert run(["models", "canary", "will-buy", other, "--share", "0.5"]) == OK
+    assert listed(capfd)[other] == "answers a share"
+    rows = [{**ROW, "shopper": f"s{i}"} for i in range(20)]
+    first, again = (models_of(here, rows) for _ in range(2))
+    assert first == again
+    assert set(first) == {served[:8], other[:8]}
+    assert run(["models", "canary", "will-buy", other, "--share", "1"]) == OK
+    status, answer = ask(here, "POST", "/v1/predict/will-buy", {"rows": rows})
+    assert (status, answer["release"].rsplit("-", 1)[1]) == (200, other[:8])
+    wait_for(lambda: [e for e in events(here, PredictionServed) if e.id == answer["id"]])
+    assert run(["rebuild", f"{answer['id']}-7"]) == OK
+    assert run(["models", "canary", "will-buy", "--stop"]) == OK
+    assert set(models_of(here, rows)) == {served[:8]}
+
+
+def models_of(settings: MeshSettings, rows: list[dict[str, Any]]) -> list[str]:
+    """What answers each row, asked alone."""
+    answers = [ask(settings, "POST", "/v1/predict/will-buy", {"rows": [row]})[1] for row in rows]
+    return [answer["release"].rsplit("-", 1)[1] for answer in answers]
+
+
+def shadow_outputs(settings: MeshSettings, request: str) -> list[float]:
+    (event,) = [e for e in events(settings, PredictionServed) if e.id == request]
+    found: list[float] = event.shadow.outputs
+    return found
+
+
+def test_a_model_whose_files_are_broken_is_refused_and_one_that_breaks_later_does_not_answer(
+    here: MeshSettings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before, store = serves(capfd), ObjectStore(here)
+    good = next(e for e in events(here, ModelTrained) if e.model_digest != before)
+    weights = store.get_uri(f"{good.uri}/model.safetensors")
+    torn = f"s3://{here.model_bucket}/torn"
+    files = {name: store.get_uri(f"{good.uri}/{name}") for name in good.version_ids}
+    files["model.safetensors"] = weights[:-1] + bytes([weights[-1] ^ 1])
+    ids = {name: store.put_uri(f"{torn}/{name}", data) or "" for name, data in files.items()}
+    broken = msgspec.structs.replace(good, model_digest="broken", uri=torn, version_ids=ids)
+    publisher = EventPublisher(here, "/test")
+    judged = ModelRejected(model="will-buy", model_digest="broken", reason="", metrics={})
+    for event in (judged, broken):  # the trainer has nothing left to say
+        publisher.publish(event, key="will-buy")
+    decisions = len(events(here, ModelPromoted))
+    capfd.readouterr()
+    assert run(["models", "promote", "will-buy", "broken"]) == FAILED
+    assert "nothing is changed" in capfd.readouterr().err
+    assert len(events(here, ModelPromoted)) == decisions
+
+    publisher.publish(
+        ModelPromoted(
+            model="will-buy",
+            model_digest="broken",
+            uri=torn,
+            version_ids=ids,
+            definition_digest=good.definition_digest,
+            metrics={},
+            by="somebody",
+        ),
+        key="will-buy",
+    )
+    reason = wait_for(lambda: ask(here, "GET", "/v1/releases")[1]["models"]["will-buy"]["reason"])
+    assert "digest" in reason
+    assert asked_model(here) == before[:8]
+    assert run(["models", "rollback", "will-buy"]) == OK
+    wait_for(lambda: not ask(here, "GET", "/v1/releases")[1]["models"]["will-buy"]["reason"])
+    assert (serves(capfd), asked_model(here)) == (before, before[:8])
 
 
 def test_a_killed_predictor_leaves_no_worker_and_answers_the_same_after_its_restart(
