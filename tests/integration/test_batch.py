@@ -347,7 +347,7 @@ def test_labels_over_the_time_after_a_question_equal_the_naive_ones(
     for k in shop.known(batch, spine, 3):
         worth = label_of_question(model, k.record, rows, manifest.as_of_us)
         if worth is not None:
-            wanted.append((k.record[at], k.record[asked.id], worth))
+            wanted.append((k.record[at], k.record[asked.id_fields[0]], worth))
     found = [(r["_at_us"], r["_id"], r["_label"]) for r in training_rows(shop, published)]
     assert sorted(found) == sorted(wanted)
     assert len({worth for _, _, worth in wanted}) > 1
