@@ -164,6 +164,7 @@ def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
     if work.held is not None:
         why = f"{held_words(work.held)}; else promoted: {verdict.reason}"
         return [rejected(trained, why, now_us)]
+    ports.models.load(trained, model.network)  # what an event says of its files is only a claim
     return [promoted(trained, verdict.reason, now_us)]
 
 

@@ -83,7 +83,7 @@ class Kept:
     """Models by digest."""
 
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    raises: Exception | None = None
+    raises: dict[str, Exception] = field(default_factory=dict)
     loaded: list[str] = field(default_factory=list)
 
     def save(self, model: str, digest: str, files: dict[str, bytes]) -> Stored:
@@ -91,8 +91,8 @@ class Kept:
         return Stored(f"s3://models/{model}/{digest}", {})
 
     def load(self, promoted: ModelPromoted, network_class: Any) -> Loaded:
-        if self.raises is not None:
-            raise self.raises
+        if promoted.model_digest in self.raises:
+            raise self.raises[promoted.model_digest]
         self.loaded.append(promoted.model_digest)
         return from_files(self.files[promoted.model_digest], promoted.model_digest, network_class)
 

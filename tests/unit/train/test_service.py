@@ -311,20 +311,38 @@ def test_a_champion_that_cannot_answer_is_none_to_compare_with(
     service = mesh.service()
     mesh.land(1)
     mesh.run(service)
-    mesh.kept.raises = error
+    mesh.kept.raises = dict.fromkeys(mesh.kept.files, error)
     mesh.land(2)
     ((kind, why),) = verdicts(mesh.run(service))
     assert (kind, "no promoted model" in why) == ("ModelPromoted", True)
+
+
+def test_a_model_whose_files_are_not_there_is_not_promoted(mesh: Mesh) -> None:
+    """Anybody may say that a model was trained, and how good it is."""
+    mesh.land(1)
+    mesh.kept.raises["forged"] = ObjectMissingError("gone")
+    claimed = ModelTrained(
+        model="will-buy",
+        model_digest="forged",
+        uri="s3://models/will-buy/forged",
+        version_ids={},
+        epoch=1,
+        training_set_digest="set-1",
+        definition_digest=mesh.pipeline.digest,
+        metrics={"auc": 1.0, "log_loss": 1e-9},
+    )
+    mesh.topic.publish(claimed)
+    assert verdicts(mesh.run(mesh.service()))[0] == ("ModelRejected", "gone")
 
 
 def test_a_champion_is_compared_when_s3_is_back(mesh: Mesh) -> None:
     service = mesh.service()
     mesh.land(1)
     mesh.run(service)
-    mesh.kept.raises = StorageUnavailableError("away")
+    mesh.kept.raises = dict.fromkeys(mesh.kept.files, StorageUnavailableError("away"))
     mesh.land(2)
     assert verdicts(mesh.run(service)) == []
-    mesh.kept.raises = None
+    mesh.kept.raises.clear()
     assert len(verdicts(mesh.run(service))) == 1
 
 
