@@ -47,6 +47,17 @@ class Comparable:
     def __hash__(self) -> int:
         return id(self)
 
+    def __add__(self, other: object) -> NoReturn:
+        refuse(
+            "an aggregate is no number to compute with while a definition is read",
+            "compare it with one number, as in sum_('amount') > 10",
+        )
+
+    __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __add__
+
+    def __neg__(self) -> NoReturn:
+        self.__add__(0)
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -70,6 +81,7 @@ class Comparison:
         self.__bool__()
 
     __or__ = __rand__ = __ror__ = __and__
+    __lt__ = __le__ = __gt__ = __ge__ = __and__
 
     def __invert__(self) -> NoReturn:
         self.__bool__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle  # noqa: TID251 - as Spark ships definitions to its workers
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -114,6 +115,27 @@ def test_a_comparison_with_nothing_is_nothing() -> None:
     value = label(sum_("amount") > 1).value
     assert isinstance(value, OutcomeAggregate)
     np.testing.assert_array_equal(value.labels(np.array([2.0, 1.0, np.nan])), [1.0, 0.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: (count() > 0) > 0,
+        lambda: 1 < (count() > 0),  # noqa: SIM300
+        lambda: sum_("n") * 2,
+        lambda: 2 * sum_("n"),
+        lambda: sum_("n") - mean("n") > 0,
+        lambda: -sum_("n") < 0,
+        lambda: sum_("n") / count(),
+        lambda: (count() > 0) & (sum_("n") > 0),
+        lambda: ~(count() > 0),
+        lambda: 0 < count() < 5,
+    ],
+)
+def test_what_no_label_computes_is_refused_with_its_line(write: Callable[[], Any]) -> None:
+    with pytest.raises(DefinitionError, match="compare") as caught:
+        write()
+    assert __file__ in str(caught.value)
 
 
 def test_the_line_of_a_mistake_is_that_of_the_aggregate() -> None:
