@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 from confluent_kafka import Producer
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
 
 from schemas import packs, topics
 from schemas.events import (
@@ -236,3 +238,17 @@ class World:
 
 def visit_hours(visit: dict[str, Any]) -> float:
     return (visit["visited_at"] - START) / HOUR
+
+
+def end_spark() -> None:
+    """End this process's Spark and its JVM: what that remembers of one mesh's engines (addresses,
+    file systems) is wrong for the next.
+    """
+    session, gateway = SparkSession.getActiveSession(), SparkContext._gateway
+    if session is not None:
+        session.stop()
+    if gateway is not None:
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait(30)
+    SparkContext._gateway = SparkContext._jvm = None

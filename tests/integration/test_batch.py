@@ -42,7 +42,7 @@ from schemas.events import (
     ViewPublished,
 )
 from schemas.topics import dead_letter, topic_of
-from tests.integration.batch_rig import HOUR, START, World
+from tests.integration.batch_rig import HOUR, START, World, end_spark
 from twinstream import (
     Int,
     Label,
@@ -180,6 +180,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         running = Shop(mesh)
         yield running
         running.close()
+        end_spark()
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from preprocess_svc.batch.scoring.job import ScoringJob
 from preprocess_svc.batch.scoring.origin import promoted_json, told_by_topics
 from preprocess_svc.batch.scoring.plan import score_plan
 from preprocess_svc.batch.scoring.scoring import Chosen
-from tests.integration.batch_rig import HOUR, START
+from tests.integration.batch_rig import HOUR, START, end_spark
 from tests.integration.test_batch import SHOP, Shop, known_us
 from twinstream.algebra.fold import answers
 from twinstream.errors import MeshError, SettingsError
@@ -132,6 +132,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scored]:
         found.env = mesh.env  # type: ignore[attr-defined]
         yield found
         shop.close()
+        end_spark()
 
 
 def read(out: Path, manifest: ScoreManifest) -> pa.Table:
