@@ -154,8 +154,6 @@ views = [
     ),
 ]
 
-# Who is late is known later than who is in time, and of a cancelled flight nothing ever comes:
-# each flight waits its whole day.
 late = Label(
     "late",
     arrivals,

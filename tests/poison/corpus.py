@@ -256,6 +256,8 @@ def _value(name: str, hint: Any, dice: Dice) -> Any:
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return example(hint, dice)
     arguments = get_args(hint)
+    if type(None) in arguments:
+        return None
     if get_origin(hint) is list:
         return [_value(name[:-1], arguments[0], dice) for _ in range(dice.randint(0, 2))]
     if get_origin(hint) is dict:
@@ -265,6 +267,8 @@ def _value(name: str, hint: Any, dice: Dice) -> Any:
 
 
 def _scalar(name: str, hint: Any, dice: Dice) -> Any:
+    if hint is bool:
+        return dice.random() < 0.5
     if hint is int:
         return NOW_US + dice.randrange(10**12) if name.endswith("_us") else dice.randint(1, 3)
     if hint is float:
