@@ -49,7 +49,7 @@ class Comparable:
 
     def __add__(self, other: object) -> NoReturn:
         refuse(
-            "an aggregate is no number to compute with while a definition is read",
+            "an aggregate is not a number to compute with while a definition is read",
             "compare it with one number, as in sum_('amount') > 10",
         )
 
