@@ -102,6 +102,7 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._lock = threading.Lock()
         self._segment: Segment | None = None
+        self._full: set[Segment] = set()  # those that still wait for Kafka
         folder.mkdir(parents=True, exist_ok=True)
 
     def keep(self, entry: Entry) -> Sent:
@@ -118,19 +119,21 @@ class Journal:
     def close(self) -> None:
         """Of a process that ends: what Kafka has is dropped, the rest is for the next one."""
         with self._lock:
-            segment = self._segment
-            self._segment = None
-            if segment is not None:
-                _let_go(segment)
+            if self._segment is not None:
+                self._fill(self._segment)
+                self._segment = None
+            for segment in self._full:
+                segment.close()
+            self._full.clear()
 
     def _begin(self, entry: Entry) -> tuple[Segment, int]:
         """A new file with its first entry."""
         least = 2 * _HEADER.size + len(entry.key) + len(entry.value)
         size = max(self._segment_bytes, least)
         begun = create(self._folder, size)
-        full, self._segment = self._segment, begun
-        if full is not None and not full.waiting:
-            full.remove()
+        if self._segment is not None:
+            self._fill(self._segment)
+        self._segment = begun
         at = begun.add(entry)
         assert at is not None
         return begun, at
@@ -140,15 +143,16 @@ class Journal:
             if segment.closed:
                 return
             segment.mark(at)
-            if segment is not self._segment and not segment.waiting:
+            if segment in self._full and not segment.waiting:
+                self._full.remove(segment)
                 segment.remove()
 
-
-def _let_go(segment: Segment) -> None:
-    if segment.waiting:
-        segment.close()
-    else:
-        segment.remove()
+    def _fill(self, segment: Segment) -> None:
+        """Nothing is added to it any more."""
+        if segment.waiting:
+            self._full.add(segment)
+        else:
+            segment.remove()
 
 
 def create(folder: Path, size: int) -> Segment:
