@@ -67,7 +67,8 @@ class ModelHistory:
                 event  # by the topic's order: a lie about the epoch counts until the next one comes
             )
         elif isinstance(event, ModelTrained):
-            self.trained = [*self.trained[-KEPT:], event]
+            if event not in self.trained:  # an event that is there twice is one training
+                self.trained = [*self.trained[-KEPT:], event]
         elif isinstance(event, RetrainRequested):
             self.retrain = event
         else:

@@ -114,6 +114,19 @@ def test_a_wish_for_retraining_trains_once_with_another_seed_when_nothing_new_ca
     assert after(*history, trained("b", "s1", at_us=30), rejected("b")) is None
 
 
+def test_a_training_that_is_told_again_is_no_newer_and_no_other_one() -> None:
+    first, wish = (
+        trained("a", "s1", at_us=10),
+        RetrainRequested(model="m", reason="drift", requested_at_us=20),
+    )
+    history = [training_set(1, "s1"), first, promoted("a"), wish, training_set(2, "s2", rows=101)]
+    history += [trained("b", "s2", at_us=30), promoted("b")]
+    assert after(*history, first) is None
+    work = after(training_set(1, "s1"), first, first, promoted("a"), wish, training_set(2, "s1"))
+    assert isinstance(work, Training)
+    assert work.round == 1
+
+
 def test_a_wish_for_retraining_takes_a_set_that_had_grown_too_little() -> None:
     history = [
         training_set(1, "s1"),
