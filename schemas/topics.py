@@ -255,6 +255,11 @@ def history_table(pipeline: str, source: str) -> str:
     return f"{pipeline.replace('-', '_')}.history_{source.replace('-', '_')}"
 
 
+def training_table(pipeline: str, model: str, epoch: int) -> str:
+    """Hive table (`database.table`) of a training set."""
+    return f"{pipeline.replace('-', '_')}.training_{model.replace('-', '_')}_e{epoch}"
+
+
 def history_path(bucket: str, pipeline: str, source: str) -> str:
     """S3 location of a history table."""
     return f"s3://{bucket}/{pipeline}/history/{source}"

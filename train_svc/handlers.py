@@ -17,14 +17,14 @@ from schemas.events import Event, ModelPromoted, ModelRejected, ModelTrained
 from train_svc import search, training
 from train_svc.backlog import Judgement, Training
 from train_svc.evidence import Evidence, Losses, paired
-from train_svc.ports import Ports, Problem, TrainingSet, TrainingSetCorruptError
+from train_svc.ports import Ports, Problem, TrainingSet
 from train_svc.promotion import Bounds, judge
 from train_svc.scores import row_losses
 from train_svc.search import Found
 from train_svc.settings import TrainSettings
 from train_svc.training import Rows, Split, TrainingConfig, TrainingImpossibleError
 from twinstream.define import Choice, Range
-from twinstream.errors import MeshError, TransientError
+from twinstream.errors import MeshError, TrainingSetCorruptError, TransientError
 from twinstream.features.inputs import Inputs
 from twinstream.nn.digest import model_digest, qualified_name
 from twinstream.nn.files import BINARY, ONNX, ModelConfig, to_files, versions, with_program
@@ -288,9 +288,11 @@ def losses_of_champion(champion: ModelPromoted, data: TrainingSet, ports: Ports)
 def losses_of(model: ModelTrained | ModelPromoted, data: TrainingSet, ports: Ports) -> Losses:
     """float64[n]: a model's loss on each test row."""
     loaded = ports.models.load(model, ports.pipeline.model(model.model).network)
-    _, first = training.bounds(data.table, data.statistics)
+    test = training.split_rows(data.table, data.statistics).test
     config = loaded.config
-    rows = training.rows_of(data.table.slice(first), config.inputs, config.statistics)
+    rows = training.rows_of(
+        data.table.slice(test.start, len(test)), config.inputs, config.statistics
+    )
     given = training.answers(loaded.network, rows, config.loss, config.target)
     return row_losses(rows.label.numpy(), given, config.loss)
 

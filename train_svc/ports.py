@@ -10,14 +10,9 @@ from schemas.events import ModelPromoted, ModelTrained, TrainingSetPublished
 from train_svc.search import Candidate, Found
 from train_svc.settings import TrainSettings
 from train_svc.training import Split, TrainingConfig
-from twinstream.errors import PermanentError
 from twinstream.features.inputs import Inputs
 from twinstream.mesh.clock import Clock
 from twinstream.nn.files import Loaded
-
-
-class TrainingSetCorruptError(PermanentError, ValueError):
-    """A training set is not what its event pins, or not what its model takes."""
 
 
 class TrainingSet(msgspec.Struct, frozen=True):

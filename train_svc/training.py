@@ -27,8 +27,7 @@ from twinstream.nn.tabular import TabularNetwork
 from twinstream.nn.target import Target, target_of
 from twinstream.protocol.training_columns import AT, LABEL
 from twinstream.protocol.training_settings import TRAINING
-from twinstream.protocol.training_split import Split as TimeSplit
-from twinstream.protocol.training_split import ends_by_share
+from twinstream.protocol.training_split import Parts, parts_by_share, split_in
 
 LOSSES: dict[str, Callable[[], nn.Module]] = {
     BINARY: nn.BCEWithLogitsLoss,
@@ -226,18 +225,16 @@ def split_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> 
     the statistics' bounds in time win over shares.
     """
     rows = rows_of(table, inputs, statistics)
-    first, second = bounds(table, statistics)
-    return Split(
-        rows.take(slice(0, first)), rows.take(slice(first, second)), rows.take(slice(second, None))
-    )
+    parts = split_rows(table, statistics)
+    return Split(*(rows.take(slice(part.start, part.stop)) for part in parts))
 
 
-def bounds(table: pa.Table, statistics: Mapping[str, Any]) -> tuple[int, int]:
-    """The number of the first validation row and of the first test row."""
-    given = statistics.get("split")
-    if AT not in table.column_names or not given:
-        return ends_by_share(table.num_rows)
-    return msgspec.convert(given, TimeSplit).ends(table.column(AT).to_numpy())
+def split_rows(table: pa.Table, statistics: Mapping[str, Any]) -> Parts:
+    """The rows for training, for validation and for the test."""
+    split = split_in(statistics)
+    if AT not in table.column_names or split is None:
+        return parts_by_share(table.num_rows)
+    return split.parts(table.column(AT).to_numpy())
 
 
 def rows_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> Rows:

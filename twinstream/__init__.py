@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from twinstream.aggregates import *  # noqa: F403
     from twinstream.client import AsyncClient as AsyncClient
     from twinstream.client import Client as Client
+    from twinstream.datasets import dataset as dataset
+    from twinstream.datasets.stored_set import Dataset as Dataset
     from twinstream.language import *  # noqa: F403
 else:
     from importlib import import_module
     from importlib.util import find_spec
 
-    _HOMES = {"AsyncClient": "twinstream.client", "Client": "twinstream.client"}
+    _HOMES = {
+        "AsyncClient": "twinstream.client",
+        "Client": "twinstream.client",
+        "Dataset": "twinstream.datasets.stored_set",
+        "dataset": "twinstream.datasets",
+    }
     """Modules of the names that are not of the definition language."""
 
     def __getattr__(name: str) -> object:

@@ -56,6 +56,10 @@ class ObjectRefusedError(PermanentError, ValueError):
     """S3 answers that it will never give this object, or the name is not one of an S3 object."""
 
 
+class TrainingSetCorruptError(PermanentError, ValueError):
+    """A training set is not what its event pins, or not what its model takes."""
+
+
 class StorageUnavailableError(TransientError, ConnectionError):
     """S3 does not answer, or asks to be left alone for now."""
 

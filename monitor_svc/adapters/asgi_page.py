@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from monitor_svc.adapters.flask_page import make_app
+from monitor_svc.adapters.page_files import page_lanes
 from monitor_svc.board import Board
 from twinstream.mesh.door import (
     Door,
@@ -40,7 +41,7 @@ class Page:
     def __init__(self, board: Board, hosts: tuple[str, ...], count: Callable[..., None]) -> None:
         self._board, self._hosts, self.stopping = board, hosts, False
         settings = DoorSettings(hosts=hosts, body_bytes=BODY_BYTES, slots=SLOTS)
-        self._door = Door(make_app(board).wsgi_app, settings, count)
+        self._door = Door(make_app(board).wsgi_app, settings, count, reads=page_lanes())
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """A listener for whom there is room, or a request for the door."""

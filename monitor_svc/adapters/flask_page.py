@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flask import Flask, Response, send_from_directory
 from werkzeug.exceptions import HTTPException
 
 from monitor_svc.adapters.operations import describe_monitor
+from monitor_svc.adapters.page_files import PAGE, POLICY
 from monitor_svc.board import Board
 from twinstream.mesh.flask_problems import problem_response, refused_by_flask
 from twinstream.mesh.openapi_routes import register_description
 from twinstream.mesh.problems import Place
-
-PAGE = Path(__file__).parents[1] / "page"
-POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
 
 
 def make_app(board: Board) -> Flask:

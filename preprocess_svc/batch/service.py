@@ -18,6 +18,7 @@ from schemas.events import (
     FileAccepted,
     FileWithdrawn,
     MetricObserved,
+    ModelTrained,
     RetrainRequested,
     SealRequested,
     TrainingSetPublished,
@@ -41,6 +42,7 @@ SERVICE = Service(
         RetrainRequested: Seen.take,
         records_accepted(SOURCE): read_log.read,
     },
+    looks_up=(ModelTrained,),
     produces=(
         EpochSealRequested,
         ViewPublished,

@@ -42,6 +42,10 @@ class BatchSettings(Knobs, frozen=True, kw_only=True):
     """Batch views and training sets of so many newest epochs stay on S3, at least two;
     older ones are deleted.
     """
+    keep_trained: Annotated[int, msgspec.Meta(ge=1)] = 10
+    """Besides these, training sets stay of so many models that were promoted last, of each
+    definition, and of candidates that are asked beside them.
+    """
     file_memory_bytes: Annotated[int, msgspec.Meta(ge=256 << 20)] = 4 << 30
     """Memory that reading one file may take in a worker, at least 256 MiB;
     a file that needs more is left out of its epoch.

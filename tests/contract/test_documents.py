@@ -20,6 +20,11 @@ from twinstream.mesh.heartbeat import Beat
 from twinstream.nn.files import ModelConfig
 from twinstream.nn.target import Target
 from twinstream.protocol.base_columns import BASE_SCHEMA
+from twinstream.protocol.training_manifest import (
+    ManifestColumn,
+    ManifestFile,
+    TrainingManifest,
+)
 from twinstream.protocol.training_split import Split
 from twinstream.protocol.training_statistics import LabelSummary, Summary, TrainingStatistics
 
@@ -36,7 +41,7 @@ CONFIG = ModelConfig(
     network="twinstream.nn.tabular.TabularNetwork",
     arguments={"width": 8},
     inputs=Inputs(numeric=("n",), categorical=("country",), sequences=(("v.dwell", 2),)),
-    statistics=msgspec.to_builtins(STATISTICS),
+    statistics=msgspec.json.decode((GOLDEN / "statistics.json").read_bytes()),
     definition_digest="d",
     training_set_digest="t",
     epoch=3,
@@ -64,7 +69,27 @@ MESH = MeshState(
     problem="p",
     fatal=True,
 )
+MANIFEST = TrainingManifest(
+    pipeline="shop",
+    model="m",
+    epoch=3,
+    as_of_us=30,
+    definition_digest="d",
+    digest="t",
+    rows=4,
+    first_at_us=1,
+    last_at_us=25,
+    split=Split(train_until_us=10, validation_until_us=20),
+    parts={"train": (0, 2), "validation": (2, 3), "test": (3, 4)},
+    columns=[ManifestColumn(name="n", type="int64", nulls=1)],
+    inputs=Inputs(numeric=("n",), categorical=("country",), sequences=(("v.dwell", 2),)),
+    files=[ManifestFile(name="part-00000.parquet", sha256="s", size_bytes=100, rows=4)],
+)
 DOCUMENTS: dict[str, msgspec.Struct] = {
+    "training_manifest": MANIFEST,
+    "statistics_with_a_gap": msgspec.structs.replace(
+        STATISTICS, split=Split(train_until_us=10, validation_until_us=20, gap_us=5)
+    ),
     "statistics": STATISTICS,
     "model_config": CONFIG,
     "model_config_of_numbers": msgspec.structs.replace(
@@ -75,7 +100,7 @@ DOCUMENTS: dict[str, msgspec.Struct] = {
 }
 
 
-WRITTEN = sorted(DOCUMENTS.keys() - {"model_config"})
+WRITTEN = sorted(DOCUMENTS.keys() - {"model_config", "statistics"})
 """Of each kind the newest."""
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.e2e.shop import MODEL, Shop
 from twinstream import Client
 
+EXAMPLES = Path(__file__).parents[2] / "examples" / "shop"
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
@@ -69,3 +72,20 @@ def test_each_row_is_answered_for_itself(shop: Shop, client: Client) -> None:
 
 def test_metrics_come_as_they_are_measured(client: Client) -> None:
     assert next(client.metrics("predict_")).name.startswith("predict_")
+
+
+def test_the_notebook_runs(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cells, in their order, as a kernel runs them."""
+    for name in ("predict", "ingest", "monitor"):
+        monkeypatch.setenv(name.upper(), shop.mesh.addresses[name])
+    outside = msgspec.structs.replace(shop.mesh.settings, external=True)
+    for name, value in outside.to_env().items():
+        monkeypatch.setenv(name, value)
+    notebook = msgspec.json.decode((EXAMPLES / "shop.ipynb").read_bytes())
+    names: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), "shop.ipynb", "exec"), names)
+    assert len(names["answer"].predictions) == 3
+    assert names["after"].id != names["answer"].id
+    assert len(names["learned"]) == sum(len(batch.label) for batch in names["batches"]) > 0

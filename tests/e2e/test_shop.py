@@ -2,16 +2,27 @@
 epochs swapped under traffic.
 """
 
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
 import pytest
 
+import twinstream
 from deploy.local import services
+from preprocess_svc.batch.training_sets.assembly import digest_of
+from preprocess_svc.batch.training_sets.building import FORMAT
 from schemas.events import MetricObserved, PredictionServed
 from schemas.topics import topic_of
-from tests.e2e.shop import Client, Shop, query
+from tests.e2e.shop import MODEL, Client, Shop, query
 from twinstream.audit.another_model import otherwise
 from twinstream.audit.compare import audit
 from twinstream.audit.rebuild import rebuild
+from twinstream.cli.main import run
 from twinstream.mesh.events import EventReader
+from twinstream.mesh.exit_codes import FAILED, OK
 from twinstream.protocol.predictions import find_row, row_id
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -95,6 +106,49 @@ def test_predictions_of_all_releases_are_rebuilt_to_the_byte(shop: Shop) -> None
     for digest in {event.release.model for event in served}:
         other = otherwise(shop.mesh.settings, found, digest[:12])
         assert (other.output == found.output) == (digest == found.served.release.model)
+
+
+def test_training_sets_are_listed_compared_exported_and_read(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    outside = msgspec.structs.replace(shop.mesh.settings, external=True)
+    for name, value in outside.to_env().items():
+        monkeypatch.setenv(name, value)
+
+    def said(*command: str) -> list[Any]:
+        capfd.readouterr()
+        assert run(["dataset", *command, "--json"]) == OK
+        return [msgspec.json.decode(line) for line in capfd.readouterr().out.splitlines()]
+
+    listed = {one["epoch"]: one for one in said("list", MODEL)}
+    first, second = (listed[epoch] for epoch in sorted(listed)[:2])
+    assert shop.promoted() <= {digest for one in listed.values() for digest in one["trained"]}
+    (shown,) = said("show", MODEL, first["digest"][:10])
+    assert (shown["digest"], shown["parts"]["test"][1]) == (first["digest"], first["rows"])
+
+    (found,) = said("diff", MODEL, str(first["epoch"]), str(second["epoch"]))
+    assert (found["rows_first"], found["rows_both"]) == (0, first["rows"])
+    assert (found["rows_second"], found["changed"]) == (second["rows"] - first["rows"], {})
+
+    place = tmp_path / "exported"
+    said("export", MODEL, str(second["epoch"]), "--out", str(place))
+    table = twinstream.dataset(folder=place).to_table()
+    assert digest_of_files(place) == twinstream.dataset(folder=place).manifest.digest
+    rows = list(twinstream.dataset(folder=place).to_torch(256))
+    moments = [moment for batch in rows for moment in batch.at_us.tolist()]
+    assert sorted(moments) == table["_at_us"].to_pylist()
+    assert table.num_rows == second["rows"]
+    capfd.readouterr()
+    assert run(["dataset", "export", MODEL, "--out", str(place)]) == FAILED
+    assert "is there already" in capfd.readouterr().err
+
+
+def digest_of_files(place: Path) -> str:
+    """The content's digest, from the files alone."""
+    found = twinstream.dataset(folder=place)
+    digests = [digest_of(pq.read_table(path)) for path in found.paths]
+    columns = [column.name for column in found.manifest.columns]
+    return sha256(msgspec.json.encode([FORMAT, columns, digests])).hexdigest()
 
 
 def test_every_service_tells_its_metrics(shop: Shop) -> None:

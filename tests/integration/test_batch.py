@@ -41,7 +41,7 @@ from schemas.events import (
     TrainingSetPublished,
     ViewPublished,
 )
-from schemas.topics import dead_letter, topic_of
+from schemas.topics import dead_letter, topic_of, training_table
 from tests.integration.batch_rig import HOUR, START, World, end_spark
 from twinstream import (
     Int,
@@ -68,13 +68,16 @@ from twinstream.audit.everything import (
 )
 from twinstream.audit.labels import label_of_question
 from twinstream.audit.plain import Row
+from twinstream.datasets.fetching import published_manifest
 from twinstream.errors import UNDECODABLE
+from twinstream.features.inputs import Inputs
 from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.clock import WallClock
 from twinstream.mesh.events import EventReader
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import split_uri
 from twinstream.mesh.pipeline_file import load
+from twinstream.protocol.training_split import PARTS
 from twinstream.protocol.who_counts import counting
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -263,6 +266,24 @@ def training_rows(shop: Shop, published: TrainingSetPublished) -> list[dict[str,
         assert table.column_names == published.columns
         rows += table.to_pylist()
     return rows
+
+
+def test_a_training_set_is_a_table_and_says_what_it_holds(
+    shop: Shop, landed: dict[int, Batch]
+) -> None:
+    published, (model,) = trained(landed[3], 3), shop.pipeline.models
+    rows = training_rows(shop, published)
+    table = shop.spark.table(training_table(shop.pipeline.name, model.name, 3))
+    assert (table.columns, table.count()) == (published.columns, len(rows))
+    manifest = published_manifest(published, shop.world.store)
+    for column in manifest.columns:
+        assert column.nulls == sum(row[column.name] is None for row in rows)
+    assert manifest.inputs == Inputs.of(model.inputs)
+    moments = [row["_at_us"] for row in rows]
+    split = manifest.split
+    assert split.gap_us == model.label.horizon_us
+    parts = split.parts(np.array(moments))
+    assert [range(*manifest.parts[part]) for part in PARTS] == list(parts)
 
 
 def trained(batch: Batch, epoch: int) -> TrainingSetPublished:

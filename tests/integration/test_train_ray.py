@@ -6,6 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+import twinstream
+from tests.unit.datasets.sets import written
 from tests.unit.train.material import learnable, shop, statistics
 from train_svc.adapters.in_process_tuner import InProcessTuner
 from train_svc.adapters.ray_tuner import LONGEST_FOLDER, RayTuner, running_ray, short_folder
@@ -55,6 +57,16 @@ def test_a_ray_of_its_own_listens_on_loopback_alone(tmp_path: Path) -> None:
         listening = {found.laddr.ip for found in connections if found.status == psutil.CONN_LISTEN}
     assert listening
     assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+@pytest.mark.engine
+def test_ray_reads_the_rows_of_each_part(tmp_path: Path) -> None:
+    moments = written(tmp_path / "set")["_at_us"].to_pylist()
+    parts = {"": moments, "train": moments[:700], "validation": moments[700:850]}
+    with running_ray("", str(tmp_path), 2):
+        for part, expected in parts.items():
+            found = twinstream.dataset(folder=tmp_path / "set", part=part).to_ray_dataset()
+            assert sorted(row["_at_us"] for row in found.take_all()) == expected
 
 
 def test_rays_folder_is_short_enough_for_its_sockets(tmp_path: Path) -> None:

@@ -39,7 +39,5 @@ HOMES = (
         r"statistics\.json",
         ("twinstream/protocol/training_statistics.py",),
     ),
-    Home(
-        "the shares of a split", r"0\.70?, 0\.[18]5\b", ("twinstream/protocol/training_split.py",)
-    ),
+    Home("the shares of a split", r"0\.70?, 0\.[18]5\b", ("twinstream/define/time_split.py",)),
 )

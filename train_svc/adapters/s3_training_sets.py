@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.events import FileRef, TrainingSetPublished
-from train_svc.ports import TrainingSet, TrainingSetCorruptError
+from train_svc.ports import TrainingSet
+from twinstream.errors import TrainingSetCorruptError
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.protocol import training_statistics
 

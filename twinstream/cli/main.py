@@ -12,6 +12,7 @@ from confluent_kafka import KafkaException
 
 from twinstream.cli import (
     ask,
+    datasets,
     dead_letters,
     ending,
     extras,
@@ -75,6 +76,7 @@ for function, panel in (
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=LOOK)
 app.add_typer(files.app, name="files", rich_help_panel=LOOK)
 app.add_typer(models.app, name="models", rich_help_panel=LOOK)
+app.add_typer(datasets.app, name="dataset", rich_help_panel=LOOK)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -23,6 +23,7 @@ from twinstream.define.search import (
     uniform,
 )
 from twinstream.define.source import Source
+from twinstream.define.time_split import TimeSplit
 from twinstream.define.view import Output, View
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Pipeline",
     "Range",
     "Source",
+    "TimeSplit",
     "View",
     "any_",
     "between",

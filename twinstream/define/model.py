@@ -18,6 +18,7 @@ from twinstream.define.plain import Plain, listed, mapping
 from twinstream.define.recording import Condition, record
 from twinstream.define.search import LOSSES, Choice, Range, check_good_enough, check_search
 from twinstream.define.source import Source
+from twinstream.define.time_split import TimeSplit
 from twinstream.define.view import View
 
 
@@ -38,7 +39,7 @@ class Model:
     `views`: looked up by the spine's fields of the same names as the views' keys. `request`:
     the spine's fields that are inputs (default: all but id, times and unnamed use). `derive`:
     more numbers from the spine's fields. `good_enough`: bounds on metrics that a model must meet to
-    be promoted.
+    be promoted. `split`: the parts for training, validation and test.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Model:
         derive: Mapping[str, Condition] | None = None,
         network: Any = "twinstream.nn.tabular.TabularNetwork",
         loss: str = "binary_cross_entropy",
+        split: TimeSplit | None = None,
         search: Mapping[str, Any] | None = None,
         good_enough: Mapping[str, float] | None = None,
     ) -> None:
@@ -73,6 +75,7 @@ class Model:
         }
         self.network = network_of(network)
         self.loss = self._checked_loss(loss)
+        self._own_split = self._checked_split(split)
         self.search: dict[str, Choice | Range | Plain] = check_search(
             self._named(search, "search"), self.network
         )
@@ -97,8 +100,15 @@ class Model:
         numeric += [n for n, width in outputs if width == 1]
         return Inputs(numeric, categorical, [(n, width) for n, width in outputs if width > 1])
 
+    @property
+    def split(self) -> TimeSplit:
+        """How its questions are split by time."""
+        return self._own_split or TimeSplit()
+
     def canonical(self) -> dict[str, Any]:
+        own = {} if self._own_split is None else {"split": self._own_split.canonical()}
         return {
+            **own,
             "name": self.name,
             "spine": self.spine.name,
             "at": self.at,
@@ -171,6 +181,11 @@ class Model:
                 "give each its own name",
             )
         return views
+
+    def _checked_split(self, split: TimeSplit | None) -> TimeSplit | None:
+        if split is not None and not isinstance(split, TimeSplit):
+            refuse(f"split= of model {self.name!r} is {shown(split)}", "give a TimeSplit")
+        return split
 
     def _check_label(self) -> None:
         for field in self.label.on:

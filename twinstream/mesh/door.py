@@ -83,7 +83,9 @@ Found = Answer | asyncio.Future[Answer] | Callable[[], Answer]
 Lane = Callable[[str, bytes], Found]
 """Answers a POST: given what follows the lane's prefix in the path, and the body."""
 ReadLane = Callable[[str, bytes, Headers], Answer | None]
-"""Answers a GET: given what follows its prefix, the query and the headers; None: it goes the usual way."""
+"""Answers a GET: given what follows its prefix, the query and the headers; None: it goes the usual way. "/" is a path, and no
+prefix.
+"""
 
 
 class Door:
@@ -167,7 +169,7 @@ class Door:
             return None
         path = scope["path"]
         for prefix, take in self._reads:
-            if path.startswith(prefix):
+            if path == prefix or (prefix != "/" and path.startswith(prefix)):
                 if self._lag.crowded():
                     raise RefusedError(503, *BUSY)
                 return take(path[len(prefix) :], scope.get("query_string", b""), headers)

@@ -6,10 +6,12 @@ import asyncio
 
 EVERY_S = 0.01
 MOST_LAG_S = 0.03
-"""What a lane may let the loop be late before it sheds: health waits as long."""
+"""What a lane that hands its work on may let the loop be late before it sheds: health waits as
+long.
+"""
+MOST_READING_S = 0.015
+"""The same of a lane that does its work in the loop."""
 FEW_WAITING = 4
-MOST_ASKED = 128
-"""So much is read in the loop within one look at the clock: some tens of milliseconds' work."""
 
 
 class LoopLag:
@@ -29,13 +31,15 @@ class LoopLag:
             self._look()
 
     def crowded(self) -> bool:
-        """Whether what is asked now comes in a crowd: more than fits between two looks, or than a
-        loop that is late already can take.
-        """
+        """Whether what is asked now comes in a crowd: more than the loop can read in time."""
         self.watch()
         self._asked += 1
-        late = self.seconds > MOST_LAG_S and self._asked > FEW_WAITING
-        return late or self._asked > MOST_ASKED
+        return self._asked > FEW_WAITING and self.now() > MOST_READING_S
+
+    def now(self) -> float:
+        """How late the loop was at its last look, or is by now with what came since."""
+        assert self._loop is not None
+        return max(self.seconds, self._loop.time() - self._due)
 
     def _look(self) -> None:
         assert self._loop is not None

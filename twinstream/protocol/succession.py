@@ -72,6 +72,15 @@ class Succession:
         serving = self.serving(definition)
         return _beside(self._canaries.get(definition), serving) if serving else None
 
+    def used(self, newest: int) -> set[str]:
+        """Digests of what serves or may serve again, the newest of each definition, and of what is
+        asked beside it.
+        """
+        lines = (one.model_digest for line in self._lines.values() for one in line[-newest:])
+        shadows = (one.model_digest for one in self._shadows.values())
+        canaries = (one.model_digest for one in self._canaries.values())
+        return {*lines, *shadows, *canaries}
+
     def known(self, digest: str) -> ModelPromoted | None:
         """The newest promotion of a model that has served."""
         return self._known.get(digest)

@@ -15,17 +15,20 @@ from preprocess_svc.batch.history.table import History
 from preprocess_svc.batch.service import SERVICE
 from preprocess_svc.batch.spark.context import Context
 from preprocess_svc.batch.training_sets.building import TrainingSets
-from schemas.events import EpochSealed, Event, TrainingSetPublished, ViewPublished
+from preprocess_svc.batch.training_sets.tables import TrainingTables
+from schemas.events import EpochSealed, Event, ModelTrained, TrainingSetPublished, ViewPublished
 from schemas.plausible import foreign
+from schemas.topics import topic_of
 from twinstream.mesh.clock import Clock
 from twinstream.mesh.dead_letters import DeadLetters
-from twinstream.mesh.events import EventPublisher, EventReader
+from twinstream.mesh.events import EventPublisher, EventReader, pass_over
 from twinstream.mesh.metrics import Metrics
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.quarantine import Quarantine
 from twinstream.protocol.epoch_order import EpochOrder
 from twinstream.protocol.manifests import Manifests
 
+MODELS = [topic_of(ModelTrained)]
 _log = structlog.get_logger()
 
 
@@ -58,6 +61,7 @@ class Engine:
         self._decisions = Decisions(store, context.mesh.bucket, context.pipeline.name, owner)
         self._landing = Landing(context, history, clock, self, self._decisions)
         self._training = TrainingSets(context, history)
+        self._tables = TrainingTables(context)
         self._retention = Retention(context)
 
     def poll(self, timeout_s: float) -> tuple[Event, int] | None:
@@ -105,10 +109,16 @@ class Engine:
     ) -> TrainingSetPublished:
         return self._decisions.settle_training(seal, mine)
 
+    def tabulate(self, published: TrainingSetPublished) -> None:
+        self._tables.point(published)
+
     def retire(self, step: Land) -> None:
         self._metrics.gauge("batch_epoch_number", step.epoch, "1")
         self._landing.sweep(step)
-        self._retention.sweep(step.epoch)
+        with EventReader(self._mesh, MODELS, refused=pass_over, check=self._unlikely) as reader:
+            models = [event for event, _ in reader.read_to_end()]
+        for model, epochs in self._retention.sweep(step.epoch, models).items():
+            self._tables.keep(model, epochs)
 
     def observe(self, phase: str, seconds: float) -> None:
         self._metrics.observe("batch_phase_seconds", seconds, "s", phase=phase)

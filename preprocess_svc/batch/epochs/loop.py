@@ -118,13 +118,16 @@ class Batch:
 
     def _sweep(self, step: Land) -> None:
         """What is not deleted now is deleted after the next epoch."""
+        without = f"old objects were not deleted after epoch {step.epoch}"
+        self._aside(lambda: self._ports.retire(step), without)
+
+    def _aside(self, work: Callable[[], object], without: str) -> None:
+        """Do what nothing waits for; `without`: what to say when it fails."""
         try:
-            self._ports.retire(step)
-        except Exception as error:  # noqa: BLE001  (nothing waits for a sweep)
-            _log.error("sweep_failed", epoch=step.epoch, exc_info=error)
-            self._ports.alert(
-                f"old objects were not deleted after epoch {step.epoch}: {type(error).__name__}: {error}"
-            )
+            work()
+        except Exception as error:  # noqa: BLE001  (nothing waits for it)
+            _log.error("left_undone", what=without, exc_info=error)
+            self._ports.alert(f"{without}: {type(error).__name__}: {error}")
 
     def _tried(
         self,
@@ -213,6 +216,8 @@ class Batch:
         self.learn(to_end=True)
         if not self.seen.is_trained(published):
             self._publish(published, model)
+        without = f"no table of the training set of {model} for epoch {published.epoch}"
+        self._aside(lambda: self._ports.tabulate(published), without)
         _log.info(
             "training_set_published",
             model=model,

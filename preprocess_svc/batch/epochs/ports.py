@@ -54,6 +54,9 @@ class Ports(Reports, Protocol):
     ) -> TrainingSetPublished:
         """The training set that counts: this one, or the one that another process decided on."""
 
+    def tabulate(self, published: TrainingSetPublished) -> None:
+        """Make the table of a training set that is published."""
+
     def retire(self, step: Land) -> None:
         """Delete what is not needed any more once the step's epoch is published."""
 

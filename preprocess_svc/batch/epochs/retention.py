@@ -1,12 +1,19 @@
-"""Deletes batch views and training sets of old epochs: the history can give each of them again."""
+"""Deletes batch views and training sets of old epochs: the history can give each of them again.
+
+A set on which a model was trained that serves, or may serve again, is kept beside it.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 
 from preprocess_svc.batch.spark.context import Context
+from schemas.events import Event, ModelTrained
 from schemas.topics import base_prefix, training_prefix
 from twinstream.mesh.object_store import ObjectStore
+from twinstream.protocol.succession import Succession
 
 _EPOCH = re.compile(r"/epoch=(\d+)/")
 
@@ -21,24 +28,33 @@ class Retention:
         self._store = ObjectStore(context.mesh)
         self._bucket = context.mesh.bucket
         self._keep = context.knobs.keep_epochs
+        self._keep_trained = context.knobs.keep_trained
         self._views = [_above(base_prefix(pipeline.name, view.name, 0)) for view in pipeline.views]
-        self._models = [
-            _above(training_prefix(pipeline.name, model.name, 0)) for model in pipeline.models
-        ]
+        self._models = {
+            model.name: _above(training_prefix(pipeline.name, model.name, 0))
+            for model in pipeline.models
+        }
 
-    def sweep(self, newest: int) -> int:
-        """Delete what is older; return how many objects."""
+    def sweep(self, newest: int, models: Iterable[Event]) -> dict[str, set[int]]:
+        """Delete what is older; return the epochs of each model whose training sets are there.
+        `models`: all that happened to models.
+        """
+        used = epochs_in_use(models, self._keep_trained)
         old = [
             key
             for folder in self._views
             for key in self._store.list(self._bucket, folder)
             if expired(key, newest, self._keep)
         ]
-        for folder in self._models:
-            old += surplus(list(self._store.list(self._bucket, folder)), self._keep)
+        kept = {}
+        for model, folder in self._models.items():
+            keys = list(self._store.list(self._bucket, folder))
+            gone = surplus(keys, self._keep, used.get(model, ()))
+            kept[model] = _epochs(keys) - _epochs(gone)
+            old += gone
         for key in old:
             self._store.delete(self._bucket, key)
-        return len(old)
+        return kept
 
 
 def _above(prefix: str) -> str:
@@ -58,10 +74,33 @@ def expired(
     return epoch is not None and epoch <= newest - keep
 
 
-def surplus(keys: list[str], keep: int) -> list[str]:
-    """The objects that belong to none of the `keep` newest epochs that have any."""
-    kept = sorted({epoch for epoch in map(_epoch, keys) if epoch is not None})[-keep:]
-    return [key for key in keys if (epoch := _epoch(key)) is not None and epoch < kept[0]]
+def surplus(keys: list[str], keep: int, used: Collection[int] = ()) -> list[str]:
+    """The objects that belong to none of the `keep` newest epochs that have any, and to none that
+    are used.
+    """
+    kept = {*sorted(_epochs(keys))[-keep:], *used}
+    return [key for key in keys if (epoch := _epoch(key)) is not None and epoch not in kept]
+
+
+def epochs_in_use(models: Iterable[Event], keep: int) -> dict[str, set[int]]:
+    """Of each model the epochs of the training sets that belong to what serves, to what is asked
+    beside it, and to the `keep` newest that a roll back may lead to.
+    """
+    trained: dict[str, int] = {}
+    successions: dict[str, Succession] = defaultdict(Succession)
+    for event in models:
+        if isinstance(event, ModelTrained):
+            trained[event.model_digest] = event.epoch
+        elif model := getattr(event, "model", ""):
+            successions[model].apply(event)
+    return {
+        model: {trained[digest] for digest in succession.used(keep) if digest in trained}
+        for model, succession in successions.items()
+    }
+
+
+def _epochs(keys: Iterable[str]) -> set[int]:
+    return {epoch for epoch in map(_epoch, keys) if epoch is not None}
 
 
 def _epoch(key: str) -> int | None:

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from preprocess_svc.batch.history.rows import EPOCH, KNOWN, POSITION, spark_schema
 from preprocess_svc.batch.spark.context import Context
+from preprocess_svc.batch.spark.table_names import quoted
 from schemas.topics import history_path, history_table
 from twinstream.define import Source
 from twinstream.errors import MeshError
@@ -56,7 +57,7 @@ class History:
                 f"'s3a://{self._mesh.bucket}/{self._pipeline.name}'"
             )
             self._spark.sql(
-                f"CREATE TABLE IF NOT EXISTS {_quoted(table)} ({spark_schema(source)}, "
+                f"CREATE TABLE IF NOT EXISTS {quoted(table)} ({spark_schema(source)}, "
                 f"`{EPOCH}` int) "
                 f"USING parquet PARTITIONED BY (`{EPOCH}`) LOCATION '{path}'"
             )
@@ -69,7 +70,7 @@ class History:
         since: int = 1,
     ) -> DataFrame:
         """All rows of epochs `since..epoch`."""
-        found = self._spark.table(_quoted(self._table(source)))
+        found = self._spark.table(quoted(self._table(source)))
         return found.where(F.col(EPOCH).between(since, epoch))
 
     def files(
@@ -173,7 +174,7 @@ class History:
         path: str,
     ) -> None:
         """Make the rows at a path the partition of the epoch; "": there are none."""
-        table, partition = _quoted(self._table(source)), f"PARTITION (`{EPOCH}`={epoch})"
+        table, partition = quoted(self._table(source)), f"PARTITION (`{EPOCH}`={epoch})"
         if not path:
             self._spark.sql(f"ALTER TABLE {table} DROP IF EXISTS {partition}")
             return
@@ -192,7 +193,7 @@ class History:
 
     def _location(self, source: Source, epoch: int) -> str | None:
         """Where the partition of an epoch lies; None: the epoch brought no row."""
-        table = _quoted(self._table(source))
+        table = quoted(self._table(source))
         present = self._spark.sql(f"SHOW PARTITIONS {table} PARTITION (`{EPOCH}`={epoch})").count()
         if not present:
             return None
@@ -220,7 +221,3 @@ def _halves() -> list[Column]:
         ).alias(name)
         for half, name in enumerate(("even", "odd"))
     ]
-
-
-def _quoted(table: str) -> str:
-    return ".".join(f"`{part}`" for part in table.split("."))

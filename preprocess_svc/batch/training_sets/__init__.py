@@ -14,6 +14,7 @@
 # | `view_joins.py` | all views of a model, joined with any questions, learned from or scored |
 # | `parts.py` | which file of the set a question belongs to |
 # | `assembly.py` | rows in their total order, one file a part of time, their digest |
+# | `tables.py` | a Hive table over each set |
 # | `statistics.py` | moments and categories of the training part, for the normalisation |
 #
 # The same history gives the same digest, whatever the number of tasks.

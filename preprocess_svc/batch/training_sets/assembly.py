@@ -25,8 +25,12 @@ from twinstream.protocol.training_split import Split
 
 WRITTEN = (
     "part int, uri string, sha256 string, size_bytes bigint, rows bigint, digest string, "
-    "tally binary, columns array<string>"
+    "tally binary, columns array<string>, types array<string>, nulls array<bigint>"
 )
+ROWS = "rows"
+"""The folder of a set's files, in which nothing else lies: a table is made over it."""
+GROUP_ROWS = 65_536
+"""Rows of a file that are read together: who wants them shuffled reads a few groups at a time."""
 _SCHEMA = pa.schema(
     [
         ("part", pa.int32()),
@@ -37,6 +41,8 @@ _SCHEMA = pa.schema(
         ("digest", pa.string()),
         ("tally", pa.binary()),
         ("columns", pa.list_(pa.string())),
+        ("types", pa.list_(pa.string())),
+        ("nulls", pa.list_(pa.int64())),
     ]
 )
 
@@ -52,6 +58,8 @@ class WrittenPart(msgspec.Struct, frozen=True):
     digest: str
     tally: bytes
     columns: list[str]
+    types: list[str]
+    nulls: list[int]
 
     @property
     def row(self) -> pa.Table:
@@ -89,11 +97,11 @@ class Assemble:
         table = self.table(questions, answers)
         with working_folder("training") as folder:
             path = folder / "part"
-            pa_parquet.write_table(table, path, compression="zstd")
+            pa_parquet.write_table(table, path, compression="zstd", row_group_size=GROUP_ROWS)
             return self._uploaded(key[0].as_py(), table, path).row
 
     def _uploaded(self, part: int, table: pa.Table, path: Path) -> WrittenPart:
-        uri = f"{self._prefix}/part-{part:05d}.parquet"
+        uri = f"{self._prefix}/{ROWS}/part-{part:05d}.parquet"
         ObjectStore(self._mesh).upload(path, uri)
         return WrittenPart(
             part=part,
@@ -104,6 +112,8 @@ class Assemble:
             digest=digest_of(table),
             tally=msgspec.msgpack.encode(self._tally(table)),
             columns=table.column_names,
+            types=list(map(column_kind, table.schema.types)),
+            nulls=[column.null_count for column in table.columns],
         )
 
     def table(self, questions: pa.Table, answers: pa.Table) -> pa.Table:
@@ -189,9 +199,14 @@ def digest_of(table: pa.Table) -> str:
     for name in table.column_names:
         column = table[name].combine_chunks()
         column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-        digest.update(f"{name}:{column.type}:{len(column)}:".encode())
+        digest.update(f"{name}:{column_kind(column.type)}:{len(column)}:".encode())
         _digest_values(digest, column)
     return digest.hexdigest()
+
+
+def column_kind(column: pa.DataType) -> str:
+    """A column's type as text; Parquet gives the values of lists another name than Arrow."""
+    return f"list<{column.value_type}>" if pa.types.is_list(column) else str(column)
 
 
 def _digest_values(digest: hashlib._Hash, column: pa.Array) -> None:

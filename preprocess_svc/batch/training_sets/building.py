@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -28,12 +28,45 @@ from preprocess_svc.batch.training_sets.view_joins import ViewJoins, function_of
 from schemas.events import FileRef, TrainingSetPublished
 from schemas.topics import training_prefix
 from twinstream.define import Model
+from twinstream.features.inputs import Inputs
 from twinstream.mesh.object_store import ObjectStore
-from twinstream.protocol import training_statistics
+from twinstream.protocol import training_manifest, training_statistics
 from twinstream.protocol.training_columns import AT
-from twinstream.protocol.training_split import Split, split_by_time
+from twinstream.protocol.training_manifest import (
+    ManifestColumn,
+    ManifestFile,
+    TrainingManifest,
+    spans_of,
+)
+from twinstream.protocol.training_split import Split, declared_split
 
-FORMAT = 1
+FORMAT = 2
+
+
+class TrainingCut(NamedTuple):
+    """What a set was built as of, and where it is split."""
+
+    epoch: int
+    as_of_us: int
+    split: Split
+    parts: dict[str, tuple[int, int]]
+    first_at_us: int
+    last_at_us: int
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        at_epoch: tuple[int, int],
+        at: np.ndarray,
+        counts: np.ndarray,
+    ) -> TrainingCut:
+        """Of an epoch and its time; of questions at these moments, ascending, and how many each
+        has.
+        """
+        split = declared_split(model.split, model.label.horizon_us, at, counts)
+        parts = spans_of(split, at, counts)
+        return cls(*at_epoch, split, parts, int(at[0]), int(at[-1]))
 
 
 class TrainingSets:
@@ -61,12 +94,11 @@ class TrainingSets:
             moments = questions.groupBy(AT).count().toArrow().sort_by(AT)
             if moments.num_rows == 0:
                 return None
-            at = moments[AT].to_numpy()
-            counts = moments["count"].to_numpy()
-            split = split_by_time(at, counts)
+            at, counts = moments[AT].to_numpy(), moments["count"].to_numpy()
+            cut = TrainingCut.of(model, (epoch, as_of_us), at, counts)
             bounds = file_bounds(at, counts, self._knobs.rows_per_file)
-            written = self._written(model, epoch, questions, bounds, split)
-            return self._published(model, epoch, written, split, at)
+            written = self._written(model, cut, questions, bounds)
+            return self._published(model, cut, written)
         finally:
             questions.unpersist()
 
@@ -90,18 +122,17 @@ class TrainingSets:
     def _written(
         self,
         model: Model,
-        epoch: int,
+        cut: TrainingCut,
         questions: DataFrame,
         bounds: list[int],
-        split: Split,
     ) -> list[WrittenPart]:
         """Files of the set in the order of time."""
         parts = TimeParts(bounds)
-        joins = ViewJoins(self._context, self._history, epoch)
+        joins = ViewJoins(self._context, self._history, cut.epoch)
         features = joins.answers(model, questions, parts)
         of_parts = questions.withColumn(PART, parts.column).groupBy(PART)
         rows = of_parts.cogroup(features.groupBy(PART))
-        stage = Assemble(self._mesh, model, split, self._new_prefix(model, epoch))
+        stage = Assemble(self._mesh, model, cut.split, self._new_prefix(model, cut.epoch))
         written = rows.applyInArrow(_function_with_key(stage), WRITTEN).toArrow()
         found = msgspec.convert(written.to_pylist(), list[WrittenPart])
         return sorted(found, key=lambda part: part.part)
@@ -114,32 +145,76 @@ class TrainingSets:
     def _published(
         self,
         model: Model,
-        epoch: int,
+        cut: TrainingCut,
         written: list[WrittenPart],
-        split: Split,
-        at: np.ndarray,
     ) -> TrainingSetPublished:
+        manifest = self._manifest(model, cut, written)
+        self._put_beside(written, training_manifest.FILE_NAME, training_manifest.encode(manifest))
         return TrainingSetPublished(
             model=model.name,
-            epoch=epoch,
+            epoch=cut.epoch,
             files=references(written),
             columns=written[0].columns,
+            digest=manifest.digest,
+            rows=manifest.rows,
+            first_at_us=manifest.first_at_us,
+            last_at_us=manifest.last_at_us,
+            statistics_uri=self._with_statistics(written, cut.split),
+            definition_digest=self._pipeline.digest,
+        )
+
+    def _manifest(
+        self,
+        model: Model,
+        cut: TrainingCut,
+        written: list[WrittenPart],
+    ) -> TrainingManifest:
+        return TrainingManifest(
+            **cut._asdict(),
+            pipeline=self._pipeline.name,
+            model=model.name,
+            definition_digest=self._pipeline.digest,
             digest=set_digest(written),
             rows=sum(part.rows for part in written),
-            first_at_us=int(at[0]),
-            last_at_us=int(at[-1]),
-            statistics_uri=self._with_statistics(written, split),
-            definition_digest=self._pipeline.digest,
+            columns=manifest_columns(written),
+            inputs=Inputs.of(model.inputs),
+            files=[manifest_file(part) for part in written],
         )
 
     def _with_statistics(self, written: list[WrittenPart], split: Split) -> str:
         """Write the statistics beside the files; return their S3 URI."""
         tallies = (msgspec.msgpack.decode(part.tally, type=Tally) for part in written)
-        folder = written[0].uri.rsplit("/", 1)[0]
-        uri = f"{folder}/{training_statistics.FILE_NAME}"
         document = training_statistics.encode(merge_tallies(tallies).statistics(split))
+        return self._put_beside(written, training_statistics.FILE_NAME, document)
+
+    def _put_beside(
+        self,
+        written: list[WrittenPart],
+        name: str,
+        document: bytes,
+    ) -> str:
+        """Write a document beside the folder of the files; return its S3 URI."""
+        uri = f"{written[0].uri.rsplit('/', 2)[0]}/{name}"
         ObjectStore(self._mesh).put_uri(uri, document)
         return uri
+
+
+def manifest_columns(written: list[WrittenPart]) -> list[ManifestColumn]:
+    """The columns of a set, with the nulls of all its files."""
+    nulls = training_manifest.added(part.nulls for part in written)
+    first = written[0]
+    described = zip(first.columns, first.types, nulls, strict=True)
+    return [ManifestColumn(name=name, type=kind, nulls=count) for name, kind, count in described]
+
+
+def manifest_file(part: WrittenPart) -> ManifestFile:
+    """A file as the manifest lists it."""
+    return ManifestFile(
+        name=part.uri.rsplit("/", 1)[1],
+        sha256=part.sha256,
+        size_bytes=part.size_bytes,
+        rows=part.rows,
+    )
 
 
 def references(written: list[WrittenPart]) -> list[FileRef]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from twinstream.mesh.loop_lag import EVERY_S, LoopLag
+from twinstream.mesh.loop_lag import EVERY_S, FEW_WAITING, MOST_READING_S, LoopLag
 
 
 def blocked_for(seconds: float) -> None:
@@ -35,6 +35,20 @@ def test_a_loop_that_was_held_up_is_late_and_recovers() -> None:
     late, after = asyncio.run(play())
     assert late >= 0.3 - EVERY_S
     assert after < late
+
+
+def test_what_comes_while_the_loop_is_held_up_is_a_crowd() -> None:
+    async def play() -> list[bool]:
+        lag = LoopLag()
+        lag.watch()
+        await turns(2)
+        before = [lag.crowded() for _ in range(FEW_WAITING + 1)]
+        blocked_for(MOST_READING_S + EVERY_S)
+        return [*before, lag.crowded()]
+
+    found = asyncio.run(play())
+    assert found[:FEW_WAITING] == [False] * FEW_WAITING
+    assert found[-1]
 
 
 def test_it_is_watched_once_in_each_loop() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from monitor_svc.adapters.asgi_page import MAX_LISTENERS, SLOTS
 from monitor_svc.adapters.granian_page import PageServer
+from monitor_svc.adapters.page_files import PAGE, POLICY
 from monitor_svc.board import Board
 from tests.unit.monitor.world import state
 from twinstream.mesh.clock import ManualClock
@@ -39,9 +40,9 @@ class Served:
         self.board = Board(state(), self.beats, ManualClock(1))
         self.server = PageServer(self.board, "127.0.0.1", 0)
 
-    def ask(self, path: str, **headers: str) -> http.client.HTTPResponse:
+    def ask(self, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
-        connection.request("GET", path, headers=headers)
+        connection.request(method, path, headers=headers)
         return connection.getresponse()
 
     def ask_aside(self, path: str, statuses: list[int]) -> threading.Thread:
@@ -101,8 +102,9 @@ def test_beyond_its_slots_it_sheds_and_health_is_answered(served: Served) -> Non
     statuses: list[int] = []
     threads = [served.ask_aside("/v1/state", statuses) for _ in range(ADMITTED * SLOTS + 5)]
     wait(lambda: statuses == [503] * 5)
-    shed = served.ask("/")
+    shed = served.ask("/v1/state")
     assert (shed.status, shed.headers["retry-after"]) == (503, "1")
+    assert served.ask("/").status == 200
     assert served.ask("/livez").status == 200
     assert served.ask("/readyz").status in {200, 503}
     served.beats.go.set()
@@ -144,3 +146,25 @@ def test_it_closes_with_listeners_and_gives_its_port_back(served: Served) -> Non
     assert listener.read().startswith(b"retry: 2000\n\n")
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", served.server.port), timeout=5)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_files_of_the_page_are_served_whole(served: Served, method: str) -> None:
+    for path in PAGE.rglob("*"):
+        if path.is_file():
+            name = f"/page/{path.relative_to(PAGE)}"
+            names = ["/", name] if path.name == "index.html" else [name]
+            for one in names:
+                answer = served.ask(one, method=method)
+                body = answer.read()
+                assert (answer.status, body) == (200, path.read_bytes() if method == "GET" else b"")
+                assert answer.headers["content-security-policy"] == POLICY
+                assert int(answer.headers["content-length"]) == path.stat().st_size
+    for odd in (
+        "/page/../board.py",
+        "/page/%2e%2e/board.py",
+        "/page/",
+        "/page/nothing.js",
+        "/pagex",
+    ):
+        assert served.ask(odd).status == 404

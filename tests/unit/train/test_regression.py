@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from train_svc.training import Rows, TrainingConfig, bounds, fit, rows_of, unit_of
+from train_svc.training import Rows, TrainingConfig, fit, rows_of, split_rows, unit_of
 from twinstream.features.inputs import Inputs
 from twinstream.nn import TabularNetwork
 from twinstream.nn.digest import CONFIG, ModelCorruptError, model_digest, qualified_name
@@ -34,7 +34,7 @@ def linear(centre: float, spread: float, rows: int = 1500) -> pa.Table:
 
 
 def statistics_of(table: pa.Table) -> dict[str, Any]:
-    train = table.slice(0, bounds(table, {})[0]).to_pydict()
+    train = table.slice(0, len(split_rows(table, {}).train)).to_pydict()
     numeric = {n: {"mean": float(np.mean(train[n])), "std": float(np.std(train[n]))} for n in NAMES}
     label = {"count": len(train[LABEL]), "mean": float(np.mean(train[LABEL]))}
     return {"numeric": numeric, "categories": {}, "sequences": {}, "label": label}
@@ -44,7 +44,7 @@ def least_squares(table: pa.Table) -> float:
     """RMSE on the test rows of the linear function that fits the training rows best."""
     inputs = np.column_stack([*(table[name] for name in NAMES), np.ones(len(table))])
     label = table[LABEL].to_numpy()
-    train, test = bounds(table, {})
+    train, test = len(split_rows(table, {}).train), split_rows(table, {}).test.start
     weights = np.linalg.lstsq(inputs[:train], label[:train], rcond=None)[0]
     return float(np.sqrt(np.mean((inputs[test:] @ weights - label[test:]) ** 2)))
 
@@ -65,7 +65,7 @@ def test_answers_are_in_the_labels_own_unit_in_pytorch_and_in_the_program() -> N
     statistics = statistics_of(table)
     config = TrainingConfig(loss="mean_squared_error", threads=1)
     network, metrics = fit(table, INPUTS, statistics, config)
-    train, test = bounds(table, {})
+    train, test = len(split_rows(table, {}).train), split_rows(table, {}).test.start
     unseen = rows_of(table.slice(test), INPUTS, statistics)
     made_with = ModelConfig(
         model="m",

@@ -22,12 +22,16 @@ from schemas.events import (
     RetrainRequested,
 )
 from tests.unit.train.fakes import SECOND, Mesh
-from train_svc.ports import TrainingSet, TrainingSetCorruptError
+from train_svc.ports import TrainingSet
 from train_svc.search import RAY
 from train_svc.trainer import LONGEST_REASON
 from twinstream.define import choice
 from twinstream.define.network import network_of
-from twinstream.errors import ObjectMissingError, StorageUnavailableError
+from twinstream.errors import (
+    ObjectMissingError,
+    StorageUnavailableError,
+    TrainingSetCorruptError,
+)
 from twinstream.nn.tabular import TabularNetwork
 
 

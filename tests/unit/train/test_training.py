@@ -7,7 +7,7 @@ import torch
 
 from tests.unit.train.material import learnable, shop, statistics
 from train_svc.optimizer import AdamW, one_cycle
-from train_svc.training import TrainingConfig, TrainingImpossibleError, bounds, fit
+from train_svc.training import TrainingConfig, TrainingImpossibleError, fit, split_rows
 from twinstream.features.inputs import Inputs
 
 QUICK = TrainingConfig(
@@ -51,8 +51,12 @@ def test_a_variant_is_trained_alike_from_a_subset_of_the_inputs() -> None:
 def test_the_split_follows_time_and_its_bounds_lie_in_the_earlier_part() -> None:
     table = learnable(shop(), rows=100)
     at = table["_at_us"].to_numpy()
-    given = {"split": {"train_until_us": int(at[69]), "validation_until_us": int(at[84])}}
-    assert bounds(table, given) == (70, 85) == bounds(table, {})
+    given = {"train_until_us": int(at[69]), "validation_until_us": int(at[84])}
+    whole = (range(70), range(70, 85), range(85, 100))
+    assert split_rows(table, {"split": given}) == whole == split_rows(table, {})
+    gap_us = int(at[3] - at[0])
+    found = split_rows(table, {"split": {**given, "gap_us": gap_us}})
+    assert found == (range(67), range(70, 82), range(85, 100))
 
 
 def test_early_stopping_keeps_the_best_pass() -> None:

@@ -13,8 +13,7 @@ import pytest
 from schemas.events import FileRef
 from tests.unit.train.material import learnable, published, shop, statistics
 from train_svc.adapters.s3_training_sets import S3TrainingSets
-from train_svc.ports import TrainingSetCorruptError
-from twinstream.errors import ObjectMissingError
+from twinstream.errors import ObjectMissingError, TrainingSetCorruptError
 
 TABLE = learnable(shop(), rows=20)
 GOOD_STATISTICS = msgspec.json.encode(statistics(shop(), TABLE))

@@ -107,6 +107,10 @@ class World:
     ) -> TrainingSetPublished:
         return mine
 
+    def tabulate(self, published: TrainingSetPublished) -> None:
+        if "tabulate" in self.breaks:
+            raise self.breaks["tabulate"]
+
     def retire(self, step: Land) -> None: ...
 
     def observe(self, phase: str, seconds: float) -> None: ...
@@ -203,6 +207,15 @@ def test_a_training_set_that_cannot_be_built_is_given_up_with_an_alert_and_epoch
     assert len(world.alerts) == 1
     assert "surprise" in world.alerts[0]
     assert (world.built[0], batch.blocked) == (2, "")
+
+
+def test_a_set_whose_table_cannot_be_made_is_published_with_an_alert(world: World) -> None:
+    world.breaks["tabulate"] = ConnectionError("no metastore")
+    batch = batch_of(world, 0.0)
+    epoch(batch, world)
+    assert [event.epoch for event in batch.seen.training] == [1]
+    assert (len(world.alerts), batch.blocked) == (1, "")
+    assert "no metastore" in world.alerts[0]
 
 
 def test_an_epoch_that_cannot_land_blocks_and_says_so_and_lands_once_it_can(world: World) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from preprocess_svc.batch.epochs.retention import expired, surplus
+from preprocess_svc.batch.epochs.retention import epochs_in_use, expired, surplus
 from preprocess_svc.batch.settings import BatchSettings
+from schemas.events import ModelPromoted, ModelRolledBack, ModelTrained, ShadowChosen
 from schemas.topics import base_prefix, training_prefix
 from twinstream.errors import SettingsError
 
@@ -26,6 +27,44 @@ def test_the_newest_training_sets_stay_however_old_their_epochs_are() -> None:
     ]
     assert surplus(keys, 3) == keys[:2]
     assert surplus(keys[:2], 3) == []
+
+
+def test_the_sets_of_models_that_may_serve_stay() -> None:
+    def trained(digest: str, epoch: int, model: str = "m") -> ModelTrained:
+        return ModelTrained(
+            model=model,
+            model_digest=digest,
+            uri="",
+            version_ids={},
+            epoch=epoch,
+            training_set_digest=f"set-{epoch}",
+            definition_digest="d",
+            metrics={},
+        )
+
+    def promoted(digest: str, definition: str = "d") -> ModelPromoted:
+        return ModelPromoted(
+            model="m",
+            model_digest=digest,
+            uri="",
+            version_ids={},
+            definition_digest=definition,
+            metrics={},
+        )
+
+    shadow = ShadowChosen(
+        model="m", model_digest="s", definition_digest="d", uri="", version_ids={}, reason=""
+    )
+    names = ("a", "b", "c", "rejected", "s", "of-another-definition")
+    events = [trained(name, epoch) for epoch, name in enumerate(names, 1)]
+    events += [promoted("a"), promoted("b"), promoted("c"), shadow, trained("n", 7, model="other")]
+    events += [promoted("of-another-definition", "e"), promoted("never-trained-here")]
+    assert epochs_in_use(events, keep=10) == {"m": {1, 2, 3, 5, 6}}
+    assert epochs_in_use(events, keep=2) == {"m": {3, 5, 6}}
+    back = ModelRolledBack(model="m", model_digest="c", to_model_digest="b", reason="")
+    assert epochs_in_use([*events[:9], back], keep=10) == {"m": {1, 2}}
+    keys = [f"{training_prefix('shop', 'm', epoch)}/0f/part-0.parquet" for epoch in range(1, 9)]
+    assert surplus(keys, 2, {1, 3}) == [keys[1], *keys[3:6]]
 
 
 def test_what_is_no_epochs_stays() -> None:

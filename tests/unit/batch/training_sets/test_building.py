@@ -5,10 +5,12 @@ depend on nothing else.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from preprocess_svc.batch.training_sets.assembly import Assemble, digest_of, floats
@@ -208,10 +210,10 @@ def test_no_moment_lies_in_two_files() -> None:
 
 
 def test_the_split_is_by_time_as_near_to_its_shares_as_moments_allow() -> None:
-    assert split_by_time(np.arange(100), np.ones(100, int)) == Split(
+    assert split_by_time(np.arange(100), np.ones(100, int), (0.7, 0.15)) == Split(
         train_until_us=69, validation_until_us=84
     )
-    assert split_by_time(np.array([7]), np.array([3])) == Split(
+    assert split_by_time(np.array([7]), np.array([3]), (0.7, 0.15)) == Split(
         train_until_us=7, validation_until_us=7
     )
 
@@ -283,3 +285,17 @@ def test_an_integer_beyond_what_a_float_holds_is_trained_with_the_nearest() -> N
         float(value) for value in values if value is not None
     ]
     assert floats(pa.chunked_array([pa.array([4611686018427387904])])).tolist() == [2.0**62]
+
+
+def test_the_digest_of_rows_is_that_of_their_file(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "n": pa.array([1, None]),
+            "flag": pa.array([True, None]),
+            "text": pa.array(["a", None]),
+            "v": pa.array([-0.0, None]),
+            "v.last": pa.array([[0.5, None], []]),
+        }
+    )
+    pq.write_table(table, tmp_path / "file")
+    assert digest_of(pq.read_table(tmp_path / "file")) == digest_of(table)
