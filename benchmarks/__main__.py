@@ -17,6 +17,7 @@ for name in (
     "dedupe",
     "predict",
     "score",
+    "dataset",
 ):
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
 subprocess.run([sys.executable, "-m", "benchmarks.render"], check=True)

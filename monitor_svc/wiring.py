@@ -9,6 +9,7 @@ from monitor_svc.reading import Streams, streams_of
 from monitor_svc.run import Run
 from monitor_svc.settings import MonitorSettings
 from monitor_svc.state import State
+from twinstream.mesh import collecting
 from twinstream.mesh.events import EventPublisher
 from twinstream.mesh.process import Process
 
@@ -26,6 +27,7 @@ def run(process: Process[MonitorSettings]) -> None:
     )
     streams = streams_of(state, process.clock.now_us())
     publisher, page = EventPublisher(process.settings, "/monitor_svc"), _served(process, board)
+    collecting.rarely()
     try:
         _made(process, state, streams, board, publisher).until(process.stopping)
     finally:

@@ -87,8 +87,8 @@ MANIFEST = TrainingManifest(
 )
 DOCUMENTS: dict[str, msgspec.Struct] = {
     "training_manifest": MANIFEST,
-    "statistics_with_a_gap": msgspec.structs.replace(
-        STATISTICS, split=Split(train_until_us=10, validation_until_us=20, gap_us=5)
+    "statistics_of_a_purged_set": msgspec.structs.replace(
+        STATISTICS, split=Split(train_until_us=10, validation_until_us=20, purged_us=5)
     ),
     "statistics": STATISTICS,
     "model_config": CONFIG,

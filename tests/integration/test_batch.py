@@ -32,6 +32,7 @@ from preprocess_svc.batch.settings import BatchSettings
 from preprocess_svc.batch.spark import session
 from preprocess_svc.batch.spark.context import Context
 from preprocess_svc.batch.training_sets.building import TrainingSets
+from preprocess_svc.batch.training_sets.tables import TrainingTables
 from preprocess_svc.batch.wiring import plan_of
 from schemas.events import (
     Event,
@@ -275,13 +276,17 @@ def test_a_training_set_is_a_table_and_says_what_it_holds(
     rows = training_rows(shop, published)
     table = shop.spark.table(training_table(shop.pipeline.name, model.name, 3))
     assert (table.columns, table.count()) == (published.columns, len(rows))
+    TrainingTables(shop.context).keep(model.name, {3})
+    database = training_table(shop.pipeline.name, model.name, 3).split(".")[0]
+    tables = {row["tableName"] for row in shop.spark.sql(f"SHOW TABLES IN {database}").collect()}
+    assert tables == {"training_will_buy_e3", "history_visits", "history_orders"}
     manifest = published_manifest(published, shop.world.store)
     for column in manifest.columns:
         assert column.nulls == sum(row[column.name] is None for row in rows)
     assert manifest.inputs == Inputs.of(model.inputs)
     moments = [row["_at_us"] for row in rows]
     split = manifest.split
-    assert split.gap_us == model.label.horizon_us
+    assert split.purged_us == model.label.horizon_us
     parts = split.parts(np.array(moments))
     assert [range(*manifest.parts[part]) for part in PARTS] == list(parts)
 

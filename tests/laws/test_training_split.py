@@ -26,7 +26,7 @@ from twinstream.protocol.training_statistics import (
 
 times = st.lists(st.integers(0, 12), min_size=1, max_size=40).map(sorted)
 ends = st.tuples(st.integers(0, 12), st.integers(0, 12)).map(sorted)
-splits = st.builds(lambda both, gap: Split(*both, gap), ends, st.integers(0, 5))
+splits = st.builds(lambda both, purged: Split(*both, purged), ends, st.integers(0, 5))
 
 
 @given(at=times, split=splits)
@@ -47,17 +47,17 @@ def statistics(split: Split) -> TrainingStatistics:
 
 @given(at=times, split=splits)
 def test_no_outcome_of_a_part_is_seen_by_the_one_before(at: list[int], split: Split) -> None:
-    """An outcome is known up to the gap after its question, and every row that is in no part is
-    there for that reason.
+    """An outcome is known up to the purged span after its question, and every row that is in no
+    part is there for that reason.
     """
     parts = split.parts(np.array(at))
     rows = [row for part in parts for row in part]
     assert rows == sorted(set(rows))
     for part, until in zip(parts, (split.train_until_us, split.validation_until_us), strict=False):
-        assert all(at[row] + split.gap_us <= until for row in part)
+        assert all(at[row] + split.purged_us <= until for row in part)
     for row in set(range(len(at))) - set(rows):
         end = next(e for e in (split.train_until_us, split.validation_until_us) if at[row] <= e)
-        assert at[row] + split.gap_us > end
+        assert at[row] + split.purged_us > end
 
 
 @given(at=times, split=splits)
@@ -73,16 +73,16 @@ def test_shares_are_met_as_nearly_as_times_allow(
     at: list[int], shares: tuple[float, float]
 ) -> None:
     moments, counts = np.unique(at, return_counts=True)
-    split = declared_split(TimeSplit(*shares, gap="0s"), 3, moments, counts)
+    split = declared_split(TimeSplit(*shares, purged="0s"), 3, moments, counts)
     parts = split.parts(np.array(at))
     largest = counts.max()
     for part, share in ((parts.train, shares[0]), (parts.validation, sum(shares))):
         assert share * len(at) - 1e-9 <= part.stop < share * len(at) + largest + 1
 
 
-def test_the_gap_is_the_horizon_unless_it_is_declared() -> None:
+def test_what_is_purged_is_the_horizon_unless_it_is_declared() -> None:
     at, counts = np.array([1, 2, 3, 4]), np.ones(4, np.int64)
-    assert declared_split(TimeSplit(), 5, at, counts).gap_us == 5
-    assert declared_split(TimeSplit(gap="2s"), 5, at, counts).gap_us == 2_000_000
+    assert declared_split(TimeSplit(), 5, at, counts).purged_us == 5
+    assert declared_split(TimeSplit(purged="2s"), 5, at, counts).purged_us == 2_000_000
     moments = TimeSplit("1970-01-01T00:00:01Z", "1970-01-01T01:00:02+01:00")
     assert declared_split(moments, 5, at, counts) == Split(1_000_000, 2_000_000, 5)

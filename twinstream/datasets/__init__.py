@@ -27,7 +27,7 @@ DEFAULT_DATA = Path(".twinstream/data")
 
 def dataset(
     model: str = "",
-    which: str = "",
+    which: str | int = "",
     *,
     part: str = "",
     folder: str | Path | None = None,
@@ -49,5 +49,5 @@ def dataset(
 
     if bool(model) == (folder is not None):
         raise SettingsError("name a model, or the folder of an exported set")
-    place = Path(folder) if folder is not None else of_mesh(model, which, Path(data))
+    place = Path(folder) if folder is not None else of_mesh(model, str(which), Path(data))
     return Dataset(place, part)

@@ -50,11 +50,21 @@ def fetched(
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
     try:
         _fetch(event, store, new)
-        if not is_whole(place):  # nobody else was faster
-            new.rename(place)
+        _move(new, place)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return place
+
+
+def _move(new: Path, place: Path) -> None:
+    """To where nobody else was faster; what is there and not whole goes."""
+    if not is_whole(place):
+        shutil.rmtree(place, ignore_errors=True)
+    try:
+        new.rename(place)
+    except OSError:
+        if not is_whole(place):
+            raise
 
 
 def is_whole(place: Path) -> bool:

@@ -21,7 +21,7 @@ REMEDY = (
 class TimeSplit:
     """The parts for training and for validation; what comes after them is the test.
 
-    `train`, `validation`: shares of the questions, or the last moment of each part. `gap`: of the
+    `train`, `validation`: shares of the questions, or the last moment of each part. `purged`: the
     time before the end of either part, in which questions are in none, because their outcome is of
     the part that follows; default is the label's horizon.
     """
@@ -31,11 +31,11 @@ class TimeSplit:
         train: float | str | datetime = SHARES[0],
         validation: float | str | datetime = SHARES[1],
         *,
-        gap: str | None = None,
+        purged: str | None = None,
     ) -> None:
         self.shares: tuple[float, float] | None = None
         self.until_us: tuple[int, int] | None = None
-        self.gap_us = None if gap is None else microseconds(gap, "gap")
+        self.purged_us = None if purged is None else microseconds(purged, "purged")
         if _is_share(train) and _is_share(validation):
             self.shares = _checked_shares(train, validation)
         else:
@@ -43,7 +43,7 @@ class TimeSplit:
 
     def canonical(self) -> dict[str, Any]:
         """As the definition's digest sees it."""
-        return {"shares": self.shares, "until_us": self.until_us, "gap_us": self.gap_us}
+        return {"shares": self.shares, "until_us": self.until_us, "purged_us": self.purged_us}
 
 
 def _is_share(value: object) -> TypeGuard[float]:

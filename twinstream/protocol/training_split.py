@@ -30,12 +30,12 @@ class Split(msgspec.Struct, frozen=True):
     """Both ends belong to the part that they end: a row at `train_until_us` may be for training.
 
     Rows after it up to and with `validation_until_us` are for validation, the rest for the test;
-    those of the last `gap_us` before an end, which it belongs to, are in no part.
+    those of the last `purged_us` before an end, which it belongs to, are in no part.
     """
 
     train_until_us: int
     validation_until_us: int
-    gap_us: int = 0
+    purged_us: int = 0
 
     @property
     def spans_us(self) -> dict[str, tuple[int | None, int | None]]:
@@ -44,14 +44,14 @@ class Split(msgspec.Struct, frozen=True):
         """
         train, validation = self.train_until_us, self.validation_until_us
         return {
-            "train": (None, train - self.gap_us),
-            "validation": (train, validation - self.gap_us),
+            "train": (None, train - self.purged_us),
+            "validation": (train, validation - self.purged_us),
             "test": (validation, None),
         }
 
     def trains(self, at_us: Int64s) -> npt.NDArray[np.bool_]:
         """Which rows are for training: those by which the statistics are fitted too."""
-        return np.asarray(at_us <= self.train_until_us - self.gap_us)
+        return np.asarray(at_us <= self.train_until_us - self.purged_us)
 
     def parts(self, at_us: Int64s) -> Parts:
         """Which rows are in each part; `at_us` ascends."""
@@ -79,26 +79,26 @@ def declared_split(
     """As the definition says. `horizon_us`: the label's; `at_us`: each timestamp once, ascending;
     `counts`: how many rows have it.
     """
-    gap_us = horizon_us if declared.gap_us is None else declared.gap_us
+    purged_us = horizon_us if declared.purged_us is None else declared.purged_us
     if declared.until_us is not None:
-        return Split(*declared.until_us, gap_us)
+        return Split(*declared.until_us, purged_us)
     assert declared.shares is not None
-    return split_by_time(at_us, counts, declared.shares, gap_us)
+    return split_by_time(at_us, counts, declared.shares, purged_us)
 
 
 def split_by_time(
     at_us: Int64s,
     counts: Int64s,
     shares: tuple[float, float],
-    gap_us: int = 0,
+    purged_us: int = 0,
 ) -> Split:
-    """So many shares of the rows lie up to its ends, as nearly as timestamps allow; before the gaps
-    are taken from them. `at_us`: each timestamp once, ascending; `counts`: how many rows have it.
+    """So many shares of the rows lie up to its ends, as nearly as timestamps allow, before any
+    is purged. `at_us`: each timestamp once, ascending; `counts`: how many rows have it.
     """
     upto = np.cumsum(counts)
     ends = (shares[0], shares[0] + shares[1])
     train, validation = (int(at_us[np.searchsorted(upto, part * upto[-1])]) for part in ends)
-    return Split(train, validation, gap_us)
+    return Split(train, validation, purged_us)
 
 
 def parts_by_share(rows: int) -> Parts:

@@ -29,7 +29,7 @@ class TrainingTables:
         """Drop the tables of all others of the model."""
         database, name = training_table(self._pipeline, model, 0).split(".")
         ours = re.compile(name.removesuffix("0") + "([0-9]+)")
-        for table in self._spark.catalog.listTables(database):
-            found = ours.fullmatch(table.name)
+        for row in self._spark.sql(f"SHOW TABLES IN {quoted(database)}").collect():
+            found = ours.fullmatch(row["tableName"])
             if found is not None and int(found[1]) not in epochs:
-                self._spark.sql(f"DROP TABLE IF EXISTS {quoted(f'{database}.{table.name}')}")
+                self._spark.sql(f"DROP TABLE IF EXISTS {quoted(f'{database}.{found[0]}')}")

@@ -73,6 +73,27 @@ def test_what_was_published_is_fetched_once(store: Store, tmp_path: Path) -> Non
     assert list(place.parent.iterdir()) == [place]
 
 
+def test_what_is_there_and_not_whole_is_fetched_again(store: Store, tmp_path: Path) -> None:
+    place = fetch(store, tmp_path / "data" / "here")
+    (place / "manifest.json").unlink()
+    assert Dataset(fetch(store, place)).to_table().num_rows == 1000
+
+
+def test_of_two_who_fetch_at_once_both_find_it(store: Store, tmp_path: Path) -> None:
+    place = tmp_path / "data" / "here"
+    download, others = store.download, [1]
+
+    def slow(uri: str, path: Path, version: str | None = None) -> None:
+        if others:
+            others.pop()
+            fetch(store, place)
+        download(uri, path, version)
+
+    store.download = slow  # type: ignore[method-assign]
+    assert fetch(store, place) == place
+    assert list(place.parent.iterdir()) == [place]
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "statistics.json", "part-00002.parquet"])
 def test_a_set_that_is_not_kept_any_more_is_told_and_leaves_nothing(
     store: Store, tmp_path: Path, name: str

@@ -36,10 +36,10 @@ def test_what_leaves_a_part_empty_or_says_no_moment_is_refused_with_its_line(giv
     assert refused.value.remedy
 
 
-@pytest.mark.parametrize("gap", ["", "a day", 5, "-1d"])
-def test_a_gap_is_a_span_of_time(gap: Any) -> None:
-    with pytest.raises(DefinitionError, match="gap"):
-        TimeSplit(gap=gap)
+@pytest.mark.parametrize("purged", ["", "a day", 5, "-1d"])
+def test_what_is_purged_is_a_span_of_time(purged: Any) -> None:
+    with pytest.raises(DefinitionError, match="purged"):
+        TimeSplit(purged=purged)
 
 
 def test_moments_are_taken_with_any_zone() -> None:

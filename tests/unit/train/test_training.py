@@ -54,8 +54,8 @@ def test_the_split_follows_time_and_its_bounds_lie_in_the_earlier_part() -> None
     given = {"train_until_us": int(at[69]), "validation_until_us": int(at[84])}
     whole = (range(70), range(70, 85), range(85, 100))
     assert split_rows(table, {"split": given}) == whole == split_rows(table, {})
-    gap_us = int(at[3] - at[0])
-    found = split_rows(table, {"split": {**given, "gap_us": gap_us}})
+    purged_us = int(at[3] - at[0])
+    found = split_rows(table, {"split": {**given, "purged_us": purged_us}})
     assert found == (range(67), range(70, 82), range(85, 100))
 
 
