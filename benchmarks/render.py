@@ -29,7 +29,6 @@ SHOWN = (
     "dedupe",
     "predict",
     "overload",
-    "overload-predict",
     "soak",
     "fold",
     "score",

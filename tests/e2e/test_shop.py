@@ -138,6 +138,9 @@ def test_training_sets_are_listed_compared_exported_and_read(
     moments = [moment for batch in rows for moment in batch.at_us.tolist()]
     assert sorted(moments) == table["_at_us"].to_pylist()
     assert table.num_rows == second["rows"]
+    (built,) = said("build", MODEL, "--timeout", "300")
+    assert built["epoch"] > max(listed)
+    assert built["rows"] >= second["rows"]
     capfd.readouterr()
     assert run(["dataset", "export", MODEL, "--out", str(place)]) == FAILED
     assert "is there already" in capfd.readouterr().err

@@ -9,6 +9,7 @@ from typing import Any
 from twinstream.cli.show import note, out, shown, table
 from twinstream.datasets.catalogue import SHORT, PublishedSet
 from twinstream.datasets.differences import Example, SetDifference
+from twinstream.protocol.training_split import PARTS
 
 COLUMNS = ("model", "digest", "epoch", "rows", "from", "to", "definition", "trained")
 FACTS = ("model", "digest", "epoch", "definition_digest", "rows")
@@ -43,7 +44,8 @@ def print_set(facts: Mapping[str, Any]) -> None:
     out.print(table(("", ""), [(name, shown(str(value))) for name, value in _said(facts)]))
     columns = facts.get("columns", ())
     cells = [(shown(one["name"]), one["type"], one["nulls"]) for one in columns]
-    out.print(table(("column", "type", "nulls"), cells))
+    if cells:
+        out.print(table(("column", "type", "nulls"), cells))
 
 
 def print_difference(
@@ -98,7 +100,8 @@ def _said(facts: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 
 
 def _parts(spans: Mapping[str, tuple[int, int]]) -> str:
-    return ", ".join(f"{part} {stop - start}" for part, (start, stop) in spans.items())
+    sizes = {part: stop - start for part, (start, stop) in spans.items()}
+    return ", ".join(f"{part} {sizes[part]}" for part in PARTS)
 
 
 def _cells(one: PublishedSet) -> tuple[object, ...]:
