@@ -14,7 +14,7 @@ from schemas.events import Event, SealRequested, TrainingSetPublished
 from schemas.topics import topic_of
 from twinstream.cli import running
 from twinstream.cli.dataset_tables import print_difference, print_set, print_sets, set_facts
-from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout
+from twinstream.cli.options import DEFAULT_DATA, Data, Json, OneModel, Timeout
 from twinstream.cli.show import as_json, note, shown
 from twinstream.datasets import dataset
 from twinstream.datasets.catalogue import SHORT, PublishedSet, chosen_set, published_sets
@@ -42,15 +42,13 @@ Named = Annotated[str, typer.Argument(help="Its epoch, its digest or how that be
 
 @app.command("list")
 def list_datasets(
-    model: Annotated[str, typer.Argument(metavar="[MODEL]", help="Only of this model.")] = "",
+    model: OneModel = "",
     data: Data = DEFAULT_DATA,
     json: Json = False,  # noqa: FBT002
 ) -> None:
     """List the training sets that were published, oldest first; with --json one a line."""
     mesh = running.mesh(data)
-    pipeline = mesh.pipeline()
-    names = [pipeline.model(model).name] if model else [one.name for one in pipeline.models]
-    found = published_sets(mesh.settings, names)
+    found = published_sets(mesh.settings, running.model_names(mesh.pipeline(), model))
     if not json:
         print_sets(found)
         return

@@ -34,7 +34,7 @@ from twinstream.cli.model_tables import (
     print_summary,
     summary,
 )
-from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout, finite
+from twinstream.cli.options import DEFAULT_DATA, Data, Json, OneModel, Timeout, finite
 from twinstream.cli.show import as_json, note, shown
 from twinstream.errors import SettingsError
 from twinstream.mesh.events import EventPublisher
@@ -54,14 +54,14 @@ Why = Annotated[str, typer.Option("--why", help="For those who look at it later.
 
 @app.command("list")
 def list_models(
-    model: Annotated[str, typer.Argument(metavar="[MODEL]", help="Only of this model.")] = "",
+    model: OneModel = "",
     data: Data = DEFAULT_DATA,
     json: Json = False,  # noqa: FBT002
 ) -> None:
     """List trained models, oldest first, with the verdict on each; with --json one a line."""
     mesh = running.mesh(data)
     pipeline = mesh.pipeline()
-    names = [pipeline.model(model).name] if model else [one.name for one in pipeline.models]
+    names = running.model_names(pipeline, model)
     found = books(mesh.settings, names, pipeline.digest).values()
     print_lines([line for book in found for line in book.lines()], json=json)
     for book in found:

@@ -25,6 +25,7 @@ Data = Annotated[
         "--data", envvar="TWINSTREAM_DATA", help="Folder of the mesh's data.", file_okay=False
     ),
 ]
+OneModel = Annotated[str, typer.Argument(metavar="[MODEL]", help="Only of this model.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Timeout = Annotated[
     float,

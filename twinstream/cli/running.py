@@ -35,6 +35,11 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
         return load(self.settings.pipeline)
 
 
+def model_names(pipeline: Pipeline, model: str) -> list[str]:
+    """The model, or for "" all of them; raises DefinitionError for one that there is not."""
+    return [pipeline.model(model).name] if model else [one.name for one in pipeline.models]
+
+
 def is_external() -> bool:
     """Whether the environment says that Kafka, S3 and Hive run elsewhere."""
     return environment.is_external(os.environ)

@@ -4,8 +4,9 @@ import pytest
 
 from preprocess_svc.batch.epochs.retention import epochs_in_use, expired, surplus
 from preprocess_svc.batch.settings import BatchSettings
-from schemas.events import ModelPromoted, ModelRolledBack, ModelTrained, ShadowChosen
+from schemas.events import ModelRolledBack, ModelTrained, ShadowChosen
 from schemas.topics import base_prefix, training_prefix
+from tests.unit.protocol.test_releases import promoted
 from twinstream.errors import SettingsError
 
 
@@ -39,16 +40,6 @@ def test_the_sets_of_models_that_may_serve_stay() -> None:
             epoch=epoch,
             training_set_digest=f"set-{epoch}",
             definition_digest="d",
-            metrics={},
-        )
-
-    def promoted(digest: str, definition: str = "d") -> ModelPromoted:
-        return ModelPromoted(
-            model="m",
-            model_digest=digest,
-            uri="",
-            version_ids={},
-            definition_digest=definition,
             metrics={},
         )
 
