@@ -14,15 +14,25 @@ import structlog
 import torch
 
 from schemas.events import Event, ModelPromoted, ModelRejected, ModelTrained
-from train_svc import search, training
+from train_svc import evaluation, search, training
 from train_svc.backlog import Judgement, Training
+from train_svc.baselines import Baselines, fit_baselines, left_out_words
 from train_svc.evidence import Evidence, Losses, paired
 from train_svc.ports import Ports, Problem, TrainingSet
 from train_svc.promotion import Bounds, judge
+from train_svc.rows import (
+    Rows,
+    Split,
+    TrainingImpossibleError,
+    rows_of,
+    split_of,
+    split_rows,
+    thinned,
+)
 from train_svc.scores import row_losses
 from train_svc.search import Found
 from train_svc.settings import TrainSettings
-from train_svc.training import Rows, Split, TrainingConfig, TrainingImpossibleError
+from train_svc.training import TrainingConfig
 from twinstream.define import Choice, Range
 from twinstream.errors import MeshError, TrainingSetCorruptError, TransientError
 from twinstream.features.inputs import Inputs
@@ -82,17 +92,38 @@ def fit_best(problem: Problem, work: Training, ports: Ports) -> Fitted:
     model = ports.pipeline.model(work.training_set.model)
     found, share = choose(problem, model.search, ports)
     chosen = problem.config.changed(found.best)
-    network, metrics = training.fit_split(
+    network, counts = training.fit_network(
         problem.split,
         problem.inputs,
         problem.statistics,
         chosen,
         network_class=problem.network,
     )
-    metrics |= {"search_share": share, "search_trials": float(len(found.tried))}
-    check_metrics(metrics)
     made_with = remembered(problem, chosen, found, work, ports)
-    return Fitted(network=network, made_with=made_with, metrics=metrics)
+    counts |= {"search_share": share, "search_trials": float(len(found.tried))}
+    return with_scores(Fitted(network=network, made_with=made_with, metrics=counts), problem, ports)
+
+
+def with_scores(fitted: Fitted, problem: Problem, ports: Ports) -> Fitted:
+    """With its scores and those of the baselines beside it, on the same test rows."""
+    made_with = fitted.made_with
+    scores = evaluation.metrics(fitted.network, problem.split, made_with.loss, made_with.target)
+    check_metrics(scores)
+    beside = fit_baselines(problem, ports.baselines, ports.settings)
+    scores |= evaluation.scores_of_baselines(problem.split, made_with.loss, beside.answers)
+    return msgspec.structs.replace(
+        fitted,
+        made_with=with_reasons(made_with, beside),
+        metrics=fitted.metrics | scores | beside.facts,
+    )
+
+
+def with_reasons(made_with: ModelConfig, beside: Baselines) -> ModelConfig:
+    """The config that says why a baseline is missing; as it is when none is."""
+    if not beside.reasons:
+        return made_with
+    training_ = made_with.training | {"baselines_left_out": beside.reasons}
+    return msgspec.structs.replace(made_with, training=training_)
 
 
 def remembered(
@@ -108,7 +139,7 @@ def remembered(
         statistics=problem.statistics,
         definition_digest=ports.pipeline.digest,
         loss=model.loss,
-        target=training.unit_of(problem.split.train, model.loss),
+        target=evaluation.unit_of(problem.split.train, model.loss),
         training_set_digest=work.training_set.digest,
         epoch=work.training_set.epoch,
         training=_search(chosen, found),
@@ -158,14 +189,14 @@ def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
     own = ports.settings
     bounds = Bounds(measure=MEASURE[model.loss], margin=own.margin, least_rows=own.least_test_rows)
     verdict = judge(trained.metrics, model.good_enough, evidence_of(work, ports), bounds)
-    now_us = ports.clock.now_us()
+    now_us, reason = ports.clock.now_us(), verdict.reason + left_out_words(trained.metrics)
     if not verdict.promoted:
-        return [rejected(trained, verdict.reason, now_us)]
+        return [rejected(trained, reason, now_us)]
     if work.held is not None:
-        why = f"{held_words(work.held)}; else promoted: {verdict.reason}"
+        why = f"{held_words(work.held)}; else promoted: {reason}"
         return [rejected(trained, why, now_us)]
     ports.models.load(trained, model.network)  # what an event says of its files is only a claim
-    return [promoted(trained, verdict.reason, now_us)]
+    return [promoted(trained, reason, now_us)]
 
 
 def rejected(trained: ModelTrained, reason: str, now_us: int) -> ModelRejected:
@@ -226,7 +257,7 @@ def searched(name: str, problem: Problem, tried: list[search.Candidate], ports: 
 def parts_of(data: TrainingSet, inputs: Inputs) -> Split:
     """The rows of a set; raises TrainingSetCorruptError when it lacks what its model takes."""
     try:
-        return training.split_of(data.table, inputs, data.statistics)
+        return split_of(data.table, inputs, data.statistics)
     except (LookupError, TypeError, ValueError, OverflowError, pa.ArrowException) as error:
         raise TrainingSetCorruptError(
             f"the training set does not fit its model: {error}: seal an epoch to build it again"
@@ -288,12 +319,10 @@ def losses_of_champion(champion: ModelPromoted, data: TrainingSet, ports: Ports)
 def losses_of(model: ModelTrained | ModelPromoted, data: TrainingSet, ports: Ports) -> Losses:
     """float64[n]: a model's loss on each test row."""
     loaded = ports.models.load(model, ports.pipeline.model(model.model).network)
-    test = training.split_rows(data.table, data.statistics).test
+    test = split_rows(data.table, data.statistics).test
     config = loaded.config
-    rows = training.rows_of(
-        data.table.slice(test.start, len(test)), config.inputs, config.statistics
-    )
-    given = training.answers(loaded.network, rows, config.loss, config.target)
+    rows = rows_of(data.table.slice(test.start, len(test)), config.inputs, config.statistics)
+    given = evaluation.answers(loaded.network, rows, config.loss, config.target)
     return row_losses(rows.label.numpy(), given, config.loss)
 
 
@@ -307,24 +336,6 @@ def config_of(model: Any, settings: TrainSettings, seed: int) -> TrainingConfig:
         threads=settings.threads,
         seed=seed,
     )
-
-
-def thinned(split: Split, share: float, seed: int) -> Split:
-    """A random share of the training and validation rows, the same for the same seed;
-    in order of time.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    train = _some(split.train, share, generator)
-    validation = _some(split.validation, share, generator)
-    return Split(train, validation, _some(split.test, share, generator))
-
-
-def _some(rows: Rows, share: float, generator: torch.Generator) -> Rows:
-    count = max(1, round(len(rows) * share))
-    if count >= len(rows):
-        return rows
-    chosen = torch.randperm(len(rows), generator=generator)[:count]
-    return rows.take(chosen.sort().values)
 
 
 def _search(config: TrainingConfig, found: Found) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 import msgspec
 
 from schemas.events import ModelPromoted, ModelTrained, TrainingSetPublished
+from train_svc.rows import Split
 from train_svc.search import Candidate, Found
 from train_svc.settings import TrainSettings
-from train_svc.training import Split, TrainingConfig
+from train_svc.training import TrainingConfig
 from twinstream.features.inputs import Inputs
 from twinstream.mesh.clock import Clock
 from twinstream.nn.files import Loaded
@@ -65,9 +66,26 @@ class Tuner(Protocol):
     def search(self, problem: Problem, candidates: list[Candidate]) -> Found: ...
 
 
+class FittedBaseline(msgspec.Struct, frozen=True):
+    """What a baseline answers for the test rows, float64[n], and what else is told of it."""
+
+    answers: Any
+    facts: dict[str, float]
+
+
+class Baseline(Protocol):
+    """A simpler model than the network, fitted on the training rows of a problem and chosen on its
+    validation rows; the same problem gives the same answers.
+    """
+
+    def compare(self, problem: Problem) -> FittedBaseline:
+        """Whatever it raises, the model is trained without it."""
+        ...
+
+
 class Ports(msgspec.Struct, frozen=True):
     """All of them, and the settings and definition that the handlers go by. `tuners`:
-    by the names of search.py.
+    by the names of search.py; `baselines`: by the prefix of their metrics.
     """
 
     pipeline: Any
@@ -75,4 +93,5 @@ class Ports(msgspec.Struct, frozen=True):
     training_sets: TrainingSets
     models: Models
     tuners: dict[str, Tuner]
+    baselines: dict[str, Baseline]
     clock: Clock

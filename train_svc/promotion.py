@@ -11,9 +11,7 @@ import msgspec
 
 from train_svc.evidence import Evidence
 from twinstream.define import METRICS
-
-BASELINE = "baseline_"
-"""Before the name of a metric: that of one answer for all rows."""
+from twinstream.protocol.model_metrics import CONSTANT
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -65,7 +63,7 @@ def not_learned(metrics: Mapping[str, float], measure: str) -> str:
     if measure not in metrics:
         return f"{measure} was not measured"
     ours = metrics[measure]
-    constant = metrics.get(BASELINE + measure, math.inf)
+    constant = metrics.get(CONSTANT + measure, math.inf)
     if ours < constant:
         return ""
     return (

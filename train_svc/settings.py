@@ -41,6 +41,12 @@ class TrainSettings(Knobs, frozen=True, kw_only=True):
     """Rows of one optimizer step."""
     threads: int = 2
     """Threads of one PyTorch operation in the final fit; its matrices are too small for many."""
+    baseline_rows: int = 100_000
+    """Most training rows that a linear model and boosting are fitted on, to be told of beside
+    each model; of more, a random part. 0: neither is fitted.
+    """
+    baseline_rounds: int = 300
+    """Most trees of that boosting; the validation rows may end it before."""
     seed: int = 1
     """Makes candidates, initial weights and the order of rows reproducible."""
     min_growth: float = 0.0

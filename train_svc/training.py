@@ -10,41 +10,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from train_svc import scores
+from train_svc.evaluation import answered, metrics, outputs, unit_of, wanted
 from train_svc.optimizer import AdamW
-from train_svc.promotion import BASELINE
-from twinstream.errors import PermanentError
-from twinstream.features.arrays import codes, from_table, numbers, vocabularies
+from train_svc.rows import Split, TrainingImpossibleError, split_of
 from twinstream.features.inputs import InputNames, Inputs
 from twinstream.nn.files import BINARY
 from twinstream.nn.tabular import TabularNetwork
-from twinstream.nn.target import Target, target_of
-from twinstream.protocol.training_columns import AT, LABEL
+from twinstream.nn.target import Target
 from twinstream.protocol.training_settings import TRAINING
-from twinstream.protocol.training_split import Parts, parts_by_share, split_in
 
 LOSSES: dict[str, Callable[[], nn.Module]] = {
     BINARY: nn.BCEWithLogitsLoss,
     "mean_squared_error": nn.MSELoss,
     "mean_absolute_error": nn.L1Loss,
 }
-COMPARED = ("log_loss", "rmse", "mae")
-"""Scores that are told of the baseline too."""
-SCORING_ROWS = 8192
 LEAST_STEPS = 8
 """Of a pass over few rows; their batches are smaller."""
-
-
-class TrainingImpossibleError(PermanentError, ValueError):
-    """A training set from which nothing can be learned, or a network or config that cannot
-    learn.
-    """
 
 
 class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,32 +60,6 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True):
             **own,
             arguments={**self.arguments, **{n: v for n, v in candidate.items() if n not in known}},
         )
-
-
-class Rows(msgspec.Struct, frozen=True):
-    """Rows as tensors: float64[n, N], int64[n, C], float64[n, S, K], and labels float64[n]."""
-
-    numeric: Tensor
-    categorical: Tensor
-    sequences: Tensor
-    label: Tensor
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def take(self, which: Any) -> Rows:
-        """The rows of an index tensor or slice."""
-        return Rows(
-            self.numeric[which], self.categorical[which], self.sequences[which], self.label[which]
-        )
-
-
-class Split(msgspec.Struct, frozen=True):
-    """Rows by time: train, then validation, then test."""
-
-    train: Rows
-    validation: Rows
-    test: Rows
 
 
 OnEpoch = Callable[[int, float], bool]
@@ -143,6 +102,23 @@ def fit_split(
     on_epoch: OnEpoch | None = None,
 ) -> tuple[nn.Module, dict[str, float]]:
     """As `fit`, on rows that were split already."""
+    network, counts = fit_network(
+        split, inputs, statistics, config, network_class=network_class, on_epoch=on_epoch
+    )
+    target = unit_of(split.train, config.loss)
+    return network, {**metrics(network, split, config.loss, target), **counts}
+
+
+def fit_network(
+    split: Split,
+    inputs: Inputs,
+    statistics: Mapping[str, Any],
+    config: TrainingConfig,
+    *,
+    network_class: Callable[..., Any] = TabularNetwork,
+    on_epoch: OnEpoch | None = None,
+) -> tuple[nn.Module, dict[str, float]]:
+    """The network in evaluation mode, and how many rows and passes it took."""
     check(split, config)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -157,7 +133,7 @@ def fit_split(
         "epochs": float(passes.epoch),
         "best_epoch": float(passes.best_epoch),
     }
-    return network.eval(), {**metrics(network, split, config.loss, target), **counts}
+    return network.eval(), counts
 
 
 class Passes:
@@ -220,36 +196,6 @@ class Passes:
         return loss
 
 
-def split_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> Split:
-    """The table's rows, which are ordered by time, as train, validation and test;
-    the statistics' bounds in time win over shares.
-    """
-    rows = rows_of(table, inputs, statistics)
-    parts = split_rows(table, statistics)
-    return Split(*(rows.take(slice(part.start, part.stop)) for part in parts))
-
-
-def split_rows(table: pa.Table, statistics: Mapping[str, Any]) -> Parts:
-    """The rows for training, for validation and for the test."""
-    split = split_in(statistics)
-    if AT not in table.column_names or split is None:
-        return parts_by_share(table.num_rows)
-    return split.parts(table.column(AT).to_numpy())
-
-
-def rows_of(table: pa.Table, inputs: Inputs, statistics: Mapping[str, Any]) -> Rows:
-    """All rows of a table as tensors."""
-    features = from_table(table, inputs)
-    categorical = codes(features.texts, vocabularies(inputs, statistics), len(features))
-    label = numbers(table.column(LABEL)).copy()  # Arrow's own may not be written
-    return Rows(
-        torch.from_numpy(features.numeric),
-        torch.from_numpy(categorical),
-        torch.from_numpy(features.sequences),
-        torch.from_numpy(label),
-    )
-
-
 def check(split: Split, config: TrainingConfig) -> None:
     """Raises TrainingImpossibleError for a config that cannot learn, for a part of the set that is
     empty, or has labels that teach nothing.
@@ -286,85 +232,3 @@ def wrong(config: TrainingConfig) -> str:
     return (
         "" if config.loss in LOSSES else f"loss is {config.loss!r}: give one of {', '.join(LOSSES)}"
     )
-
-
-def outputs(network: nn.Module, rows: Rows) -> Tensor:
-    """float32[n] of the network in evaluation mode."""
-    network.eval()
-    with torch.inference_mode():
-        parts = (
-            rows.take(slice(at, at + SCORING_ROWS)) for at in range(0, len(rows), SCORING_ROWS)
-        )
-        return torch.cat([answered(network, part) for part in parts])
-
-
-def answered(network: nn.Module, rows: Rows) -> Tensor:
-    """float32[n]; raises TrainingImpossibleError for another shape, which a loss may broadcast in
-    silence.
-    """
-    given = network(rows.numeric, rows.categorical, rows.sequences)
-    if not isinstance(given, Tensor) or given.shape != rows.label.shape:
-        found = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
-        raise TrainingImpossibleError(
-            f"forward gives {found} for {len(rows)} rows: "
-            "let it give one number per row, as squeeze(1) does"
-        )
-    return given
-
-
-def unit_of(train: Rows, loss: str) -> Target:
-    """The unit in which a network learns: that of its training labels, or logits."""
-    return Target() if loss == BINARY else target_of(train.label.numpy())
-
-
-def wanted(rows: Rows, target: Target) -> Tensor:
-    """float32[n]: what a network should give for each row."""
-    return ((rows.label - target.centre) / target.scale).float()
-
-
-def answers(network: nn.Module, rows: Rows, loss: str, target: Target) -> NDArray[np.float64]:
-    """float64[n]: probabilities, or numbers in the label's own unit; raises TrainingImpossibleError
-    for what is not finite.
-    """
-    given = outputs(network, rows).double()
-    if not bool(torch.isfinite(given).all()):
-        raise TrainingImpossibleError(
-            f"an answer for {len(rows)} rows is not finite: "
-            "the network's weights are too large, choose a lower learning_rate"
-        )
-    if loss == BINARY:
-        return torch.sigmoid(given).numpy()
-    return (target.centre + target.scale * given).numpy()
-
-
-def scored(network: nn.Module, rows: Rows, loss: str, target: Target) -> dict[str, float]:
-    """Scores of a network on rows."""
-    return scores_of(rows.label.numpy(), answers(network, rows, loss, target), loss)
-
-
-def scores_of(
-    label: NDArray[np.float64], given: NDArray[np.float64], loss: str
-) -> dict[str, float]:
-    """Scores of answers."""
-    if loss == BINARY:
-        return scores.binary(label, given)
-    return scores.numeric(label, given)
-
-
-def baseline(split: Split, loss: str) -> dict[str, float]:
-    """Test scores of who answers every row with the middle of the training labels."""
-    label = split.test.label.numpy()
-    middle = scores.constant(split.train.label.numpy(), loss)
-    found = scores_of(label, np.full(len(label), middle), loss)
-    told = [name for name in COMPARED if name in found]
-    return {BASELINE + name: found[name] for name in told}
-
-
-def metrics(network: nn.Module, split: Split, loss: str, target: Target) -> dict[str, float]:
-    """Test scores by plain name, validation scores with their prefix."""
-    validation = scored(network, split.validation, loss, target)
-    return {
-        **scored(network, split.test, loss, target),
-        **{f"validation_{name}": value for name, value in validation.items()},
-        **baseline(split, loss),
-    }

@@ -10,6 +10,8 @@ import msgspec
 from schemas.events import Event
 from schemas.plausible import foreign
 from train_svc.adapters.in_process_tuner import InProcessTuner
+from train_svc.adapters.lightgbm_baseline import LightGbmBaseline
+from train_svc.adapters.linear_baseline import LinearBaseline
 from train_svc.adapters.ray_tuner import RayTuner, importable
 from train_svc.adapters.s3_models import S3Models
 from train_svc.adapters.s3_training_sets import S3TrainingSets
@@ -23,6 +25,7 @@ from twinstream.mesh.events import EventPublisher, EventReader
 from twinstream.mesh.heartbeat import Vitals
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.mesh.process import Process
+from twinstream.protocol.model_metrics import BOOSTING, LINEAR
 
 
 def run(process: Process[TrainSettings]) -> None:
@@ -69,6 +72,10 @@ def _ports(process: Process[TrainSettings]) -> Ports:
         training_sets=S3TrainingSets(store),
         models=S3Models(store, process.settings.model_bucket, pipeline.name),
         tuners=tuners(process),
+        baselines={
+            LINEAR: LinearBaseline(),
+            BOOSTING: LightGbmBaseline(process.own.baseline_rounds),
+        },
         clock=process.clock,
     )
 

@@ -22,7 +22,8 @@ from examples.flights import data as flights
 from examples.flights.live import Answer, Moment
 from examples.flights.steps import Mesh
 from schemas.events import ModelPromoted, TrainingSetPublished
-from train_svc import scores, training
+from train_svc import evaluation, scores, training
+from train_svc.rows import rows_of
 from train_svc.training import TrainingConfig
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
@@ -140,8 +141,8 @@ def trained_alike(
 ) -> np.ndarray:
     """Probabilities float64[n] for the live rows of a network fitted as the promoted one was."""
     network, _ = training.fit(table, inputs, statistics, config)
-    rows = training.rows_of(live, inputs, statistics)
-    return torch.sigmoid(training.outputs(network, rows).double()).numpy()
+    rows = rows_of(live, inputs, statistics)
+    return torch.sigmoid(evaluation.outputs(network, rows).double()).numpy()
 
 
 def training_set(mesh: Mesh, model: str) -> tuple[Table, dict[str, Any]]:

@@ -26,6 +26,7 @@ PORTS = {
     "monitor_svc/ports.py:Beats": "tests/contract/test_beats_port.py",
     "train_svc/ports.py:TrainingSets": S3,
     "train_svc/ports.py:Models": S3,
+    "train_svc/ports.py:Baseline": "tests/contract/test_baseline_port.py",
     "train_svc/ports.py:Tuner": "tests/integration/test_train_ray.py",
     "train_svc/trainer.py:Reader": KAFKA,
     "train_svc/trainer.py:Publisher": KAFKA,

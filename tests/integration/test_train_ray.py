@@ -12,7 +12,8 @@ from tests.unit.train.material import learnable, shop, statistics
 from train_svc.adapters.in_process_tuner import InProcessTuner
 from train_svc.adapters.ray_tuner import LONGEST_FOLDER, RayTuner, running_ray, short_folder
 from train_svc.ports import Problem
-from train_svc.training import TrainingConfig, split_of
+from train_svc.rows import split_of
+from train_svc.training import TrainingConfig
 from twinstream.features.inputs import Inputs
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train_svc.training import split_rows
+from train_svc.rows import split_rows
 from twinstream.define.time_split import TimeSplit
 from twinstream.protocol.training_columns import AT
 from twinstream.protocol.training_manifest import spans_of

@@ -10,7 +10,7 @@ import structlog
 
 from train_svc.ports import Problem
 from train_svc.search import IN_PROCESS, Candidate, Found, best_of
-from train_svc.training import fit_split
+from train_svc.training import fit_network
 
 log = structlog.get_logger()
 Trial = tuple[Candidate, float, int]
@@ -50,7 +50,7 @@ def _fit(problem: Problem, candidate: Candidate, losses: list[float]) -> None:
         losses.append(loss)
         return False
 
-    fit_split(
+    fit_network(
         problem.split,
         problem.inputs,
         problem.statistics,

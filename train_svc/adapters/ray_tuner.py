@@ -18,7 +18,7 @@ import structlog
 
 from train_svc.ports import Problem
 from train_svc.search import RAY, Candidate, Found, best_of
-from train_svc.training import fit_split
+from train_svc.training import fit_network
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -108,7 +108,7 @@ def trial(config: dict[str, Any], problem: Problem) -> None:
         ray_tune.report({"loss": lowest, "epoch": epoch})
         return False
 
-    fit_split(
+    fit_network(
         problem.split,
         problem.inputs,
         problem.statistics,

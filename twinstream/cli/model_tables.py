@@ -8,6 +8,7 @@ from typing import Any
 
 from twinstream.cli.model_book import SHORT, Candidate, Decided, ModelBook
 from twinstream.cli.model_comparisons import Measured, print_answered, print_compared
+from twinstream.cli.model_metrics import print_metrics
 from twinstream.cli.show import as_json, out, shown, table
 from twinstream.protocol.succession import held_words
 
@@ -80,8 +81,7 @@ def print_facts(found: Mapping[str, Any]) -> None:
     """One trained model, for people."""
     for name in [name for name in found if name not in APART]:
         out.print(f"[bold]{shown(name)}[/] {shown(_said(name, found[name]))}", soft_wrap=True)
-    metrics = sorted(found["metrics"].items())
-    out.print(table(("metric", ""), [(shown(name), f"{value:.6g}") for name, value in metrics]))
+    print_metrics(found["metrics"])
     print_compared(found["compared"])
     print_answered(found["answered"])
     print_decisions(found["decided"])

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 import twinstream
 from tests.unit.datasets.sets import written
-from train_svc.training import rows_of, split_of
+from train_svc.rows import rows_of, split_of
 from twinstream.datasets.torch_rows import TensorBatch, TorchRows
 from twinstream.errors import SettingsError, TrainingSetCorruptError
 from twinstream.protocol.training_columns import AT

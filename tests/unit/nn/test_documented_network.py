@@ -11,7 +11,8 @@ import pytest
 
 from tests.unit.train.material import learnable, shop, statistics
 from train_svc.handlers import arrays_of
-from train_svc.training import TrainingConfig, fit, split_of
+from train_svc.rows import split_of
+from train_svc.training import TrainingConfig, fit
 from twinstream.features.inputs import Inputs
 from twinstream.nn.digest import model_digest, qualified_name
 from twinstream.nn.files import ONNX, Loaded, ModelConfig, from_files, score, to_files, with_program

@@ -13,6 +13,7 @@ import msgspec
 from schemas.events import Event, ModelPromoted, TrainingSetPublished
 from tests.unit.train.material import learnable, published, shop, statistics
 from train_svc.adapters.in_process_tuner import InProcessTuner
+from train_svc.adapters.linear_baseline import LinearBaseline
 from train_svc.ports import Ports, Stored, TrainingSet
 from train_svc.search import IN_PROCESS, RAY
 from train_svc.settings import TrainSettings
@@ -23,6 +24,7 @@ from twinstream.mesh.attempts import Attempts
 from twinstream.mesh.quarantine import Failures
 from twinstream.mesh.settings import MeshSettings
 from twinstream.nn.files import Loaded, from_files
+from twinstream.protocol.model_metrics import LINEAR
 
 ROWS, SECOND = 400, "second"
 QUICK = TrainSettings(
@@ -128,6 +130,7 @@ class Mesh:
         table = learnable(shop(), rows=ROWS)
         self.sets = Sets(TrainingSet(table, statistics(shop(), table)))
         self.tuners: dict[str, Any] = {IN_PROCESS: InProcessTuner(), RAY: InProcessTuner()}
+        self.baselines: dict[str, Any] = {LINEAR: LinearBaseline()}
         self.settings = QUICK
 
     def service(self) -> Trainer:
@@ -138,6 +141,7 @@ class Mesh:
             training_sets=self.sets,
             models=self.kept,
             tuners=self.tuners,
+            baselines=self.baselines,
             clock=self.clock,
         )
         failures = Failures(MeshSettings(pipeline="none", data=str(self.data)), "train")

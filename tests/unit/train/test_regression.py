@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from train_svc.training import Rows, TrainingConfig, fit, rows_of, split_rows, unit_of
+from train_svc.evaluation import unit_of
+from train_svc.rows import Rows, rows_of, split_rows
+from train_svc.training import TrainingConfig, fit
 from twinstream.features.inputs import Inputs
 from twinstream.nn import TabularNetwork
 from twinstream.nn.digest import CONFIG, ModelCorruptError, model_digest, qualified_name

@@ -7,7 +7,8 @@ import torch
 
 from tests.unit.train.material import learnable, shop, statistics
 from train_svc.optimizer import AdamW, one_cycle
-from train_svc.training import TrainingConfig, TrainingImpossibleError, fit, split_rows
+from train_svc.rows import TrainingImpossibleError, split_rows
+from train_svc.training import TrainingConfig, fit
 from twinstream.features.inputs import Inputs
 
 QUICK = TrainingConfig(

@@ -1,0 +1,75 @@
+"""The linear model beside a network; its strength of penalty is chosen on the validation rows."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from train_svc.evaluation import in_unit, unit_of, wanted
+from train_svc.linear import Design, Regression, fit_linear, linear_output
+from train_svc.ports import FittedBaseline, Problem
+from train_svc.rows import Rows
+from train_svc.scores import row_losses
+
+STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
+"""Tried from the strongest on, each from where the one before ended."""
+MOST_WORK = 10**11
+"""Rows times the square of the columns: of wide inputs fewer rows are taken."""
+
+
+class LinearBaseline:
+    """Logistic regression, least squares or least absolute errors, by the loss of the model."""
+
+    def compare(
+        self,
+        problem: Problem,
+    ) -> FittedBaseline:
+        """Raises ValueError when no strength gives a finite validation loss."""
+        given = problem.split
+        design = Design(problem.inputs, problem.statistics, given.train)
+        train = _fewer(given.train, max(1, MOST_WORK // design.width**2))
+        strength, weights = _chosen(problem, design, train)
+        answers = _answers(problem, design, given.test, weights)
+        facts = {"rows": float(len(train)), "strength": strength}
+        return FittedBaseline(answers.numpy(), facts)
+
+
+def _chosen(
+    problem: Problem,
+    design: Design,
+    train: Rows,
+) -> tuple[float, Tensor]:
+    """The strength with the least validation loss, and its weights."""
+    loss, validation = problem.config.loss, problem.split.validation
+    target = wanted(train, unit_of(problem.split.train, loss)).double()
+    regression = Regression(design, train, target, loss)
+    weights = torch.zeros(design.width, dtype=torch.float64)
+    best = (math.inf, 0.0, weights)
+    for strength in STRENGTHS:
+        weights = fit_linear(regression, strength, weights)
+        given = _answers(problem, design, validation, weights).numpy()
+        found = float(row_losses(validation.label.numpy(), given, loss).mean())
+        best = min(best, (found, strength, weights), key=lambda tried: tried[0])
+    if math.isinf(best[0]):
+        raise ValueError("no strength of the penalty gives a finite validation loss")
+    return best[1:]
+
+
+def _answers(
+    problem: Problem,
+    design: Design,
+    rows: Rows,
+    weights: Tensor,
+) -> Tensor:
+    loss = problem.config.loss
+    return in_unit(linear_output(design, rows, weights), loss, unit_of(problem.split.train, loss))
+
+
+def _fewer(
+    rows: Rows,
+    most: int,
+) -> Rows:
+    """Evenly over the time of the rows."""
+    return rows.take(slice(None, None, math.ceil(len(rows) / most)))

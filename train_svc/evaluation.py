@@ -1,0 +1,163 @@
+"""What a network answers, and how good that is: by name, on the validation and on the test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from train_svc import scores
+from train_svc.rows import Rows, Split, TrainingImpossibleError
+from twinstream.nn.files import BINARY
+from twinstream.nn.target import Target, target_of
+from twinstream.protocol.model_metrics import CONSTANT, VALIDATION
+
+COMPARED = ("auc", "log_loss", "rmse", "mae")
+"""Scores that are told of the baselines too."""
+Answers = NDArray[np.float64]
+SCORING_ROWS = 8192
+
+
+def outputs(
+    network: nn.Module,
+    rows: Rows,
+) -> Tensor:
+    """float32[n] of the network in evaluation mode."""
+    network.eval()
+    with torch.inference_mode():
+        parts = (
+            rows.take(slice(at, at + SCORING_ROWS)) for at in range(0, len(rows), SCORING_ROWS)
+        )
+        return torch.cat([answered(network, part) for part in parts])
+
+
+def answered(
+    network: nn.Module,
+    rows: Rows,
+) -> Tensor:
+    """float32[n]; raises TrainingImpossibleError for another shape, which a loss may broadcast in
+    silence.
+    """
+    given = network(rows.numeric, rows.categorical, rows.sequences)
+    if not isinstance(given, Tensor) or given.shape != rows.label.shape:
+        found = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+        raise TrainingImpossibleError(
+            f"forward gives {found} for {len(rows)} rows: "
+            "let it give one number per row, as squeeze(1) does"
+        )
+    return given
+
+
+def unit_of(
+    train: Rows,
+    loss: str,
+) -> Target:
+    """The unit in which a network learns: that of its training labels, or logits."""
+    return Target() if loss == BINARY else target_of(train.label.numpy())
+
+
+def wanted(
+    rows: Rows,
+    target: Target,
+) -> Tensor:
+    """float32[n]: what a network should give for each row."""
+    return ((rows.label - target.centre) / target.scale).float()
+
+
+def answers(
+    network: nn.Module,
+    rows: Rows,
+    loss: str,
+    target: Target,
+) -> Answers:
+    """float64[n]: probabilities, or numbers in the label's own unit; raises TrainingImpossibleError
+    for what is not finite.
+    """
+    given = outputs(network, rows).double()
+    if not bool(torch.isfinite(given).all()):
+        raise TrainingImpossibleError(
+            f"an answer for {len(rows)} rows is not finite: "
+            "the network's weights are too large, choose a lower learning_rate"
+        )
+    return in_unit(given, loss, target).numpy()
+
+
+def in_unit(
+    given: Tensor,
+    loss: str,
+    target: Target,
+) -> Tensor:
+    """float64[n] of what was learned: probabilities, or numbers in the label's own unit."""
+    if loss == BINARY:
+        return torch.sigmoid(given)
+    return target.centre + target.scale * given
+
+
+def scored(
+    network: nn.Module,
+    rows: Rows,
+    loss: str,
+    target: Target,
+) -> dict[str, float]:
+    """Scores of a network on rows."""
+    return scores_of(rows.label.numpy(), answers(network, rows, loss, target), loss)
+
+
+def scores_of(
+    label: Answers,
+    given: Answers,
+    loss: str,
+) -> dict[str, float]:
+    """Scores of answers."""
+    if loss == BINARY:
+        return scores.binary(label, given)
+    return scores.numeric(label, given)
+
+
+def constant_answers(
+    split: Split,
+    loss: str,
+) -> Answers:
+    """float64[n] for the test rows of who answers every row with the middle of the training
+    labels.
+    """
+    return np.full(len(split.test), scores.constant(split.train.label.numpy(), loss))
+
+
+def metrics(
+    network: nn.Module,
+    split: Split,
+    loss: str,
+    target: Target,
+) -> dict[str, float]:
+    """Test scores by plain name, validation scores with their prefix, and those of one answer for
+    all rows.
+    """
+    validation = scored(network, split.validation, loss, target)
+    constant = {CONSTANT: constant_answers(split, loss)}
+    return {
+        **scored(network, split.test, loss, target),
+        **{VALIDATION + name: value for name, value in validation.items()},
+        **scores_of_baselines(split, loss, constant),
+    }
+
+
+def scores_of_baselines(
+    split: Split,
+    loss: str,
+    given: Mapping[str, Answers],
+) -> dict[str, float]:
+    """Test scores of what baselines answer, by the prefix of each; one answer for all rows ranks
+    none.
+    """
+    label = split.test.label.numpy()
+    found = {prefix: scores_of(label, one, loss) for prefix, one in given.items()}
+    return {
+        prefix + name: scores_found[name]
+        for prefix, scores_found in found.items()
+        for name in COMPARED
+        if name in scores_found and (prefix, name) != (CONSTANT, "auc")
+    }
