@@ -13,6 +13,8 @@ NORMAL = 1.96
 """The same end of the standard normal distribution."""
 MANY = 1000
 """From so many rows on the mean is as good as normal (central limit theorem)."""
+PROMOTED = "the promoted model"
+ONE_ANSWER = "one answer for all rows (the promoted model cannot be compared)"
 Losses = NDArray[np.float64]
 
 
@@ -23,12 +25,14 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     ours: float
     """Mean loss of the new model."""
     theirs: float
-    """Mean loss of the promoted one."""
+    """Mean loss of the other."""
     gain: float
     """By so much the new one is better at least: the lower end of the 95 % interval."""
+    other: str = PROMOTED
+    """What it is compared with, in words."""
 
 
-def paired(ours: Losses, theirs: Losses) -> Evidence:
+def paired(ours: Losses, theirs: Losses, other: str = PROMOTED) -> Evidence:
     """float64[n] both: the loss of each row. The interval is the paired bootstrap's percentile
     interval (Efron and Tibshirani, 1993), the same for the same losses.
     """
@@ -38,6 +42,7 @@ def paired(ours: Losses, theirs: Losses) -> Evidence:
         ours=float(ours.mean()),
         theirs=float(theirs.mean()),
         gain=_lower_end(gains),
+        other=other,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import structlog
 import torch
@@ -17,7 +18,7 @@ from schemas.events import Event, ModelPromoted, ModelRejected, ModelTrained
 from train_svc import evaluation, search, training
 from train_svc.backlog import Judgement, Training
 from train_svc.baselines import Baselines, fit_baselines, left_out_words
-from train_svc.evidence import Evidence, Losses, paired
+from train_svc.evidence import ONE_ANSWER, Evidence, Losses, paired
 from train_svc.ports import Ports, Problem, TrainingSet
 from train_svc.promotion import Bounds, judge
 from train_svc.rows import (
@@ -29,18 +30,20 @@ from train_svc.rows import (
     split_rows,
     thinned,
 )
-from train_svc.scores import row_losses
+from train_svc.scores import constant, row_losses
 from train_svc.search import Found
 from train_svc.settings import TrainSettings
 from train_svc.training import TrainingConfig
 from twinstream.define import Choice, Range
 from twinstream.errors import MeshError, TrainingSetCorruptError, TransientError
+from twinstream.features.arrays import numbers
 from twinstream.features.inputs import Inputs
 from twinstream.nn.digest import model_digest, qualified_name
 from twinstream.nn.files import BINARY, ONNX, ModelConfig, to_files, versions, with_program
 from twinstream.nn.program import Batch
 from twinstream.protocol.batch_shapes import SHAPES
 from twinstream.protocol.succession import held_words
+from twinstream.protocol.training_columns import LABEL
 
 MEASURE = {BINARY: "log_loss", "mean_squared_error": "rmse", "mean_absolute_error": "mae"}
 """The test metric of a loss."""
@@ -286,22 +289,33 @@ def check_metrics(metrics: Mapping[str, float]) -> None:
 
 
 def evidence_of(work: Judgement, ports: Ports) -> Evidence | None:
-    """The new model beside the promoted one on the new test rows; None when there is none that can
-    be compared.
+    """The new model beside the promoted one on the new test rows, beside one answer for all of
+    them when that cannot be compared; None when there is no promoted model.
     """
-    champion = work.champion
-    if champion is None or champion.definition_digest != ports.pipeline.digest:
+    if work.champion is None:
         return None
     data: TrainingSet = ports.training_sets.read(work.training_set)
-    theirs = losses_of_champion(champion, data, ports)
-    if theirs is None:
-        return None
+    theirs = losses_of_champion(work.champion, data, ports)
     ours = losses_of(work.trained, data, ports)
+    if theirs is None:
+        loss = ports.pipeline.model(work.trained.model).loss
+        return paired(ours, losses_of_one_answer(data, loss), ONE_ANSWER)
     return paired(ours, theirs)
 
 
+def losses_of_one_answer(data: TrainingSet, loss: str) -> Losses:
+    """float64[n] for the test rows: of the best one answer for the training rows."""
+    label = numbers(data.table.column(LABEL))
+    train, _, test = (
+        label[part.start : part.stop] for part in split_rows(data.table, data.statistics)
+    )
+    return row_losses(test, np.full(len(test), constant(train, loss)), loss)
+
+
 def losses_of_champion(champion: ModelPromoted, data: TrainingSet, ports: Ports) -> Losses | None:
-    """Whatever it is, a model that cannot answer is none to compare with."""
+    """None when it cannot answer, whatever it is, or was made for another definition."""
+    if champion.definition_digest != ports.pipeline.digest:
+        return None
     try:
         return losses_of(champion, data, ports)
     except TransientError:
@@ -323,7 +337,7 @@ def losses_of(model: ModelTrained | ModelPromoted, data: TrainingSet, ports: Por
     config = loaded.config
     rows = rows_of(data.table.slice(test.start, len(test)), config.inputs, config.statistics)
     given = evaluation.answers(loaded.network, rows, config.loss, config.target)
-    return row_losses(rows.label.numpy(), given, config.loss)
+    return row_losses(rows.label.numpy(), given, ports.pipeline.model(model.model).loss)
 
 
 def config_of(model: Any, settings: TrainSettings, seed: int) -> TrainingConfig:

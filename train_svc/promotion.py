@@ -4,12 +4,11 @@ better than the one that answers now.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import msgspec
 
-from train_svc.evidence import Evidence
+from train_svc.evidence import PROMOTED, Evidence
 from twinstream.define import METRICS
 from twinstream.protocol.model_metrics import CONSTANT
 
@@ -37,14 +36,14 @@ def judge(
     evidence: Evidence | None,
     bounds: Bounds,
 ) -> Verdict:
-    """Judges by test metrics, and by `evidence` against the promoted model: None when there is none
-    that can be compared.
+    """Judges by test metrics, and by `evidence` against the promoted model, or against one answer
+    for all rows when that cannot be compared: None when there is no promoted model.
     """
     problem = not_good_enough(metrics, good_enough) or not_learned(metrics, bounds.measure)
     if problem:
         return Verdict(promoted=False, reason=problem)
     if evidence is None:
-        return Verdict(promoted=True, reason="good enough, and no promoted model to compare with")
+        return Verdict(promoted=True, reason="good enough, and there is no promoted model")
     return against(evidence, bounds)
 
 
@@ -60,10 +59,10 @@ def not_good_enough(metrics: Mapping[str, float], good_enough: Mapping[str, floa
 
 def not_learned(metrics: Mapping[str, float], measure: str) -> str:
     """Whether the same answer for every row would have been as good; "" when it would not."""
-    if measure not in metrics:
-        return f"{measure} was not measured"
-    ours = metrics[measure]
-    constant = metrics.get(CONSTANT + measure, math.inf)
+    for name in (measure, CONSTANT + measure):
+        if name not in metrics:
+            return f"{name} was not measured"
+    ours, constant = metrics[measure], metrics[CONSTANT + measure]
     if ours < constant:
         return ""
     return (
@@ -73,15 +72,16 @@ def not_learned(metrics: Mapping[str, float], measure: str) -> str:
 
 
 def against(evidence: Evidence, bounds: Bounds) -> Verdict:
-    """The verdict on a model beside the promoted one."""
+    """The verdict on a model beside another."""
     seen = (
-        f"mean loss {evidence.ours:.5g} on {evidence.rows} test rows, the promoted model has "
+        f"mean loss {evidence.ours:.5g} on {evidence.rows} test rows, {evidence.other} has "
         f"{evidence.theirs:.5g}: with 95 % confidence the gain is at least {evidence.gain:.3g}"
     )
     if evidence.rows < bounds.least_rows:
         why = f"{seen}; fewer than {bounds.least_rows} rows are no evidence"
         return Verdict(promoted=False, reason=why)
-    needed = bounds.margin * abs(evidence.theirs)
+    margin = bounds.margin if evidence.other == PROMOTED else 0.0
+    needed = margin * abs(evidence.theirs)
     if evidence.gain > needed:
         return Verdict(promoted=True, reason=seen)
     return Verdict(promoted=False, reason=f"{seen}, and more than {needed:.3g} is asked for")

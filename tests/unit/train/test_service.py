@@ -22,6 +22,7 @@ from schemas.events import (
     RetrainRequested,
 )
 from tests.unit.train.fakes import SECOND, Mesh
+from tests.unit.train.material import learnable, statistics
 from train_svc.ports import TrainingSet
 from train_svc.search import RAY
 from train_svc.trainer import LONGEST_REASON
@@ -308,17 +309,54 @@ def test_a_search_engine_that_falls_costs_only_its_speed(tmp_path: Path) -> None
     assert [kind for kind, _ in verdicts(mesh.run(mesh.service()))] == ["ModelPromoted"]
 
 
-@pytest.mark.parametrize("error", [ObjectMissingError("gone"), KeyError("x"), MemoryError()])
-def test_a_champion_that_cannot_answer_is_none_to_compare_with(
-    mesh: Mesh, error: Exception
+UNREADABLE = [ObjectMissingError("gone"), KeyError("x"), MemoryError()]
+
+
+@pytest.mark.parametrize("error", UNREADABLE)
+def test_a_champion_that_cannot_answer_is_followed_by_what_beats_one_answer(
+    tmp_path: Path, error: Exception
 ) -> None:
+    mesh = Mesh(tmp_path, search={"width": 16, "learning_rate": 2e-2})
+    table = learnable(mesh.pipeline, rows=2000)
+    mesh.sets.found = TrainingSet(table, statistics(mesh.pipeline, table))
+    mesh.settings = msgspec.structs.replace(mesh.settings, max_epochs=4)
     service = mesh.service()
     mesh.land(1)
     mesh.run(service)
     mesh.kept.raises = dict.fromkeys(mesh.kept.files, error)
     mesh.land(2)
     ((kind, why),) = verdicts(mesh.run(service))
-    assert (kind, "no promoted model" in why) == ("ModelPromoted", True)
+    assert (kind, "one answer for all rows" in why) == ("ModelPromoted", True)
+
+
+@pytest.mark.parametrize("error", UNREADABLE)
+def test_a_champion_that_cannot_answer_is_followed_by_nothing_worse_than_one_answer(
+    mesh: Mesh, tmp_path: Path, error: Exception
+) -> None:
+    """Whatever an event says of its model's metrics."""
+    mesh.settings = msgspec.structs.replace(mesh.settings, least_test_rows=60)
+    mesh.land(1)
+    first, _ = mesh.run(mesh.service())
+    mesh.kept.raises = {first.model_digest: error}
+    elsewhere = Mesh(tmp_path / "elsewhere", search={"width": 16})
+    elsewhere.settings = msgspec.structs.replace(mesh.settings, seed=2)
+    elsewhere.land(1)
+    second, _ = elsewhere.run(elsewhere.service())
+    mesh.kept.files |= elsewhere.kept.files
+    mesh.sets.found = opposite(mesh.sets.found)
+    mesh.land(2)
+    claimed = {"log_loss": 1e-9, "baseline_log_loss": 0.7}
+    claim = msgspec.structs.replace(second, training_set_digest="set-2", metrics=claimed)
+    mesh.topic.publish(claim)
+    (verdict,) = mesh.run(mesh.service())
+    assert isinstance(verdict, ModelRejected)
+    assert verdict.model_digest == second.model_digest != first.model_digest
+    assert "one answer for all rows" in verdict.reason
+
+
+def opposite(found: TrainingSet) -> TrainingSet:
+    """A set in which all is the other way round."""
+    return labelled(found, (1 - found.table["_label"].to_numpy()).tolist())
 
 
 def test_a_model_whose_files_are_not_there_is_not_promoted(mesh: Mesh) -> None:
@@ -333,7 +371,7 @@ def test_a_model_whose_files_are_not_there_is_not_promoted(mesh: Mesh) -> None:
         epoch=1,
         training_set_digest="set-1",
         definition_digest=mesh.pipeline.digest,
-        metrics={"auc": 1.0, "log_loss": 1e-9},
+        metrics={"auc": 1.0, "log_loss": 1e-9, "baseline_log_loss": 0.7},
     )
     mesh.topic.publish(claimed)
     assert verdicts(mesh.run(mesh.service()))[0] == ("ModelRejected", "gone")
