@@ -76,13 +76,18 @@ def answers(
     """float64[n]: probabilities, or numbers in the label's own unit; raises TrainingImpossibleError
     for what is not finite.
     """
+    return in_unit(finite_outputs(network, rows), loss, target).numpy()
+
+
+def finite_outputs(network: nn.Module, rows: Rows) -> Tensor:
+    """float64[n]: as `outputs`; raises TrainingImpossibleError for what is not finite."""
     given = outputs(network, rows).double()
     if not bool(torch.isfinite(given).all()):
         raise TrainingImpossibleError(
             f"an answer for {len(rows)} rows is not finite: "
             "the network's weights are too large, choose a lower learning_rate"
         )
-    return in_unit(given, loss, target).numpy()
+    return given
 
 
 def in_unit(
@@ -91,9 +96,8 @@ def in_unit(
     target: Target,
 ) -> Tensor:
     """float64[n] of what was learned: probabilities, or numbers in the label's own unit."""
-    if loss == BINARY:
-        return torch.sigmoid(given)
-    return target.centre + target.scale * given
+    found = target.centre + target.scale * given
+    return torch.sigmoid(found) if loss == BINARY else found
 
 
 def scored(

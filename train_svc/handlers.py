@@ -18,6 +18,7 @@ from schemas.events import Event, ModelPromoted, ModelRejected, ModelTrained
 from train_svc import evaluation, search, training
 from train_svc.backlog import Judgement, Training
 from train_svc.baselines import Baselines, fit_baselines, left_out_words
+from train_svc.calibration import calibrated_unit, told_of_calibration
 from train_svc.evidence import ONE_ANSWER, Evidence, Losses, paired
 from train_svc.ports import Ports, Problem, TrainingSet
 from train_svc.promotion import Bounds, judge
@@ -39,8 +40,17 @@ from twinstream.errors import MeshError, TrainingSetCorruptError, TransientError
 from twinstream.features.arrays import numbers
 from twinstream.features.inputs import Inputs
 from twinstream.nn.digest import model_digest, qualified_name
-from twinstream.nn.files import BINARY, ONNX, ModelConfig, to_files, versions, with_program
+from twinstream.nn.files import (
+    BINARY,
+    ONNX,
+    ModelConfig,
+    config_format,
+    to_files,
+    versions,
+    with_program,
+)
 from twinstream.nn.program import Batch
+from twinstream.nn.target import Target
 from twinstream.protocol.batch_shapes import SHAPES
 from twinstream.protocol.succession import held_words
 from twinstream.protocol.training_columns import LABEL
@@ -102,15 +112,28 @@ def fit_best(problem: Problem, work: Training, ports: Ports) -> Fitted:
         chosen,
         network_class=problem.network,
     )
-    made_with = remembered(problem, chosen, found, work, ports)
+    unit = calibrated_unit(network, problem.split, chosen.loss)
+    made_with = in_unit_of(remembered(problem, chosen, found, work, ports), unit)
     counts |= {"search_share": share, "search_trials": float(len(found.tried))}
     return with_scores(Fitted(network=network, made_with=made_with, metrics=counts), problem, ports)
+
+
+def in_unit_of(made_with: ModelConfig, unit: Target) -> ModelConfig:
+    """The config of a network that answers in a unit."""
+    needed = config_format(made_with.loss, unit)
+    return msgspec.structs.replace(made_with, target=unit, format=needed)
 
 
 def with_scores(fitted: Fitted, problem: Problem, ports: Ports) -> Fitted:
     """With its scores and those of the baselines beside it, on the same test rows."""
     made_with = fitted.made_with
     scores = evaluation.metrics(fitted.network, problem.split, made_with.loss, made_with.target)
+    scores |= told_of_calibration(
+        fitted.network,
+        problem.split.test,
+        made_with.target,
+        made_with.loss,
+    )
     check_metrics(scores)
     beside = fit_baselines(problem, ports.baselines, ports.settings)
     scores |= evaluation.scores_of_baselines(problem.split, made_with.loss, beside.answers)
@@ -142,7 +165,6 @@ def remembered(
         statistics=problem.statistics,
         definition_digest=ports.pipeline.digest,
         loss=model.loss,
-        target=evaluation.unit_of(problem.split.train, model.loss),
         training_set_digest=work.training_set.digest,
         epoch=work.training_set.epoch,
         training=_search(chosen, found),

@@ -1,5 +1,5 @@
-"""How good predictions are: AUC, log loss, Brier and accuracy of probabilities, RMSE and MAE of
-numbers.
+"""How good predictions are: AUC, log loss, Brier, accuracy and calibration error of probabilities,
+RMSE and MAE of numbers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from twinstream.nn.files import BINARY
 
 Values = NDArray[np.floating[Any]]
 SMALLEST = 1e-7
+BINS = 15
+"""Of the calibration error; each holds as many rows."""
 
 
 def binary(label: Values, probability: Values) -> dict[str, float]:
@@ -28,6 +30,7 @@ def binary(label: Values, probability: Values) -> dict[str, float]:
         "log_loss": float(-likelihood.mean()),
         "brier": float(np.mean((p - y) ** 2)),
         "accuracy": float(right.mean()),
+        "ece": calibration_error(y, p),
         "base_rate": float(y.mean()),
         "rows": float(len(y)),
     }
@@ -49,6 +52,24 @@ def auc(label: Values, score: Values) -> float:
     n = int(positive.sum())
     pairs = n * (len(positive) - n)
     return float((rank_sum - n * (n + 1) / 2) / pairs)
+
+
+def calibration_error(label: Values, probability: Values) -> float:
+    """Expected calibration error: of 15 bins of as many rows by their probability, the mean
+    distance of what was said from what was (Nguyen and O'Connor, 2015).
+    """
+    counts = np.bincount(bins_of(probability), minlength=BINS)
+    apart = np.asarray(probability, np.float64) - label
+    sums = np.bincount(bins_of(probability), weights=apart, minlength=BINS)
+    return float(np.abs(sums).sum() / counts.sum())
+
+
+def bins_of(probability: Values) -> NDArray[np.int64]:
+    """int64[n] from 0 to 14, by the middle rank of each: equal probabilities share a bin."""
+    _, place, counts = np.unique(probability, return_inverse=True, return_counts=True)
+    middle_ranks = np.cumsum(counts) - (counts + 1) / 2
+    found: NDArray[np.int64] = (middle_ranks[place] * BINS // len(place)).astype(np.int64)
+    return found
 
 
 def row_losses(label: Values, answer: Values, loss: str) -> NDArray[np.float64]:

@@ -16,14 +16,14 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
-import torch
 
 from examples.flights import data as flights
 from examples.flights.live import Answer, Moment
 from examples.flights.steps import Mesh
 from schemas.events import ModelPromoted, TrainingSetPublished
 from train_svc import evaluation, scores, training
-from train_svc.rows import rows_of
+from train_svc.calibration import calibrated_unit
+from train_svc.rows import rows_of, split_of
 from train_svc.training import TrainingConfig
 from twinstream.algebra.pit import Events, Spine, point_in_time
 from twinstream.algebra.plan import ViewPlan
@@ -140,9 +140,11 @@ def trained_alike(
     table: Table, inputs: Inputs, statistics: dict[str, Any], config: TrainingConfig, live: Table
 ) -> np.ndarray:
     """Probabilities float64[n] for the live rows of a network fitted as the promoted one was."""
-    network, _ = training.fit(table, inputs, statistics, config)
+    split = split_of(table, inputs, statistics)
+    network, _ = training.fit_network(split, inputs, statistics, config)
+    unit = calibrated_unit(network, split, config.loss)
     rows = rows_of(live, inputs, statistics)
-    return torch.sigmoid(evaluation.outputs(network, rows).double()).numpy()
+    return evaluation.answers(network, rows, config.loss, unit)
 
 
 def training_set(mesh: Mesh, model: str) -> tuple[Table, dict[str, Any]]:

@@ -95,6 +95,9 @@ DOCUMENTS: dict[str, msgspec.Struct] = {
     "model_config_of_numbers": msgspec.structs.replace(
         CONFIG, loss="mean_squared_error", target=Target(centre=2.5, scale=0.5)
     ),
+    "model_config_of_calibrated_logits": msgspec.structs.replace(
+        CONFIG, target=Target(scale=0.5), format=2
+    ),
     "heartbeat": BEAT,
     "mesh": MESH,
 }

@@ -19,6 +19,7 @@ METRICS = {
     "accuracy": "max",
     "log_loss": "min",
     "brier": "min",
+    "ece": "min",
     "rmse": "min",
     "mae": "min",
 }

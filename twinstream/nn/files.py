@@ -31,7 +31,8 @@ from twinstream.nn.digest import (
 from twinstream.nn.program import Answering, Batch, NotExportableError, Program, check, export
 from twinstream.nn.target import Target
 
-FORMAT = 1
+FORMAT, UNCALIBRATED_FORMAT = 2, 1
+"""Before format 2 nobody looked at the unit of a logit."""
 BINARY = "binary_cross_entropy"
 TORCH, ONNX = "torch", "onnx"
 MOST_CONFIG_BYTES = 64 << 20
@@ -51,7 +52,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     definition_digest: str = ""
     loss: str = BINARY
     target: Target = Target()
-    """The unit in which a network of numbers answers."""
+    """The unit in which the network answers."""
     training_set_digest: str = ""
     epoch: int = 0
     training: dict[str, Any] = {}
@@ -60,7 +61,13 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What answers: `torch`, or `onnx` by the program that belongs to it."""
     runtime_reason: str = ""
     """Why it is not served by its program; empty when it is."""
-    format: int = FORMAT
+    format: int = UNCALIBRATED_FORMAT
+
+
+def config_format(loss: str, target: Target) -> int:
+    """The format that whoever answers by such a config must know."""
+    calibrated = loss == BINARY and target != Target()
+    return FORMAT if calibrated else UNCALIBRATED_FORMAT
 
 
 class Loaded(msgspec.Struct, frozen=True):

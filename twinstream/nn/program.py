@@ -72,8 +72,8 @@ class Program:
 
 
 class Answering(nn.Module):
-    """A network with the last step to its answer: a probability, or a number in the label's own
-    unit.
+    """A network with the last step to its answer: a probability of its logit in the unit of the
+    calibration, or a number in the label's own unit.
     """
 
     def __init__(self, network: nn.Module, *, probability: bool, target: Target = ITSELF) -> None:
@@ -82,10 +82,9 @@ class Answering(nn.Module):
 
     def forward(self, numeric: Tensor, categorical: Tensor, sequences: Tensor) -> Tensor:
         """float64[n]."""
-        found = self.network(numeric, categorical, sequences).double()
-        if self.probability:
-            return torch.sigmoid(found)
-        return self.target.centre + self.target.scale * found
+        given = self.network(numeric, categorical, sequences).double()
+        found = self.target.centre + self.target.scale * given
+        return torch.sigmoid(found) if self.probability else found
 
 
 def export(answering: Answering, sample: Batch) -> bytes:

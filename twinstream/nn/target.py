@@ -1,5 +1,5 @@
-"""In which unit a network learns a number: how far from the middle of the training labels, in their
-spread.
+"""In which unit a network answers. A number: how far from the middle of the training labels, in
+their spread. A logit: divided by the temperature of its calibration.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A network's number x means `centre + scale * x` in the label's own unit."""
+    """A network's number x means `centre + scale * x`: in the label's own unit, or as a logit."""
 
     centre: float = 0.0
     scale: float = 1.0

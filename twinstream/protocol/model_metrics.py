@@ -12,5 +12,8 @@ answer for all rows, a linear model, gradient boosting.
 """
 BASELINES: Final = {CONSTANT: "one answer", LINEAR: "a linear model", BOOSTING: "boosting"}
 """By the prefix, in words."""
+TEMPERATURE: Final = "temperature"
+UNCALIBRATED: Final = "uncalibrated_"
+"""Before the name of a metric: as it would be without the temperature."""
 LEFT_OUT: Final = "left_out"
 """After the prefix of a baseline that has no other metrics: it failed."""
