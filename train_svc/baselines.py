@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -13,6 +13,7 @@ import structlog
 from train_svc.ports import Baseline, FittedBaseline, Problem
 from train_svc.rows import Split, thinned
 from train_svc.settings import TrainSettings
+from twinstream.features.inputs import Inputs
 from twinstream.protocol.model_metrics import BASELINES, LEFT_OUT
 
 MOST_CELLS = 50_000_000
@@ -32,6 +33,15 @@ class Baselines(msgspec.Struct, frozen=True):
     facts: dict[str, float] = {}
     reasons: dict[str, str] = {}
 
+    @classmethod
+    def of(cls, found: Mapping[str, FittedBaseline | str]) -> Self:
+        """From what each gave, or why it gave nothing."""
+        fitted = {p: one for p, one in found.items() if isinstance(one, FittedBaseline)}
+        reasons = {p: why for p, why in found.items() if isinstance(why, str)}
+        facts = {p + name: fact for p, one in fitted.items() for name, fact in one.facts.items()}
+        answers = {p: one.answers for p, one in fitted.items()}
+        return cls(answers, facts | {p + LEFT_OUT: 1.0 for p in reasons}, reasons)
+
 
 def fit_baselines(
     problem: Problem,
@@ -43,11 +53,7 @@ def fit_baselines(
         return Baselines()
     smaller = bounded_problem(problem, settings.baseline_rows)
     found = {prefix: _fitted(prefix, one, smaller) for prefix, one in baselines.items()}
-    fitted = {p: one for p, one in found.items() if isinstance(one, FittedBaseline)}
-    reasons = {p: why for p, why in found.items() if isinstance(why, str)}
-    facts = {p + name: value for p, one in fitted.items() for name, value in one.facts.items()}
-    facts |= {prefix + LEFT_OUT: 1.0 for prefix in reasons}
-    return Baselines({prefix: one.answers for prefix, one in fitted.items()}, facts, reasons)
+    return Baselines.of(found)
 
 
 def bounded_problem(
@@ -57,11 +63,15 @@ def bounded_problem(
     """On so many training rows at most, fewer of many inputs, and on as great a share of the
     validation rows; with all test rows.
     """
-    split, inputs = problem.split, problem.inputs
-    columns = len(inputs.numeric) + len(inputs.categorical) + OF_A_SEQUENCE * len(inputs.sequences)
-    rows = min(most_rows, max(1, MOST_CELLS // max(1, columns)))
+    split = problem.split
+    rows = min(most_rows, max(1, MOST_CELLS // _columns(problem.inputs)))
     some = thinned(split, min(1.0, rows / len(split.train)), problem.config.seed)
     return msgspec.structs.replace(problem, split=Split(some.train, some.validation, split.test))
+
+
+def _columns(inputs: Inputs) -> int:
+    plain = len(inputs.numeric) + len(inputs.categorical)
+    return max(1, plain + OF_A_SEQUENCE * len(inputs.sequences))
 
 
 def _fitted(

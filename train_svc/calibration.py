@@ -6,14 +6,12 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from train_svc.evaluation import finite_outputs, in_unit, unit_of
-from train_svc.rows import Rows, Split
-from train_svc.scores import binary
+from train_svc.evaluation import finite_outputs, unit_of
+from train_svc.rows import Split
 from twinstream.nn.files import BINARY
 from twinstream.nn.target import Target
-from twinstream.protocol.model_metrics import TEMPERATURE, UNCALIBRATED
 
 HOTTEST = 20.0
 """Logits are divided by so much at most, and multiplied."""
@@ -21,8 +19,6 @@ HALVINGS = 50
 SURE = 1.92
 """Half the 95 % quantile of a chi-squared distribution with one degree of freedom."""
 Values = NDArray[np.float64]
-TOLD = ("ece", "brier", "log_loss")
-"""Scores that are told as they were before, too."""
 
 
 def calibrated_unit(
@@ -86,18 +82,3 @@ def smoothed(label: Values) -> Values:
     positive, negative = label.sum(), (1 - label).sum()
     found: Values = (positive + 1) / (positive + 2) * label
     return found + (1 - label) / (negative + 2)
-
-
-def told_of_calibration(
-    network: nn.Module,
-    test: Rows,
-    unit: Target,
-    loss: str,
-) -> dict[str, float]:
-    """The temperature, and test scores as they would be without it; nothing of numbers."""
-    if loss != BINARY:
-        return {}
-    given: Tensor = in_unit(finite_outputs(network, test), loss, Target())
-    before = binary(test.label.numpy(), given.numpy())
-    told = {UNCALIBRATED + name: before[name] for name in TOLD}
-    return {TEMPERATURE: 1 / unit.scale, **told}

@@ -13,10 +13,16 @@ from train_svc import scores
 from train_svc.rows import Rows, Split, TrainingImpossibleError
 from twinstream.nn.files import BINARY
 from twinstream.nn.target import Target, target_of
-from twinstream.protocol.model_metrics import CONSTANT, VALIDATION
+from twinstream.protocol.model_metrics import BOOSTING, CONSTANT, LINEAR, UNCALIBRATED, VALIDATION
 
-COMPARED = ("auc", "log_loss", "rmse", "mae")
-"""Scores that are told of the baselines too."""
+LOSS_SCORES = ("log_loss", "rmse", "mae")
+TOLD = {
+    UNCALIBRATED: ("ece", "brier", "log_loss"),
+    CONSTANT: LOSS_SCORES,
+    LINEAR: ("auc", *LOSS_SCORES),
+    BOOSTING: ("auc", *LOSS_SCORES),
+}
+"""By the prefix of answers, their scores that are told."""
 Answers = NDArray[np.float64]
 SCORING_ROWS = 8192
 
@@ -100,16 +106,6 @@ def in_unit(
     return torch.sigmoid(found) if loss == BINARY else found
 
 
-def scored(
-    network: nn.Module,
-    rows: Rows,
-    loss: str,
-    target: Target,
-) -> dict[str, float]:
-    """Scores of a network on rows."""
-    return scores_of(rows.label.numpy(), answers(network, rows, loss, target), loss)
-
-
 def scores_of(
     label: Answers,
     given: Answers,
@@ -140,28 +136,37 @@ def metrics(
     """Test scores by plain name, validation scores with their prefix, and those of one answer for
     all rows.
     """
-    validation = scored(network, split.validation, loss, target)
-    constant = {CONSTANT: constant_answers(split, loss)}
-    return {
-        **scored(network, split.test, loss, target),
-        **{VALIDATION + name: value for name, value in validation.items()},
-        **scores_of_baselines(split, loss, constant),
+    given = {
+        "": answers(network, split.test, loss, target),
+        CONSTANT: constant_answers(split, loss),
     }
+    test = told_scores(split.test.label.numpy(), given, loss)
+    return test | validation_scores(network, split, loss, target)
 
 
-def scores_of_baselines(
+def validation_scores(
+    network: nn.Module,
     split: Split,
     loss: str,
-    given: Mapping[str, Answers],
+    target: Target,
 ) -> dict[str, float]:
-    """Test scores of what baselines answer, by the prefix of each; one answer for all rows ranks
-    none.
+    """With their prefix."""
+    given = answers(network, split.validation, loss, target)
+    found = scores_of(split.validation.label.numpy(), given, loss)
+    return {VALIDATION + name: value for name, value in found.items()}
+
+
+def told_scores(
+    label: Answers,
+    given: Mapping[str, Answers],
+    loss: str,
+) -> dict[str, float]:
+    """Scores of several answers for the same rows, by the prefix of each: all of those without a
+    prefix, of the others what is told of them.
     """
-    label = split.test.label.numpy()
-    found = {prefix: scores_of(label, one, loss) for prefix, one in given.items()}
     return {
-        prefix + name: scores_found[name]
-        for prefix, scores_found in found.items()
-        for name in COMPARED
-        if name in scores_found and (prefix, name) != (CONSTANT, "auc")
+        prefix + name: value
+        for prefix, one in given.items()
+        for name, value in scores_of(label, one, loss).items()
+        if not prefix or name in TOLD[prefix]
     }

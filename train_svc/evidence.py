@@ -32,7 +32,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What it is compared with, in words."""
 
 
-def paired(ours: Losses, theirs: Losses, other: str = PROMOTED) -> Evidence:
+def paired(
+    ours: Losses,
+    theirs: Losses,
+    other: str = PROMOTED,
+) -> Evidence:
     """float64[n] both: the loss of each row. The interval is the paired bootstrap's percentile
     interval (Efron and Tibshirani, 1993), the same for the same losses.
     """

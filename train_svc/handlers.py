@@ -9,35 +9,31 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import structlog
 import torch
 
 from schemas.events import Event, ModelPromoted, ModelRejected, ModelTrained
-from train_svc import evaluation, search, training
+from train_svc import search, training
 from train_svc.backlog import Judgement, Training
 from train_svc.baselines import Baselines, fit_baselines, left_out_words
-from train_svc.calibration import calibrated_unit, told_of_calibration
-from train_svc.evidence import ONE_ANSWER, Evidence, Losses, paired
+from train_svc.calibration import calibrated_unit
+from train_svc.champion import evidence_of
+from train_svc.measuring import every_metric
 from train_svc.ports import Ports, Problem, TrainingSet
 from train_svc.promotion import Bounds, judge
 from train_svc.rows import (
     Rows,
     Split,
     TrainingImpossibleError,
-    rows_of,
     split_of,
-    split_rows,
     thinned,
 )
-from train_svc.scores import constant, row_losses
 from train_svc.search import Found
 from train_svc.settings import TrainSettings
 from train_svc.training import TrainingConfig
 from twinstream.define import Choice, Range
-from twinstream.errors import MeshError, TrainingSetCorruptError, TransientError
-from twinstream.features.arrays import numbers
+from twinstream.errors import MeshError, TrainingSetCorruptError
 from twinstream.features.inputs import Inputs
 from twinstream.nn.digest import model_digest, qualified_name
 from twinstream.nn.files import (
@@ -53,7 +49,6 @@ from twinstream.nn.program import Batch
 from twinstream.nn.target import Target
 from twinstream.protocol.batch_shapes import SHAPES
 from twinstream.protocol.succession import held_words
-from twinstream.protocol.training_columns import LABEL
 
 MEASURE = {BINARY: "log_loss", "mean_squared_error": "rmse", "mean_absolute_error": "mae"}
 """The test metric of a loss."""
@@ -71,7 +66,10 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True):
     program: bytes = b""
 
 
-def handle_training_set_published(work: Training, ports: Ports) -> list[Event]:
+def handle_training_set_published(
+    work: Training,
+    ports: Ports,
+) -> list[Event]:
     """ModelTrained, its files saved.
 
     Raises PermanentError when nothing can be learned from the set.
@@ -82,7 +80,10 @@ def handle_training_set_published(work: Training, ports: Ports) -> list[Event]:
     return [saved(fitted, work, ports, started_us)]
 
 
-def as_problem(work: Training, ports: Ports) -> Problem:
+def as_problem(
+    work: Training,
+    ports: Ports,
+) -> Problem:
     """The rows of a set and how its model is trained on them; raises PermanentError when they
     cannot be read, or nothing can be learned from them.
     """
@@ -95,12 +96,18 @@ def as_problem(work: Training, ports: Ports) -> Problem:
     return Problem(split, inputs, data.statistics, config, model.network)
 
 
-def fixed(space: Mapping[str, Any]) -> dict[str, Any]:
+def fixed(
+    space: Mapping[str, Any],
+) -> dict[str, Any]:
     """What a search space leaves no choice about."""
     return {name: v for name, v in space.items() if not isinstance(v, (Choice, Range))}
 
 
-def fit_best(problem: Problem, work: Training, ports: Ports) -> Fitted:
+def fit_best(
+    problem: Problem,
+    work: Training,
+    ports: Ports,
+) -> Fitted:
     """The network of the best candidate, trained on all rows."""
     model = ports.pipeline.model(work.training_set.model)
     found, share = choose(problem, model.search, ports)
@@ -118,25 +125,25 @@ def fit_best(problem: Problem, work: Training, ports: Ports) -> Fitted:
     return with_scores(Fitted(network=network, made_with=made_with, metrics=counts), problem, ports)
 
 
-def in_unit_of(made_with: ModelConfig, unit: Target) -> ModelConfig:
+def in_unit_of(
+    made_with: ModelConfig,
+    unit: Target,
+) -> ModelConfig:
     """The config of a network that answers in a unit."""
     needed = config_format(made_with.loss, unit)
     return msgspec.structs.replace(made_with, target=unit, format=needed)
 
 
-def with_scores(fitted: Fitted, problem: Problem, ports: Ports) -> Fitted:
+def with_scores(
+    fitted: Fitted,
+    problem: Problem,
+    ports: Ports,
+) -> Fitted:
     """With its scores and those of the baselines beside it, on the same test rows."""
     made_with = fitted.made_with
-    scores = evaluation.metrics(fitted.network, problem.split, made_with.loss, made_with.target)
-    scores |= told_of_calibration(
-        fitted.network,
-        problem.split.test,
-        made_with.target,
-        made_with.loss,
-    )
-    check_metrics(scores)
     beside = fit_baselines(problem, ports.baselines, ports.settings)
-    scores |= evaluation.scores_of_baselines(problem.split, made_with.loss, beside.answers)
+    scores = every_metric(fitted.network, problem, made_with.target, beside.answers)
+    check_metrics(scores)
     return msgspec.structs.replace(
         fitted,
         made_with=with_reasons(made_with, beside),
@@ -144,7 +151,10 @@ def with_scores(fitted: Fitted, problem: Problem, ports: Ports) -> Fitted:
     )
 
 
-def with_reasons(made_with: ModelConfig, beside: Baselines) -> ModelConfig:
+def with_reasons(
+    made_with: ModelConfig,
+    beside: Baselines,
+) -> ModelConfig:
     """The config that says why a baseline is missing; as it is when none is."""
     if not beside.reasons:
         return made_with
@@ -153,7 +163,11 @@ def with_reasons(made_with: ModelConfig, beside: Baselines) -> ModelConfig:
 
 
 def remembered(
-    problem: Problem, chosen: TrainingConfig, found: Found, work: Training, ports: Ports
+    problem: Problem,
+    chosen: TrainingConfig,
+    found: Found,
+    work: Training,
+    ports: Ports,
 ) -> ModelConfig:
     """What a model's config keeps of how it came about."""
     model = ports.pipeline.model(work.training_set.model)
@@ -172,7 +186,10 @@ def remembered(
     )
 
 
-def with_its_program(fitted: Fitted, unseen: Rows) -> Fitted:
+def with_its_program(
+    fitted: Fitted,
+    unseen: Rows,
+) -> Fitted:
     """With its program, compared with the network on rows that it was not trained on."""
     made_with, program = with_program(fitted.network, fitted.made_with, arrays_of(unseen))
     log.info("model_exported", runtime=made_with.runtime, reason=made_with.runtime_reason)
@@ -184,7 +201,12 @@ def with_its_program(fitted: Fitted, unseen: Rows) -> Fitted:
     )
 
 
-def saved(fitted: Fitted, work: Training, ports: Ports, started_us: int) -> ModelTrained:
+def saved(
+    fitted: Fitted,
+    work: Training,
+    ports: Ports,
+    started_us: int,
+) -> ModelTrained:
     """The event of a model whose files are in the object store."""
     made_with = fitted.made_with
     files = to_files(fitted.network, made_with, fitted.metrics, fitted.program)
@@ -205,7 +227,10 @@ def saved(fitted: Fitted, work: Training, ports: Ports, started_us: int) -> Mode
     )
 
 
-def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
+def handle_model_trained(
+    work: Judgement,
+    ports: Ports,
+) -> list[Event]:
     """ModelPromoted or ModelRejected, by `good_enough` and against the promoted model on the same
     test rows; while the model is held the verdict is told, and nothing is promoted.
     """
@@ -224,7 +249,11 @@ def handle_model_trained(work: Judgement, ports: Ports) -> list[Event]:
     return [promoted(trained, reason, now_us)]
 
 
-def rejected(trained: ModelTrained, reason: str, now_us: int) -> ModelRejected:
+def rejected(
+    trained: ModelTrained,
+    reason: str,
+    now_us: int,
+) -> ModelRejected:
     """The event of a model that is not served."""
     return ModelRejected(
         model=trained.model,
@@ -235,7 +264,11 @@ def rejected(trained: ModelTrained, reason: str, now_us: int) -> ModelRejected:
     )
 
 
-def promoted(trained: ModelTrained, reason: str, now_us: int) -> ModelPromoted:
+def promoted(
+    trained: ModelTrained,
+    reason: str,
+    now_us: int,
+) -> ModelPromoted:
     """The event of a model that is served from now on."""
     return ModelPromoted(
         model=trained.model,
@@ -249,7 +282,11 @@ def promoted(trained: ModelTrained, reason: str, now_us: int) -> ModelPromoted:
     )
 
 
-def choose(problem: Problem, space: Mapping[str, Any], ports: Ports) -> tuple[Found, float]:
+def choose(
+    problem: Problem,
+    space: Mapping[str, Any],
+    ports: Ports,
+) -> tuple[Found, float]:
     """The best candidate of the model's search space, and the share of rows that was looked at."""
     settings = ports.settings
     tried = search.candidates(space, settings.candidates, problem.config.seed)
@@ -266,7 +303,12 @@ def choose(problem: Problem, space: Mapping[str, Any], ports: Ports) -> tuple[Fo
     return searched(name, smaller, tried, ports), share
 
 
-def searched(name: str, problem: Problem, tried: list[search.Candidate], ports: Ports) -> Found:
+def searched(
+    name: str,
+    problem: Problem,
+    tried: list[search.Candidate],
+    ports: Ports,
+) -> Found:
     """What a tuner finds; when its engine falls, the search goes on in this process."""
     try:
         return ports.tuners[name].search(problem, tried)
@@ -279,7 +321,10 @@ def searched(name: str, problem: Problem, tried: list[search.Candidate], ports: 
         return ports.tuners[search.IN_PROCESS].search(problem, tried)
 
 
-def parts_of(data: TrainingSet, inputs: Inputs) -> Split:
+def parts_of(
+    data: TrainingSet,
+    inputs: Inputs,
+) -> Split:
     """The rows of a set; raises TrainingSetCorruptError when it lacks what its model takes."""
     try:
         return split_of(data.table, inputs, data.statistics)
@@ -289,7 +334,9 @@ def parts_of(data: TrainingSet, inputs: Inputs) -> Split:
         ) from error
 
 
-def served_by(metrics: Mapping[str, float]) -> str:
+def served_by(
+    metrics: Mapping[str, float],
+) -> str:
     """What will run the model, in words."""
     if metrics.get("served_by_program"):
         return "served by ONNX Runtime"
@@ -302,7 +349,9 @@ def arrays_of(rows: Rows) -> Batch:
     return some.numeric.numpy(), some.categorical.numpy(), some.sequences.numpy()
 
 
-def check_metrics(metrics: Mapping[str, float]) -> None:
+def check_metrics(
+    metrics: Mapping[str, float],
+) -> None:
     """Raises TrainingImpossibleError: what is not finite can be neither compared nor published."""
     if bad := [name for name, value in metrics.items() if not math.isfinite(value)]:
         raise TrainingImpossibleError(
@@ -310,59 +359,11 @@ def check_metrics(metrics: Mapping[str, float]) -> None:
         )
 
 
-def evidence_of(work: Judgement, ports: Ports) -> Evidence | None:
-    """The new model beside the promoted one on the new test rows, beside one answer for all of
-    them when that cannot be compared; None when there is no promoted model.
-    """
-    if work.champion is None:
-        return None
-    data: TrainingSet = ports.training_sets.read(work.training_set)
-    theirs = losses_of_champion(work.champion, data, ports)
-    ours = losses_of(work.trained, data, ports)
-    if theirs is None:
-        loss = ports.pipeline.model(work.trained.model).loss
-        return paired(ours, losses_of_one_answer(data, loss), ONE_ANSWER)
-    return paired(ours, theirs)
-
-
-def losses_of_one_answer(data: TrainingSet, loss: str) -> Losses:
-    """float64[n] for the test rows: of the best one answer for the training rows."""
-    label = numbers(data.table.column(LABEL))
-    train, _, test = (
-        label[part.start : part.stop] for part in split_rows(data.table, data.statistics)
-    )
-    return row_losses(test, np.full(len(test), constant(train, loss)), loss)
-
-
-def losses_of_champion(champion: ModelPromoted, data: TrainingSet, ports: Ports) -> Losses | None:
-    """None when it cannot answer, whatever it is, or was made for another definition."""
-    if champion.definition_digest != ports.pipeline.digest:
-        return None
-    try:
-        return losses_of(champion, data, ports)
-    except TransientError:
-        raise
-    except Exception as error:  # noqa: BLE001
-        log.warning(
-            "champion_not_compared",
-            model=champion.model,
-            digest=champion.model_digest[:12],
-            reason=str(error)[:500],
-        )
-        return None
-
-
-def losses_of(model: ModelTrained | ModelPromoted, data: TrainingSet, ports: Ports) -> Losses:
-    """float64[n]: a model's loss on each test row."""
-    loaded = ports.models.load(model, ports.pipeline.model(model.model).network)
-    test = split_rows(data.table, data.statistics).test
-    config = loaded.config
-    rows = rows_of(data.table.slice(test.start, len(test)), config.inputs, config.statistics)
-    given = evaluation.answers(loaded.network, rows, config.loss, config.target)
-    return row_losses(rows.label.numpy(), given, ports.pipeline.model(model.model).loss)
-
-
-def config_of(model: Any, settings: TrainSettings, seed: int) -> TrainingConfig:
+def config_of(
+    model: Any,
+    settings: TrainSettings,
+    seed: int,
+) -> TrainingConfig:
     """How the final fit of a model is trained, before a search's choice."""
     return TrainingConfig(
         loss=model.loss,
@@ -374,7 +375,10 @@ def config_of(model: Any, settings: TrainSettings, seed: int) -> TrainingConfig:
     )
 
 
-def _search(config: TrainingConfig, found: Found) -> dict[str, Any]:
+def _search(
+    config: TrainingConfig,
+    found: Found,
+) -> dict[str, Any]:
     trials = [
         {"candidate": candidate, "validation_loss": loss, "epochs": epochs}
         for candidate, loss, epochs in found.tried

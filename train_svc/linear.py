@@ -39,10 +39,8 @@ class Design:
         train: Rows,
     ) -> None:
         self._normalise = Normalisation(plain_statistics(inputs, statistics))
-        most = min(COMMON, MOST_ONE_HOT // max(1, len(inputs.categorical)))
-        codes = train.categorical
-        self._common = [common_codes(codes[:, i], max(1, most)) for i in range(codes.shape[1])]
-        one_hot = sum(len(common) for common in self._common)
+        self._common = commonest(train.categorical)
+        one_hot = sum(map(len, self._common))
         self.width = 2 * len(self._normalise.mean) + one_hot + 1
 
     def chunks(
@@ -64,6 +62,12 @@ class Design:
         ]
         ones = torch.ones(len(rows), 1)
         return torch.cat([values, null, *one_hot, ones], dim=1).double()
+
+
+def commonest(codes: Tensor) -> list[Tensor]:
+    """Of each input, int64[n, C], the codes that have a column."""
+    most = min(COMMON, MOST_ONE_HOT // max(1, codes.shape[1]))
+    return [common_codes(column, max(1, most)) for column in codes.T]
 
 
 def common_codes(
@@ -115,16 +119,14 @@ def fit_linear(
     start: Tensor,
 ) -> Tensor:
     """float64[width]: what makes mean loss + strength / 2 * |weights|^2 least (the ones' weight is
-    free). Raises ValueError where that gives no finite number.
+    free).
     """
     weights = start
-    ridge = torch.full((given.design.width,), strength * len(given.rows), dtype=torch.float64)
+    ridge = strength * len(given.rows) * torch.ones_like(start)
     ridge[-1] = 0.0
     for _ in range(MOST_STEPS):
         gram, moment = given.normal_equations(weights)
         before, weights = weights, torch.linalg.solve(gram + torch.diag(ridge), moment)
-        if not bool(torch.isfinite(weights).all()):
-            raise ValueError(f"no finite weights with strength {strength:g}")
         if float((weights - before).abs().max()) < CLOSE:
             break
     return weights
@@ -135,9 +137,9 @@ def _logistic(
     wanted: Tensor,
 ) -> tuple[Tensor, Tensor]:
     given = given.clamp(-15, 15)
-    probability = torch.sigmoid(given)
-    size = probability * (1 - probability)
-    return size, given + (wanted - probability) / size
+    sure = torch.sigmoid(given)
+    size = sure - sure**2
+    return size, given + (wanted - sure) / size
 
 
 def _squares(

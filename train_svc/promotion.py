@@ -47,7 +47,10 @@ def judge(
     return against(evidence, bounds)
 
 
-def not_good_enough(metrics: Mapping[str, float], good_enough: Mapping[str, float]) -> str:
+def not_good_enough(
+    metrics: Mapping[str, float],
+    good_enough: Mapping[str, float],
+) -> str:
     """The first of the definition's bounds that is not kept; "" when all are."""
     for name, bound in good_enough.items():
         value = metrics.get(name)
@@ -57,7 +60,10 @@ def not_good_enough(metrics: Mapping[str, float], good_enough: Mapping[str, floa
     return ""
 
 
-def not_learned(metrics: Mapping[str, float], measure: str) -> str:
+def not_learned(
+    metrics: Mapping[str, float],
+    measure: str,
+) -> str:
     """Whether the same answer for every row would have been as good; "" when it would not."""
     for name in (measure, CONSTANT + measure):
         if name not in metrics:
@@ -71,7 +77,10 @@ def not_learned(metrics: Mapping[str, float], measure: str) -> str:
     )
 
 
-def against(evidence: Evidence, bounds: Bounds) -> Verdict:
+def against(
+    evidence: Evidence,
+    bounds: Bounds,
+) -> Verdict:
     """The verdict on a model beside another."""
     seen = (
         f"mean loss {evidence.ours:.5g} on {evidence.rows} test rows, {evidence.other} has "
@@ -87,7 +96,11 @@ def against(evidence: Evidence, bounds: Bounds) -> Verdict:
     return Verdict(promoted=False, reason=f"{seen}, and more than {needed:.3g} is asked for")
 
 
-def meets(name: str, value: float, bound: float) -> bool:
+def meets(
+    name: str,
+    value: float,
+    bound: float,
+) -> bool:
     """Whether a metric is on the better side of a bound; NaN never is."""
     return value >= bound if METRICS[name] == "max" else value <= bound
 

@@ -17,11 +17,14 @@ BINS = 15
 """Of the calibration error; each holds as many rows."""
 
 
-def binary(label: Values, probability: Values) -> dict[str, float]:
+def binary(
+    label: Values,
+    probability: Values,
+) -> dict[str, float]:
     """Scores of probabilities against labels 0 or 1; `auc` is missing when there is one class
     only.
     """
-    p = np.clip(np.asarray(probability, dtype=np.float64), SMALLEST, 1 - SMALLEST)
+    p = uncertain(probability)
     y = np.asarray(label, dtype=np.float64)
     likelihood = y * np.log(p) + (1 - y) * np.log(1 - p)
     right = (p >= 0.5) == (y >= 0.5)
@@ -37,7 +40,15 @@ def binary(label: Values, probability: Values) -> dict[str, float]:
     return scores
 
 
-def auc(label: Values, score: Values) -> float:
+def uncertain(probability: Values) -> NDArray[np.float64]:
+    """So that none is certain, and each has a finite loss."""
+    return np.clip(np.asarray(probability, dtype=np.float64), SMALLEST, 1 - SMALLEST)
+
+
+def auc(
+    label: Values,
+    score: Values,
+) -> float:
     """Probability that a positive row has a higher score than a negative one, ties counting half
     (Mann-Whitney).
     """
@@ -54,7 +65,10 @@ def auc(label: Values, score: Values) -> float:
     return float((rank_sum - n * (n + 1) / 2) / pairs)
 
 
-def calibration_error(label: Values, probability: Values) -> float:
+def calibration_error(
+    label: Values,
+    probability: Values,
+) -> float:
     """Expected calibration error: of 15 bins of as many rows by their probability, the mean
     distance of what was said from what was (Nguyen and O'Connor, 2015).
     """
@@ -72,12 +86,16 @@ def bins_of(probability: Values) -> NDArray[np.int64]:
     return found
 
 
-def row_losses(label: Values, answer: Values, loss: str) -> NDArray[np.float64]:
+def row_losses(
+    label: Values,
+    answer: Values,
+    loss: str,
+) -> NDArray[np.float64]:
     """float64[n]: the loss of each row, by the name of the loss."""
     y = np.asarray(label, np.float64)
     given = np.asarray(answer, np.float64)
     if loss == BINARY:
-        p = np.clip(given, SMALLEST, 1 - SMALLEST)
+        p = uncertain(given)
         return -(y * np.log(p) + (1 - y) * np.log(1 - p))
     error = given - y
     if loss == "mean_absolute_error":
@@ -85,14 +103,20 @@ def row_losses(label: Values, answer: Values, loss: str) -> NDArray[np.float64]:
     return error**2
 
 
-def constant(label: Values, loss: str) -> float:
+def constant(
+    label: Values,
+    loss: str,
+) -> float:
     """The one answer to all rows that has the least loss on these."""
     if loss == "mean_absolute_error":
         return float(np.median(label))
     return float(np.mean(label))
 
 
-def numeric(label: Values, value: Values) -> dict[str, float]:
+def numeric(
+    label: Values,
+    value: Values,
+) -> dict[str, float]:
     """Scores of numbers against numbers."""
     y = np.asarray(label, dtype=np.float64)
     error = np.asarray(value, dtype=np.float64) - y

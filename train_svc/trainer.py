@@ -21,6 +21,7 @@ from train_svc.ports import Ports
 from train_svc.service import WORK
 from twinstream.errors import PermanentError, PublishError, TransientError
 from twinstream.mesh.attempts import Attempts
+from twinstream.protocol.model_metrics import HIGH, LOW, VALIDATION
 
 READING, WAITING = "reading", "waiting"
 PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
@@ -219,9 +220,14 @@ def step_of(work: Work) -> str:
 
 
 def _tell(event: Event, work: Work, **facts: object) -> None:
-    """One line per event; metrics without those of the validation rows."""
+    """One line per event; metrics without those of the validation rows, and without intervals."""
     measured = getattr(event, "metrics", {}).items()
-    metrics = {name: round(value, 4) for name, value in measured if "validation" not in name}
+    left_out = (LOW, HIGH)
+    metrics = {
+        name: round(value, 4)
+        for name, value in measured
+        if not name.startswith(VALIDATION) and not name.endswith(left_out)
+    }
     log.info(
         _LINES[type(event)],
         model=getattr(event, "model", ""),

@@ -35,20 +35,27 @@ class LightGbmBaseline:
         problem: Problem,
     ) -> FittedBaseline:
         """Raises what LightGBM raises, and ImportError or OSError where it cannot be loaded."""
-        import lightgbm
-
         split = problem.split
-        train = _dataset(problem, split.train)
-        stop = lightgbm.early_stopping(PATIENCE, verbose=False)
-        validation = train.create_valid(
-            _matrix(split.validation), _label(problem, split.validation)
-        )
-        found = lightgbm.train(
-            _parameters(problem), train, self._rounds, valid_sets=[validation], callbacks=[stop]
-        )
+        found = self._boosted(problem)
         given = found.predict(_matrix(split.test), num_iteration=found.best_iteration)
         facts = {"rows": float(len(split.train)), "rounds": float(found.best_iteration)}
         return FittedBaseline(_in_unit(problem, given), facts)
+
+    def _boosted(
+        self,
+        problem: Problem,
+    ) -> Any:
+        import lightgbm
+
+        train = _dataset(problem, problem.split.train)
+        rows = problem.split.validation
+        return lightgbm.train(
+            _parameters(problem),
+            train,
+            self._rounds,
+            valid_sets=[train.create_valid(_matrix(rows), _label(problem, rows))],
+            callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
+        )
 
 
 def _dataset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -42,19 +43,36 @@ def _chosen(
     train: Rows,
 ) -> tuple[float, Tensor]:
     """The strength with the least validation loss, and its weights."""
-    loss, validation = problem.config.loss, problem.split.validation
+    loss = problem.config.loss
     target = wanted(train, unit_of(problem.split.train, loss)).double()
-    regression = Regression(design, train, target, loss)
-    weights = torch.zeros(design.width, dtype=torch.float64)
-    best = (math.inf, 0.0, weights)
-    for strength in STRENGTHS:
-        weights = fit_linear(regression, strength, weights)
-        given = _answers(problem, design, validation, weights).numpy()
-        found = float(row_losses(validation.label.numpy(), given, loss).mean())
+    best = (math.inf, 0.0, target)
+    for strength, weights in _path(Regression(design, train, target, loss)):
+        found = _validated(problem, design, weights)
         best = min(best, (found, strength, weights), key=lambda tried: tried[0])
     if math.isinf(best[0]):
         raise ValueError("no strength of the penalty gives a finite validation loss")
     return best[1:]
+
+
+def _path(regression: Regression) -> Iterator[tuple[float, Tensor]]:
+    """Weights by strength, as far as they are finite."""
+    weights = torch.zeros(regression.design.width, dtype=torch.float64)
+    for strength in STRENGTHS:
+        weights = fit_linear(regression, strength, weights)
+        if not bool(torch.isfinite(weights).all()):
+            return
+        yield strength, weights
+
+
+def _validated(
+    problem: Problem,
+    design: Design,
+    weights: Tensor,
+) -> float:
+    """The mean validation loss."""
+    rows = problem.split.validation
+    given = _answers(problem, design, rows, weights).numpy()
+    return float(row_losses(rows.label.numpy(), given, problem.config.loss).mean())
 
 
 def _answers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from twinstream.cli.show import out, shown, table
-from twinstream.protocol.model_metrics import BASELINES
+from twinstream.protocol.model_metrics import BASELINES, HIGH, LOW
 
 Metrics = Mapping[str, float]
 COLUMNS = ("metric", "model", *BASELINES.values())
@@ -40,11 +40,22 @@ def rest_of(
 ) -> list[list[str]]:
     """A row for each metric that has no place beside others."""
     gone = {prefix + name for name in named for prefix in ("", *BASELINES)}
-    return [[shown(name), _cell(metrics, name)] for name in sorted(metrics.keys() - gone)]
+    left = sorted(metrics.keys() - gone - ends_in(metrics))
+    return [[shown(name), _cell(metrics, name)] for name in left]
+
+
+def ends_in(metrics: Metrics) -> set[str]:
+    """Names of the ends of intervals."""
+    return {name + end for name in metrics for end in (LOW, HIGH) if name + end in metrics}
 
 
 def _cell(
     metrics: Metrics,
     name: str,
 ) -> str:
-    return f"{metrics[name]:.6g}" if name in metrics else ""
+    """A metric and its interval, as far as it has them."""
+    if name not in metrics:
+        return ""
+    value = f"{metrics[name]:.6g}"
+    low, high = metrics.get(name + LOW), metrics.get(name + HIGH)
+    return value if low is None or high is None else f"{value} ({low:.4g} to {high:.4g})"

@@ -15,5 +15,7 @@ BASELINES: Final = {CONSTANT: "one answer", LINEAR: "a linear model", BOOSTING: 
 TEMPERATURE: Final = "temperature"
 UNCALIBRATED: Final = "uncalibrated_"
 """Before the name of a metric: as it would be without the temperature."""
+LOW, HIGH = "_low", "_high"
+"""After the name of a metric: the ends of its 95 % interval."""
 LEFT_OUT: Final = "left_out"
 """After the prefix of a baseline that has no other metrics: it failed."""

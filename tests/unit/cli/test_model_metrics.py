@@ -31,6 +31,17 @@ def test_quality_stands_beside_that_of_simpler_models() -> None:
     assert rest_of(METRICS, named) == [["boosting_left_out", "1"], ["validation_auc", "0.82"]]
 
 
+def test_a_metric_stands_with_its_interval() -> None:
+    found = {**METRICS, "auc_low": 0.79, "auc_high": 0.83, "brier": 0.2, "brier_low": 0.19}
+    named = measured_beside(found)
+    assert quality_rows(found, named)[0] == ["auc", "0.81 (0.79 to 0.83)", "", "0.78", ""]
+    assert [row[0] for row in rest_of(found, named)] == [
+        "boosting_left_out",
+        "brier",
+        "validation_auc",
+    ]
+
+
 def test_metrics_of_a_forged_event_are_shown_as_they_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
