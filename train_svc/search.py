@@ -39,7 +39,11 @@ class Space(Protocol):
     def items(self) -> Any: ...
 
 
-def candidates(space: Mapping[str, Any], count: int, seed: int) -> list[Candidate]:
+def candidates(
+    space: Mapping[str, Any],
+    count: int,
+    seed: int,
+) -> list[Candidate]:
     """`count` draws from a model's search space, or one when nothing is to be searched;
     the same for the same seed.
     """
@@ -51,7 +55,10 @@ def candidates(space: Mapping[str, Any], count: int, seed: int) -> list[Candidat
     ]
 
 
-def draw(space: Any, rng: random.Random) -> Any:
+def draw(
+    space: Any,
+    rng: random.Random,
+) -> Any:
     """One value of a `choice`, `uniform`, `log_uniform` or `int_uniform`;
     a plain value is itself.
     """
@@ -66,12 +73,19 @@ def draw(space: Any, rng: random.Random) -> Any:
     return rng.uniform(space.low, space.high)
 
 
-def share_of_rows(train_rows: int, settings: TrainSettings) -> float:
+def share_of_rows(
+    train_rows: int,
+    settings: TrainSettings,
+) -> float:
     """The share of the training rows (and of the validation rows) that a search looks at."""
     return min(1.0, settings.search_rows / max(train_rows, 1))
 
 
-def tuner_for(train_rows: int, count: int, settings: TrainSettings) -> str:
+def tuner_for(
+    train_rows: int,
+    count: int,
+    settings: TrainSettings,
+) -> str:
     """Ray Tune for all but small searches; what is small is stated in the settings."""
     if settings.tuner != "auto":
         return settings.tuner
@@ -79,7 +93,11 @@ def tuner_for(train_rows: int, count: int, settings: TrainSettings) -> str:
     return IN_PROCESS if small else RAY
 
 
-def best_of(tried: list[tuple[Candidate, float, int]], tuner: str, why: str = "") -> Found:
+def best_of(
+    tried: list[tuple[Candidate, float, int]],
+    tuner: str,
+    why: str = "",
+) -> Found:
     """The candidate with the lowest loss; of equal ones the first.
 
     Raises NothingFoundError; `why` is what the last trial that failed raised.

@@ -34,9 +34,11 @@ class TrainSettings(Knobs, frozen=True, kw_only=True):
     parallel: int = 2
     """Trials that run at once, each with one thread."""
     max_epochs: int = 8
-    """Passes of the final fit; early stopping may end it before."""
+    """Most passes of the final fit; see `patience`."""
     patience: int = 3
-    """Passes without a better validation loss that end the final fit."""
+    """Passes without a better validation loss after which the final fit comes to its end: the
+    learning rate falls to almost nothing in as many passes, from the best one on.
+    """
     batch_size: int = 1024
     """Rows of one optimizer step."""
     threads: int = 2

@@ -33,7 +33,10 @@ Work = Training | Judgement
 class Reader(Protocol):
     """Events of the topics, from their beginning."""
 
-    def poll(self, timeout: float = 1.0) -> tuple[Event, Any] | None: ...
+    def poll(
+        self,
+        timeout: float = 1.0,
+    ) -> tuple[Event, Any] | None: ...
     def lag(self) -> int: ...
 
 
@@ -41,7 +44,11 @@ class Publisher(Protocol):
     """Publishes events in order."""
 
     def publish(
-        self, event: Event, key: str | bytes | None = None, *, wait: bool = True
+        self,
+        event: Event,
+        key: str | bytes | None = None,
+        *,
+        wait: bool = True,
     ) -> object: ...
 
 
@@ -110,7 +117,10 @@ class Trainer:
             left = left - 1 if self._read(0.2) else min(left, self._reader.lag())
         self._blocked.pop(READING, None)
 
-    def _read(self, timeout_s: float) -> bool:
+    def _read(
+        self,
+        timeout_s: float,
+    ) -> bool:
         found = self._reader.poll(timeout_s)
         if found is not None:
             self._backlog.apply(found[0])
@@ -127,7 +137,10 @@ class Trainer:
         due = [step for step in works if waits[step][1] <= now]
         return works[min(due, key=lambda step: waits[step][0])] if due else None
 
-    def _do(self, work: Work) -> None:
+    def _do(
+        self,
+        work: Work,
+    ) -> None:
         step, started = step_of(work), self._monotonic()
         self.state = f"{step.split()[0]} {work.training_set.model}"
         try:
@@ -141,11 +154,18 @@ class Trainer:
         self._attempts.done(step)
         self._forget(step)
 
-    def _forget(self, step: str) -> None:
+    def _forget(
+        self,
+        step: str,
+    ) -> None:
         self._put_off.pop(step, None)
         self._blocked.pop(step, None)
 
-    def _events(self, work: Work, step: str) -> list[Event]:
+    def _events(
+        self,
+        work: Work,
+        step: str,
+    ) -> list[Event]:
         """What comes of it. Raises what another attempt may mend."""
         if not self._attempts.begin(step):
             return [self._rejection(work, self._attempts.why(step))]
@@ -162,7 +182,11 @@ class Trainer:
                 raise
             return [self._rejection(work, self._attempts.why(step))]
 
-    def _rejection(self, work: Work, reason: str) -> ModelRejected:
+    def _rejection(
+        self,
+        work: Work,
+        reason: str,
+    ) -> ModelRejected:
         set_ = work.training_set
         untrained = UNTRAINED + set_.digest
         return ModelRejected(
@@ -173,7 +197,12 @@ class Trainer:
             rejected_at_us=self._ports.clock.now_us(),
         )
 
-    def _told(self, event: Event, work: Work, step: str) -> Event:
+    def _told(
+        self,
+        event: Event,
+        work: Work,
+        step: str,
+    ) -> Event:
         """Publish it, or the rejection of what can never be published; returns what was published."""
         try:
             self._publish(event, step, work.training_set.model)
@@ -182,7 +211,12 @@ class Trainer:
             self._publish(event, step, work.training_set.model)
         return event
 
-    def _publish(self, event: Event, step: str, model: str) -> None:
+    def _publish(
+        self,
+        event: Event,
+        step: str,
+        model: str,
+    ) -> None:
         """Until Kafka has it: what was trained is not trained again because a broker restarts."""
         while True:
             try:
@@ -192,14 +226,22 @@ class Trainer:
             else:
                 return
 
-    def _wait(self, step: str, error: Exception) -> None:
+    def _wait(
+        self,
+        step: str,
+        error: Exception,
+    ) -> None:
         """Put a step off, each time for twice as long."""
         times = self._put_off.get(step, (0, 0.0))[0]
         pause_s = min(LONGEST_PAUSE_S, PAUSE_S * 2.0 ** min(times, 10))
         self._put_off[step] = (times + 1, self._monotonic() + pause_s)
         self._block(step, error)
 
-    def _block(self, step: str, error: Exception) -> None:
+    def _block(
+        self,
+        step: str,
+        error: Exception,
+    ) -> None:
         reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
         log.warning("step_put_off", step=step, reason=reason)
         before = self._blocked.get(step)
@@ -219,7 +261,11 @@ def step_of(work: Work) -> str:
     return f"training {set_.model} {set_.digest} of definition {set_.definition_digest}"
 
 
-def _tell(event: Event, work: Work, **facts: object) -> None:
+def _tell(
+    event: Event,
+    work: Work,
+    **facts: object,
+) -> None:
     """One line per event; metrics without those of the validation rows, and without intervals."""
     measured = getattr(event, "metrics", {}).items()
     left_out = (LOW, HIGH)

@@ -40,16 +40,21 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True):
     weight_decay: float = 1e-2
     batch_size: int = 1024
     max_epochs: int = 12
-    """Passes over the training rows; the schedule is laid out for all of them."""
+    """Most passes over the training rows; the schedule is laid out for all of them."""
     patience: int = 3
-    """Passes without a better validation loss after which training stops."""
+    """Passes without a better validation loss after which the learning rate falls to its end, in
+    as many passes from the best one.
+    """
     loss: str = BINARY
     seed: int = 1
     threads: int = 0
     """Threads of one PyTorch operation; 0 leaves them as they are."""
     arguments: dict[str, Any] = {}
 
-    def changed(self, candidate: Mapping[str, Any]) -> TrainingConfig:
+    def changed(
+        self,
+        candidate: Mapping[str, Any],
+    ) -> TrainingConfig:
         """The config with a search's choice: names of these settings change them, all others go to
         the network.
         """
@@ -137,12 +142,16 @@ def fit_network(
 
 
 class Passes:
-    """Passes over the training rows, until none of the last few was better on the validation
-    rows.
+    """Passes over the training rows. When none of the last few was better on the validation rows,
+    a few more go on from the best one, in which the learning rate falls to its end.
     """
 
     def __init__(
-        self, network: nn.Module, split: Split, config: TrainingConfig, target: Target
+        self,
+        network: nn.Module,
+        split: Split,
+        config: TrainingConfig,
+        target: Target,
     ) -> None:
         self._network = network
         self._split = split
@@ -151,32 +160,49 @@ class Passes:
         self._wanted = wanted(split.train, target)
         self._validated = wanted(split.validation, target)
         self._size = min(config.batch_size, math.ceil(len(split.train) / LEAST_STEPS))
-        steps = math.ceil(len(split.train) / self._size) * config.max_epochs
+        self._steps = math.ceil(len(split.train) / self._size)
         self._optimizer = AdamW(
-            network, peak=config.learning_rate, steps=steps, weight_decay=config.weight_decay
+            network,
+            peak=config.learning_rate,
+            steps=self._steps * config.max_epochs,
+            weight_decay=config.weight_decay,
         )
+        self._last = config.max_epochs
+        self._cooling = False
         self.epoch = 0
         self.best_epoch = 0
         self._best_loss = math.inf
         self._best = copy.deepcopy(network.state_dict())
 
-    def run(self, on_epoch: OnEpoch | None) -> None:
+    def run(
+        self,
+        on_epoch: OnEpoch | None,
+    ) -> None:
         """Leaves the network as it was after the best pass; raises TrainingImpossibleError when
         there is none.
         """
-        for epoch in range(1, self._config.max_epochs + 1):
-            self.epoch = epoch
+        while self.epoch < self._last:
+            self.epoch += 1
             self._learn()
             loss = self._validate()
-            told = on_epoch is not None and on_epoch(epoch, loss)
-            if told or epoch - self.best_epoch >= self._config.patience:
+            if on_epoch is not None and on_epoch(self.epoch, loss):
                 break
+            if not self._cooling and self.epoch - self.best_epoch >= self._config.patience:
+                self._cool_down()
         if self.best_epoch == 0:
             raise TrainingImpossibleError(
                 f"no pass of {self.epoch} gave a finite validation loss: "
                 "choose a lower learning_rate"
             )
         self._network.load_state_dict(self._best)
+
+    def _cool_down(self) -> None:
+        """The schedule was laid out for more passes than are made: its end comes sooner."""
+        self._cooling = True
+        left = min(self._config.patience, self._last - self.epoch) if self.best_epoch else 0
+        self._last = self.epoch + left
+        self._network.load_state_dict(self._best)
+        self._optimizer.cool_down(max(1, left * self._steps))
 
     def _learn(self) -> None:
         """One pass over the training rows."""
@@ -196,7 +222,10 @@ class Passes:
         return loss
 
 
-def check(split: Split, config: TrainingConfig) -> None:
+def check(
+    split: Split,
+    config: TrainingConfig,
+) -> None:
     """Raises TrainingImpossibleError for a config that cannot learn, for a part of the set that is
     empty, or has labels that teach nothing.
     """

@@ -1,12 +1,13 @@
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from tests.unit.train.material import learnable, shop, statistics
-from train_svc.optimizer import AdamW, one_cycle
+from train_svc.optimizer import LAST, AdamW, one_cycle
 from train_svc.rows import TrainingImpossibleError, split_rows
 from train_svc.training import TrainingConfig, fit
 from twinstream.features.inputs import Inputs
@@ -60,20 +61,77 @@ def test_the_split_follows_time_and_its_bounds_lie_in_the_earlier_part() -> None
     assert found == (range(67), range(70, 82), range(85, 100))
 
 
-def test_early_stopping_keeps_the_best_pass() -> None:
-    pipeline, table = shop(), learnable(shop(), rows=1000)
-    losses: list[float] = []
-
-    def remember(_epoch: int, loss: float) -> bool:
-        losses.append(loss)
-        return False
-
-    config = TrainingConfig(max_epochs=30, patience=2, batch_size=32, learning_rate=2e-2, threads=1)
-    _, metrics = fit(
-        table, pipeline.models[0].inputs, statistics(pipeline, table), config, on_epoch=remember
+def test_when_no_pass_is_better_the_rate_falls_and_the_best_pass_is_kept() -> None:
+    losses, rates, metrics = watched(
+        TrainingConfig(max_epochs=30, patience=2, batch_size=32, learning_rate=2e-2, threads=1)
     )
-    assert metrics["epochs"] == len(losses) == min(30, int(np.argmin(losses)) + 1 + 2)
+    stopped = first_without_gain(losses, patience=2)
+    assert metrics["epochs"] == len(losses) == stopped + 2 < 30
+    assert rates[stopped - 1] > 0.3 * max(rates)
+    assert rates[-1] == pytest.approx(LAST * 2e-2)
+    assert metrics["best_epoch"] == int(np.argmin(losses)) + 1
     assert metrics["validation_log_loss"] == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_the_passes_in_which_the_rate_falls_make_a_better_network() -> None:
+    """Beside the best of those before them, which is where a training used to end."""
+    gains = []
+    for seed in range(1, 6):
+        config = TrainingConfig(
+            max_epochs=12, batch_size=256, learning_rate=1e-2, threads=1, seed=seed
+        )
+        losses, _, _ = watched(config, rows=4000)
+        gains.append(min(losses[: first_without_gain(losses, 3)]) - min(losses))
+    assert min(gains) >= 0
+    assert np.mean(gains) > 0.002
+
+
+def test_a_training_that_is_told_to_stop_stops() -> None:
+    losses, _, _ = watched(TrainingConfig(max_epochs=5, threads=1), stop_at=2)
+    assert len(losses) == 2
+
+
+def test_moments_that_are_not_finite_begin_at_nothing_again() -> None:
+    """Else a pass that diverged would spoil the passes from the best one too."""
+    network = torch.nn.Linear(1, 1)
+    optimizer = AdamW(network, peak=1.0, steps=10, weight_decay=0.0)
+    optimizer._first.fill_(float("nan"))
+    optimizer.cool_down(1)
+    assert bool((optimizer._first == 0).all())
+
+
+def watched(
+    config: TrainingConfig, rows: int = 1000, stop_at: int = 0
+) -> tuple[list[float], list[float], dict[str, float]]:
+    """Validation losses and rates after each pass, and the metrics."""
+    pipeline, table = shop(), learnable(shop(), rows=rows)
+    inputs, known = Inputs.of(pipeline.models[0].inputs), statistics(pipeline, table)
+    losses: list[float] = []
+    rates: list[float] = []
+    kept: list[AdamW] = []
+    given = AdamW.__init__
+
+    def made(optimizer: AdamW, *arguments: Any, **named: Any) -> None:
+        given(optimizer, *arguments, **named)
+        kept.append(optimizer)
+
+    def remember(epoch: int, loss: float) -> bool:
+        losses.append(loss)
+        rates.append(kept[0].rate)
+        return epoch == stop_at
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(AdamW, "__init__", made)
+        _, metrics = fit(table, inputs, known, config, on_epoch=remember)
+    return losses, rates, metrics
+
+
+def first_without_gain(losses: list[float], patience: int) -> int:
+    """The pass after which `patience` passes were no better than the best before them."""
+    for passes in range(1, len(losses) + 1):
+        if passes - (int(np.argmin(losses[:passes])) + 1) >= patience:
+            return passes
+    return len(losses)
 
 
 def test_one_answer_only_is_refused_with_what_is_missing() -> None:
