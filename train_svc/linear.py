@@ -5,7 +5,7 @@ squares or least absolute errors, by reweighted least squares with a ridge penal
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import torch
@@ -46,11 +46,10 @@ class Design:
     def chunks(
         self,
         rows: Rows,
-    ) -> Iterator[tuple[slice, Tensor]]:
-        """Which rows, and their float64[rows, width]."""
+    ) -> Iterator[Tensor]:
+        """float32[rows, width] of some rows after the other."""
         for start in range(0, len(rows), CHUNK_ROWS):
-            which = slice(start, start + CHUNK_ROWS)
-            yield which, self._columns(rows.take(which))
+            yield self._columns(rows.take(slice(start, start + CHUNK_ROWS)))
 
     def _columns(
         self,
@@ -61,7 +60,7 @@ class Design:
             rows.categorical[:, [i]] == common[None] for i, common in enumerate(self._common)
         ]
         ones = torch.ones(len(rows), 1)
-        return torch.cat([values, null, *one_hot, ones], dim=1).double()
+        return torch.cat([values, null, *one_hot, ones], dim=1)
 
 
 def commonest(codes: Tensor) -> list[Tensor]:
@@ -86,29 +85,50 @@ def linear_output(
     weights: Tensor,
 ) -> Tensor:
     """float64[n]: logits, or numbers in the unit that was learned."""
-    return torch.cat([columns @ weights for _, columns in design.chunks(rows)])
+    return torch.cat([columns.double() @ weights for columns in design.chunks(rows)])
 
 
 class Regression(msgspec.Struct, frozen=True):
-    """What is fitted: rows in a design, and float64[n] that should come of them."""
+    """What is fitted: columns float32[rows, width] and what should come of them, float64[rows], of
+    some rows after the other.
+    """
 
-    design: Design
-    rows: Rows
-    wanted: Tensor
+    chunks: list[tuple[Tensor, Tensor]]
     loss: str
+
+    @classmethod
+    def of(
+        cls,
+        design: Design,
+        rows: Rows,
+        wanted: Tensor,
+        loss: str,
+    ) -> Self:
+        """Of all rows, in memory."""
+        parts = wanted.double().split(CHUNK_ROWS)
+        return cls(list(zip(design.chunks(rows), parts, strict=True)), loss)
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return sum(len(wanted) for _, wanted in self.chunks)
+
+    def start(self) -> Tensor:
+        """float64[width]: no weights."""
+        return torch.zeros(self.chunks[0][0].shape[1], dtype=torch.float64)
 
     def normal_equations(
         self,
         weights: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """X' W X and X' W z around some weights, chunk by chunk."""
-        width = self.design.width
-        gram = torch.zeros(width, width, dtype=torch.float64)
-        moment = torch.zeros(width, dtype=torch.float64)
-        for which, columns in self.design.chunks(self.rows):
-            size, target = REWEIGHTED[self.loss](columns @ weights, self.wanted[which])
-            heavy = columns * size[:, None]
-            gram += heavy.T @ columns
+        moment = torch.zeros_like(weights)
+        gram = torch.outer(moment, moment)
+        for columns, wanted in self.chunks:
+            exact = columns.double()
+            size, target = REWEIGHTED[self.loss](exact @ weights, wanted)
+            heavy = exact * size[:, None]
+            gram += heavy.T @ exact
             moment += heavy.T @ target
         return gram, moment
 
@@ -122,7 +142,7 @@ def fit_linear(
     free).
     """
     weights = start
-    ridge = strength * len(given.rows) * torch.ones_like(start)
+    ridge = strength * given.rows * torch.ones_like(start)
     ridge[-1] = 0.0
     for _ in range(MOST_STEPS):
         gram, moment = given.normal_equations(weights)

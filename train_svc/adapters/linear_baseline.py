@@ -16,8 +16,9 @@ from train_svc.scores import row_losses
 
 STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 """Tried from the strongest on, each from where the one before ended."""
-MOST_WORK = 10**11
-"""Rows times the square of the columns: of wide inputs fewer rows are taken."""
+MOST_WORK, MOST_VALUES = 10**11, 5 * 10**7
+"""Rows times the square of the columns, and times the columns: of wide inputs fewer rows are taken.
+"""
 
 
 class LinearBaseline:
@@ -30,7 +31,7 @@ class LinearBaseline:
         """Raises ValueError when no strength gives a finite validation loss."""
         given = problem.split
         design = Design(problem.inputs, problem.statistics, given.train)
-        train = _fewer(given.train, max(1, MOST_WORK // design.width**2))
+        train = _fewer(given.train, most_rows(design.width))
         strength, weights = _chosen(problem, design, train)
         answers = _answers(problem, design, given.test, weights)
         facts = {"rows": float(len(train)), "strength": strength}
@@ -44,9 +45,9 @@ def _chosen(
 ) -> tuple[float, Tensor]:
     """The strength with the least validation loss, and its weights."""
     loss = problem.config.loss
-    target = wanted(train, unit_of(problem.split.train, loss)).double()
+    target = wanted(train, unit_of(problem.split.train, loss))
     best = (math.inf, 0.0, target)
-    for strength, weights in _path(Regression(design, train, target, loss)):
+    for strength, weights in _path(Regression.of(design, train, target, loss)):
         found = _validated(problem, design, weights)
         best = min(best, (found, strength, weights), key=lambda tried: tried[0])
     if math.isinf(best[0]):
@@ -56,7 +57,7 @@ def _chosen(
 
 def _path(regression: Regression) -> Iterator[tuple[float, Tensor]]:
     """Weights by strength, as far as they are finite."""
-    weights = torch.zeros(regression.design.width, dtype=torch.float64)
+    weights = regression.start()
     for strength in STRENGTHS:
         weights = fit_linear(regression, strength, weights)
         if not bool(torch.isfinite(weights).all()):
@@ -83,6 +84,11 @@ def _answers(
 ) -> Tensor:
     loss = problem.config.loss
     return in_unit(linear_output(design, rows, weights), loss, unit_of(problem.split.train, loss))
+
+
+def most_rows(width: int) -> int:
+    """Of so many columns."""
+    return max(1, min(MOST_WORK // width**2, MOST_VALUES // width))
 
 
 def _fewer(
