@@ -24,6 +24,9 @@ laws = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 law = pytest.mark.parametrize("name", ALL)
+MINUTE_US = 60_000_000
+NEAR_US = (0, 1, -1, MINUTE_US, -4 * MINUTE_US, 5 * MINUTE_US, 61 * MINUTE_US, 1500 * MINUTE_US)
+"""Some within a tile of the finest hop, some not."""
 
 
 def lifted(name, found, **options):
@@ -211,3 +214,17 @@ def test_read_pieces_equals_read_wherever_the_pieces_of_a_key_stand(name, rows, 
     for (k, moment), answer in zip(questions, found, strict=True):
         its = np.frombuffer(b"".join(blob for owner, blob in pieces if owner == k), np.int64)
         assert answer.tobytes() == kernel.read(plan, its, moment).tobytes()
+
+
+@law
+@laws
+@given(some, moments, st.lists(st.sampled_from(NEAR_US), min_size=2, max_size=12))
+def test_a_key_asked_at_near_moments_answers_each_as_if_asked_alone(name, rows, at, offsets):
+    plan = plan_of(name)
+    rows = [row | {"shop": "a", "till": 7} for row in rows]
+    words = np.frombuffer(b"".join(lifted(name, placed(rows)).blobs()), np.int64)
+    asked = np.array([(rows[0]["sold_at"] if rows else at) + near for near in offsets], np.int64)
+    pieces = kernel.Pieces(words, np.array([0, len(words)]), np.zeros(1, np.int64))
+    together = kernel.read_pieces(plan, pieces, np.zeros(len(asked), np.int64), asked)
+    alone = [kernel.read(plan, words, int(moment)) for moment in asked]
+    assert together.tobytes() == np.array(alone).tobytes()

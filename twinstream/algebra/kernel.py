@@ -21,7 +21,6 @@ from twinstream.algebra.tables import ENTRY_START
 Words = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 EVERYTHING = -(1 << 38)  # before every tile
-_ONLY = np.zeros(1, np.int64)  # one key, one question
 
 
 class Pieces(NamedTuple):
@@ -136,12 +135,9 @@ def read(plan: ViewPlan, words: Words, at_us: int) -> Floats:
     """The answers [n_out] of one key at a moment from its (concatenated) blobs; NaN is null. Raises
     StateFormError.
     """
-    out = np.empty((1, plan.n_out), np.float64)
-    offsets = np.array((0, len(words)), np.int64)
-    at = np.array((at_us,), np.int64)
-    done = reading.read_each(plan.tables, own(words), offsets, _ONLY, _ONLY, at, out)
-    check(plan, done)
-    return out[0]
+    out = np.empty(plan.n_out, np.float64)
+    check(plan, reading.read_alone(plan.tables, own(words), at_us, out))
+    return out
 
 
 def read_many(plan: ViewPlan, words: Words, offsets: Words, at_us: Words) -> Floats:
@@ -181,6 +177,7 @@ def warm_up(plan: ViewPlan) -> None:
     chunks.suffixes_of(merged)
     by_partition(prune(plan, merged, (0, 0, 0, 0)), 1)
     read(plan, merged.words[:0], 0)
+    read_many(plan, merged.words[:0], np.zeros(2, np.int64), np.zeros(1, np.int64))
 
 
 def counting(plan: ViewPlan, batch: pa.RecordBatch, *beside: Words) -> tuple[Any, ...]:

@@ -57,21 +57,12 @@ def point_in_time(plan: ViewPlan, events: Events, spine: Spine) -> Floats:
     known_by = spine.at_us if spine.known_by_us is None else spine.known_by_us
     values, valid = columns.take(plan.columns, batch)
     out = np.empty((len(spine.at_us), plan.n_out), np.float64)
-    sweep.sweep(
-        plan.tables,
-        np.lexsort((known, key.codes)),
-        key.codes,
-        columns.integers(batch.column(plan.view.source.event_time)),
-        position,
-        known,
-        values,
-        valid,
-        np.lexsort((known_by, asked)),
-        asked,
-        own(spine.at_us),
-        own(known_by),
-        out,
-    )
+    time = columns.integers(batch.column(plan.view.source.event_time))
+    order = np.lexsort((known, key.codes))
+    learned = sweep.EventColumns(order, key.codes, time, position, known, values, valid)
+    at, by = own(spine.at_us), own(known_by)
+    asking = np.lexsort((known_by, asked))
+    sweep.sweep(plan.tables, learned, sweep.QuestionColumns(asking, asked, at, by, out))
     return out
 
 

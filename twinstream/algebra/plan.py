@@ -196,7 +196,9 @@ class _Rows:
         first = len(self.outputs)
         self.outputs += [_output_row(o, hop) for o in mine]
         self.divisors += [float(o.divisor) for o in mine]
-        self.windows.append((windows.length_us(window), first, len(self.outputs)))
+        by_moment = any(o.declared.by_moment for o in mine)
+        length_us = windows.length_us(window)
+        self.windows.append((length_us, first, len(self.outputs), by_moment))
 
 
 def _tables(plan: ViewPlan) -> Tables:
@@ -205,7 +207,7 @@ def _tables(plan: ViewPlan) -> Tables:
         rows.hops,
         _table(rows.fixed, 4),
         _table(rows.sparse, 2),
-        _table(rows.windows, 3),
+        _table(rows.windows, 4),
         _table(rows.outputs, 8),
         np.array(rows.divisors, np.float64),
         np.append(buckets.values(), np.full(layout.IDS - buckets.size(), np.nan)),

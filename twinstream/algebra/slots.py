@@ -83,6 +83,8 @@ class Declaration:
     """The answer is divided by 10**(places of the field * power)."""
     width: int = 1
     parameter: Fraction = Fraction(0)
+    by_moment: bool = False
+    """Whether the answer depends on the moment of the question, and not on its tiles alone."""
 
 
 class Documented(NamedTuple):

@@ -2,7 +2,8 @@
 
     hops      one row for each hop 0..3: the ranges of the other tables that belong to it, and the words of its fixed slots
     fixed     one row for each fixed slot      sparse    one row for each sparse slot
-    windows   one row for each window, shortest first within a hop: its length and the range of its outputs
+    windows   one row for each window, shortest first within a hop: its length, the range of its outputs, and whether one
+              of them depends on the moment itself
     outputs   one row for each output: its form, where its slots are, where its answer goes, its parameter
 
 A hop of no window has empty ranges. A place in `outputs` is an offset in the row, or of a sparse
@@ -36,6 +37,7 @@ SIZE: Final = 3  # words
 LENGTH_US: Final = 0
 OUTPUTS: Final = 1
 OUTPUTS_END: Final = 2
+BY_MOMENT: Final = 3  # whether an output of it depends on the moment itself
 # columns of `outputs`
 FORM: Final = 0
 PLACE_A: Final = 1
@@ -59,7 +61,7 @@ class Tables(NamedTuple):
     hops: Words  # [HOPS, 7]
     fixed: Words  # [n, 4]
     sparse: Words  # [n, 2]
-    windows: Words  # [n, 3]
+    windows: Words  # [n, 4]
     outputs: Words  # [n, 8]
     divisors: npt.NDArray[np.float64]  # [outputs]
     stands_for: npt.NDArray[np.float64]  # [IDS]: what stands for each bucket id, then NaN

@@ -28,7 +28,8 @@ def time_since_last(field: str | None = None, *, where: Condition | str | None =
 
 
 def declare(taken: Taken) -> Declaration:
-    return Declaration(FORM, (Slot(layout.LAST, taken.column(Take.ONE), MOMENT),))
+    slot = Slot(layout.LAST, taken.column(Take.ONE), MOMENT)
+    return Declaration(FORM, (slot,), by_moment=True)
 
 
 @compiled_late

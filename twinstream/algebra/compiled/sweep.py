@@ -13,13 +13,23 @@ the tiles of one hop at hand.
 # ruff: noqa: PLR0917 (compiled loops take their arrays by position)
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from twinstream.algebra.answer import answer
+from twinstream.algebra.compiled.intrinsics import lent, lent_tables
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.lifting import tile_of, used
-from twinstream.algebra.compiled.reading import gather_entries, scratch, spread_entry, wipe
+from twinstream.algebra.compiled.reading import (
+    Room,
+    gather_entries,
+    lent_room,
+    scratch,
+    spread_entry,
+    wipe,
+)
 from twinstream.algebra.compiled.rows import clear, combine, lift
 from twinstream.algebra.layout import ADDMAP, COUNT_BITS, COUNT_MASK, FULL_ENTRY, HEADER
 from twinstream.algebra.tables import (
@@ -42,6 +52,66 @@ Words = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 ID_BITS = 13  # of a bucket or register
+
+
+class EventColumns(NamedTuple):
+    """Events of all keys: key, event time, place in the order of ties, and when each became known
+    [n]; what each gives each column, and whether it does [columns, n]. `order`: their numbers, by
+    key and then by knowledge.
+    """
+
+    order: Words
+    key: Words
+    time: Words
+    position: Words
+    known: Words
+    values: Words
+    valid: Flags
+
+
+class QuestionColumns(NamedTuple):
+    """Questions about all keys [n]: about which, at which moment, from what was known by then;
+    `out` [n, outputs] takes the answers. `order`: as that of the events.
+    """
+
+    order: Words
+    key: Words
+    at_us: Words
+    known_by: Words
+    out: Floats
+
+
+class History(NamedTuple):
+    """What is swept."""
+
+    events: EventColumns
+    questions: QuestionColumns
+
+
+class Run(NamedTuple):
+    """The numbers of one key's events and questions, both in the order of knowledge."""
+
+    events: Words
+    questions: Words
+
+
+class KeyTiles(NamedTuple):
+    """All tiles of one key and hop that its events will ever fill.
+
+    tiles   ascending           | 17 | 18 | 21 |        tile    the number of each event's tile
+    starts  of their rows       | 0 | 9 | 18 |          rows    the rows, side by side
+    begins  of their entries    | 0 | 4 | 6 | 9 |       names, kept   the entries and their values
+    where   [slots, events]     the entry of each event, -1 for none
+    """
+
+    tiles: Words
+    tile: Words
+    starts: Words
+    rows: Words
+    names: Words
+    begins: Words
+    kept: Words
+    where: Words
 
 
 @compiled
@@ -103,174 +173,149 @@ def entries_of(
 
 
 @compiled
+def lent_tiles(owned: KeyTiles) -> KeyTiles:
+    """A key's tiles, lent."""
+    return KeyTiles(
+        lent(owned.tiles),
+        lent(owned.tile),
+        lent(owned.starts),
+        lent(owned.rows),
+        lent(owned.names),
+        lent(owned.begins),
+        lent(owned.kept),
+        lent(owned.where),
+    )
+
+
+@compiled
+def lent_history(owned: History) -> History:
+    """All events and questions, lent."""
+    e, q = owned.events, owned.questions
+    events = EventColumns(
+        lent(e.order),
+        lent(e.key),
+        lent(e.time),
+        lent(e.position),
+        lent(e.known),
+        lent(e.values),
+        lent(e.valid),
+    )
+    questions = QuestionColumns(
+        lent(q.order), lent(q.key), lent(q.at_us), lent(q.known_by), lent(q.out)
+    )
+    return History(events, questions)
+
+
+@compiled
 def learn(
-    t: Tables,
-    hop: int,
-    event: int,
-    time: Words,
-    position: Words,
-    values: Words,
-    valid: Flags,
-    rows: Words,
-    row: int,
-    kept: Words,
-    where: Words,
+    t: Tables, hop: int, events: EventColumns, event: int, its: KeyTiles, number: int
 ) -> None:
-    """Let one event into its tile's row and sparse entries."""
+    """Let an event, the key's number-th, into its tile's row and sparse entries."""
+    row = its.starts[its.tile[number]]
+    time, position = events.time[event], events.position[event]
     for s in range(t.hops[hop, FIXED], t.hops[hop, FIXED_END]):
         column = t.fixed[s, COLUMN]
-        if valid[column, event]:
-            lift(
-                t.fixed[s, OP],
-                rows,
+        if events.valid[column, event]:
+            at, size, value = (
                 row + t.fixed[s, OFFSET],
                 t.fixed[s, SIZE],
-                time[event],
-                position[event],
-                values[column, event],
+                events.values[column, event],
             )
-    for s in range(len(where)):
-        if where[s] >= 0:
-            op, column = (
-                t.sparse[t.hops[hop, SPARSE] + s, OP],
-                t.sparse[t.hops[hop, SPARSE] + s, COLUMN],
-            )
-            at = where[s]
-            kept[at] = (
-                min(kept[at] + 1, FULL_ENTRY)
-                if op == ADDMAP
-                else max(kept[at], values[column, event] & COUNT_MASK)
-            )
+            lift(t.fixed[s, OP], its.rows, at, size, time, position, value)
+    for s in range(len(its.where)):
+        at = its.where[s, number]
+        if at >= 0:
+            slot = t.hops[hop, SPARSE] + s
+            if t.sparse[slot, OP] == ADDMAP:
+                its.kept[at] = min(its.kept[at] + 1, FULL_ENTRY)
+            else:
+                rank = events.values[t.sparse[slot, COLUMN], event] & COUNT_MASK
+                its.kept[at] = max(its.kept[at], rank)
 
 
 @compiled
-def ask(
-    t: Tables,
-    hop: int,
-    at_us: int,
-    tiles: Words,
-    rows: Words,
-    names: Words,
-    begins: Words,
-    kept: Words,
-    row: Words,
-    dense: Words,
-    touched: Words,
-    out: Floats,
-) -> None:
+def spread_tiles(t: Tables, hop: int, its: KeyTiles, begin: int, end: int, room: Room) -> None:
+    """Let the sparse entries of the tiles `begin..end` into the dense arrays."""
+    first, count = t.hops[hop, SPARSE], t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
+    mask = (1 << ID_BITS) - 1
+    for i in range(begin, end):
+        for e in range(its.begins[i], its.begins[i + 1]):
+            if its.kept[e] > 0:
+                s = (its.names[e] >> ID_BITS) - i * count
+                entry = (its.names[e] & mask) << COUNT_BITS | its.kept[e]
+                spread_entry(t.sparse[first + s, OP], entry, room, s)
+
+
+@compiled
+def ask(t: Tables, hop: int, its: KeyTiles, room: Room, at_us: int, out: Floats) -> None:
     """Answer the windows of a hop from the tiles as they are."""
-    size, count = HEADER + t.hops[hop, FIXED_WORDS], t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
-    first, last, mask = t.hops[hop, FIXED], t.hops[hop, FIXED_END], (1 << ID_BITS) - 1
-    clear(t.fixed, first, last, row, 0)
-    end = np.searchsorted(tiles, tile_of(hop, at_us), "right")
+    first, last = t.hops[hop, FIXED], t.hops[hop, FIXED_END]
+    clear(t.fixed, first, last, room.row, 0)
+    end = int(np.searchsorted(its.tiles, tile_of(hop, at_us), "right"))
     for window in range(t.hops[hop, WINDOWS], t.hops[hop, WINDOWS_END]):
-        begin = np.searchsorted(tiles, tile_of(hop, at_us - t.windows[window, LENGTH_US]))
-        combine(t.fixed, first, last, row, 0, rows, np.arange(begin, end) * size)
-        for i in range(begin, end):
-            for e in range(begins[i], begins[i + 1]):
-                if kept[e] > 0:
-                    s = (names[e] >> ID_BITS) - i * count
-                    entry = (names[e] & mask) << COUNT_BITS | kept[e]
-                    spread_entry(t.sparse[t.hops[hop, SPARSE] + s, OP], entry, dense[s], touched[s])
-        end = begin
-        gather_entries(t, hop, row, dense, touched)
-        answer(t, hop, window, at_us, row, 0, out)
-    wipe(dense, touched)
+        begin = int(np.searchsorted(its.tiles, tile_of(hop, at_us - t.windows[window, LENGTH_US])))
+        if begin < end:
+            combine(t.fixed, first, last, room.row, 0, its.rows, its.starts[begin:end])
+            spread_tiles(t, hop, its, begin, end, room)
+            end = begin
+        gather_entries(t, hop, room)
+        answer(t, hop, window, at_us, room.row, 0, out)
+    wipe(room)
 
 
 @compiled
-def sweep_key(
-    t: Tables,
-    hop: int,
-    run: Words,
-    time: Words,
-    position: Words,
-    known: Words,
-    values: Words,
-    valid: Flags,
-    asked: Words,
-    at_us: Words,
-    known_by: Words,
-    row: Words,
-    dense: Words,
-    touched: Words,
-    out: Floats,
-) -> None:
-    """One key, one hop: events `run` and questions `asked`, both in the order of knowledge."""
-    tiles, tile = tiles_of(hop, run, time)
+def key_tiles(t: Tables, hop: int, events: EventColumns, run: Words) -> KeyTiles:
+    """The tiles of one key's events `run`, all empty."""
+    tiles, tile = tiles_of(hop, run, events.time)
     rows = fresh_rows(t, hop, len(tiles))
-    names, where = entries_of(t, hop, run, tile, values, valid)
+    names, where = entries_of(t, hop, run, tile, events.values, events.valid)
     count = t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
     begins = np.searchsorted(names, np.arange(len(tiles) + 1) * count << ID_BITS)
-    kept = np.zeros(len(names), np.int64)
-    i = 0
-    for question in asked:
-        while i < len(run) and known[run[i]] <= known_by[question]:
-            its = tile[i] * (HEADER + t.hops[hop, FIXED_WORDS])
-            learn(t, hop, run[i], time, position, values, valid, rows, its, kept, where[:, i])
-            i += 1
-        ask(
-            t,
-            hop,
-            at_us[question],
-            tiles,
-            rows,
-            names,
-            begins,
-            kept,
-            row,
-            dense,
-            touched,
-            out[question],
-        )
+    starts = np.arange(len(tiles)) * (HEADER + t.hops[hop, FIXED_WORDS])
+    return KeyTiles(tiles, tile, starts, rows, names, begins, np.zeros(len(names), np.int64), where)
 
 
 @compiled
-def sweep(
-    t: Tables,
-    order: Words,
-    key: Words,
-    time: Words,
-    position: Words,
-    known: Words,
-    values: Words,
-    valid: Flags,
-    asking: Words,
-    asked: Words,
-    at_us: Words,
-    known_by: Words,
-    out: Floats,
-) -> None:
-    """Answer every question; `order` and `asking` sort events and questions by key and then by
-    knowledge.
-    """
-    row, dense, touched = scratch(t)
+def sweep_key(t: Tables, hop: int, history: History, run: Run, owned: KeyTiles, room: Room) -> None:
+    """One key, one hop."""
+    its, (events, questions) = lent_tiles(owned), history
+    i = 0
+    for question in run.questions:
+        while i < len(run.events) and events.known[run.events[i]] <= questions.known_by[question]:
+            learn(t, hop, events, run.events[i], its, i)
+            i += 1
+        ask(t, hop, its, room, questions.at_us[question], questions.out[question])
+
+
+@compiled
+def run_of(keys: Words, order: Words, start: int, key: int) -> tuple[int, int]:
+    """Where the run of a key begins and ends in an order by key, from `start` on."""
+    while start < len(order) and keys[order[start]] < key:
+        start += 1
+    stop = start
+    while stop < len(order) and keys[order[stop]] == key:
+        stop += 1
+    return start, stop
+
+
+@compiled
+def sweep_all(tables: Tables, owned: History, rooms: Room) -> None:
+    """`sweep`, once there is room."""
+    t, room, history = lent_tables(tables), lent_room(rooms), lent_history(owned)
+    events, questions = history
     for hop in range(4):
         i, q = 0, 0
-        while q < len(asking) and used(t, hop):
-            k, stop = asked[asking[q]], q
-            while stop < len(asking) and asked[asking[stop]] == k:
-                stop += 1
-            while i < len(order) and key[order[i]] < k:
-                i += 1
-            j = i
-            while j < len(order) and key[order[j]] == k:
-                j += 1
-            sweep_key(
-                t,
-                hop,
-                order[i:j],
-                time,
-                position,
-                known,
-                values,
-                valid,
-                asking[q:stop],
-                at_us,
-                known_by,
-                row,
-                dense,
-                touched,
-                out,
-            )
-            i, q = j, stop
+        while q < len(questions.order) and used(t, hop):
+            key = questions.key[questions.order[q]]
+            q, end = run_of(questions.key, questions.order, q, key)
+            i, stop = run_of(events.key, events.order, i, key)
+            run = Run(events.order[i:stop], questions.order[q:end])
+            its = key_tiles(t, hop, events, run.events)
+            sweep_key(t, hop, history, run, its, room)
+            i, q = stop, end
+
+
+@compiled
+def sweep(t: Tables, events: EventColumns, questions: QuestionColumns) -> None:
+    """Answer every question."""
+    sweep_all(t, History(events, questions), scratch(t))
