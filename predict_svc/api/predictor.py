@@ -25,7 +25,7 @@ from predict_svc.api.messages import (
 from predict_svc.api.served import Scored, events_of
 from predict_svc.api.serving import Active, ViewReads
 from predict_svc.api.unjoinable import warnings_of
-from predict_svc.api.view_lookup import joined, read_keys
+from predict_svc.api.view_lookup import RowPositions, read_keys
 from predict_svc.view.errors import WindowNotKept
 from schemas.events import PredictionServed, ViewPosition
 from twinstream.define.quick_values import DoubtError
@@ -34,7 +34,7 @@ from twinstream.features.quick import QuickQuestion
 from twinstream.features.request import Question, RowError
 from twinstream.mesh.clock import Clock
 
-Positions = dict[str, list[ViewPosition]]
+Positions = dict[str, RowPositions]
 Rows = Sequence[dict[str, Any]]
 Answered = tuple[Answer, list[PredictionServed]]
 Together = tuple[list[Answer], list[PredictionServed]]
@@ -130,7 +130,7 @@ class Predictor:
         label = active.form.model.label
         answers = []
         for id_, rows in scored.requests():
-            seen = {view: joined(places[rows]) for view, places in scored.positions.items()}
+            seen = {view: found.seen_by(rows) for view, found in scored.positions.items()}
             answers.append(
                 Answer(
                     predictions=scored.scores[rows],

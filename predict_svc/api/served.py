@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from predict_svc.api.serving import Active
-from schemas.events import PredictionServed, ServedRow, ViewPosition
+from predict_svc.api.view_lookup import RowPositions
+from schemas.events import PredictionServed, ServedRow
 from twinstream.features import record
 from twinstream.features.arrays import Features
 from twinstream.protocol.predictions import MOST_ROWS, shared_id
@@ -22,7 +23,7 @@ class Scored(msgspec.Struct, frozen=True):
     id: str
     rows: list[dict[str, Any]]
     at_us: list[int]
-    positions: dict[str, list[ViewPosition]]
+    positions: dict[str, RowPositions]
     features: Features
     scores: list[float]
     shapes: list[int]
@@ -42,7 +43,7 @@ class Scored(msgspec.Struct, frozen=True):
 def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionServed]:
     """The events of a request, in the order of its rows."""
     inputs = active.form.inputs
-    positions, places = _numbered(scored.positions)
+    positions = {view: found.different for view, found in scored.positions.items()}
     rows = [
         ServedRow(
             at_us=at_us,
@@ -69,7 +70,7 @@ def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionSer
             release=active.release,
             inputs=active.quick.names,
             positions=positions,
-            places={view: numbers[part] for view, numbers in places.items()},
+            places={view: found.places[part] for view, found in scored.positions.items()},
             rows=rows[part],
             first_row=first,
             served_at_us=now_us,
@@ -79,16 +80,3 @@ def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionSer
         events.append(event)
     return events
 
-
-def _numbered(
-    positions: dict[str, list[ViewPosition]],
-) -> tuple[dict[str, list[ViewPosition]], dict[str, list[int]]]:
-    """The different positions of each view, and for each row which of them it has."""
-    different: dict[str, list[ViewPosition]] = {}
-    numbers: dict[str, list[int]] = {}
-    for view, found in positions.items():
-        by_identity = {id(position): position for position in found}
-        number = {identity: i for i, identity in enumerate(by_identity)}
-        different[view] = list(by_identity.values())
-        numbers[view] = [number[id(position)] for position in found]
-    return different, numbers

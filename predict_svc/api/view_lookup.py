@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from predict_svc.api.serving import ViewReads
@@ -15,22 +16,45 @@ from twinstream.features.arrays import Numbers
 NOTHING = np.zeros(0, np.int64)
 
 
+class RowPositions(msgspec.Struct, frozen=True):
+    """Where rows were read: the different positions, and for each row which of them it has. Rows of
+    one partition share one object.
+    """
+
+    different: list[ViewPosition]
+    places: list[int]
+
+    @classmethod
+    def of(cls, positions: Sequence[ViewPosition]) -> RowPositions:
+        """Of the position of each row."""
+        by_identity = {id(position): position for position in positions}
+        if len(by_identity) == 1:
+            return cls(list(by_identity.values()), [0] * len(positions))
+        number = {identity: i for i, identity in enumerate(by_identity)}
+        places = [number[id(position)] for position in positions]
+        return cls(list(by_identity.values()), places)
+
+    def seen_by(self, rows: slice) -> ViewPosition:
+        """What all of these rows have seen."""
+        return joined([self.different[place] for place in sorted(set(self.places[rows]))])
+
+
 def read_keys(
     reader: ViewReads,
     keys: Sequence[bytes | None],
     at_us: np.ndarray[Any, np.dtype[np.int64]],
     epoch: int | None,
-) -> tuple[Numbers, list[ViewPosition]]:
+) -> tuple[Numbers, RowPositions]:
     """Answers and position of each key at its moment; a row without a key gets what a key never seen gets."""
     if len(keys) == 1 and keys[0] is not None:
         answer, position = reader.read(keys[0], int(at_us[0]), epoch)
-        return answer[None, :], [position]
-    known = [(i, key) for i, key in enumerate(keys) if key is not None]
-    given = [i for i, _ in known]
-    wanted = [key for _, key in known]
-    found, places = reader.read_many(wanted, at_us[given], epoch)
+        return answer[None, :], RowPositions([position], [0])
+    given = [i for i, key in enumerate(keys) if key is not None]
+    wanted = [key for key in keys if key is not None]
     if len(given) == len(keys):
-        return found, places
+        found, places = reader.read_many(wanted, at_us, epoch)
+        return found, RowPositions.of(places)
+    found, places = reader.read_many(wanted, at_us[given], epoch)
     unknown = [kernel.read(reader.plan, NOTHING, int(at)) for at in at_us]
     out = np.stack(unknown)
     out[given] = found
@@ -38,7 +62,7 @@ def read_keys(
     positions = [joined(partitions)] * len(keys)
     for i, place in zip(given, places, strict=True):
         positions[i] = place
-    return out, positions
+    return out, RowPositions.of(positions)
 
 
 def joined(positions: Sequence[ViewPosition]) -> ViewPosition:

@@ -24,7 +24,7 @@ from predict_svc.api.messages import (
     view_body,
     views_body,
 )
-from predict_svc.api.view_lookup import joined, read_keys
+from predict_svc.api.view_lookup import read_keys
 from predict_svc.api.view_values import Typed, nulls, typed
 from schemas.events import ViewPosition
 from twinstream.define import View
@@ -125,7 +125,7 @@ def looked_up(api: Api, view: str, wanted: ViewKeys, at_us: int, fresh: Wish) ->
     answers, positions = read_keys(reader, keys, at, epoch)
     named = outputs(declared, answers)
     columns = {one.name: _column(one, named[f"{view}.{one.name}"]) for one in chosen}
-    seen = joined(positions) if positions else None
+    seen = positions.seen_by(slice(None)) if len(keys) else None
     return Lookup(
         declared,
         wanted.keys,
