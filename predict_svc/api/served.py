@@ -79,4 +79,3 @@ def events_of(active: Active, scored: Scored, now_us: int) -> list[PredictionSer
         )
         events.append(event)
     return events
-

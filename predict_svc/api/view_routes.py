@@ -25,12 +25,12 @@ from predict_svc.api.messages import (
     views_body,
 )
 from predict_svc.api.view_lookup import read_keys
-from predict_svc.api.view_values import Typed, nulls, typed
+from predict_svc.api.view_values import Typed, answers_of, nulls
 from schemas.events import ViewPosition
 from twinstream.define import View
 from twinstream.define.fields.timestamp import moment_of
 from twinstream.errors import RecordError
-from twinstream.features.request import key_batch, outputs, view_key, view_keys
+from twinstream.features.request import key_batch, view_key
 from twinstream.mesh.problems import Place
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -44,6 +44,14 @@ class KeyQuery(NamedTuple):
     parts: list[str]
     features: list[str] | None
     at: str | None
+
+
+class Keys(NamedTuple):
+    """Key bytes of a view, and a moment."""
+
+    view: str
+    keys: list[bytes]
+    at_us: int
 
 
 class Lookup(msgspec.Struct, frozen=True):
@@ -86,11 +94,11 @@ def single(api: Api, view: str, asked: KeyQuery, fresh: Wish) -> ViewAnswer:
 def _one(api: Api, view: str, asked: KeyQuery, fresh: Wish) -> Lookup:
     declared = reader_of(api, view).plan.view
     parts = asked.parts
-    _refused(lambda: view_key(declared, parts))
-    key: Part | list[Part] = parts[0] if len(parts) == 1 else list(parts)
+    key = _key(declared, parts)
     at_us = moment(asked.at, api.clock.now_us())
-    keys = ViewKeys(keys=[key], features=asked.features)
-    return looked_up(api, view, keys, at_us, fresh)
+    given: Part | list[Part] = parts[0] if len(parts) == 1 else list(parts)
+    wanted = ViewKeys(keys=[given], features=asked.features)
+    return _of_keys(api, wanted, Keys(view, [key], at_us), fresh)
 
 
 def many_keys(api: Api, view: str) -> Response:
@@ -116,22 +124,25 @@ def many_views(api: Api) -> Response:
 
 def looked_up(api: Api, view: str, wanted: ViewKeys, at_us: int, fresh: Wish) -> Lookup:
     """Reads the keys when the view is as fresh as is wished."""
+    keys = _keys(reader_of(api, view).plan.view, wanted.keys)
+    return _of_keys(api, wanted, Keys(view, keys, at_us), fresh)
+
+
+def _of_keys(api: Api, wanted: ViewKeys, asked: Keys, fresh: Wish) -> Lookup:
+    view, keys, at_us = asked
     reader = reader_of(api, view)
     declared, chosen = reader.plan.view, _chosen(reader.plan.view, wanted.features)
-    keys = _keys(declared, wanted.keys)
     epoch = epoch_of(api, view)
     api.predictor.freshness.wait(fresh, [view], epoch)
     at = np.full(len(keys), at_us, np.int64)
     answers, positions = read_keys(reader, keys, at, epoch)
-    named = outputs(declared, answers)
-    columns = {one.name: _column(one, named[f"{view}.{one.name}"]) for one in chosen}
     seen = positions.seen_by(slice(None)) if len(keys) else None
     return Lookup(
         declared,
         wanted.keys,
         at_us,
         chosen,
-        [{name: values[i] for name, values in columns.items()} for i in range(len(keys))],
+        [{one.name: one.value(row) for one in chosen} for row in answers.tolist()],
         seen,
         api.predictor.freshness.age_ms({view: seen}) if seen else None,
         f"{api.pipeline.digest[:8]}-e{seen.epoch if seen else epoch}",
@@ -153,31 +164,25 @@ def _check_size(api: Api, views: Mapping[str, ViewKeys]) -> None:
 
 
 def _chosen(view: View, names: Sequence[str] | None) -> list[Typed]:
-    by_name = {output.name: output for output in view.outputs}
-    unknown = sorted(set(names or ()) - set(by_name))
-    if unknown:
+    known = answers_of(view)
+    if names is None:
+        return list(known.values())
+    if unknown := sorted(set(names) - set(known)):
         raise RequestError(
-            f"view {view.name} has no feature {', '.join(unknown)}; it has {', '.join(by_name)}",
+            f"view {view.name} has no feature {', '.join(unknown)}; it has {', '.join(known)}",
             Place(field="features"),
         )
-    wanted = list(dict.fromkeys(names)) if names is not None else list(by_name)
-    return [typed(view, by_name[name]) for name in wanted]
+    return [known[name] for name in dict.fromkeys(names)]
 
 
 def _keys(view: View, asked: Sequence[Part | list[Part]]) -> list[bytes]:
     """Key bytes; a key that does not fit is named by its number."""
-    many = [_texts(key) for key in asked]
-    try:
-        return view_keys(view, many)
-    except RecordError:
-        for i, parts in enumerate(many):
-            _refused(lambda parts=parts: view_key(view, parts), i)  # type: ignore[misc]
-        raise
+    return [_key(view, _texts(key), i) for i, key in enumerate(asked)]
 
 
-def _refused(check: Any, row: int | None = None) -> None:
+def _key(view: View, parts: Sequence[str], row: int | None = None) -> bytes:
     try:
-        check()
+        return view_key(view, parts)
     except RecordError as error:
         where = "" if row is None else f"key {row}: "
         raise RequestError(f"{where}{error}", Place(row=row, field="key")) from error
@@ -189,10 +194,6 @@ def _texts(key: Part | list[Part]) -> list[str]:
 
 def _text(part: Part) -> str:
     return str(part).lower() if isinstance(part, bool) else str(part)
-
-
-def _column(one: Typed, numbers: Any) -> list[Any]:
-    return [one.value(row) for row in numbers.reshape(len(numbers), one.width).tolist()]
 
 
 def _single(found: Lookup) -> ViewAnswer:

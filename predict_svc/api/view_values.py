@@ -5,7 +5,8 @@ decimals, moments, or null and why.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,22 +20,31 @@ from twinstream.define.view import Output
 COUNTS = {"count", "count_by"}
 OF_A_FIELD = {"sum", "first", "last", "last_k", "maximum", "minimum"}
 """Their answers are sums or values of the field: exact up to 2**52 units of its last place."""
+MOST_VIEWS = 1024
+"""Of so many it is remembered."""
 NO_VALUE, NO_RECORD, FEWER = "no_value_in_window", "no_record_in_window", "fewer_values_than_asked"
 
 
 class Typed(msgspec.Struct, frozen=True):
-    """How one output is answered: its Arrow type, and a finite number in its type."""
+    """How one output is answered: where its numbers begin in a row of answers, its Arrow type, and
+    a finite number in its type.
+    """
 
     name: str
+    at: int
     width: int
     arrow: pa.DataType
     of: Callable[[float], Any]
     why_null: str
 
-    def value(self, numbers: Iterable[float]) -> Any:
-        """One value, or a list of them for an output of several numbers."""
-        values = [self.of(x) if math.isfinite(x) else None for x in numbers]
-        return values[0] if self.width == 1 else values
+    def value(self, row: Sequence[float]) -> Any:
+        """Of a row of answers: one value, or a list of them for an output of several numbers."""
+        if self.width == 1:
+            return self._value(row[self.at])
+        return [self._value(x) for x in row[self.at : self.at + self.width]]
+
+    def _value(self, x: float) -> Any:
+        return self.of(x) if math.isfinite(x) else None
 
     @property
     def column(self) -> pa.DataType:
@@ -42,10 +52,15 @@ class Typed(msgspec.Struct, frozen=True):
         return self.arrow if self.width == 1 else pa.list_(self.arrow, self.width)
 
 
-def typed(view: View, output: Output) -> Typed:
-    """How an output of a view is answered."""
-    arrow, of = _form(view, output)
-    return Typed(output.name, output.width, arrow, of, _why_null(output))
+@lru_cache(maxsize=MOST_VIEWS)
+def answers_of(view: View) -> dict[str, Typed]:
+    """How each output of a view is answered, by name and in their order."""
+    found, at = {}, 0
+    for output in view.outputs:
+        arrow, of = _form(view, output)
+        found[output.name] = Typed(output.name, at, output.width, arrow, of, _why_null(output))
+        at += output.width
+    return found
 
 
 def nulls(outputs: Iterable[Typed], features: dict[str, Any]) -> dict[str, str]:

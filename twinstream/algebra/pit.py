@@ -62,7 +62,7 @@ def point_in_time(plan: ViewPlan, events: Events, spine: Spine) -> Floats:
     learned = sweep.EventColumns(order, key.codes, time, position, known, values, valid)
     at, by = own(spine.at_us), own(known_by)
     asking = np.lexsort((known_by, asked))
-    sweep.sweep(plan.tables, learned, sweep.QuestionColumns(asking, asked, at, by, out))
+    sweep.sweep(plan.tables, learned, sweep.AskedColumns(asking, asked, at, by, out))
     return out
 
 

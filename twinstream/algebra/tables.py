@@ -2,8 +2,8 @@
 
     hops      one row for each hop 0..3: the ranges of the other tables that belong to it, and the words of its fixed slots
     fixed     one row for each fixed slot      sparse    one row for each sparse slot
-    windows   one row for each window, shortest first within a hop: its length, the range of its outputs, and whether one
-              of them depends on the moment itself
+    windows   one row for each window, shortest first within a hop: its length, the range of its outputs, and whether
+              one of them depends on the moment itself
     outputs   one row for each output: its form, where its slots are, where its answer goes, its parameter
 
 A hop of no window has empty ranges. A place in `outputs` is an offset in the row, or of a sparse

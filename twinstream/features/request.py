@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from twinstream.algebra import keys
 from twinstream.define import Model, Source, View
 from twinstream.define.fields.base import FieldType
 from twinstream.define.record_keys import key_text
@@ -154,12 +155,12 @@ def outputs(view: View, answers: Numbers) -> dict[str, Numbers]:
 
 def view_key(view: View, parts: Sequence[str]) -> bytes:
     """Key bytes from the texts of a view's key fields; raises RecordError when their number or a value does not fit."""
-    return view_keys(view, [parts])[0]
-
-
-def view_keys(view: View, many: Sequence[Sequence[str]]) -> list[bytes]:
-    """Key bytes of many keys, each given as `view_key` takes it; raises RecordError."""
-    return [_given(view, key) for key in _keys(key_batch(view, many), view)]
+    key = keys.encode(_parts(view, parts))
+    if key is None:
+        raise RecordError(
+            f"a part of the key ({', '.join(view.by)}) is empty: a row without it counts in no key"
+        )
+    return key
 
 
 def key_batch(view: View, many: Sequence[Sequence[str]]) -> pa.RecordBatch:
@@ -180,14 +181,6 @@ def _parts(view: View, parts: Sequence[str]) -> list[Any]:
     return [
         _of_url(view.source.fields[name], text) for name, text in zip(view.by, parts, strict=True)
     ]
-
-
-def _given(view: View, key: bytes | None) -> bytes:
-    if key is None:
-        raise RecordError(
-            f"a part of the key ({', '.join(view.by)}) is empty: a row without it counts in no key"
-        )
-    return key
 
 
 def _of_url(kind: FieldType, text: str) -> Any:

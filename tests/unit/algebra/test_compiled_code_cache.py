@@ -59,7 +59,7 @@ def loans(function: ast.FunctionDef) -> list[ast.Call]:
 
 
 def owner_of(lent: ast.expr, function: ast.FunctionDef) -> str:
-    """The name that a lent expression begins with; one that a name was unpacked from stands for it."""
+    """The name that a lent expression begins with, or from which that was unpacked."""
     while isinstance(lent, ast.Attribute):
         lent = lent.value
     assert isinstance(lent, ast.Name), ast.dump(lent)

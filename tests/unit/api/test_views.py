@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predict_svc.api.view_routes import ARROW, MOST_VIEWS
-from predict_svc.api.view_values import typed
+from predict_svc.api.view_values import answers_of
 from tests.unit.api.fakes import NOW, FakeReader, World
 from twinstream import Bool, Decimal, Int, Source, String, Timestamp, View, last, mean, sum_
 from twinstream.define.fields.decimal import decimal_of
@@ -183,9 +183,10 @@ def test_moments_are_moments_and_whole_numbers_whole() -> None:
             "fee": mean("fee").over("1h"),
         },
     )
-    when, fees, oks, fee = (typed(view, output) for output in view.outputs)
-    assert when.value([float(NOW)]) == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    when, fees, oks, fee = answers_of(view).values()
+    row = [float(NOW), 1.5, 2.0, 1.5]
+    assert when.value(row) == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     assert moment_of(-1.0) == datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
-    assert str(fees.value([1.5])) == "1.500"
-    assert (oks.value([2.0]), type(oks.value([2.0]))) == (2, int)
-    assert fee.value([1.5]) == 1.5
+    assert str(fees.value(row)) == "1.500"
+    assert (oks.value(row), type(oks.value(row))) == (2, int)
+    assert fee.value(row) == 1.5

@@ -9,8 +9,8 @@ bit that is set.
 #       inner(a)        b = lent(a)
 #         small(b) ...  counts nothing
 #
-# Rule: only what is given to a function as an argument is lent, and never returned by it: its caller
-# keeps it alive. An array that is lent by the function which made it is freed at once.
+# Rule: only what is given to a function as an argument is lent, and never returned by it, for its
+# caller keeps it alive. An array that is lent by the function which made it is freed at once.
 
 from __future__ import annotations
 

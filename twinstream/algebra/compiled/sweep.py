@@ -69,7 +69,7 @@ class EventColumns(NamedTuple):
     valid: Flags
 
 
-class QuestionColumns(NamedTuple):
+class AskedColumns(NamedTuple):
     """Questions about all keys [n]: about which, at which moment, from what was known by then;
     `out` [n, outputs] takes the answers. `order`: as that of the events.
     """
@@ -81,14 +81,14 @@ class QuestionColumns(NamedTuple):
     out: Floats
 
 
-class History(NamedTuple):
+class SweptColumns(NamedTuple):
     """What is swept."""
 
     events: EventColumns
-    questions: QuestionColumns
+    questions: AskedColumns
 
 
-class Run(NamedTuple):
+class KeyRun(NamedTuple):
     """The numbers of one key's events and questions, both in the order of knowledge."""
 
     events: Words
@@ -188,7 +188,7 @@ def lent_tiles(owned: KeyTiles) -> KeyTiles:
 
 
 @compiled
-def lent_history(owned: History) -> History:
+def lent_history(owned: SweptColumns) -> SweptColumns:
     """All events and questions, lent."""
     e, q = owned.events, owned.questions
     events = EventColumns(
@@ -200,10 +200,10 @@ def lent_history(owned: History) -> History:
         lent(e.values),
         lent(e.valid),
     )
-    questions = QuestionColumns(
+    questions = AskedColumns(
         lent(q.order), lent(q.key), lent(q.at_us), lent(q.known_by), lent(q.out)
     )
-    return History(events, questions)
+    return SweptColumns(events, questions)
 
 
 @compiled
@@ -276,7 +276,9 @@ def key_tiles(t: Tables, hop: int, events: EventColumns, run: Words) -> KeyTiles
 
 
 @compiled
-def sweep_key(t: Tables, hop: int, history: History, run: Run, owned: KeyTiles, room: Room) -> None:
+def sweep_key(
+    t: Tables, hop: int, history: SweptColumns, run: KeyRun, owned: KeyTiles, room: Room
+) -> None:
     """One key, one hop."""
     its, (events, questions) = lent_tiles(owned), history
     i = 0
@@ -299,7 +301,7 @@ def run_of(keys: Words, order: Words, start: int, key: int) -> tuple[int, int]:
 
 
 @compiled
-def sweep_all(tables: Tables, owned: History, rooms: Room) -> None:
+def sweep_all(tables: Tables, owned: SweptColumns, rooms: Room) -> None:
     """`sweep`, once there is room."""
     t, room, history = lent_tables(tables), lent_room(rooms), lent_history(owned)
     events, questions = history
@@ -309,13 +311,13 @@ def sweep_all(tables: Tables, owned: History, rooms: Room) -> None:
             key = questions.key[questions.order[q]]
             q, end = run_of(questions.key, questions.order, q, key)
             i, stop = run_of(events.key, events.order, i, key)
-            run = Run(events.order[i:stop], questions.order[q:end])
+            run = KeyRun(events.order[i:stop], questions.order[q:end])
             its = key_tiles(t, hop, events, run.events)
             sweep_key(t, hop, history, run, its, room)
             i, q = stop, end
 
 
 @compiled
-def sweep(t: Tables, events: EventColumns, questions: QuestionColumns) -> None:
+def sweep(t: Tables, events: EventColumns, questions: AskedColumns) -> None:
     """Answer every question."""
-    sweep_all(t, History(events, questions), scratch(t))
+    sweep_all(t, SweptColumns(events, questions), scratch(t))
