@@ -36,7 +36,10 @@ class RowPositions(msgspec.Struct, frozen=True):
 
     def seen_by(self, rows: slice) -> ViewPosition:
         """What all of these rows have seen."""
-        return joined([self.different[place] for place in sorted(set(self.places[rows]))])
+        places = set(self.places[rows])
+        if len(places) == 1:
+            return self.different[places.pop()]
+        return joined([self.different[place] for place in sorted(places)])
 
 
 def read_keys(

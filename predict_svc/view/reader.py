@@ -26,6 +26,8 @@ from twinstream.define import View
 
 Floats = npt.NDArray[np.float64]
 POLL_S = 0.001
+FEW = 32
+"""So many keys are sorted by partition one by one."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -83,12 +85,19 @@ class ViewReader:
         return out, positions
 
     def _by_part(self, wanted: Sequence[bytes]) -> Iterator[tuple[PartitionReader, list[int]]]:
-        """Which of the keys each partition holds; hashed all at once, for a hash of each in Python
-        would cost as much as its read.
+        """Which of the keys each partition holds; many are hashed all at once, for a hash of each
+        in Python would cost as much as its read.
         """
         if len(self._parts) == 1:
             if wanted:
                 yield self._parts[0], list(range(len(wanted)))
+            return
+        if len(wanted) <= FEW:
+            rows_of: dict[int, list[int]] = {}
+            for row, key in enumerate(wanted):
+                rows_of.setdefault(self._partition(key), []).append(row)
+            for partition in sorted(rows_of):
+                yield self._parts[partition], rows_of[partition]
             return
         ends = np.cumsum([0, *map(len, wanted)])
         target = keys.partitions_of(

@@ -67,7 +67,7 @@ class Room(NamedTuple):
     marks: Words
 
 
-class Asked(NamedTuple):
+class AskedKey(NamedTuple):
     """A moment, and where the answers go."""
 
     at_us: int
@@ -202,7 +202,7 @@ def rows_between(words: Words, rows: Words, first: int, last: int, found: Words)
 
 
 @compiled
-def read_hop(t: Tables, hop: int, blobs: Blobs, found: int, room: Room, q: Asked) -> int:
+def read_hop(t: Tables, hop: int, blobs: Blobs, found: int, room: Room, q: AskedKey) -> int:
     """Answer all windows of one hop from the rows of it among the `found`; what went wrong, or
     FINE.
     """
@@ -231,7 +231,7 @@ def read_hop(t: Tables, hop: int, blobs: Blobs, found: int, room: Room, q: Asked
 
 
 @compiled
-def read_key(t: Tables, blobs: Blobs, key: int, room: Room, q: Asked) -> int:
+def read_key(t: Tables, blobs: Blobs, key: int, room: Room, q: AskedKey) -> int:
     """Answer everything from the blobs of a key; what went wrong, or FINE."""
     found = 0
     for piece in blobs.pieces[blobs.begins[key] : blobs.begins[key + 1]]:
@@ -309,7 +309,7 @@ def read_all(
         if before >= 0 and same_tiles(t, at_us[i], at_us[before]):
             answers[i] = answers[before]
         else:
-            question = Asked(at_us[i], answers[i])
+            question = AskedKey(at_us[i], answers[i])
             fault = max(fault, read_key(t, blobs, asked[i], room, question))
         last[asked[i]] = i
     return fault
@@ -334,7 +334,7 @@ def read_each(
 @compiled
 def read_lent(tables: Tables, owned: Blobs, rooms: Room, at_us: int, out: Floats) -> int:
     """`read_alone`, once all is in its place."""
-    question = Asked(at_us, lent(out))
+    question = AskedKey(at_us, lent(out))
     return read_key(lent_tables(tables), lent_blobs(owned), 0, lent_room(rooms), question)
 
 
