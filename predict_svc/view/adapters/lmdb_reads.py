@@ -100,6 +100,6 @@ class LmdbReads:
                 f"{self.where}: the store cannot be opened yet: {error}"
             ) from error
         self._documents = opened.documents
-        self.tables = opened.tables
+        self.tables = list(opened.tables)  # another object: what was seen before is no longer open
         self._env = opened.environment
         self._inode = inode

@@ -96,6 +96,22 @@ def test_base_landing_under_way_changes_no_answer(world: World) -> None:
     assert world.reader.bases() == {2, 3}
 
 
+def test_a_reader_that_was_closed_opens_the_base_again(world: World) -> None:
+    """In the process of its writer as well, whose tables stay the same."""
+    for partition in range(PARTITIONS):
+        world.log.pack(partition, 5)
+        world.log.barrier(partition, 1)
+        world.fold(partition)
+    for partition in range(PARTITIONS):
+        world.apply(partition)
+    assert world.publish() is not None
+    for partition in range(PARTITIONS):
+        world.land(partition)
+    world.check()
+    world.reader.close()
+    world.check()
+
+
 def test_lost_partial_is_refused_until_speed_resumes(world: World) -> None:
     world.log.pack(0, 5)
     world.fold(0, lose=(1,))
