@@ -71,16 +71,14 @@ def _lifted(
     time = columns.integers(batch.column(plan.view.source.event_time))
     values, valid = columns.take(plan.columns, batch, shared)
     row = _by_key_and_time(plan, key.codes, time)
-    words, entries = lifting.lift_rows(
-        plan.tables,
-        since,
+    records = lifting.RecordColumns(
         key.codes[row],
         time[row],
         position[row],
-        _side_by_side(values, row),
-        _side_by_side(valid, row),
-        chunked,
+        side_by_side(values, row),
+        side_by_side(valid, row),
     )
+    words, entries = lifting.lift_rows(plan.tables, since, records, chunked)
     data, offsets = lifting.entry_keys(key.data, key.offsets, entries, chunked)
     lifted = StateBatch(data, offsets, np.append(entries[:, ENTRY_START], len(words)), words)
     return _sorted(lifted) if chunked else lifted
@@ -195,7 +193,7 @@ def counting(plan: ViewPlan, batch: pa.RecordBatch, *beside: Words) -> tuple[Any
     return batch.filter(pa.array(keep)), *(own(array[keep]) for array in beside)
 
 
-def _side_by_side(columns: npt.NDArray[Any], row: Words) -> npt.NDArray[Any]:
+def side_by_side(columns: npt.NDArray[Any], row: Words) -> npt.NDArray[Any]:
     """The columns with their rows in this order, so that the loops read memory forwards."""
     return np.take(columns, row, axis=1)
 

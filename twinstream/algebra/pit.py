@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from twinstream.algebra import columns, keys
 from twinstream.algebra.compiled import sweep
-from twinstream.algebra.kernel import counting, own
+from twinstream.algebra.kernel import counting, own, side_by_side
 from twinstream.algebra.plan import ViewPlan
 
 Words = npt.NDArray[np.int64]
@@ -59,7 +59,14 @@ def point_in_time(plan: ViewPlan, events: Events, spine: Spine) -> Floats:
     out = np.empty((len(spine.at_us), plan.n_out), np.float64)
     time = columns.integers(batch.column(plan.view.source.event_time))
     order = np.lexsort((known, key.codes))
-    learned = sweep.EventColumns(order, key.codes, time, position, known, values, valid)
+    learned = sweep.EventColumns(
+        key.codes[order],
+        time[order],
+        position[order],
+        known[order],
+        side_by_side(values, order),
+        side_by_side(valid, order),
+    )
     at, by = own(spine.at_us), own(known_by)
     asking = np.lexsort((known_by, asked))
     sweep.sweep(plan.tables, learned, sweep.AskedColumns(asking, asked, at, by, out))

@@ -11,9 +11,12 @@
 # ruff: noqa: PLR0917, FBT001 (compiled loops take their arrays by position)
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
+from twinstream.algebra.compiled.intrinsics import lent, lent_tables
 from twinstream.algebra.compiled.jit import compiled
 from twinstream.algebra.compiled.rows import clear, compact, lift
 from twinstream.algebra.layout import ADDMAP, COUNT_BITS, HEADER, HOP_SHIFT, ROW_KEY, ROW_WORDS
@@ -40,6 +43,36 @@ from twinstream.algebra.windows import CHUNK_TILES, HOP_US
 
 Words = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+
+
+class RecordColumns(NamedTuple):
+    """Records, ordered by key and time: key, time and place in the order of ties [n]; what each
+    gives each column, and whether it does [columns, n].
+    """
+
+    key: Words
+    time: Words
+    position: Words
+    values: Words
+    valid: Flags
+
+
+class Span(NamedTuple):
+    """The records from `start` on, before `stop`."""
+
+    start: int
+    stop: int
+
+
+class Lifting(NamedTuple):
+    """`tiles` [4, records]; where the records of each key end; room for the words and for the
+    entries that name them.
+    """
+
+    tiles: Words
+    ends: Words
+    words: Words
+    entries: Words
 
 
 @compiled
@@ -106,46 +139,31 @@ def measure(t: Tables, tiles: Words, ends: Words) -> tuple[int, int]:
 
 
 @compiled
-def fill(
-    t: Tables,
-    hop: int,
-    start: int,
-    stop: int,
-    time: Words,
-    position: Words,
-    values: Words,
-    valid: Flags,
-    words: Words,
-    row: int,
-) -> None:
-    """Write the fixed slots of a row from the records `start..stop`."""
+def fill(t: Tables, hop: int, records: RecordColumns, span: Span, words: Words, row: int) -> None:
+    """Write the fixed slots of a row from its records."""
     first, last = t.hops[hop, FIXED], t.hops[hop, FIXED_END]
     clear(t.fixed, first, last, words, row)
     for s in range(first, last):
-        op, column, at, size = (
-            t.fixed[s, OP],
-            t.fixed[s, COLUMN],
-            row + t.fixed[s, OFFSET],
-            t.fixed[s, SIZE],
-        )
-        for i in range(start, stop):
-            if valid[column, i]:
-                lift(op, words, at, size, time[i], position[i], values[column, i])
+        op, column, size = t.fixed[s, OP], t.fixed[s, COLUMN], t.fixed[s, SIZE]
+        at = row + t.fixed[s, OFFSET]
+        for i in range(span.start, span.stop):
+            if records.valid[column, i]:
+                time, position = records.time[i], records.position[i]
+                lift(op, words, at, size, time, position, records.values[column, i])
 
 
 @compiled
 def fill_sparse(
-    t: Tables, hop: int, start: int, stop: int, values: Words, valid: Flags, words: Words, at: int
+    t: Tables, hop: int, records: RecordColumns, span: Span, words: Words, at: int
 ) -> int:
     """Write the sparse arrays of a row from `at` on; where they end."""
     for s in range(t.hops[hop, SPARSE], t.hops[hop, SPARSE_END]):
         op, column = t.sparse[s, OP], t.sparse[s, COLUMN]
         end = at + 1
-        for i in range(start, stop):
-            if valid[column, i]:
-                words[end] = (
-                    values[column, i] << COUNT_BITS | 1 if op == ADDMAP else values[column, i]
-                )
+        for i in range(span.start, span.stop):
+            if records.valid[column, i]:
+                value = records.values[column, i]
+                words[end] = value << COUNT_BITS | 1 if op == ADDMAP else value
                 end += 1
         end = compact(op, words, at + 1, end)
         words[at] = end - at - 1
@@ -154,66 +172,76 @@ def fill_sparse(
 
 
 @compiled
+def write_row(
+    t: Tables, hop: int, records: RecordColumns, span: Span, made: Lifting, row: int
+) -> int:
+    """Write the row of the records of one key and tile; where it ends."""
+    fill(t, hop, records, span, made.words, row)
+    sparse = row + HEADER + t.hops[hop, FIXED_WORDS]
+    stop = fill_sparse(t, hop, records, span, made.words, sparse)
+    made.words[row + ROW_KEY] = (hop << HOP_SHIFT) + made.tiles[hop, span.start]
+    made.words[row + ROW_WORDS] = stop - row
+    return stop
+
+
+@compiled
+def opens(entries: Words, n: int, hop: int, chunk: int) -> bool:
+    """Whether a row of this hop and chunk is not of the entry before number `n`."""
+    return entries[n - 1, ENTRY_HOP] != hop or entries[n - 1, ENTRY_CHUNK] != chunk
+
+
+@compiled
+def open_entry(entries: Words, n: int, key: int, hop: int, chunk: int, at: int) -> None:
+    """Note where an entry begins."""
+    entries[n, ENTRY_KEY], entries[n, ENTRY_HOP] = key, hop
+    entries[n, ENTRY_CHUNK], entries[n, ENTRY_START] = chunk, at
+
+
+@compiled
+def lift_all(
+    tables: Tables, since: Words, owned: RecordColumns, room: Lifting, chunked: bool
+) -> tuple[int, int]:
+    """`lift_rows`, once there is room: (entries, words)."""
+    t = lent_tables(tables)
+    records = RecordColumns(
+        lent(owned.key),
+        lent(owned.time),
+        lent(owned.position),
+        lent(owned.values),
+        lent(owned.valid),
+    )
+    made = Lifting(lent(room.tiles), lent(room.ends), lent(room.words), lent(room.entries))
+    n, at, begin = 0, 0, 0
+    for end in made.ends:
+        opened = n
+        for hop in range(4):
+            start = begin if used(t, hop) else end
+            while start < end:
+                stop, tile = run_end(made.tiles, hop, start, end), made.tiles[hop, start]
+                if tile >= since[hop]:
+                    chunk = tile // CHUNK_TILES[hop]
+                    if n == opened or (chunked and opens(made.entries, n, hop, chunk)):
+                        open_entry(made.entries, n, records.key[begin], hop, chunk, at)
+                        n += 1
+                    at = write_row(t, hop, records, Span(start, stop), made, at)
+                start = stop
+        begin = end
+    return n, at
+
+
+@compiled
 def lift_rows(
-    t: Tables,
-    since: Words,
-    key: Words,
-    time: Words,
-    position: Words,
-    values: Words,
-    valid: Flags,
-    chunked: bool,
+    t: Tables, since: Words, records: RecordColumns, chunked: bool
 ) -> tuple[Words, Words]:
     """Words; [n, 4]: key, hop, chunk and first word of each entry.
 
     An entry is all rows of a key, or when `chunked` those of a key, hop and chunk; tiles before
     `since` of their hop make no row.
     """
-    tiles, ends = tiles_of(t, time), key_ends(key)
+    tiles, ends = tiles_of(t, records.time), key_ends(records.key)
     rows, capacity = measure(t, tiles, ends)
     words, entries = np.empty(capacity, np.int64), np.empty((rows, ENTRY_COLUMNS), np.int64)
-    n, at, begin = 0, 0, 0
-    for end in ends:
-        opened = n
-        for hop in range(4):
-            start = begin if used(t, hop) else end
-            while start < end:
-                stop, tile = run_end(tiles, hop, start, end), tiles[hop, start]
-                if tile < since[hop]:
-                    start = stop
-                    continue
-                chunk = tile // CHUNK_TILES[hop]
-                if n == opened or (
-                    chunked
-                    and (entries[n - 1, ENTRY_HOP] != hop or entries[n - 1, ENTRY_CHUNK] != chunk)
-                ):
-                    (
-                        entries[n, ENTRY_KEY],
-                        entries[n, ENTRY_HOP],
-                        entries[n, ENTRY_CHUNK],
-                        entries[n, ENTRY_START],
-                    ) = (
-                        key[begin],
-                        hop,
-                        chunk,
-                        at,
-                    )
-                    n += 1
-                row = at
-                fill(t, hop, start, stop, time, position, values, valid, words, row)
-                at = fill_sparse(
-                    t,
-                    hop,
-                    start,
-                    stop,
-                    values,
-                    valid,
-                    words,
-                    row + HEADER + t.hops[hop, FIXED_WORDS],
-                )
-                words[row + ROW_KEY], words[row + ROW_WORDS] = (hop << HOP_SHIFT) + tile, at - row
-                start = stop
-        begin = end
+    n, at = lift_all(t, since, records, Lifting(tiles, ends, words, entries), chunked)
     return words[:at], entries[:n]
 
 

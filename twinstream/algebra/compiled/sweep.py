@@ -55,12 +55,10 @@ ID_BITS = 13  # of a bucket or register
 
 
 class EventColumns(NamedTuple):
-    """Events of all keys: key, event time, place in the order of ties, and when each became known
-    [n]; what each gives each column, and whether it does [columns, n]. `order`: their numbers, by
-    key and then by knowledge.
+    """Events, by key and then by knowledge: key, event time, place in the order of ties, and when
+    each became known [n]; what each gives each column, and whether it does [columns, n].
     """
 
-    order: Words
     key: Words
     time: Words
     position: Words
@@ -71,7 +69,7 @@ class EventColumns(NamedTuple):
 
 class AskedColumns(NamedTuple):
     """Questions about all keys [n]: about which, at which moment, from what was known by then;
-    `out` [n, outputs] takes the answers. `order`: as that of the events.
+    `out` [n, outputs] takes the answers. `order`: their numbers by key and then by knowledge.
     """
 
     order: Words
@@ -89,9 +87,12 @@ class SweptColumns(NamedTuple):
 
 
 class KeyRun(NamedTuple):
-    """The numbers of one key's events and questions, both in the order of knowledge."""
+    """One key: its events are those from `start` on, before `stop`; the numbers of its questions, in
+    the order of knowledge.
+    """
 
-    events: Words
+    start: int
+    stop: int
     questions: Words
 
 
@@ -115,13 +116,29 @@ class KeyTiles(NamedTuple):
 
 
 @compiled
-def tiles_of(hop: int, run: Words, time: Words) -> tuple[Words, Words]:
+def tiles_of(hop: int, time: Words) -> tuple[Words, Words]:
     """(the tiles of these events, ascending, each once; the number of each event's tile)."""
-    all_tiles = np.empty(len(run), np.int64)
-    for i in range(len(run)):
-        all_tiles[i] = tile_of(hop, time[run[i]])
-    tiles = np.unique(all_tiles)
-    return tiles, np.searchsorted(tiles, all_tiles)
+    tiles, number = np.empty(len(time), np.int64), np.empty(len(time), np.int64)
+    n = 0
+    for i in range(len(time)):
+        tile = tile_of(hop, time[i])
+        if n > 0 and tile < tiles[n - 1]:
+            return any_tiles_of(hop, time)
+        if n == 0 or tile > tiles[n - 1]:
+            tiles[n] = tile
+            n += 1
+        number[i] = n - 1
+    return tiles[:n], number
+
+
+@compiled
+def any_tiles_of(hop: int, time: Words) -> tuple[Words, Words]:
+    """`tiles_of`, of events in any order of time."""
+    each = np.empty(len(time), np.int64)
+    for i in range(len(time)):
+        each[i] = tile_of(hop, time[i])
+    tiles = np.unique(each)
+    return tiles, np.searchsorted(tiles, each)
 
 
 @compiled
@@ -142,31 +159,29 @@ def entry_id(op: int, value: int) -> int:
 
 @compiled
 def entries_of(
-    t: Tables, hop: int, run: Words, tile: Words, values: Words, valid: Flags
+    t: Tables, hop: int, events: EventColumns, start: int, tile: Words
 ) -> tuple[Words, Words]:
-    """All sparse entries that these events will ever make: (their names, ascending; [slots, events]
-    the entry of each, -1 for none).
+    """All sparse entries that the events from `start` on, whose tiles these are, will ever make:
+    (their names, ascending; [slots, events] the entry of each, -1 for none).
 
     A name is (tile number * sparse slots + slot) << 13 | id, so that a tile's entries lie
     together.
     """
     first, count = t.hops[hop, SPARSE], t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
-    named = np.empty((count, len(run)), np.int64)
+    named = np.full((count, len(tile)), -1, np.int64)
     for s in range(count):
         op, column = t.sparse[first + s, OP], t.sparse[first + s, COLUMN]
-        for i in range(len(run)):
-            named[s, i] = (
-                (tile[i] * count + s) << ID_BITS | entry_id(op, values[column, run[i]])
-                if valid[column, run[i]]
-                else -1
-            )
+        for i in range(len(tile)):
+            if events.valid[column, start + i]:
+                id_ = entry_id(op, events.values[column, start + i])
+                named[s, i] = (tile[i] * count + s) << ID_BITS | id_
     names = np.unique(named)
     if len(names) > 0 and names[0] < 0:
         names = names[1:]
-    where = np.empty((count, len(run)), np.int64)
+    where = np.empty((count, len(tile)), np.int64)
     for s in range(count):
         where[s] = np.searchsorted(names, named[s])
-        for i in range(len(run)):
+        for i in range(len(tile)):
             if named[s, i] < 0:
                 where[s, i] = -1
     return names, where
@@ -188,11 +203,10 @@ def lent_tiles(owned: KeyTiles) -> KeyTiles:
 
 
 @compiled
-def lent_history(owned: SweptColumns) -> SweptColumns:
+def lent_columns(owned: SweptColumns) -> SweptColumns:
     """All events and questions, lent."""
     e, q = owned.events, owned.questions
     events = EventColumns(
-        lent(e.order),
         lent(e.key),
         lent(e.time),
         lent(e.position),
@@ -264,11 +278,11 @@ def ask(t: Tables, hop: int, its: KeyTiles, room: Room, at_us: int, out: Floats)
 
 
 @compiled
-def key_tiles(t: Tables, hop: int, events: EventColumns, run: Words) -> KeyTiles:
-    """The tiles of one key's events `run`, all empty."""
-    tiles, tile = tiles_of(hop, run, events.time)
+def key_tiles(t: Tables, hop: int, events: EventColumns, start: int, stop: int) -> KeyTiles:
+    """The tiles of one key's events, all empty."""
+    tiles, tile = tiles_of(hop, events.time[start:stop])
     rows = fresh_rows(t, hop, len(tiles))
-    names, where = entries_of(t, hop, run, tile, events.values, events.valid)
+    names, where = entries_of(t, hop, events, start, tile)
     count = t.hops[hop, SPARSE_END] - t.hops[hop, SPARSE]
     begins = np.searchsorted(names, np.arange(len(tiles) + 1) * count << ID_BITS)
     starts = np.arange(len(tiles)) * (HEADER + t.hops[hop, FIXED_WORDS])
@@ -277,44 +291,35 @@ def key_tiles(t: Tables, hop: int, events: EventColumns, run: Words) -> KeyTiles
 
 @compiled
 def sweep_key(
-    t: Tables, hop: int, history: SweptColumns, run: KeyRun, owned: KeyTiles, room: Room
+    t: Tables, hop: int, swept: SweptColumns, run: KeyRun, owned: KeyTiles, room: Room
 ) -> None:
     """One key, one hop."""
-    its, (events, questions) = lent_tiles(owned), history
-    i = 0
+    its, (events, questions) = lent_tiles(owned), swept
+    event = run.start
     for question in run.questions:
-        while i < len(run.events) and events.known[run.events[i]] <= questions.known_by[question]:
-            learn(t, hop, events, run.events[i], its, i)
-            i += 1
+        while event < run.stop and events.known[event] <= questions.known_by[question]:
+            learn(t, hop, events, event, its, event - run.start)
+            event += 1
         ask(t, hop, its, room, questions.at_us[question], questions.out[question])
-
-
-@compiled
-def run_of(keys: Words, order: Words, start: int, key: int) -> tuple[int, int]:
-    """Where the run of a key begins and ends in an order by key, from `start` on."""
-    while start < len(order) and keys[order[start]] < key:
-        start += 1
-    stop = start
-    while stop < len(order) and keys[order[stop]] == key:
-        stop += 1
-    return start, stop
 
 
 @compiled
 def sweep_all(tables: Tables, owned: SweptColumns, rooms: Room) -> None:
     """`sweep`, once there is room."""
-    t, room, history = lent_tables(tables), lent_room(rooms), lent_history(owned)
-    events, questions = history
+    t, room, swept = lent_tables(tables), lent_room(rooms), lent_columns(owned)
+    keys, questions = swept.events.key, swept.questions
     for hop in range(4):
-        i, q = 0, 0
+        stop, q = 0, 0
         while q < len(questions.order) and used(t, hop):
-            key = questions.key[questions.order[q]]
-            q, end = run_of(questions.key, questions.order, q, key)
-            i, stop = run_of(events.key, events.order, i, key)
-            run = KeyRun(events.order[i:stop], questions.order[q:end])
-            its = key_tiles(t, hop, events, run.events)
-            sweep_key(t, hop, history, run, its, room)
-            i, q = stop, end
+            key, end = questions.key[questions.order[q]], q
+            while end < len(questions.order) and questions.key[questions.order[end]] == key:
+                end += 1
+            start = stop + np.searchsorted(keys[stop:], key)
+            stop = start + np.searchsorted(keys[start:], key, "right")
+            its = key_tiles(t, hop, swept.events, start, stop)
+            run = KeyRun(start, stop, questions.order[q:end])
+            sweep_key(t, hop, swept, run, its, room)
+            q = end
 
 
 @compiled
