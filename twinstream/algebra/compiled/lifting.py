@@ -57,7 +57,7 @@ class RecordColumns(NamedTuple):
     valid: Flags
 
 
-class Span(NamedTuple):
+class RecordSpan(NamedTuple):
     """The records from `start` on, before `stop`."""
 
     start: int
@@ -139,7 +139,9 @@ def measure(t: Tables, tiles: Words, ends: Words) -> tuple[int, int]:
 
 
 @compiled
-def fill(t: Tables, hop: int, records: RecordColumns, span: Span, words: Words, row: int) -> None:
+def fill(
+    t: Tables, hop: int, records: RecordColumns, span: RecordSpan, words: Words, row: int
+) -> None:
     """Write the fixed slots of a row from its records."""
     first, last = t.hops[hop, FIXED], t.hops[hop, FIXED_END]
     clear(t.fixed, first, last, words, row)
@@ -154,7 +156,7 @@ def fill(t: Tables, hop: int, records: RecordColumns, span: Span, words: Words, 
 
 @compiled
 def fill_sparse(
-    t: Tables, hop: int, records: RecordColumns, span: Span, words: Words, at: int
+    t: Tables, hop: int, records: RecordColumns, span: RecordSpan, words: Words, at: int
 ) -> int:
     """Write the sparse arrays of a row from `at` on; where they end."""
     for s in range(t.hops[hop, SPARSE], t.hops[hop, SPARSE_END]):
@@ -173,7 +175,7 @@ def fill_sparse(
 
 @compiled
 def write_row(
-    t: Tables, hop: int, records: RecordColumns, span: Span, made: Lifting, row: int
+    t: Tables, hop: int, records: RecordColumns, span: RecordSpan, made: Lifting, row: int
 ) -> int:
     """Write the row of the records of one key and tile; where it ends."""
     fill(t, hop, records, span, made.words, row)
@@ -223,7 +225,7 @@ def lift_all(
                     if n == opened or (chunked and opens(made.entries, n, hop, chunk)):
                         open_entry(made.entries, n, records.key[begin], hop, chunk, at)
                         n += 1
-                    at = write_row(t, hop, records, Span(start, stop), made, at)
+                    at = write_row(t, hop, records, RecordSpan(start, stop), made, at)
                 start = stop
         begin = end
     return n, at

@@ -87,8 +87,8 @@ class SweptColumns(NamedTuple):
 
 
 class KeyRun(NamedTuple):
-    """One key: its events are those from `start` on, before `stop`; the numbers of its questions, in
-    the order of knowledge.
+    """One key: its events are those from `start` on, before `stop`; the numbers of its questions,
+    in the order of knowledge.
     """
 
     start: int
