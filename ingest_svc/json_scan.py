@@ -13,7 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ingest_svc.compiled.records import VALUE, gather_text, scan_records
+from ingest_svc.compiled.records import (
+    VALUE,
+    JsonTexts,
+    ScannedColumns,
+    ScannedFields,
+    gather_text,
+    scan_records,
+)
 from ingest_svc.compiled.tokens import BOOL, STRING
 from twinstream.define.fields.arrays import Stored
 from twinstream.define.fields.base import UNSCANNED
@@ -43,6 +50,7 @@ def scan_of(source: Source) -> Scan | None:
     text = np.frombuffer(bytearray(b"".join(names)), np.uint8)
     places = [kind.places for kind in source.fields.values()]
     kinds = np.array(list(zip(codes, places, strict=True)), np.int64)
+    fields = ScannedFields(text, ends, kinds)
     types = [kind.arrow for kind in source.fields.values()]
 
     def scan(values: Sequence[bytes]) -> tuple[list[Stored], Mask]:
@@ -55,7 +63,8 @@ def scan_of(source: Source) -> Scan | None:
         data, sure = np.frombuffer(joined, np.uint8), np.zeros(n, bool)
         cells, valid = np.empty((len(names), n, 2), np.int64), np.zeros((len(names), n), bool)
         if joined.isascii() or _is_utf8(joined):
-            scan_records(data, starts, text, ends, kinds, cells, valid, sure)
+            found = ScannedColumns(cells, valid, sure)
+            scan_records(JsonTexts(data, starts), fields, found)
         return [
             Stored(_column(kind, int(code), data, cells[f], valid[f]), np.zeros(n, bool))
             for f, (kind, (code, _)) in enumerate(zip(types, kinds, strict=True))
@@ -67,16 +76,9 @@ def scan_of(source: Source) -> Scan | None:
 def warm_up() -> None:
     """Compile, or load from disk, everything that is called, so that no first record waits."""
     empty, cells = np.zeros(1, np.uint8), np.zeros((1, 1, 2), np.int64)
-    scan_records(
-        empty,
-        np.zeros(2, np.int64),
-        empty,
-        np.zeros(2, np.int64),
-        np.zeros((1, 2), np.int64),
-        cells,
-        np.zeros((1, 1), bool),
-        np.zeros(1, bool),
-    )
+    nothing, kinds = np.zeros(2, np.int64), np.zeros((1, 2), np.int64)
+    found = ScannedColumns(cells, np.zeros((1, 1), bool), np.zeros(1, bool))
+    scan_records(JsonTexts(empty, nothing), ScannedFields(empty, nothing, kinds), found)
     gather_text(empty, cells[0], np.zeros(1, bool))
 
 

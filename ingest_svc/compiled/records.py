@@ -16,6 +16,8 @@
 # ruff: noqa: PLR0917, PLR1714 (compiled loops take their arrays by position, and compare fastest one by one)
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -39,6 +41,7 @@ from ingest_svc.compiled.tokens import (
     past_blanks,
     text_end,
 )
+from twinstream.algebra.compiled.intrinsics import lent
 from twinstream.algebra.compiled.jit import compiled
 
 Bytes = npt.NDArray[np.uint8]
@@ -50,41 +53,54 @@ VALUE = START
 NULL, TRUE, FALSE = (np.frombuffer(word, np.uint8) for word in (b"null", b"true", b"false"))
 
 
-@compiled
-def scan_records(
-    data: Bytes,
-    starts: Words,
-    names: Bytes,
-    ends: Words,
-    kinds: Words,
-    cells: Words,
-    valid: Mask,
-    sure: Mask,
-) -> None:
-    """Record i is `data[starts[i]:starts[i + 1] - 1]`. Of field f `cells[f, i]` is where its text
-    lies, or begins with its value.
+class JsonTexts(NamedTuple):
+    """Record i is `data[starts[i]:starts[i + 1] - 1]`."""
+
+    data: Bytes
+    starts: Words
+
+
+class ScannedFields(NamedTuple):
+    """The fields of a source, as above."""
+
+    names: Bytes
+    ends: Words
+    kinds: Words
+
+
+class ScannedColumns(NamedTuple):
+    """What is found: of field f `cells[f, i]` is where its text lies, or begins with its value;
+    `sure` [n]: whether of the record.
     """
-    for i in range(len(sure)):
-        sure[i] = scan_record(
-            data, starts[i], starts[i + 1] - 1, names, ends, kinds, cells, valid, i
-        )
-        if not sure[i]:
-            valid[:, i] = False
+
+    cells: Words
+    valid: Mask
+    sure: Mask
 
 
 @compiled
-def scan_record(
-    data: Bytes,
-    at: int,
-    stop: int,
-    names: Bytes,
-    ends: Words,
-    kinds: Words,
-    cells: Words,
-    valid: Mask,
-    i: int,
-) -> bool:
+def scan_records(texts: JsonTexts, fields: ScannedFields, found: ScannedColumns) -> None:
+    """Scan every record into its row."""
+    scan_all(texts, fields, found)
+
+
+@compiled
+def scan_all(texts: JsonTexts, fields: ScannedFields, found: ScannedColumns) -> None:
+    """`scan_records`, of arrays that are owned elsewhere."""
+    records = JsonTexts(lent(texts.data), lent(texts.starts))
+    known = ScannedFields(lent(fields.names), lent(fields.ends), lent(fields.kinds))
+    into = ScannedColumns(lent(found.cells), lent(found.valid), lent(found.sure))
+    for i in range(len(into.sure)):
+        into.sure[i] = scan_record(records, known, into, i)
+        if not into.sure[i]:
+            into.valid[:, i] = False
+
+
+@compiled
+def scan_record(texts: JsonTexts, fields: ScannedFields, found: ScannedColumns, i: int) -> bool:
     """Scan one record into row i; whether it is sure of it."""
+    data, at, stop = texts.data, texts.starts[i], texts.starts[i + 1] - 1
+    names, ends = fields.names, fields.ends
     at = past_blanks(data, at)
     if data[at] != OPEN:
         return False
@@ -116,7 +132,7 @@ def scan_record(
         if data[at] != COLON:
             return False
         at = past_blanks(data, at + 1)
-        at = scan_value(data, at, f, kinds, cells, valid, i)
+        at = scan_value(data, at, f, fields.kinds, found, i)
         if at == UNSURE:
             return False
         at = past_blanks(data, at)
@@ -149,13 +165,11 @@ def begins_with(data: Bytes, at: int, names: Bytes, start: int, stop: int) -> bo
 
 
 @compiled
-def scan_value(
-    data: Bytes, at: int, f: int, kinds: Words, cells: Words, valid: Mask, i: int
-) -> int:
+def scan_value(data: Bytes, at: int, f: int, kinds: Words, found: ScannedColumns, i: int) -> int:
     """Scan the value of field f (of no field: UNSURE), a scalar, into row i; the place after it, or
     UNSURE.
     """
-    first = data[at]
+    first, cells, valid = data[at], found.cells, found.valid
     kind = kinds[f, CODE] if f != UNSURE else UNSURE
     if first == QUOTE:
         end = text_end(data, at + 1)
@@ -175,11 +189,11 @@ def scan_value(
         value = fitted(value, places, kind, kinds[f, PLACES])
         cells[f, i, VALUE], valid[f, i] = value, True
         return end if value != OUTSIDE else UNSURE
-    return scan_literal(data, at, f, kind, cells, valid, i)
+    return scan_literal(data, at, f, kind, found, i)
 
 
 @compiled
-def scan_literal(data: Bytes, at: int, f: int, kind: int, cells: Words, valid: Mask, i: int) -> int:
+def scan_literal(data: Bytes, at: int, f: int, kind: int, found: ScannedColumns, i: int) -> int:
     """Scan true, false or null; the place after it, or UNSURE."""
     if begins_with(data, at, NULL, 0, len(NULL)):
         return at + len(NULL)
@@ -189,7 +203,7 @@ def scan_literal(data: Bytes, at: int, f: int, kind: int, cells: Words, valid: M
     if not true and not begins_with(data, at, FALSE, 0, len(FALSE)):
         return UNSURE
     if kind == BOOL:
-        cells[f, i, VALUE], valid[f, i] = true, True
+        found.cells[f, i, VALUE], found.valid[f, i] = true, True
     return at + (len(TRUE) if true else len(FALSE))
 
 
