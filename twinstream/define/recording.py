@@ -16,7 +16,11 @@ Condition = Callable[[Any], Any]
 
 
 def record(
-    function: Condition | str, fields: Mapping[str, FieldType], owner: str, what: str, at: Location
+    function: Condition | str,
+    fields: Mapping[str, FieldType],
+    owner: str,
+    what: str,
+    at: Location,
 ) -> Expr:
     """The expression that `function` computes; a plain string is the name of a field."""
     if isinstance(function, str):
@@ -29,8 +33,25 @@ def record(
             "write it as lambda r: r.delay_minutes >= 15",
             at,
         )
+    result = _called(function, Row(fields, owner), what, at)
+    if not isinstance(result, Expr):
+        refuse(
+            f"{what} gives {shown(result)}, not an expression over the fields of {owner}",
+            "start from the record's fields, as in lambda r: r.delay_minutes >= 15",
+            at,
+        )
+    return result
+
+
+def _called(
+    function: Condition,
+    row: Row,
+    what: str,
+    at: Location,
+) -> Any:
+    """What a user's function gives; what it raises is told with its line."""
     try:
-        result = function(Row(fields, owner))
+        return function(row)
     except DefinitionError:
         raise
     except Exception as error:
@@ -42,13 +63,6 @@ def record(
             place.file,
             place.line,
         ) from error
-    if not isinstance(result, Expr):
-        refuse(
-            f"{what} gives {shown(result)}, not an expression over the fields of {owner}",
-            "start from the record's fields, as in lambda r: r.delay_minutes >= 15",
-            at,
-        )
-    return result
 
 
 def record_condition(
@@ -69,7 +83,12 @@ def record_condition(
     return result
 
 
-def _refuse_field(name: str, fields: Mapping[str, FieldType], owner: str, at: Location) -> None:
+def _refuse_field(
+    name: str,
+    fields: Mapping[str, FieldType],
+    owner: str,
+    at: Location,
+) -> None:
     try:
         field(name, fields, owner)
     except DefinitionError as error:
