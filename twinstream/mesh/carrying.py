@@ -26,6 +26,10 @@ _log = structlog.get_logger()
 FAILED = WORKER_FAILED
 
 
+Beat = Callable[[int | None], None]
+Task = Callable[[], Awaitable[None]]
+
+
 def run(
     process: Process[Own],
     carrier: Carrier,
@@ -41,10 +45,9 @@ def run(
     loop = loop or event_loop()
     process.ending.on_stop(lambda: end(OK))
     watched = ends.watched(process.settings, carrier.options.topics)
+    work = _main(carrier, beat, list(tasks), lambda: process.reach.away, watched)
     try:
-        loop.run_until_complete(
-            _main(carrier, beat, list(tasks), lambda: process.reach.away, watched)
-        )
+        loop.run_until_complete(work)
     except BaseException:  # noqa: BLE001
         _log.exception("worker_failed")
     end(FAILED)
@@ -77,7 +80,7 @@ def never_taken(topic: str, partition: int, value: bytes) -> MessageRefusedError
 async def _main(
     carrier: Carrier,
     beat: Callable[[int | None], None],
-    tasks: list[Callable[[], Awaitable[None]]],
+    tasks: list[Task],
     away: Callable[[], str],
     watched: EndsWatched,
 ) -> None:

@@ -99,6 +99,19 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 def letter_of(message: Any) -> Letter:
     """The letter that a message of a dead-letter topic holds, whatever its headers are."""
+    facts, carried, key = _sorted_headers(message)
+    return Letter(
+        id=LetterId(_SERVICE_OF[message.topic()], message.partition(), message.offset()),
+        at_us=max(0, message.timestamp()[1]) * 1000,
+        facts=facts,
+        carried=carried,
+        key=key,
+        value=message.value() or b"",
+    )
+
+
+def _sorted_headers(message: Any) -> tuple[dict[str, str], list[tuple[str, bytes]], bytes | None]:
+    """What is said of the original, its own headers, and its key."""
     facts, carried, key = dict[str, str](), list[tuple[str, bytes]](), None
     for name, value in _headers(message):
         if name.startswith("original_"):
@@ -107,11 +120,7 @@ def letter_of(message: Any) -> Letter:
             key = value
         else:
             facts[name.removeprefix("dead_letter_")] = value.decode(errors="backslashreplace")
-    where = LetterId(_SERVICE_OF[message.topic()], message.partition(), message.offset())
-    at_us = max(0, message.timestamp()[1]) * 1000
-    return Letter(
-        id=where, at_us=at_us, facts=facts, carried=carried, key=key, value=message.value() or b""
-    )
+    return facts, carried, key
 
 
 def _headers(message: Any) -> list[tuple[str, bytes]]:
@@ -142,16 +151,8 @@ def letter_at(settings: MeshSettings, where: LetterId) -> Letter:
             group_id="dead-letters", enable_auto_commit=False, fetch_message_max_bytes=8_000_000
         )
     )
-    partition = TopicPartition(dead_letter(where.service), where.partition, where.offset)
     try:
-        low, high = range_of(consumer, partition.topic, partition.partition, WAIT_S)
-        if not low <= where.offset < high:
-            raise ObjectMissingError(
-                f"there is no dead letter {where}: its topic holds {low} to {high - 1}; "
-                "older ones are deleted after 30 days"
-            )
-        consumer.assign([partition])
-        message = consumer.poll(WAIT_S)
+        message = _message_at(consumer, where)
     finally:
         consumer.close()
     if message is None or message.error() is not None:
@@ -159,6 +160,18 @@ def letter_at(settings: MeshSettings, where: LetterId) -> Letter:
             f"dead letter {where} was not read within {WAIT_S:.0f} s: see twinstream status"
         )
     return letter_of(message)
+
+
+def _message_at(consumer: Consumer, where: LetterId) -> Any:
+    partition = TopicPartition(dead_letter(where.service), where.partition, where.offset)
+    low, high = range_of(consumer, partition.topic, partition.partition, WAIT_S)
+    if not low <= where.offset < high:
+        raise ObjectMissingError(
+            f"there is no dead letter {where}: its topic holds {low} to {high - 1}; "
+            "older ones are deleted after 30 days"
+        )
+    consumer.assign([partition])
+    return consumer.poll(WAIT_S)
 
 
 def original_of(settings: MeshSettings, letter: Letter) -> bytes:

@@ -174,28 +174,34 @@ class FaustCarrier(faust.App):
                     end(FAILED)
 
 
+ALWAYS = {
+    "consumer_auto_offset_reset": "earliest",
+    "consumer_max_fetch_size": 8_388_608,
+    "broker_session_timeout": 6.0,
+    "broker_heartbeat_interval": 2.0,
+    "broker_request_timeout": 300.0,
+    "producer_request_timeout": 30.0,
+    "producer_max_request_size": MAX_MESSAGE_BYTES,
+    "producer_acks": -1,
+    "stream_wait_empty": False,
+    "topic_allow_declare": False,
+    "topic_disable_leader": True,
+    "web_enabled": False,
+    "store": "memory://",
+}
+"""Faust's settings of every worker."""
+
+
 def configuration(settings: MeshSettings, options: WorkerOptions, folder: Path) -> dict[str, Any]:
     """Faust's settings of a worker that keeps its own state in `folder`."""
     return {
+        **ALWAYS,
         "broker_credentials": kafka_security.for_faust(settings.kafka_security()),
         "broker": [f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
         "datadir": str(folder),
         "consumer_group_instance_id": f"{options.name}-{options.instance}@{socket.gethostname()}",
-        "consumer_auto_offset_reset": "earliest",
-        "consumer_max_fetch_size": 8_388_608,
-        "broker_session_timeout": 6.0,
-        "broker_heartbeat_interval": 2.0,
-        "broker_request_timeout": 300.0,
-        "producer_request_timeout": 30.0,
         "producer_linger": options.linger_s,
-        "producer_max_request_size": MAX_MESSAGE_BYTES,
-        "producer_acks": -1,
         "stream_buffer_maxsize": options.buffered,
-        "stream_wait_empty": False,
-        "topic_allow_declare": False,
-        "topic_disable_leader": True,
-        "web_enabled": False,
-        "store": "memory://",
     }
 
 

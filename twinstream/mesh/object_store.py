@@ -116,7 +116,13 @@ class ObjectStore:
                 "Body"
             ].iter_chunks(chunk_bytes)
 
-    def range_uri(self, uri: str, start: int, length: int, version_id: str | None = None) -> bytes:
+    def range_uri(
+        self,
+        uri: str,
+        start: int,
+        length: int,
+        version_id: str | None = None,
+    ) -> bytes:
         """`length` bytes of an object from `start` on."""
         bucket, key = split_uri(uri)
         span = f"bytes={start}-{start + length - 1}"

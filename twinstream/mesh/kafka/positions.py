@@ -33,7 +33,12 @@ def known(offset: int, what: str) -> int:
     return offset
 
 
-def range_of(consumer: Any, topic: str, partition: int, timeout_s: float) -> Range:
+def range_of(
+    consumer: Any,
+    topic: str,
+    partition: int,
+    timeout_s: float,
+) -> Range:
     """What a partition holds now, as the broker says; raises NotRunningError."""
     what = f"{topic}[{partition}]"
     with asking(what):
@@ -49,7 +54,10 @@ def cached_range(consumer: Any, topic: str, partition: int) -> Range | None:
 
 
 def at_time(
-    consumer: Any, wanted: Iterable[Place], time_ms: int, timeout_s: float
+    consumer: Any,
+    wanted: Iterable[Place],
+    time_ms: int,
+    timeout_s: float,
 ) -> dict[Place, int | None]:
     """The first offset of each partition with a timestamp at or after a time; None where there is
     none. Raises NotRunningError.
@@ -78,7 +86,10 @@ def beginnings(admin: AdminClient, wanted: Sequence[Place], timeout_s: float) ->
 
 
 def _listed(
-    admin: AdminClient, wanted: Sequence[Place], which: OffsetSpec, timeout_s: float
+    admin: AdminClient,
+    wanted: Sequence[Place],
+    which: OffsetSpec,
+    timeout_s: float,
 ) -> dict[Place, int]:
     asked = {TopicPartition(*place): which for place in wanted}
     found: dict[Place, int] = {}
