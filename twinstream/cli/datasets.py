@@ -40,6 +40,9 @@ Which = Annotated[
 Named = Annotated[str, typer.Argument(help="Its epoch, its digest or how that begins.")]
 
 
+Reason = Annotated[str, typer.Option(help="Why, for the log.")]
+
+
 @app.command("list")
 def list_datasets(
     model: OneModel = "",
@@ -121,7 +124,7 @@ def export_dataset(
 def build(
     model: Model,
     data: Data = DEFAULT_DATA,
-    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "a training set was asked for",
+    reason: Reason = "a training set was asked for",
     timeout: Timeout = 600.0,
     json: Json = False,  # noqa: FBT002
 ) -> None:
