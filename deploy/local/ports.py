@@ -5,7 +5,7 @@ same.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,9 @@ HIGHEST = 65_535
 
 
 def choose(
-    path: Path, wanted: dict[str, int], asked: Mapping[str, str] | None = None
+    path: Path,
+    wanted: dict[str, int],
+    asked: Mapping[str, str] | None = None,
 ) -> dict[str, int]:
     """A free port for each name: the one used last time, else the wanted one (0: any),
     else any; all different.
@@ -32,24 +34,18 @@ def choose(
     for name, setting in (asked or {}).items():
         _check(chosen, name, setting)
     for name, preferred in wanted.items():
-        if name in chosen:
-            continue
-        candidates = [
-            port
-            for port in (before.get(name, 0), preferred)
-            if port and port not in chosen.values()
-        ]
-        chosen[name] = next((port for port in candidates if is_free(port)), 0) or any_free(
-            set(chosen.values())
-        )
+        if name not in chosen:
+            candidates = (before.get(name, 0), preferred)
+            chosen[name] = _free(candidates, set(chosen.values()))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(
-        path,
-        msgspec.json.encode(
-            chosen | {name: port for name, port in before.items() if name not in chosen}
-        ),
-    )
+    write_whole(path, msgspec.json.encode({**before, **chosen}))
     return chosen
+
+
+def _free(candidates: Iterable[int], taken: set[int]) -> int:
+    """The first of these that is to be had, else any."""
+    possible = (port for port in candidates if port and port not in taken)
+    return next((port for port in possible if is_free(port)), 0) or any_free(taken)
 
 
 def _read(path: Path) -> dict[str, int]:
@@ -60,7 +56,11 @@ def _read(path: Path) -> dict[str, int]:
         return {}
 
 
-def _check(chosen: dict[str, int], name: str, setting: str) -> None:
+def _check(
+    chosen: dict[str, int],
+    name: str,
+    setting: str,
+) -> None:
     port = chosen[name]
     if not 0 < port <= HIGHEST:
         raise SettingsError(f"{setting}={port}: a port is a number from 1 to {HIGHEST}")

@@ -36,7 +36,11 @@ this bean takes its place.
 """
 
 
-def spec(folder: Path, port: int, java: Java) -> Spec:
+def spec(
+    folder: Path,
+    port: int,
+    java: Java,
+) -> Spec:
     """The server with its objects in `folder`; a folder stays with the server that began it."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +95,11 @@ def _versitygw(folder: Path, port: int) -> list[str]:
     ]
 
 
-def _s3mock(folder: Path, port: int, java: Java) -> list[str]:
+def _s3mock(
+    folder: Path,
+    port: int,
+    java: Java,
+) -> list[str]:
     jar = next(jars.ensure("s3mock", java).glob("*.jar"))
     (folder / "objects").mkdir(exist_ok=True)
     write_whole(folder / CONNECTOR_FILE, CONNECTOR.format(host=HOST, port=port).encode())

@@ -155,7 +155,11 @@ def written() -> str:
     )
 
 
-def _service(name: str, found: dict[int, str], bodies: tuple[type, ...]) -> Iterator[str]:
+def _service(
+    name: str,
+    found: dict[int, str],
+    bodies: tuple[type, ...],
+) -> Iterator[str]:
     yield f"## {name.capitalize()}"
     yield f"On {ADDRESSES[name]}."
     yield table(("route", "what"), [(code(r), sentence(what)) for r, what in ROUTES[name].items()])

@@ -109,7 +109,11 @@ def linked(markdown: str, path: str) -> str:
     return "".join(parts)
 
 
-def turned(path: str, here: str, link: str) -> str:
+def turned(
+    path: str,
+    here: str,
+    link: str,
+) -> str:
     """One link; what does not lead into the tree stays."""
     target, hash_, anchor = link.partition("#")
     if not target or "://" in target or not (ROOT / resolved(path, target)).exists():
