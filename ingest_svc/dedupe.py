@@ -63,7 +63,11 @@ class RecentIds:
             self._remember(Ids.of(ids), known_us, ALWAYS, np.ones(len(ids), bool))
 
     def _remember(
-        self, ids: Ids, known_us: npt.NDArray[np.int64], horizon_us: int, new: Mask
+        self,
+        ids: Ids,
+        known_us: npt.NDArray[np.int64],
+        horizon_us: int,
+        new: Mask,
     ) -> None:
         current = self._generations[-1]
         current.known.add(ids, known_us, horizon_us, new)

@@ -89,7 +89,11 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 def check_file(
-    file: FileRef, form: str, decoder: FileDecoder, objects: Objects, most_bytes: int
+    file: FileRef,
+    form: str,
+    decoder: FileDecoder,
+    objects: Objects,
+    most_bytes: int,
 ) -> Checked:
     """The pinned file; raises a PermanentError with what is wrong, or StorageUnavailableError when
     S3 does not answer now.
@@ -103,11 +107,7 @@ def check_file(
         )
     version = file.version_id or head.version_id
     digest, sample, lines = _read_through(objects, file.uri, version)
-    if file.sha256 and file.sha256.lower() != digest:
-        raise FileRefusedError(
-            f"{file.uri}: its bytes have SHA-256 {digest}, the event says {file.sha256}: "
-            "was it replaced or cut off?"
-        )
+    _check_digest(file, digest)
     pinned = FileRef(
         uri=file.uri,
         sha256=digest,
@@ -115,6 +115,25 @@ def check_file(
         size_bytes=head.size_bytes,
         rows=lines if form == "jsonl" else -1,
     )
+    return _checked(pinned, form, sample, decoder, objects)
+
+
+def _check_digest(file: FileRef, digest: str) -> None:
+    if file.sha256 and file.sha256.lower() != digest:
+        raise FileRefusedError(
+            f"{file.uri}: its bytes have SHA-256 {digest}, the event says {file.sha256}: "
+            "was it replaced or cut off?"
+        )
+
+
+def _checked(
+    pinned: FileRef,
+    form: str,
+    sample: bytes,
+    decoder: FileDecoder,
+    objects: Objects,
+) -> Checked:
+    """By what it holds."""
     try:
         if form == "parquet":
             return Checked(_check_parquet(pinned, decoder, objects), form)
@@ -123,7 +142,7 @@ def check_file(
         raise
     except (RecordError, PermanentError, pa.ArrowException, ValueError) as error:
         raise FileRefusedError(
-            f"{file.uri} is not a {form} file of this source: {error}"
+            f"{pinned.uri} is not a {form} file of this source: {error}"
         ) from error
     return Checked(pinned, form)
 

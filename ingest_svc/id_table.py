@@ -66,14 +66,26 @@ class IdTable:
     def __len__(self) -> int:
         return self._n
 
-    def refuse(self, ids: Ids, known_us: Words, horizon_us: int, new: Mask) -> None:
+    def refuse(
+        self,
+        ids: Ids,
+        known_us: Words,
+        horizon_us: int,
+        new: Mask,
+    ) -> None:
         """Set new[i] to False where id i was logged at most `horizon_us` before known_us[i]."""
         if self._n:
             refuse_known(
                 self._slots, self._ends, self._held, self._known, *ids, known_us, horizon_us, new
             )
 
-    def add(self, ids: Ids, known_us: Words, horizon_us: int, new: Mask) -> None:
+    def add(
+        self,
+        ids: Ids,
+        known_us: Words,
+        horizon_us: int,
+        new: Mask,
+    ) -> None:
         """`refuse`, id after id, and remember each one that is new as logged at known_us[i]."""
         self._make_room(len(ids.hashes), len(ids.data))
         self._n = add_new(

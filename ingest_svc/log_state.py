@@ -41,18 +41,14 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
 
     def after(self, offset: int, header: PackHeader) -> LogState:
         """The state after one more message, whoever wrote it: of two barriers of an epoch the first
-        stands.
+        counts.
         """
-        raw_high = max(self.raw_high, header.raw_high, header.raw_last)
-        said = [self.barrier, *_barriers(offset, header, self.raw_high)]
-        newest = max(b.epoch for b in said)
+        covers = header.raw_last > self.raw_high  # who covers nothing new says nothing
         return LogState(
             next_offset=offset + 1,
-            raw_high=raw_high,
-            known_max_us=header.known_max_us
-            if header.raw_last > self.raw_high
-            else self.known_max_us,  # who covers nothing new says nothing
-            barrier=min((b for b in said if b.epoch == newest), key=lambda b: b.offset),
+            raw_high=max(self.raw_high, header.raw_high, header.raw_last),
+            known_max_us=header.known_max_us if covers else self.known_max_us,
+            barrier=_newest([self.barrier, *_barriers(offset, header, self.raw_high)]),
             written_us=max(self.written_us, header.written_us),
         )
 
@@ -79,6 +75,12 @@ def state_of(messages: Iterable[tuple[int, PackHeader]], empty_at: int = 0) -> L
     for offset, header in messages:
         state = state.after(offset, header)
     return state
+
+
+def _newest(said: list[Barrier]) -> Barrier:
+    """The first of the newest epoch."""
+    epoch = max(barrier.epoch for barrier in said)
+    return min((one for one in said if one.epoch == epoch), key=lambda barrier: barrier.offset)
 
 
 def _barriers(offset: int, header: PackHeader, raw_high_before: int) -> list[Barrier]:

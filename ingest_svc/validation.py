@@ -62,13 +62,12 @@ class Screen:
         self, values: Sequence[bytes | None]
     ) -> tuple[list[Rejected], npt.NDArray[np.int64]]:
         """Tombstones and too large records, and the positions of the others."""
+        everything = np.arange(len(values))
         if None not in values and max(map(len, values), default=0) <= self._record_bytes:  # type: ignore[arg-type]
-            return [], np.arange(len(values))
+            return [], everything
         sizes = np.fromiter((-1 if v is None else len(v) for v in values), np.int64, len(values))
         bad = np.flatnonzero((sizes < 0) | (sizes > self._record_bytes))
-        return [(int(i), self._why(int(sizes[i]))) for i in bad], np.delete(
-            np.arange(len(values)), bad
-        )
+        return [(int(i), self._why(int(sizes[i]))) for i in bad], np.delete(everything, bad)
 
     def _why(self, size: int) -> str:
         if size < 0:

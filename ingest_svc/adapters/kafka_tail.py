@@ -62,7 +62,13 @@ class KafkaTail:
         place = (topic, partition)
         return at_time(self._consumer, [place], time_us // 1000, BOUND_S)[place]
 
-    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Any]:
+    def read(
+        self,
+        topic: str,
+        partition: int,
+        start: int,
+        end: int,
+    ) -> Iterator[Any]:
         """Messages of [start, end)."""
         return messages(self._consumer, {(topic, partition): Span(start, end)}, BOUND_S)
 
@@ -85,7 +91,13 @@ class TailSpan(NamedTuple):
 
 
 def log_tail(
-    tail: KafkaTail, topic: str, partition: int, source: Source, *, messages: int, ids: int
+    tail: KafkaTail,
+    topic: str,
+    partition: int,
+    source: Source,
+    *,
+    messages: int,
+    ids: int,
 ) -> tuple[LogState, RecentIds]:
     """Where a log partition stands, and the ids that its rows within the dedupe horizon have.
 
@@ -107,10 +119,14 @@ def log_tail(
 
 
 def restored(
-    between: Messages, span: TailSpan, source: Source, horizon_us: int, ids: int
+    between: Messages,
+    span: TailSpan,
+    source: Source,
+    horizon_us: int,
+    ids: int,
 ) -> tuple[LogState, RecentIds]:
-    """Where a log partition stands, and the ids of its rows within the span and the horizon that
-    count.
+    """Where a log partition stands for its next writer, and the ids of its rows within the span and
+    the horizon that count.
 
     A row that lost to an earlier writer must not mark its id as seen, or a good record would be
     dropped long after the horizon.
@@ -119,23 +135,31 @@ def restored(
     for offset, value in between(span.first, span.end):
         header, covered = log_header(value), state.raw_high
         state = state.after(offset, header)
-        if (
-            value is not None
-            and offset >= span.start
-            and header.raw_last > covered
-            and header.rows
-            and header.known_max_us >= horizon_us
-        ):
-            rows = decode_rows(value, source.pack_schema)
-            rows = rows.filter(pa.array(rows.column(RAW).to_numpy() > covered))
-            recent.restore(
-                key_text(rows, source.id_fields), rows.column(KNOWN).to_numpy(), header.known_max_us
-            )
+        if value is None or offset < span.start or not header.rows:
+            continue
+        if header.raw_last > covered and header.known_max_us >= horizon_us:
+            rows = _rows_beyond(covered, value, source)
+            known_us = rows.column(KNOWN).to_numpy()
+            recent.restore(key_text(rows, source.id_fields), known_us, header.known_max_us)
     return state, recent
 
 
+def _rows_beyond(
+    covered: int,
+    value: bytes,
+    source: Source,
+) -> pa.RecordBatch:
+    """The rows of a pack that no earlier one covers."""
+    rows = decode_rows(value, source.pack_schema)
+    return rows.filter(pa.array(rows.column(RAW).to_numpy() > covered))
+
+
 def dead_letter_offsets(
-    tail: KafkaTail, topic: str, raw_topic: str, partition: int, state: LogState
+    tail: KafkaTail,
+    topic: str,
+    raw_topic: str,
+    partition: int,
+    state: LogState,
 ) -> set[int]:
     """Raw offsets beyond the log that were dead-lettered already:
     their covering pack was lost with the process that wrote them.

@@ -56,7 +56,10 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 def send_records(
-    gates: Mapping[str, Gate], source: str, values: Sequence[bytes], raw: Raw
+    gates: Mapping[str, Gate],
+    source: str,
+    values: Sequence[bytes],
+    raw: Raw,
 ) -> Receipt:
     """Send the good records; the others are told one by one.
 
