@@ -105,12 +105,10 @@ class Folder:
         out = list[Partial]()
         for plan in self._plans:
             states = kernel.lift(plan, rows, position, chunked=True, shared=shared)
-            out += [
-                Partial(plan.view.name, target, _partial(header, rows.num_rows, part))
-                for target, part in enumerate(
-                    kernel.by_partition(states, self._targets, chunked=True)
-                )
-            ]
+            parts = kernel.by_partition(states, self._targets, chunked=True)
+            for target, part in enumerate(parts):
+                value = _partial(header, rows.num_rows, part)
+                out.append(Partial(plan.view.name, target, value))
         return out
 
 

@@ -141,10 +141,11 @@ class Landing:
         """Everything but the decision: rows and bases where nobody looks yet."""
         taken = self._timed("history", lambda: self._taken(step, seen, before))
         common = self._common(step, taken)
-        folded = self._timed(
-            "fold",
-            lambda: self._folds.fold(step, seen, taken.landed, common.as_of_us),
-        )
+
+        def fold() -> list[tuple[View, list[FileRef]]]:
+            return self._folds.fold(step, seen, taken.landed, common.as_of_us)
+
+        folded = self._timed("fold", fold)
         return EpochDecision(
             by=self._decisions.attempt(),
             rows=taken.rows,
@@ -163,12 +164,9 @@ class Landing:
         sources = [s for s in self._pipeline.sources if s.name not in settled]
         appended, left_out = self._appending.read_all(step, seen, files_to, sources)
         _refuse_other_gaps(step, left_out)
+        cuts = dict(before[0].manifests[0].cuts) if before else {}
         return EpochInput(
-            appended=appended,
-            settled=settled,
-            cuts=dict(before[0].manifests[0].cuts) if before else {},
-            files_to=files_to,
-            left_out=left_out,
+            appended=appended, settled=settled, cuts=cuts, files_to=files_to, left_out=left_out
         )
 
     def _common(self, step: Land, taken: EpochInput) -> Common:

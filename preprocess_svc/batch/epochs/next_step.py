@@ -26,12 +26,13 @@ def next_step(
     missing = tuple(view for view in plan.views if (view, newest) not in seen.published)
     if missing:
         return _land(plan, seen, newest, missing)
-    untrained = tuple(
-        model for model in plan.models if (model, newest, plan.digest) not in seen.trained
-    )
-    if untrained:
-        return Train(newest, untrained)
-    return _open_epoch(plan, seen, newest + 1, now_us)
+    untrained = _untrained(plan, seen, newest)
+    return Train(newest, untrained) if untrained else _open_epoch(plan, seen, newest + 1, now_us)
+
+
+def _untrained(plan: Plan, seen: Seen, epoch: int) -> tuple[str, ...]:
+    """Models without a training set of the epoch, under this definition."""
+    return tuple(model for model in plan.models if (model, epoch, plan.digest) not in seen.trained)
 
 
 def _open_epoch(
@@ -48,10 +49,9 @@ def _open_epoch(
     if not missing:
         return _land(plan, seen, epoch, plan.views)
     asked = seen.requested.get(epoch)
-    if asked is not None and _within(ASK_AGAIN_US, asked.requested_at_us, now_us):
-        return Wait(epoch, missing)
     if asked is not None:
-        return Seal(epoch, asked.wishes, MISSING, asked.retrains)
+        again = not _within(ASK_AGAIN_US, asked.requested_at_us, now_us)
+        return Seal(epoch, asked.wishes, MISSING, asked.retrains) if again else Wait(epoch, missing)
     if len(missing) < len(places):
         return Seal(epoch, 0, MISSING)
     reason = _reason(plan, seen, now_us)

@@ -40,12 +40,7 @@ class Retention:
         `models`: all that happened to models.
         """
         used = epochs_in_use(models, self._keep_trained)
-        old = [
-            key
-            for folder in self._views
-            for key in self._store.list(self._bucket, folder)
-            if expired(key, newest, self._keep)
-        ]
+        old = self._old_bases(newest)
         kept = {}
         for model, folder in self._models.items():
             keys = list(self._store.list(self._bucket, folder))
@@ -55,6 +50,14 @@ class Retention:
         for key in old:
             self._store.delete(self._bucket, key)
         return kept
+
+    def _old_bases(self, newest: int) -> list[str]:
+        return [
+            key
+            for folder in self._views
+            for key in self._store.list(self._bucket, folder)
+            if expired(key, newest, self._keep)
+        ]
 
 
 def _above(prefix: str) -> str:

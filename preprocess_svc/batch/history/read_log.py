@@ -53,8 +53,17 @@ def read(
     if all(start == end for start, end in spans.values()):
         nothing = Ends(_unmoved(after, cut), EARLIEST_US)
         return None, lambda: nothing
+    return _unpacked(_messages(context, source, spans), source, after, cut)
+
+
+def _unpacked(
+    messages: DataFrame,
+    source: Source,
+    after: dict[int, Cut],
+    cut: dict[int, Cut],
+) -> tuple[DataFrame, Callable[[], Ends]]:
+    """As `read`, of the messages there."""
     seen = Observation()
-    messages = _messages(context, source, spans)
     high = {p: c.raw_high for p, c in after.items()}
     observed = messages.observe(seen, *_highest(cut))
     rows = observed.mapInArrow(Unpack(source, high), spark_schema(source))

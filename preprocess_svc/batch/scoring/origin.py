@@ -126,7 +126,12 @@ def _said(event: ModelEvent, manifest: ViewPublished, asked_us: int | None) -> S
     )
 
 
-def _unknown(model: str, digest: str, known: Iterable[str], matching: int) -> str:
+def _unknown(
+    model: str,
+    digest: str,
+    known: Iterable[str],
+    matching: int,
+) -> str:
     if len(digest) < SHORTEST_DIGEST:
         return f"--model-digest {digest!r} is too short: give at least {SHORTEST_DIGEST} characters"
     if matching:
