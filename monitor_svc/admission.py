@@ -36,8 +36,8 @@ def odd(metric: MetricObserved) -> str:
         return "kind or unit"
     if max(len(metric.labels), len(metric.quantiles)) > MOST_LABELS:
         return "too many labels"
-    too_long = any(len(value) > LONGEST_LABEL for value in metric.labels.values())
-    return "a label's value" if too_long else ""
+    longest = max(map(len, metric.labels.values()), default=0)
+    return "a label's value" if longest > LONGEST_LABEL else ""
 
 
 class Admission:

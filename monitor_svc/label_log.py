@@ -43,15 +43,12 @@ class LabelLog:
             header = decode_header(data)
         except ValueError as error:
             raise LabelLogError(str(error)) from error
-        self.known_us[partition] = max(
-            self.known_us.get(partition, header.known_max_us), header.known_max_us
-        )
-        if header.kind != PACK or not header.rows:
-            self._raw_high[partition] = raw_high_after(self._raw_high.get(partition, -1), header)
-            return []
-        high = self._raw_high.get(partition, header.raw_first - 1)
+        newest_us = self.known_us.get(partition, header.known_max_us)
+        self.known_us[partition] = max(newest_us, header.known_max_us)
+        holds_rows = header.kind == PACK and header.rows
+        high = self._raw_high.get(partition, header.raw_first - 1 if holds_rows else -1)
         self._raw_high[partition] = raw_high_after(high, header)
-        return self._decoded(data, high)
+        return self._decoded(data, high) if holds_rows else []
 
     def _decoded(self, data: bytes, high: int) -> list[LabelRow]:
         try:
