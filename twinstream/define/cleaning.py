@@ -146,13 +146,18 @@ def _bind(rule: Written, name: str, kind: FieldType) -> Rule:
     _check_arguments(rule, name)
     if rule.name in {"clip", "between"}:
         return Rule(rule.name, _bounds(rule, name, kind), (), rule.canonical())
-    if rule.name in {"lower", "upper", "strip"} and kind.input is not Input.TEXT:
+    if rule.name in {"lower", "upper", "strip"}:
+        _check_text(rule, name, kind)
+    values = tuple(fitted(value, kind, f"{rule} on field {name!r}") for value in rule.args)
+    return Rule(rule.name, None, values, rule.canonical())
+
+
+def _check_text(rule: Written, name: str, kind: FieldType) -> None:
+    if kind.input is not Input.TEXT:
         refuse(
             f"{rule} is for text, but field {name!r} is a {type(kind).__name__}",
             "take the rule away",
         )
-    values = tuple(fitted(value, kind, f"{rule} on field {name!r}") for value in rule.args)
-    return Rule(rule.name, None, values, rule.canonical())
 
 
 def _check_arguments(rule: Written, name: str) -> None:

@@ -60,13 +60,18 @@ def _plain_number(column: pa.Array) -> pa.Array:
     """Integers as int64 or decimals, small decimals as decimal128, floats as the shortest."""
     kind = column.type
     if pa.types.is_uint64(kind):
-        most = pc.max(column).as_py()
-        return column.cast(pa.int64() if (most or 0) <= LIMIT else pa.decimal128(20, 0))
+        return _unsigned(column)
     if pa.types.is_integer(kind):
         return column.cast(pa.int64())
     if pa.types.is_decimal32(kind) or pa.types.is_decimal64(kind):
         return column.cast(pa.decimal128(38, kind.scale))
     return _shortest(column) if pa.types.is_floating(kind) else column
+
+
+def _unsigned(column: pa.Array) -> pa.Array:
+    """uint64 as int64 where all of it fits."""
+    most = pc.max(column).as_py()
+    return column.cast(pa.int64() if (most or 0) <= LIMIT else pa.decimal128(20, 0))
 
 
 def _shortest(column: pa.Array) -> pa.Array:

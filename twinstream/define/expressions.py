@@ -269,12 +269,12 @@ class Expr:
             return [str(self.value)]
         if self.op == "literal":
             return [self.value_kind.written(self.value, self.places)]
-        inner = self.args[0]
-        if self.op == "isin":
-            return [inner, self._members(inner)]
         if len(self.args) == 2:
-            return ["(", inner, f" {self.op} ", self.args[1], ")"]
-        return ["(~", inner, ")"] if self.op == "~" else [inner, f".{self.op}"]
+            return ["(", self.args[0], f" {self.op} ", self.args[1], ")"]
+        inner = self.args[0]
+        if self.op == "~":
+            return ["(~", inner, ")"]
+        return [inner, self._members(inner) if self.op == "isin" else f".{self.op}"]
 
     def _members(self, inner: Expr) -> str:
         written, places = inner.value_kind.written, inner.places

@@ -39,9 +39,11 @@ class Pipeline:
         self.models: tuple[Model, ...] = _distinct(models, "model")
         of_models = [v for m in models for v in m.views]
         self.views: tuple[View, ...] = _distinct([*of_models, *views], "view")
-        sources = [s for m in models for s in (m.spine, m.label.source)]
-        sources += [v.source for v in self.views]
-        self.sources: tuple[Source, ...] = _distinct(sources, "source")
+        self.sources: tuple[Source, ...] = _distinct(self._used_sources(), "source")
+
+    def _used_sources(self) -> list[Source]:
+        of_models = [source for m in self.models for source in (m.spine, m.label.source)]
+        return of_models + [view.source for view in self.views]
 
     def _checked(
         self, models: Sequence[Model], views: Sequence[View]

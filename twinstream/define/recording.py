@@ -27,12 +27,6 @@ def record(
         if function not in fields:
             _refuse_field(function, fields, owner, at)
         return field(str.__str__(function), fields, owner)
-    if not callable(function):
-        refuse(
-            f"{what} is {shown(function)}, not a function of a record",
-            "write it as lambda r: r.delay_minutes >= 15",
-            at,
-        )
     result = _called(function, Row(fields, owner), what, at)
     if not isinstance(result, Expr):
         refuse(
@@ -49,20 +43,35 @@ def _called(
     what: str,
     at: Location,
 ) -> Any:
-    """What a user's function gives; what it raises is told with its line."""
+    """What a user's function gives."""
+    if not callable(function):
+        refuse(
+            f"{what} is {shown(function)}, not a function of a record",
+            "write it as lambda r: r.delay_minutes >= 15",
+            at,
+        )
     try:
         return function(row)
     except DefinitionError:
         raise
     except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        place = Location(last.filename, last.lineno or 0) if last.filename == at.file else at
-        raise DefinitionError(
-            f"{what} cannot be recorded: {type(error).__name__}: {str(error)[:200]}",
-            "use fields, literals, comparisons, + - *, & | ~, .is_null() and .isin([...]) only",
-            place.file,
-            place.line,
-        ) from error
+        raise _unrecorded(error, what, at) from error
+
+
+def _unrecorded(
+    error: Exception,
+    what: str,
+    at: Location,
+) -> DefinitionError:
+    """With the line of the user's file that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = Location(last.filename, last.lineno or 0) if last.filename == at.file else at
+    return DefinitionError(
+        f"{what} cannot be recorded: {type(error).__name__}: {str(error)[:200]}",
+        "use fields, literals, comparisons, + - *, & | ~, .is_null() and .isin([...]) only",
+        place.file,
+        place.line,
+    )
 
 
 def record_condition(

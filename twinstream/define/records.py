@@ -5,10 +5,9 @@ says why the others do not fit.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from decimal import Decimal as Exact
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,9 +18,9 @@ from twinstream.define import columns
 from twinstream.define.cleaned import apply_rules
 from twinstream.define.fields.arrays import Stored
 from twinstream.define.fields.base import FieldType
-from twinstream.define.fields.exact import expected
 from twinstream.define.file_schema import check_schema
 from twinstream.define.key_length import LONGEST_KEY, widest
+from twinstream.define.raw_cells import RawCells, RawColumns, RawObjects
 from twinstream.define.record_keys import key_text, refuse_bad_keys
 from twinstream.define.source import Source
 from twinstream.define.values import stored
@@ -29,7 +28,6 @@ from twinstream.errors import UNDECODABLE, Reason, RecordError
 
 Scan = Callable[[Sequence[bytes]], tuple[list[Stored], npt.NDArray[np.bool_]]]
 """Of JSON records their columns in stored form, and bool[n]: of which rows it is sure."""
-_exact_json = msgspec.json.Decoder(float_hook=Exact)
 
 
 Index = npt.NDArray[np.int64]
@@ -61,43 +59,6 @@ class Decoded:
         return key_text(self.batch, self._id_fields)
 
 
-class _Cells(Protocol):
-    """Records as they came: one cell of one, or all of it."""
-
-    def cell(self, name: str, row: int) -> Any: ...
-
-    def row(self, row: int) -> dict[str, Any]: ...
-
-
-class _Columns:
-    """Rows of a file."""
-
-    def __init__(self, columns: dict[str, pa.Array]) -> None:
-        self._columns = columns
-
-    def cell(self, name: str, row: int) -> Any:
-        return self._columns[name][row].as_py()
-
-    def row(self, row: int) -> dict[str, Any]:
-        return {name: column[row].as_py() for name, column in self._columns.items()}
-
-
-class _Objects:
-    """JSON objects, each decoded exactly, and once, when a cell of it is asked for."""
-
-    def __init__(self, values: Sequence[bytes]) -> None:
-        self._values = values
-        self._kept: dict[int, dict[str, Any]] = {}
-
-    def cell(self, name: str, row: int) -> Any:
-        if row not in self._kept:
-            self._kept[row] = self.row(row)
-        return self._kept[row].get(name)
-
-    def row(self, row: int) -> dict[str, Any]:
-        return _object(self._values[row])
-
-
 class Decoder:
     """Decodes records of one source. `keys`: the key fields of views, whose bytes must not exceed
     480. `scan`: a faster way for plain JSON.
@@ -118,14 +79,12 @@ class Decoder:
 
     def json(self, values: Sequence[bytes]) -> Decoded:
         """Records as JSON objects."""
-        everything = np.arange(len(values))
-        rest: list[int] = []
         parts, sure = self._scanned(values)
-        kept = everything[sure]
-        if not parts or not sure.all():
-            read, others, rest = self._structs(values, everything[~sure])
-            parts, kept = (read, others) if not len(kept) else _merged(parts, sure, read, others)
-        return self._finish(parts, kept, rest, _Objects(values), text=False)
+        if parts and sure.all():
+            return self._finish(parts, np.arange(len(values)), [], RawObjects(values), text=False)
+        read, others, rest = self._structs(values, np.flatnonzero(~sure))
+        parts, kept = _merged(parts, sure, read, others) if sure.any() else (read, others)
+        return self._finish(parts, kept, rest, RawObjects(values), text=False)
 
     def _scanned(self, values: Sequence[bytes]) -> tuple[list[Stored], npt.NDArray[np.bool_]]:
         """Columns, and which rows of them are sure; none where no scan is given."""
@@ -136,13 +95,13 @@ class Decoder:
         """Rows of a file, in its own types; `text`: all columns are text, as CSV gives them.
         A missing column is null.
         """
-        n = table.num_rows
-        raw = {name: columns.plain(_array(table, name, n)) for name in self.source.fields}
+        n, fields = table.num_rows, self.source.fields
+        raw = {name: columns.plain(_array(table, name, n)) for name in fields}
         parts = [
             columns.store(kind, raw[name], text=text and pa.types.is_string(raw[name].type))
-            for name, kind in self.source.fields.items()
+            for name, kind in fields.items()
         ]
-        return self._finish(parts, np.arange(n), [], _Columns(raw), text=text)
+        return self._finish(parts, np.arange(n), [], RawColumns(raw), text=text)
 
     def check_schema(self, schema: pa.Schema, *, text: bool = False) -> None:
         """Raises RecordError when a file of this schema cannot hold records of the source; `text`:
@@ -183,7 +142,7 @@ class Decoder:
         parts: list[Stored],
         index: Index,
         rest: list[int],
-        source: _Cells,
+        source: RawCells,
         *,
         text: bool,
     ) -> Decoded:
@@ -191,19 +150,30 @@ class Decoder:
         at all, in input order; then the rules.
         """
         errors: dict[int, Reason] = {}
-        arrays = [
-            self._settled(name, part, index, source.cell, errors, text=text)
-            if part.doubtful.any()
-            else part.array
-            for name, part in zip(self.source.fields, parts, strict=True)
-        ]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        batch = self._settled_batch(parts, index, source, errors, text=text)
         if errors:
             batch, index = _without(batch, index, np.flatnonzero(np.isin(index, list(errors))))
         if rest:
             kept, extra = self._slow(rest, source.row, errors, text=text)
             batch, index = self._joined((batch, index), (extra, kept))
         return self._clean(batch, index, errors)
+
+    def _settled_batch(
+        self,
+        parts: list[Stored],
+        index: Index,
+        source: RawCells,
+        errors: dict[int, Reason],
+        *,
+        text: bool,
+    ) -> pa.RecordBatch:
+        arrays = [
+            self._settled(name, part, index, source.cell, errors, text=text)
+            if part.doubtful.any()
+            else part.array
+            for name, part in zip(self.source.fields, parts, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _joined(
         self, fast: tuple[pa.RecordBatch, Index], slow: tuple[pa.RecordBatch, list[int]]
@@ -275,16 +245,20 @@ class Decoder:
         rows that fail leave the batch.
         """
         broken: dict[int, Reason] = {}
-        if self.source.clean:
-            batch = apply_rules(self.source, batch, broken)
-        self._refuse_nulls(batch, broken)
-        for fields in self._keys:
-            refuse_bad_keys(batch, fields, broken)
+        batch = self._checked(batch, broken)
         if broken:
             errors |= {int(index[row]): reason for row, reason in broken.items()}
             batch, index = _without(batch, index, broken)
         batch = pa.RecordBatch.from_arrays(batch.columns, schema=self._out)
         return Decoded(batch, index, sorted(errors.items()), self.source.id_fields)
+
+    def _checked(self, batch: pa.RecordBatch, broken: dict[int, Reason]) -> pa.RecordBatch:
+        if self.source.clean:
+            batch = apply_rules(self.source, batch, broken)
+        self._refuse_nulls(batch, broken)
+        for fields in self._keys:
+            refuse_bad_keys(batch, fields, broken)
+        return batch
 
     def _refuse_nulls(self, batch: pa.RecordBatch, broken: dict[int, Reason]) -> None:
         for name in self._must:
@@ -350,19 +324,6 @@ def _struct(fields: dict[str, FieldType]) -> type[msgspec.Struct]:
     names = {f"f{i}": name for i, name in enumerate(fields)}
     members = [(f"f{i}", kind.json | None, None) for i, kind in enumerate(fields.values())]
     return msgspec.defstruct("Record", members, rename=names, gc=False)
-
-
-def _object(value: bytes) -> dict[str, Any]:
-    """A record with its numbers exactly as written; raises RecordError when it is not a JSON
-    object.
-    """
-    try:
-        record = _exact_json.decode(value)
-    except UNDECODABLE as error:
-        raise RecordError(f"not JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise expected("a JSON object", record)
-    return record
 
 
 def _array(table: pa.Table | pa.RecordBatch, name: str, n: int) -> pa.Array:

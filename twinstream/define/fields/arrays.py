@@ -123,6 +123,10 @@ def cast(column: pa.Array, to: pa.DataType) -> tuple[pa.Array, Bools]:
     except pa.ArrowInvalid:
         if len(column) <= _LEAF:
             return pa.nulls(len(column), to), bools(column.is_valid())
+    return _cast_halves(column, to)
+
+
+def _cast_halves(column: pa.Array, to: pa.DataType) -> tuple[pa.Array, Bools]:
     middle = len(column) // 2
     arrays, doubts = zip(cast(column[:middle], to), cast(column[middle:], to), strict=True)
     return pa.concat_arrays(arrays), np.concatenate(doubts)

@@ -156,9 +156,12 @@ class Timestamp(FieldType):
     def from_json(self, values: list[Any]) -> Stored:
         """Text and whole microseconds may be mixed."""
         found = set(map(type, values))
-        if str not in found or int not in found:
-            kind = pa.string() if str in found else pa.int64()
-            return self.stored_column(pa.array(values, kind), text=False)
+        if str in found and int in found:
+            return self._mixed(values)
+        kind = pa.string() if str in found else pa.int64()
+        return self.stored_column(pa.array(values, kind), text=False)
+
+    def _mixed(self, values: list[Any]) -> Stored:
         text = self.stored_column(_only(values, str, pa.string()), text=False)
         whole = self.stored_column(_only(values, int, pa.int64()), text=False)
         return Stored(pc.coalesce(text.array, whole.array), text.doubtful | whole.doubtful)
