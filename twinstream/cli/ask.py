@@ -67,14 +67,25 @@ def predict(
 ) -> None:
     """Ask a model; print the answer as JSON: predictions, id, release and position."""
     address = running.mesh(data).addresses["predict"]
-    body: dict[str, Any] = {"rows": _rows(sys.stdin.buffer.read() if rows == "-" else rows)}
+    body = {"rows": _rows(sys.stdin.buffer.read() if rows == "-" else rows)}
+    body |= _conditions(at, min_position, max_staleness_ms)
+    as_json(post(f"{address}/v1/predict/{quote(model, safe='', errors='replace')}", body, timeout))
+
+
+def _conditions(
+    at: str,
+    min_position: str,
+    max_staleness_ms: float,
+) -> dict[str, Any]:
+    """Which moment is meant, and what the answer must have seen."""
+    body: dict[str, Any] = {}
     if at:
         body["at"] = int(at) if MICROSECONDS.fullmatch(at) else at
     if min_position:
         body["min_position"] = _json(min_position, "--min-position")
     if max_staleness_ms >= 0:
         body["max_staleness_ms"] = max_staleness_ms
-    as_json(post(f"{address}/v1/predict/{quote(model, safe='', errors='replace')}", body, timeout))
+    return body
 
 
 def _rows(text: str | bytes) -> msgspec.Raw | list[msgspec.Raw]:

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import msgspec
 import typer
@@ -226,11 +226,15 @@ def logs(
     with path.open(encoding="utf-8", errors="replace") as file:
         sys.stdout.write("".join(file.readlines()[-lines:]))
         while follow:
-            if path.stat().st_size < file.tell():  # it was truncated
-                file.seek(0)
-            sys.stdout.write(file.read())
-            sys.stdout.flush()
+            _print_new(file, path)
             time.sleep(POLL_S)
+
+
+def _print_new(file: TextIO, path: Path) -> None:
+    if path.stat().st_size < file.tell():  # it was truncated
+        file.seek(0)
+    sys.stdout.write(file.read())
+    sys.stdout.flush()
 
 
 def _log_file(folder: Path, name: str | None) -> Path:

@@ -17,7 +17,7 @@ from schemas.topics import dead_letter, topic_of
 from twinstream.cli import running
 from twinstream.cli.batch_watch import BatchWatch
 from twinstream.cli.options import DEFAULT_DATA, Data, Json, Timeout
-from twinstream.cli.sending import lines_of, send_lines
+from twinstream.cli.sending import Sent, lines_of, send_lines
 from twinstream.cli.show import as_json, note, shown
 from twinstream.errors import MeshError, SettingsError, UndecodableEventError, WaitTimeoutError
 from twinstream.mesh.clock import WallClock
@@ -179,16 +179,21 @@ def _published(
     """Publish an arrival; for each URI `accepted`, `repeated`, or why it was dead-lettered."""
     wanted = {ref.uri: ref for ref in event.files}
     with EventReader(settings, [topic_of(FileAccepted), dead_letter("ingest")]) as reader:
-        before = {
-            uri
-            for message in reader.messages_to_end()
-            if (uri := repeated_by(message, event.source, wanted))
-        }
+        before = _accepted_before(reader, event.source, wanted)
         place = EventPublisher(settings, SENDER).publish(event, key=event.source)
         outcome = dict.fromkeys(before, REPEATED)
         if place:
             _await_outcomes(reader, _Arrived(place, event.source, wanted), outcome, timeout_s)
     return outcome
+
+
+def _accepted_before(
+    reader: EventReader,
+    source: str,
+    wanted: Mapping[str, FileRef],
+) -> set[str]:
+    found = (repeated_by(message, source, wanted) for message in reader.messages_to_end())
+    return {uri for uri in found if uri}
 
 
 class _Arrived(NamedTuple):
@@ -302,10 +307,15 @@ def send(
         )
     as_json(positions)
     note(shown(f"{tally} (source {source})"))
-    if tally.left or (tally.bad and tally.bad == tally.sent):
-        raise MeshError(
-            "no line was good" if not tally.left else f"{tally.left} line(s) were not sent"
-        )
+    _check_good(tally)
+
+
+def _check_good(tally: Sent) -> None:
+    """Raises MeshError when lines were not sent, or none was good."""
+    if tally.left:
+        raise MeshError(f"{tally.left} line(s) were not sent")
+    if tally.bad and tally.bad == tally.sent:
+        raise MeshError("no line was good")
 
 
 def _opened(file: str) -> AbstractContextManager[BinaryIO]:
