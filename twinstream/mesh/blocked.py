@@ -43,7 +43,12 @@ class Blocks:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def add(self, place: Place, offset: int, error: Exception) -> float:
+    def add(
+        self,
+        place: Place,
+        offset: int,
+        error: Exception,
+    ) -> float:
         """A partition waits at an offset; returns after how many seconds to try again."""
         before = self._found.get(place)
         again = before if before is not None and before.offset == offset else None
@@ -78,7 +83,12 @@ class Blocks:
         return {"blocked": msgspec.to_builtins(oldest), "blocked_partitions": len(self._found)}
 
 
-def _tell(now: Blocked, error: Exception, *, traced: bool) -> None:
+def _tell(
+    now: Blocked,
+    error: Exception,
+    *,
+    traced: bool,
+) -> None:
     _log.error(
         "partition_blocked",
         topic=now.topic,

@@ -33,8 +33,8 @@ Task = Callable[[], Awaitable[None]]
 def run(
     process: Process[Own],
     carrier: Carrier,
-    beat: Callable[[int | None], None],
-    tasks: Iterable[Callable[[], Awaitable[None]]] = (),
+    beat: Beat,
+    tasks: Iterable[Task] = (),
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> NoReturn:
     """Run a worker until it is told to stop (exit 0) or fails (exit 70). `beat(lag)` is called once
@@ -69,7 +69,11 @@ def end(status: int) -> NoReturn:
     gone(status)
 
 
-def never_taken(topic: str, partition: int, value: bytes) -> MessageRefusedError:
+def never_taken(
+    topic: str,
+    partition: int,
+    value: bytes,
+) -> MessageRefusedError:
     """Of a message that no broker takes."""
     return MessageRefusedError(
         f"{topic}[{partition}]: Kafka never takes a message of {len(value)} bytes; a view with "
@@ -79,7 +83,7 @@ def never_taken(topic: str, partition: int, value: bytes) -> MessageRefusedError
 
 async def _main(
     carrier: Carrier,
-    beat: Callable[[int | None], None],
+    beat: Beat,
     tasks: list[Task],
     away: Callable[[], str],
     watched: EndsWatched,
@@ -97,7 +101,12 @@ async def _main(
     _log.error("worker_crashed", reason=carrier.ended())
 
 
-def _works(carrier: Carrier, lag: int | None, *, counts: bool) -> tuple[Work, Work]:
+def _works(
+    carrier: Carrier,
+    lag: int | None,
+    *,
+    counts: bool,
+) -> tuple[Work, Work]:
     """What is left; nothing `counts` while Kafka cannot be reached."""
     following = tuple(carrier.carried.next_offsets().items())
     return (

@@ -53,7 +53,12 @@ class ConfluentCarrier:
     (cooperative-sticky): those that stay are read on meanwhile.
     """
 
-    def __init__(self, settings: MeshSettings, options: WorkerOptions, carried: Carried) -> None:
+    def __init__(
+        self,
+        settings: MeshSettings,
+        options: WorkerOptions,
+        carried: Carried,
+    ) -> None:
         declared.reading(options.topics)
         self.options = options
         self.carried = carried
@@ -98,7 +103,12 @@ class ConfluentCarrier:
         self._seeks.append((dict(positions), done))
         await done
 
-    async def send(self, topic: str, partition: int, value: bytes) -> Awaitable[object]:
+    async def send(
+        self,
+        topic: str,
+        partition: int,
+        value: bytes,
+    ) -> Awaitable[object]:
         """See the port."""
         return self._sends.send(topic, partition, value)
 
@@ -203,7 +213,11 @@ class ConfluentCarrier:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-def _begin(consumer: Any, given: set[TopicPartition], starts: Mapping[TopicPartition, int]) -> None:
+def _begin(
+    consumer: Any,
+    given: set[TopicPartition],
+    starts: Mapping[TopicPartition, int],
+) -> None:
     """Take partitions; those without a start wait for a seek."""
     later = [KafkaPlace(*place) for place in given - starts.keys()]
     sought = [KafkaPlace(*place, starts[place]) for place in given & starts.keys()]

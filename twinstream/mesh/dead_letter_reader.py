@@ -8,7 +8,7 @@ and which of them a user has dealt with.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import msgspec
@@ -37,11 +37,7 @@ class LetterId(msgspec.Struct, frozen=True, order=True):
     def parse(cls, text: str) -> Self:
         """Of `service/partition/offset`; raises SettingsError."""
         service, *numbers = text.split("/")
-        if (
-            service in SERVICES
-            and len(numbers) == 2
-            and all(n.isascii() and n.isdigit() and len(n) <= 18 for n in numbers)
-        ):
+        if service in SERVICES and len(numbers) == 2 and all(map(_is_number, numbers)):
             return cls(service, int(numbers[0]), int(numbers[1]))
         raise SettingsError(
             f"{text[:80]!r} does not name a dead letter: "
@@ -50,6 +46,11 @@ class LetterId(msgspec.Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         return f"{self.service}/{self.partition}/{self.offset}"
+
+
+def _is_number(text: str) -> bool:
+    """Of at most 18 digits, as an int64 has."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,15 +87,10 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def place(self) -> bytes:
         """The same for two letters of one input."""
-        of = (
-            self.id.service,
-            self.fact("topic"),
-            self.fact("partition"),
-            self.fact("offset"),
-            self.fact("x_uri"),
-        )
+        facts = [self.fact(name) for name in ("topic", "partition", "offset", "x_uri")]
         own = str(self.id) if not self.fact("topic") else ""
-        return hashlib.blake2b(msgspec.json.encode((*of, own)), digest_size=16).digest()
+        of = (self.id.service, *facts, own)
+        return hashlib.blake2b(msgspec.json.encode(of), digest_size=16).digest()
 
 
 def letter_of(message: Any) -> Letter:
@@ -135,13 +131,17 @@ def letters(settings: MeshSettings, services: tuple[str, ...] = SERVICES) -> Ite
     """All letters up to now, each input's first one, oldest first within a service;
     one at a time, however many there are.
     """
-    seen: set[bytes] = set()
     with EventReader(settings, [dead_letter(service) for service in services]) as reader:
-        for message in reader.messages_to_end():
-            letter = letter_of(message)
-            if letter.place not in seen:
-                seen.add(letter.place)
-                yield letter
+        yield from first_of_each(map(letter_of, reader.messages_to_end()))
+
+
+def first_of_each(found: Iterable[Letter]) -> Iterator[Letter]:
+    """The first letter of each input: one that is handled again may leave several."""
+    seen: set[bytes] = set()
+    for letter in found:
+        if letter.place not in seen:
+            seen.add(letter.place)
+            yield letter
 
 
 def letter_at(settings: MeshSettings, where: LetterId) -> Letter:

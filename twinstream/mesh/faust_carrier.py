@@ -98,7 +98,12 @@ class _Transport(driver.Transport):
 class FaustCarrier(faust.App):
     """A Faust app that reads `options.topics` as raw bytes and hands each message to `carried`, one at a time."""
 
-    def __init__(self, settings: MeshSettings, options: WorkerOptions, carried: Carried) -> None:
+    def __init__(
+        self,
+        settings: MeshSettings,
+        options: WorkerOptions,
+        carried: Carried,
+    ) -> None:
         declared.reading(options.topics)
         self.options = options
         self.carried = carried
@@ -133,7 +138,12 @@ class FaustCarrier(faust.App):
         """See the port."""
         return self.consumer.highwater(TP(*place))
 
-    async def send(self, topic: str, partition: int, value: bytes) -> Awaitable[Any]:  # type: ignore[override]
+    async def send(
+        self,
+        topic: str,
+        partition: int,
+        value: bytes,
+    ) -> Awaitable[Any]:  # type: ignore[override]
         """Enqueue in order; await the answer to know that Kafka has it. Raises MessageRefusedError
         for what is too large.
         """
@@ -192,7 +202,11 @@ ALWAYS = {
 """Faust's settings of every worker."""
 
 
-def configuration(settings: MeshSettings, options: WorkerOptions, folder: Path) -> dict[str, Any]:
+def configuration(
+    settings: MeshSettings,
+    options: WorkerOptions,
+    folder: Path,
+) -> dict[str, Any]:
     """Faust's settings of a worker that keeps its own state in `folder`."""
     return {
         **ALWAYS,

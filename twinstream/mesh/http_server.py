@@ -94,10 +94,14 @@ def asked(host: str, port: int) -> Vitals:
     """What `/readyz` answers: one that does not answer is not ready."""
     connection = http.client.HTTPConnection(host, port, timeout=ASK_S)
     try:
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        return response.status == http.HTTPStatus.OK, None, json.loads(response.read())
+        return _said(connection)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return False, None, {"reason": f"does not answer: {error}"}
     finally:
         connection.close()
+
+
+def _said(connection: http.client.HTTPConnection) -> Vitals:
+    connection.request("GET", "/readyz")
+    response = connection.getresponse()
+    return response.status == http.HTTPStatus.OK, None, json.loads(response.read())

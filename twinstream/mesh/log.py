@@ -72,7 +72,11 @@ def _named(service: str) -> Processor:
     own.
     """
 
-    def named(_: object, __: str, event: EventDict) -> EventDict:
+    def named(
+        _: object,
+        __: str,
+        event: EventDict,
+    ) -> EventDict:
         return {"service": service, **event}
 
     return named

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from schemas.events import DeadLetterResolved
 from schemas.topics import SERVICES, dead_letter, topic_of
 from twinstream.errors import NotRunningError, UndecodableEventError
-from twinstream.mesh.dead_letter_reader import Letter, LetterId, letter_of
+from twinstream.mesh.dead_letter_reader import Letter, LetterId, first_of_each, letter_of
 from twinstream.mesh.kafka.cloud_events import event_of
 from twinstream.mesh.kafka.errors import MESSAGE_BYTES, asking, is_end, passes
 from twinstream.mesh.kafka.positions import ends
@@ -64,7 +64,11 @@ def open_letters(settings: MeshSettings, bound_s: float = BOUND_S) -> dict[str, 
     return summary(found, done, cut | {_TOPICS[topic] for topic, _ in left})
 
 
-def _done(settings: MeshSettings, spans: list[TopicPartition], bound_s: float) -> set[LetterId]:
+def _done(
+    settings: MeshSettings,
+    spans: list[TopicPartition],
+    bound_s: float,
+) -> set[LetterId]:
     """What users dealt with, all of it."""
     done, left = set[LetterId](), set[Partition]()
     for message in _read(settings, spans, left, bound_s):
@@ -80,14 +84,15 @@ def _done(settings: MeshSettings, spans: list[TopicPartition], bound_s: float) -
 def _spans(settings: MeshSettings) -> tuple[list[TopicPartition], set[str]]:
     """Where to begin in each partition, and the services of which older letters are passed over."""
     admin = AdminClient(settings.kafka_client(log_level=0))
-    spans, cut = list[TopicPartition](), set[str]()
-    for (topic, number), end in ends(admin, _partitions(admin), ASK_S).items():
-        first = 0 if topic == RESOLVED else max(0, end - WINDOW)
-        if first:
-            cut.add(_TOPICS[topic])
-        if end:
-            spans.append(TopicPartition(topic, number, first))
-    return spans, cut
+    found = ends(admin, _partitions(admin), ASK_S)
+    firsts = {place: _first(place[0], end) for place, end in found.items() if end}
+    cut = {_TOPICS[topic] for (topic, _), first in firsts.items() if first}
+    return [TopicPartition(*place, first) for place, first in firsts.items()], cut
+
+
+def _first(topic: str, end: int) -> int:
+    """What users dealt with is read whole."""
+    return 0 if topic == RESOLVED else max(0, end - WINDOW)
 
 
 def _partitions(admin: AdminClient) -> list[Partition]:
@@ -148,23 +153,16 @@ def _resolved(message: Any) -> set[LetterId]:
 
 
 def summary(
-    letters: Iterable[Letter], done: Container[LetterId], cut: Container[str]
+    letters: Iterable[Letter],
+    done: Container[LetterId],
+    cut: Container[str],
 ) -> dict[str, Open]:
     """By service.
 
     The first letter of an input stands for it, as in the list; `cut`: not all were read.
     """
     found = {name: Open(whole=name not in cut) for name in SERVICES}
-    for letter in _first_letters(letters):
+    for letter in first_of_each(sorted(letters, key=lambda letter: letter.id)):
         if letter.id not in done:
             found[letter.id.service].add(letter)
     return {name: one for name, one in found.items() if one.count}
-
-
-def _first_letters(letters: Iterable[Letter]) -> Iterator[Letter]:
-    """One of each input, in the order of their ids."""
-    seen = set[bytes]()
-    for letter in sorted(letters, key=lambda letter: letter.id):
-        if letter.place not in seen:
-            seen.add(letter.place)
-            yield letter

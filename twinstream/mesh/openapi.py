@@ -113,28 +113,32 @@ def document(described: Description) -> Schema:
 
 
 def _operation(operation: HttpOperation, described: Description) -> Schema:
+    name = _identifier(operation)
     found: Schema = {
-        "operationId": _identifier(operation),
+        "operationId": name,
         "summary": _sentence(operation.what),
         "parameters": [*_path_parts(operation, described), *map(_parameter, operation.query)],
         "responses": _responses(operation, described),
     }
     if operation.body is not None:
-        example = described.examples.get(found["operationId"], operation.body.example)
-        body = msgspec.structs.replace(operation.body, example=example)
-        found["requestBody"] = {"required": True, "content": _content(body)}
+        found["requestBody"] = _request_body(operation.body, described.examples.get(name))
     return found
+
+
+def _request_body(body: Content, example: Any) -> Schema:
+    """`example` None: the body's own."""
+    shown = body if example is None else msgspec.structs.replace(body, example=example)
+    return {"required": True, "content": _content(shown)}
 
 
 def _responses(operation: HttpOperation, described: Description) -> Schema:
     """By status, in order: answers, and what is refused."""
     answers = {str(status): _answer(status, found) for status, found in operation.answers.items()}
-    for status, when in {**described.door, **operation.refused}.items():
+    refused = {**described.door, **operation.refused}
+    for status, when in refused.items():
         problem = _content(Content(media={PROBLEM: Problem}))
-        if str(status) in answers:
-            answers[str(status)]["content"] |= problem
-        else:
-            answers[str(status)] = {"description": _sentence(when), "content": problem}
+        found = answers.setdefault(str(status), {"description": _sentence(when), "content": {}})
+        found["content"] |= problem
     return dict(sorted(answers.items()))
 
 
