@@ -232,12 +232,11 @@ def compare(served: Served, wanted: dict[bytes, bytes]) -> list[Difference]:
     """The keys whose bytes differ."""
     pruned = {key: prune(raw, served.complete_since) for key, raw in served.states.items()}
     have = {key: blob for key, blob in pruned.items() if blob}
+    found = {key: (have.get(key), wanted.get(key)) for key in have.keys() | wanted.keys()}
     return [
-        Difference(
-            served.view, key.decode(errors="replace"), _hex(have.get(key)), _hex(wanted.get(key))
-        )
-        for key in sorted(have.keys() | wanted.keys())
-        if have.get(key) != wanted.get(key)
+        Difference(served.view, key.decode(errors="replace"), _hex(ours), _hex(theirs))
+        for key, (ours, theirs) in sorted(found.items())
+        if ours != theirs
     ]
 
 
@@ -319,20 +318,21 @@ def keys_of(pipeline: Pipeline, source: Source) -> list[tuple[str, ...]]:
 
 
 def manifests(
-    settings: MeshSettings, view: str
+    settings: MeshSettings,
+    view: str,
 ) -> tuple[dict[int, FileAccepted], list[ViewPublished]]:
     """Accepted files by number, without those that an epoch left out, and the publications of a
     view.
     """
-    accepted: dict[int, FileAccepted] = {}
-    published: list[ViewPublished] = []
-    for event, offset in _believed(settings):
-        if isinstance(event, FileAccepted):
-            accepted[offset] = event
-        elif isinstance(event, ViewPublished) and event.view == view:
-            published.append(event)
+    told = list(_believed(settings))
+    published = [e for e, _ in told if isinstance(e, ViewPublished) and e.view == view]
     lacking = {number for event in published for number in event.left_out}
-    return {number: file for number, file in accepted.items() if number not in lacking}, published
+    accepted = {
+        offset: event
+        for event, offset in told
+        if isinstance(event, FileAccepted) and offset not in lacking
+    }
+    return accepted, published
 
 
 def _believed(settings: MeshSettings) -> Iterator[tuple[Event, int]]:
