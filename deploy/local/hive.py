@@ -77,23 +77,28 @@ def _command(
     ]
 
 
+FIXED = {
+    "javax.jdo.option.ConnectionURL": "jdbc:derby:;databaseName=metastore;create=true",
+    "javax.jdo.option.ConnectionDriverName": "org.apache.derby.jdbc.EmbeddedDriver",
+    "datanucleus.schema.autoCreateAll": "true",
+    "datanucleus.connectionPoolingType": "HikariCP",
+    "hive.metastore.schema.verification": "false",
+    "hive.async.log.enabled": "false",
+    "fs.s3a.path.style.access": "true",
+    "fs.s3a.connection.ssl.enabled": "false",
+    "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+}
+
+
 def site(folder: Path, settings: MeshSettings) -> str:
     """The text of hive-site.xml."""
     options = {
-        "javax.jdo.option.ConnectionURL": "jdbc:derby:;databaseName=metastore;create=true",
-        "javax.jdo.option.ConnectionDriverName": "org.apache.derby.jdbc.EmbeddedDriver",
-        "datanucleus.schema.autoCreateAll": "true",
-        "datanucleus.connectionPoolingType": "HikariCP",
-        "hive.metastore.schema.verification": "false",
+        **FIXED,
         "hive.metastore.warehouse.dir": f"file:{folder}/warehouse",
-        "hive.async.log.enabled": "false",
         "fs.s3a.endpoint": settings.s3_endpoint,
         "fs.s3a.endpoint.region": settings.region,
-        "fs.s3a.path.style.access": "true",
-        "fs.s3a.connection.ssl.enabled": "false",
         "fs.s3a.access.key": settings.access_key,
         "fs.s3a.secret.key": settings.secret_key,
-        "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
     }
     rows = "".join(
         f"<property><name>{name}</name><value>{escape(value)}</value></property>\n"

@@ -43,6 +43,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     after: tuple[str, ...] = ()
 
 
+ENGINE_PORTS = {"kafka": 9092, "controller": 9093, "s3": 9090, "hive": 9083}
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """All that the supervisor needs to know."""
 
@@ -148,12 +151,12 @@ def _ports(
     usual: bool,
     asked: Mapping[str, str],
 ) -> dict[str, int]:
-    http = {
+    preferred = {
+        **ENGINE_PORTS,
         "ingest": wanted.ingest_port,
         "predict": wanted.predict_port,
         "monitor": wanted.monitor_port,
     }
-    preferred = {"kafka": 9092, "controller": 9093, "s3": 9090, "hive": 9083, **http}
     if not usual:
         preferred = {name: port if name in asked else 0 for name, port in preferred.items()}
     return ports.choose(data / "ports.json", preferred, asked)
@@ -235,15 +238,20 @@ def _steps(
         module = ["-m", "twinstream.mesh.topics_admin"]
         steps.append(Step(name="topics", run=partial(run_to_end, module, env)))
     elif "kafka" in engines:
-        steps.append(
-            Step(name="topics", after=("kafka",), run=lambda _: topics_admin.ensure(settings))
-        )
+        ensure = partial(_ensure_topics, settings)
+        steps.append(Step(name="topics", after=("kafka",), run=ensure))
     if "s3" in engines or settings.external:
         after = ("s3",) if "s3" in engines else ()
-        steps.append(
-            Step(name="buckets", after=after, run=lambda _: object_store.ensure_buckets(settings))
-        )
+        steps.append(Step(name="buckets", after=after, run=partial(_ensure_buckets, settings)))
     return steps
+
+
+def _ensure_topics(settings: MeshSettings, _: threading.Event) -> None:
+    topics_admin.ensure(settings)
+
+
+def _ensure_buckets(settings: MeshSettings, _: threading.Event) -> None:
+    object_store.ensure_buckets(settings)
 
 
 def run_to_end(
@@ -254,6 +262,19 @@ def run_to_end(
     """Run Python with these arguments; raises SettingsError for exit status 2, MeshError for
     others, with its last line.
     """
+    status, said = _run(arguments, env, stopping)
+    if status and not stopping.is_set():
+        raise (SettingsError if status == 2 else MeshError)(
+            said.splitlines()[-1] if said else f"{arguments} ended with {status}"
+        )
+
+
+def _run(
+    arguments: list[str],
+    env: dict[str, str],
+    stopping: threading.Event,
+) -> tuple[int, str]:
+    """Its exit status, and what it said as an error; it is ended when `stopping` comes first."""
     tethered = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid())]
     with subprocess.Popen(
         [*tethered, sys.executable, *arguments],
@@ -265,7 +286,4 @@ def run_to_end(
             if stopping.wait(0.05):
                 process.terminate()
         said = process.stderr.read().strip() if process.stderr else ""
-    if process.returncode and not stopping.is_set():
-        raise (SettingsError if process.returncode == 2 else MeshError)(
-            said.splitlines()[-1] if said else f"{arguments} ended with {process.returncode}"
-        )
+    return process.returncode, said

@@ -30,15 +30,21 @@ def choose(
     Raises SettingsError when it cannot be had.
     """
     before = _read(path)
-    chosen = {name: wanted[name] for name in asked or {}}
-    for name, setting in (asked or {}).items():
-        _check(chosen, name, setting)
+    chosen = _as_asked(wanted, asked or {})
     for name, preferred in wanted.items():
         if name not in chosen:
             candidates = (before.get(name, 0), preferred)
             chosen[name] = _free(candidates, set(chosen.values()))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, msgspec.json.encode({**before, **chosen}))
+    return chosen
+
+
+def _as_asked(wanted: dict[str, int], asked: Mapping[str, str]) -> dict[str, int]:
+    """The ports that settings ask for, all of them free."""
+    chosen = {name: wanted[name] for name in asked}
+    for name, setting in asked.items():
+        _check(chosen, name, setting)
     return chosen
 
 
@@ -75,15 +81,19 @@ def _check(
 def holder(port: int) -> str:
     """Who listens on this port, as far as this user may know."""
     try:
-        pids = [
-            found.pid
-            for found in psutil.net_connections("tcp")
-            if found.status == psutil.CONN_LISTEN and found.laddr.port == port
-        ]
-        process = psutil.Process(pids[0]) if pids and pids[0] else None
+        pid = _listener(port)
+        process = psutil.Process(pid) if pid else None
         return f"{process.name()} (pid {process.pid})" if process else "another process"
     except psutil.Error:
         return "another process"
+
+
+def _listener(port: int) -> int | None:
+    """Its pid, None where it may not be known."""
+    for found in psutil.net_connections("tcp"):
+        if found.status == psutil.CONN_LISTEN and found.laddr.port == port:
+            return found.pid
+    return None
 
 
 def is_free(port: int) -> bool:

@@ -44,14 +44,12 @@ def spec(
     """The server with its objects in `folder`; a folder stays with the server that began it."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    kind = kind_of(folder)
+    own = kind_of(folder) == "versitygw"
     secret = secret_of(folder)
-    argv = _versitygw(folder, port) if kind == "versitygw" else _s3mock(folder, port, java)
-    env = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": secret}
     return Spec(
         name="s3",
-        argv=argv,
-        env=env,
+        argv=_versitygw(folder, port) if own else _s3mock(folder, port, java),
+        env={"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": secret},
         service=False,
         stop_bound_s=10.0,
         probe=_Probe(port, secret),

@@ -165,13 +165,15 @@ def _service(
     yield table(("route", "what"), [(code(r), sentence(what)) for r, what in ROUTES[name].items()])
     yield table(STATUS_HEAD, _statuses(found))
     for kind in bodies:
-        yield f"### {kind.__name__}"
-        yield sentence(first_paragraph(kind))
-        rows = [
-            (code(f.name), code(f.type), code(f.default), sentence(f.what))
-            for f in all_fields_of(kind)
-        ]
-        yield table(FIELD_HEAD, rows)
+        yield from _body(kind)
+
+
+def _body(kind: type) -> Iterator[str]:
+    yield f"### {kind.__name__}"
+    yield sentence(first_paragraph(kind))
+    fields = all_fields_of(kind)
+    rows = [(code(f.name), code(f.type), code(f.default), sentence(f.what)) for f in fields]
+    yield table(FIELD_HEAD, rows)
 
 
 def _statuses(found: dict[int, str]) -> list[tuple[str, str]]:
