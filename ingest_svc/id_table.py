@@ -125,7 +125,11 @@ def warm_up() -> None:
     spread(np.zeros(1, np.int64), SMALLEST)
 
 
-def _grown(array: npt.NDArray[Any], size: int, used: int) -> npt.NDArray[Any]:
+def _grown(
+    array: npt.NDArray[Any],
+    size: int,
+    used: int,
+) -> npt.NDArray[Any]:
     grown = np.empty(size, array.dtype)
     grown[:used] = array[:used]
     return grown

@@ -52,7 +52,12 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
             written_us=max(self.written_us, header.written_us),
         )
 
-    def sealed(self, source: str, partition: int, sealed_at_us: int) -> EpochSealed | None:
+    def sealed(
+        self,
+        source: str,
+        partition: int,
+        sealed_at_us: int,
+    ) -> EpochSealed | None:
         """The event that tells of the last barrier; None before the first."""
         b = self.barrier
         if b.offset < 0:
@@ -83,7 +88,11 @@ def _newest(said: list[Barrier]) -> Barrier:
     return min((one for one in said if one.epoch == epoch), key=lambda barrier: barrier.offset)
 
 
-def _barriers(offset: int, header: PackHeader, raw_high_before: int) -> list[Barrier]:
+def _barriers(
+    offset: int,
+    header: PackHeader,
+    raw_high_before: int,
+) -> list[Barrier]:
     """The barriers that a message is or tells of. What it tells of was verified by its writer."""
     told = (
         [Barrier(header.barrier_epoch, header.barrier_offset, header.barrier_raw_high)]

@@ -247,6 +247,10 @@ class LogWriter:
         )
 
 
-def _dead(raws: Raws, row: int, reason: str) -> DeadLetter:
+def _dead(
+    raws: Raws,
+    row: int,
+    reason: str,
+) -> DeadLetter:
     offset = int(raws.offsets[row])
     return DeadLetter(offset, raws.values[row] or b"", reason, raws.beside(offset))

@@ -145,7 +145,9 @@ def records(
 
 
 def files(
-    process: Process[IngestSettings], decoders: Decoders, events: EventPublisher
+    process: Process[IngestSettings],
+    decoders: Decoders,
+    events: EventPublisher,
 ) -> FileArrivals:
     """Announced files, in a thread."""
     settings, own = process.settings, process.own

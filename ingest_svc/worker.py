@@ -91,7 +91,12 @@ class Ingest:
         self._tell_sealed(lane)
         return start
 
-    def _writer(self, place: Place, state: LogState, recent: RecentIds) -> LogWriter:
+    def _writer(
+        self,
+        place: Place,
+        state: LogState,
+        recent: RecentIds,
+    ) -> LogWriter:
         setup = self._sources[place.source]
         return LogWriter(
             state,
@@ -224,11 +229,12 @@ class Ingest:
                 facts = {"reason": str(error), "reopened": reopen}
                 _log.warning("other_writer_found", **_named(place), **facts)
             else:
-                took_ms = (now_us - oldest_us) / 1000
-                self._ports.meter.observe(
-                    "ingest_raw_to_log_ms", took_ms, "ms", source=place.source
-                )
+                self._measure_time(place, now_us - oldest_us)
         return overlapped
+
+    def _measure_time(self, place: Place, took_us: int) -> None:
+        """From a raw record to the log."""
+        self._ports.meter.observe("ingest_raw_to_log_ms", took_us / 1000, "ms", source=place.source)
 
     def _reopen(self, place: Place, raws: RawRecords) -> None:
         """Learn anew from the log what stands there, after everything of ours is in it."""
@@ -298,16 +304,25 @@ class Ingest:
             self._ports.meter.count("ingest_expired_total", low - expected, source=place.source)
         return max(low, expected)
 
-    def _measure(self, lane: Lane, records: int, packed: Packed) -> None:
+    def _measure(
+        self,
+        lane: Lane,
+        records: int,
+        packed: Packed,
+    ) -> None:
         meter, source = self._ports.meter, lane.place.source
         meter.count("ingest_records_in_total", records, source=source)
         meter.count("ingest_records_logged_total", packed.rows, source=source)
         meter.observe("ingest_pack_rows", packed.rows, "rows", source=source)
+        self._measure_left_out(source, packed)
+        self._tell_forgotten(lane)
+
+    def _measure_left_out(self, source: str, packed: Packed) -> None:
+        meter = self._ports.meter
         if packed.duplicates:
             meter.count("ingest_duplicates_total", packed.duplicates, source=source)
         if dead_letters := len(packed.dead_letters):
             meter.count("ingest_dead_letters_total", dead_letters, source=source)
-        self._tell_forgotten(lane)
 
     def _tell_forgotten(self, lane: Lane) -> None:
         forgotten, place = lane.newly_forgotten(), lane.place

@@ -61,19 +61,10 @@ class FileArrivals(threading.Thread):
         clock: Clock,
     ) -> None:
         super().__init__(name="files", daemon=True)
-        self._settings, self._group, self._decoders, self._objects, self._allowed = (
-            settings,
-            group,
-            decoders,
-            objects,
-            allowed,
-        )
-        self._dead_letters, self._events, self._meter, self._clock = (
-            dead_letters,
-            events,
-            meter,
-            clock,
-        )
+        self._settings, self._group = settings, group
+        self._decoders, self._objects, self._allowed = decoders, objects, allowed
+        self._dead_letters, self._events = dead_letters, events
+        self._meter, self._clock = meter, clock
         self._quarantine = Quarantine(settings, "ingest-files", dead_letters, meter)
         self._known: set[Pin] = set()
         self._waiting: list[Waiting] = []
@@ -168,7 +159,12 @@ class FileArrivals(threading.Thread):
         if not self._waiting:
             reader.commit(newest)
 
-    def _publish(self, message: Any, event: DataArrived, arrival: Arrival) -> None:
+    def _publish(
+        self,
+        message: Any,
+        event: DataArrived,
+        arrival: Arrival,
+    ) -> None:
         for accepted in arrival.accepted:
             self._events.publish(accepted, accepted.source)
         for uri, reason in arrival.refused:

@@ -181,16 +181,20 @@ class KafkaRaw:
         every record passes here.
         """
         messages = self._without_errors(messages)
+        groups: dict[Place, list[Any]] = {}
+        for place, start, end in self._runs(messages):
+            groups.setdefault(place, []).extend(messages[start:end])
+        return groups
+
+    def _runs(self, messages: list[Any]) -> Iterator[tuple[Place, int, int]]:
+        """Where messages of one partition follow each other."""
         n = len(messages)
         partitions = np.fromiter(map(Message.partition, messages), np.int64, n)
         topics = map(Message.topic, messages)
         sources = np.fromiter(map(self._numbers.__getitem__, topics), np.int64, n)
         starts = np.flatnonzero(_changes(partitions) | _changes(sources)).tolist()
-        groups: dict[Place, list[Any]] = {}
         for start, end in pairwise([*starts, n]):
-            place = Place(self._names[sources[start]], int(partitions[start]))
-            groups.setdefault(place, []).extend(messages[start:end])
-        return groups
+            yield Place(self._names[sources[start]], int(partitions[start])), start, end
 
     def _without_errors(self, messages: list[Any]) -> list[Any]:
         errors = list(map(Message.error, messages))
@@ -288,7 +292,11 @@ def append_times(group: Sequence[Any]) -> npt.NDArray[np.int64]:
     return _by_halving(group, first, last) * 1000
 
 
-def _by_halving(group: Sequence[Any], first: int, last: int) -> npt.NDArray[np.int64]:
+def _by_halving(
+    group: Sequence[Any],
+    first: int,
+    last: int,
+) -> npt.NDArray[np.int64]:
     """Times that never decrease, in milliseconds, asked only where they change."""
     n = len(group)
     times = np.empty(n, np.int64)

@@ -57,7 +57,12 @@ class KafkaTail:
         """First offset and the one after the last."""
         return range_of(self._consumer, topic, partition, BOUND_S)
 
-    def offset_at(self, topic: str, partition: int, time_us: int) -> int | None:
+    def offset_at(
+        self,
+        topic: str,
+        partition: int,
+        time_us: int,
+    ) -> int | None:
         """The first offset with a Kafka timestamp at or after a time; None when there is none."""
         place = (topic, partition)
         return at_time(self._consumer, [place], time_us // 1000, BOUND_S)[place]
@@ -109,13 +114,15 @@ def log_tail(
         return ((m.offset(), m.value()) for m in tail.read(topic, partition, start, end))
 
     low, end = tail.ends(topic, partition)
-    newest = state_of(
-        (offset, log_header(value)) for offset, value in between(max(low, end - messages), end)
-    )
-    horizon = newest.known_max_us - source.dedupe_us
+    horizon = _newest_us(between(max(low, end - messages), end)) - source.dedupe_us
     found = tail.offset_at(topic, partition, horizon) if source.dedupe_us and end > low else end
     start = max(low, min(end - messages, end if found is None else found))
     return restored(between, TailSpan(max(low, start - messages), start, end), source, horizon, ids)
+
+
+def _newest_us(messages: Iterable[tuple[int, bytes | None]]) -> int:
+    """The known time of the newest row in the last messages of a log partition."""
+    return state_of((offset, log_header(value)) for offset, value in messages).known_max_us
 
 
 def restored(
@@ -125,8 +132,8 @@ def restored(
     horizon_us: int,
     ids: int,
 ) -> tuple[LogState, RecentIds]:
-    """Where a log partition stands for its next writer, and the ids of its rows within the span and
-    the horizon that count.
+    """Where a log partition stands, and the ids of its rows within the span and the horizon that
+    count.
 
     A row that lost to an earlier writer must not mark its id as seen, or a good record would be
     dropped long after the horizon.
@@ -167,6 +174,11 @@ def dead_letter_offsets(
     low, end = tail.ends(topic, 0)
     start = tail.offset_at(topic, 0, state.written_us - 60_000_000) if state.written_us else low
     key = f"{raw_topic}/{partition}".encode()
-    found = (m for m in tail.read(topic, 0, end if start is None else start, end) if m.key() == key)
-    offsets = {int(dict(m.headers() or ()).get("dead_letter_offset", b"-1")) for m in found}
+    letters = tail.read(topic, 0, end if start is None else start, end)
+    offsets = {_offset_of(letter) for letter in letters if letter.key() == key}
     return {offset for offset in offsets if offset > state.raw_high}
+
+
+def _offset_of(letter: Any) -> int:
+    """Of its original; -1 where its headers do not say."""
+    return int(dict(letter.headers() or ()).get("dead_letter_offset", b"-1"))

@@ -101,10 +101,15 @@ def _data_arrived(api: Api) -> Response:
         return _error("`files` is empty: name at least one", 400)
     if away := api.away():
         return _later(away)
-    if not event.arrived_at_us:
-        event = msgspec.structs.replace(event, arrived_at_us=api.clock.now_us())
-    api.events.publish(event, event.source)
+    api.events.publish(_dated(event, api.clock), event.source)
     return _answer({"accepted": len(event.files)}, 202)
+
+
+def _dated(event: DataArrived, clock: Clock) -> DataArrived:
+    """With the time of now where it has none."""
+    if event.arrived_at_us:
+        return event
+    return msgspec.structs.replace(event, arrived_at_us=clock.now_us())
 
 
 def _unknown(api: Api, source: str) -> Response:

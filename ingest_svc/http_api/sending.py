@@ -67,13 +67,8 @@ def send_records(
     """
     gate = gates[source]
     screened = gate.screen.screen(values)
-    pairs = list(
-        zip(
-            key_of_each(gate.source, screened.batch),
-            [values[i] for i in screened.index.tolist()],
-            strict=True,
-        )
-    )
+    good = [values[i] for i in screened.index.tolist()]
+    pairs = list(zip(key_of_each(gate.source, screened.batch), good, strict=True))
     position = {source: raw.send(source, pairs)} if pairs else {}
     named = [Rejected(i, reason) for i, reason in screened.rejected[:MOST_REASONS]]
     return Receipt(len(pairs), named, position, len(screened.rejected))
