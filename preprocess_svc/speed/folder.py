@@ -51,7 +51,12 @@ class Folder:
         """The log offset that `fold` takes next."""
         return self.at.offset + 1
 
-    def fold(self, value: bytes | None, offset: int, now_us: int) -> tuple[int, list[Partial]]:
+    def fold(
+        self,
+        value: bytes | None,
+        offset: int,
+        now_us: int,
+    ) -> tuple[int, list[Partial]]:
         """(rows that count, partials) of the log message at `offset`, which is `next_offset`;
         raises ValueError for any other.
         """
@@ -112,7 +117,11 @@ class Folder:
         return out
 
 
-def _partial(header: PartialHeader, rows: int, states: StateBatch) -> bytes:
+def _partial(
+    header: PartialHeader,
+    rows: int,
+    states: StateBatch,
+) -> bytes:
     """Header and body; the header alone when this target has no state in the message."""
     if not len(states):
         return encode_header(header)

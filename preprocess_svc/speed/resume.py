@@ -227,7 +227,11 @@ def _spans(
     return {place: _span(consumer, place, first) for place, first in since.items()}
 
 
-def _span(consumer: Consumer, place: Place, first: int | None) -> Span:
+def _span(
+    consumer: Consumer,
+    place: Place,
+    first: int | None,
+) -> Span:
     """From `first` on; None: nothing of it."""
     low, high = range_of(consumer, *place, SILENCE_S)
     return Span(high if first is None else max(low, first), high)

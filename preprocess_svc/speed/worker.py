@@ -106,7 +106,12 @@ class SpeedWorker:
             if self.blocks:
                 self.blocks.clear((tp.topic, tp.partition))
 
-    def _block(self, tp: TopicPartition, offset: int, error: Exception) -> None:
+    def _block(
+        self,
+        tp: TopicPartition,
+        offset: int,
+        error: Exception,
+    ) -> None:
         pause_s = self.blocks.add((tp.topic, tp.partition), offset, error)
         asyncio.get_running_loop().call_later(pause_s, self._try_again, tp)
 
@@ -171,7 +176,12 @@ class SpeedWorker:
             folder.at = link
             await self.carrier.seek({tp: folder.next_offset})
 
-    def _tell_resumed(self, place: LogPartition, link: Link, folder: Folder) -> None:
+    def _tell_resumed(
+        self,
+        place: LogPartition,
+        link: Link,
+        folder: Folder,
+    ) -> None:
         _log.warning(
             "chain_resumed",
             source=place[0],

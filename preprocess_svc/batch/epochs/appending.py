@@ -68,10 +68,12 @@ class Appending:
         """The rows of these sources, and the numbers of all files that the epoch lacks."""
         if not sources:
             return {}, sorted(step.left_out or ())
+        names = [source.name for source in sources]
         withdrawn = _withdrawn(step, seen, files_to)
-        numbered = numbered_files(step, seen, files_to, withdrawn, [s.name for s in sources])
+        numbered = numbered_files(step, seen, files_to, withdrawn, names)
         appended, verdicts = self._attempted(step, sources, numbered)
-        return appended, sorted({*withdrawn, *read_files.left_out(self._store, verdicts)})
+        lacking = withdrawn.union(read_files.left_out(self._store, verdicts))
+        return appended, sorted(lacking)
 
     def _attempted(
         self,
@@ -162,13 +164,8 @@ class Appending:
         log, ends = read_log.read(self._context, source, after, until)
         landed = self._history.append(source, step.epoch, files, log)
         cut, lanes_us = ends()
-        _log.info(
-            "history_appended",
-            source=source.name,
-            epoch=step.epoch,
-            rows=landed.rows,
-            files=len(numbered),
-        )
+        facts = {"epoch": step.epoch, "rows": landed.rows, "files": len(numbered)}
+        _log.info("history_appended", source=source.name, **facts)
         return Appended(landed=landed, cut=cut, lanes_us=lanes_us)
 
     def _care(self, epoch: int, *, marked: bool) -> read_files.Care:

@@ -50,10 +50,8 @@ class Folds:
         """
         views = [self._pipeline.view(name) for name in step.views]
         folds = [self._one(step, seen, view, as_of) for view in views]
-        first = self._folded(step, folds, landed)
-        files = dict(first.files)
-        if first.lost:
-            files |= self._folded_whole(step, folds, landed, first.lost)
+        found = self._folded(step, folds, landed)
+        files = {**found.files, **self._folded_whole(step, folds, landed, found.lost)}
         return [(view, files[view.name]) for view in views]
 
     def _folded_whole(
@@ -114,10 +112,9 @@ class Folds:
     ) -> list[tuple[list[str], list[int]]]:
         """Files of the history, each with the numbers of the folds that take them."""
         fresh = self._history.files_at(source, landed.path)
-        parts = []
-        if fresh and (new := numbers_of(folds, source, whole=False)):
-            parts.append((fresh, new))
-        if whole := numbers_of(folds, source, whole=True):
+        new, whole = (numbers_of(folds, source, whole=whole) for whole in (False, True))
+        parts = [(fresh, new)] if fresh and new else []
+        if whole:
             before = self._history.files(source, step.epoch - 1)
             parts.append(([*before, *fresh], whole))
         return parts

@@ -164,9 +164,12 @@ class Landing:
         sources = [s for s in self._pipeline.sources if s.name not in settled]
         appended, left_out = self._appending.read_all(step, seen, files_to, sources)
         _refuse_other_gaps(step, left_out)
-        cuts = dict(before[0].manifests[0].cuts) if before else {}
         return EpochInput(
-            appended=appended, settled=settled, cuts=cuts, files_to=files_to, left_out=left_out
+            appended=appended,
+            settled=settled,
+            cuts=_cuts_of(before),
+            files_to=files_to,
+            left_out=left_out,
         )
 
     def _common(self, step: Land, taken: EpochInput) -> Common:
@@ -219,6 +222,11 @@ class Landing:
             cuts=common.cuts,
             left_out=common.left_out,
         )
+
+
+def _cuts_of(decided: list[EpochDecision]) -> dict[str, dict[int, Cut]]:
+    """Those of the first decision, if there is one."""
+    return dict(decided[0].manifests[0].cuts) if decided else {}
 
 
 def _refuse_other_gaps(step: Land, left_out: list[int]) -> None:

@@ -225,12 +225,16 @@ class Batch:
         if published is None:
             _log.warning("training_set_empty", model=model, epoch=manifest.epoch)
             self.seen.decline(model, manifest.epoch, self._plan.digest)
-            return
-        published = self._ports.settle_training(published, self.seen.first_seal(published.epoch))
+        else:
+            self._settle(published)
+
+    def _settle(self, mine: TrainingSetPublished) -> None:
+        """Publish the training set that counts, ours or another process's."""
+        published = self._ports.settle_training(mine, self.seen.first_seal(mine.epoch))
         self.learn(to_end=True)
         if not self.seen.is_trained(published):
-            self._publish(published, model)
-        without = f"no table of the training set of {model} for epoch {published.epoch}"
+            self._publish(published, published.model)
+        without = f"no table of the training set of {published.model} for epoch {published.epoch}"
         self._aside(lambda: self._ports.tabulate(published), without)
         _tell_published(published)
 

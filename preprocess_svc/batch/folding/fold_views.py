@@ -28,19 +28,16 @@ def fold(
     `rows`: per source, URIs of files of the history with the numbers (in `folds`) of the views that
     take them.
     """
-    mesh = context.mesh
+    partitions = context.mesh.partitions
     lifted = [
         _lifted(context, folds, files, numbers)
         for parts in rows.values()
         for files, numbers in parts
         if files and numbers
     ]
-    groups = len(folds) * mesh.partitions
-    written = _merged(
-        context, folds, reduce(DataFrame.unionByName, lifted, _every(context, groups))
-    )
-    found = written.toArrow().to_pylist()
-    return folded(found, [f.view.name for f in folds], mesh.partitions)
+    every = _every(context, len(folds) * partitions)
+    written = _merged(context, folds, reduce(DataFrame.unionByName, lifted, every))
+    return folded(written.toArrow().to_pylist(), [f.view.name for f in folds], partitions)
 
 
 def _lifted(

@@ -69,12 +69,12 @@ class Lift:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         plans = {number: ViewPlan(self._folds[number].view) for number in self._numbers}
+        since = {number: first_tiles(self._folds[number].since) for number in plans}
         for rows in larger(batches, lift_rows(plans.values())):
             position, shared = _positions(rows), columns.Shared(rows)
-            for number, plan in plans.items():
-                since = first_tiles(self._folds[number].since)
-                states = kernel.lift(plan, rows, position, since=since, shared=shared)
-                yield from self._parts(number, states)
+            for n, plan in plans.items():
+                states = kernel.lift(plan, rows, position, since=since[n], shared=shared)
+                yield from self._parts(n, states)
 
     def _parts(self, number: int, states: StateBatch) -> Iterator[pa.RecordBatch]:
         """States of a fold, by partition of its view."""

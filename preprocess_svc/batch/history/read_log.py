@@ -109,12 +109,12 @@ def _messages(
     """One task a log partition, in the order of its offsets: Spark splits a range only when told
     to.
     """
-    topic = records_accepted(source.name)
-    reader = context.spark.read.format("kafka").option("failOnDataLoss", "true")
-    for name, value in _kafka_options(context).items():
-        reader = reader.option(f"kafka.{name}", value)
-    for name, value in _range_options(topic, spans).items():
-        reader = reader.option(name, value)
+    options = {
+        "failOnDataLoss": "true",
+        **{f"kafka.{name}": value for name, value in _kafka_options(context).items()},
+        **_range_options(records_accepted(source.name), spans),
+    }
+    reader = context.spark.read.format("kafka").options(**options)
     return reader.load().select("partition", "offset", "value")
 
 

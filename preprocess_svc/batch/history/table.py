@@ -133,12 +133,7 @@ class History:
         """
         if files is None:
             return log
-        live = F.col(POSITION) >= 0
-        order = F.struct(F.col(POSITION) < 0, F.col(POSITION))
-        first = F.min(order).over(Window.partitionBy(*source.id_fields))
-        both = files if log is None else files.unionByName(log)
-        kept = both.withColumn("_first", first).where(live | (F.col("_first") == order))
-        return kept.drop("_first")
+        return _live_or_first(source, files if log is None else files.unionByName(log))
 
     def _not_before(
         self,
@@ -201,6 +196,14 @@ class History:
         return history_path(self._mesh.bucket, self._pipeline.name, source.name).replace(
             "s3://", "s3a://", 1
         )
+
+
+def _live_or_first(source: Source, rows: DataFrame) -> DataFrame:
+    live = F.col(POSITION) >= 0
+    order = F.struct(F.col(POSITION) < 0, F.col(POSITION))
+    first = F.min(order).over(Window.partitionBy(*source.id_fields))
+    kept = rows.withColumn("_first", first).where(live | (F.col("_first") == order))
+    return kept.drop("_first")
 
 
 def _written(rows: DataFrame, path: str) -> Landed:

@@ -56,7 +56,12 @@ class Told:
             self._models.setdefault(event.model, {})[event.model_digest] = event
         self._lifecycle.apply(event)
 
-    def origin(self, model: Model, digest: str, asked_us: int | None) -> Origin:
+    def origin(
+        self,
+        model: Model,
+        digest: str,
+        asked_us: int | None,
+    ) -> Origin:
         """Raises SettingsError for a model that nobody trained, MeshError where nothing is promoted
         or no epoch has landed.
         """
@@ -109,7 +114,11 @@ class Told:
         return event
 
 
-def _said(event: ModelEvent, manifest: ViewPublished, asked_us: int | None) -> ScoreOrigin:
+def _said(
+    event: ModelEvent,
+    manifest: ViewPublished,
+    asked_us: int | None,
+) -> ScoreOrigin:
     release = Release(
         definition=manifest.definition_digest,
         epoch=manifest.epoch,

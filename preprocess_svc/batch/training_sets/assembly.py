@@ -100,7 +100,12 @@ class Assemble:
             pa_parquet.write_table(table, path, compression="zstd", row_group_size=GROUP_ROWS)
             return self._uploaded(key[0].as_py(), table, path).row
 
-    def _uploaded(self, part: int, table: pa.Table, path: Path) -> WrittenPart:
+    def _uploaded(
+        self,
+        part: int,
+        table: pa.Table,
+        path: Path,
+    ) -> WrittenPart:
         uri = f"{self._prefix}/{ROWS}/part-{part:05d}.parquet"
         ObjectStore(self._mesh).upload(path, uri)
         return WrittenPart(
@@ -119,8 +124,7 @@ class Assemble:
     def table(self, questions: pa.Table, answers: pa.Table) -> pa.Table:
         """The rows, ordered by (_at_us, _id, position); a row's features stand beside it."""
         model = self._model
-        order = [(name, "ascending") for name in (AT, ID, ROW)]
-        questions = questions.combine_chunks().sort_by(order)
+        questions = _ordered(questions)
         columns: dict[str, pa.Array | pa.ChunkedArray] = {
             name: questions[name] for name in (ID, AT, *model.request, *model.derive)
         }
@@ -129,14 +133,22 @@ class Assemble:
 
     def _tally(self, table: pa.Table) -> Tally:
         inputs = self._model.inputs
-        trains = self._split.trains(table[AT].to_numpy())
-        table = table.filter(pa.array(trains)).combine_chunks()
+        table = self._training_rows(table)
         return tally(
             {name: floats(table[name]) for name in inputs.numeric},
             {name: table[name] for name in inputs.categorical},
             {name: _sequences(table[name], width) for name, width in inputs.sequences},
             floats(table[LABEL]),
         )
+
+    def _training_rows(self, table: pa.Table) -> pa.Table:
+        trains = self._split.trains(table[AT].to_numpy())
+        return table.filter(pa.array(trains)).combine_chunks()
+
+
+def _ordered(questions: pa.Table) -> pa.Table:
+    order = [(name, "ascending") for name in (AT, ID, ROW)]
+    return questions.combine_chunks().sort_by(order)
 
 
 def _sequences(column: pa.ChunkedArray, width: int) -> np.ndarray:
@@ -155,11 +167,16 @@ def answer_columns(
     columns: dict[str, pa.Array] = {}
     place = np.argsort(np.argsort(rows))
     for number, view in enumerate(model.views):
-        mine = answers.filter(pc.equal(answers[VIEW], number)).combine_chunks().sort_by(ROW)
+        mine = _answers_of(answers, number)
         if mine.num_rows != len(rows):
             raise ValueError(f"view {view.name} answered {mine.num_rows} of {len(rows)} questions")
         columns |= outputs(view, mine[ANSWERS], place)
     return columns
+
+
+def _answers_of(answers: pa.Table, view: int) -> pa.Table:
+    """Of the view with this number, in the order of the questions."""
+    return answers.filter(pc.equal(answers[VIEW], view)).combine_chunks().sort_by(ROW)
 
 
 def outputs(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,7 +29,7 @@ from preprocess_svc.batch.training_sets.statistics import Tally, merge_tallies
 from preprocess_svc.batch.training_sets.view_joins import ViewJoins, function_of, parted
 from schemas.events import FileRef, TrainingSetPublished
 from schemas.topics import training_prefix
-from twinstream.define import Model
+from twinstream.define import Model, Source
 from twinstream.features.inputs import Inputs
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.protocol import training_manifest, training_statistics
@@ -111,11 +112,18 @@ class TrainingSets:
         """Spine rows with their outcome, one task a part of the `on` keys."""
         on, groups = model.label.on, self._knobs.shuffle_partitions
         stage = Outcomes(model, as_of_us)
-        asked = self._history.rows(model.spine, epoch).select(POSITION, *stage.spine_fields)
-        known = self._history.rows(model.label.source, epoch)
-        outcomes = known.select(POSITION, *stage.label_fields)
+        asked = self._columns(model.spine, epoch, stage.spine_fields)
+        outcomes = self._columns(model.label.source, epoch, stage.label_fields)
         pairs = parted(asked, on, groups).cogroup(parted(outcomes, on, groups))
         return pairs.applyInArrow(function_of(stage), ddl(stage.schema))
+
+    def _columns(
+        self,
+        source: Source,
+        epoch: int,
+        fields: Iterable[str],
+    ) -> DataFrame:
+        return self._history.rows(source, epoch).select(POSITION, *fields)
 
     def _written(
         self,
@@ -126,10 +134,10 @@ class TrainingSets:
     ) -> list[WrittenPart]:
         """Files of the set in the order of time."""
         rows = self._rows(model, cut, questions, TimeParts(bounds))
-        stage = Assemble(self._mesh, model, cut.split, self._new_prefix(model, cut.epoch))
-        written = rows.applyInArrow(_function_with_key(stage), WRITTEN).toArrow()
-        found = msgspec.convert(written.to_pylist(), list[WrittenPart])
-        return sorted(found, key=lambda part: part.part)
+        prefix = self._new_prefix(model, cut.epoch)
+        stage = Assemble(self._mesh, model, cut.split, prefix)
+        written = rows.applyInArrow(_function_with_key(stage), WRITTEN).toArrow().to_pylist()
+        return sorted(msgspec.convert(written, list[WrittenPart]), key=lambda part: part.part)
 
     def _rows(
         self,

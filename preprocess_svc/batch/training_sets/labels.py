@@ -176,7 +176,12 @@ def _codes(
 ) -> Codes:
     """Of the values of these fields on both sides."""
     keys = [key_text(one_batch(table), on) for table in (asked, outcomes)]
-    encoded = pa.chunked_array(keys).combine_chunks().dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
-    ours, theirs = np.split(codes, [len(keys[0])])
+    ours, theirs = np.split(_encoded(keys), [len(keys[0])])
     return Codes(asked=ours, records=np.where(theirs < 0, -2, theirs))
+
+
+def _encoded(keys: list[pa.Array]) -> Longs:
+    """A number for each text, -1 for null."""
+    encoded = pa.chunked_array(keys).combine_chunks().dictionary_encode()
+    codes: Longs = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+    return codes
