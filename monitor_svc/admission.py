@@ -30,7 +30,7 @@ def series_of(metric: MetricObserved) -> Series:
 def odd(metric: MetricObserved) -> str:
     """What no service of the mesh would send; "" when all is well."""
     names = (metric.name, metric.service, *metric.labels, *metric.quantiles)
-    if any(len(name) > LONGEST_NAME or not _NAME.fullmatch(name) for name in names):
+    if not all(map(_is_name, names)):
         return "a name"
     if metric.kind not in KINDS or len(metric.unit) > LONGEST_NAME:
         return "kind or unit"
@@ -38,6 +38,10 @@ def odd(metric: MetricObserved) -> str:
         return "too many labels"
     longest = max(map(len, metric.labels.values()), default=0)
     return "a label's value" if longest > LONGEST_LABEL else ""
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= LONGEST_NAME and _NAME.fullmatch(text) is not None
 
 
 class Admission:

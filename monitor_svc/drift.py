@@ -101,17 +101,21 @@ class FeatureDrift:
 
     def _row(self, values: Mapping[str, Any]) -> npt.NDArray[np.float64]:
         """A number for each series, in their order."""
-        numbers = {
-            name: number
-            for name, value in values.items()
-            if name in self._names or len(self._names) < MOST_SERIES
-            if (number := _number(value)) is not None
-        }
+        numbers = self._numbers(values)
         self._grow([name for name in numbers if name not in self._names])
         row = np.full(len(self._names), np.nan)
         for name, number in numbers.items():
             row[self._names[name]] = number
         return row
+
+    def _numbers(self, values: Mapping[str, Any]) -> dict[str, float]:
+        """Of the series that are known, and of others while there is room."""
+        return {
+            name: number
+            for name, value in values.items()
+            if name in self._names or len(self._names) < MOST_SERIES
+            if (number := _number(value)) is not None
+        }
 
     def ready(self) -> bool:
         """Both samples are full."""

@@ -155,16 +155,19 @@ class Ledger:
 
     def lists(self) -> dict[str, Any]:
         """The page's lists, as plain data."""
+        lists = {
+            "epochs": [self.epochs[number] for number in sorted(self.epochs)][-50:],
+            "timeline": sorted(self.timeline, key=lambda line: line.at_us)[-60:],
+            "dead_letters": self._letters(),
+            "drift_events": list(self.drift)[-40:],
+            "retrain_events": list(self.retrain)[-20:],
+        }
+        found: dict[str, Any] = msgspec.to_builtins(lists)
+        return found
+
+    def _letters(self) -> dict[str, Any]:
         total, recent = dict(self.dead_letters_total), list(self.dead_letters)[-60:]
-        return msgspec.to_builtins(
-            {
-                "epochs": [self.epochs[number] for number in sorted(self.epochs)][-50:],
-                "timeline": sorted(self.timeline, key=lambda line: line.at_us)[-60:],
-                "dead_letters": {"total": total, "recent": recent},
-                "drift_events": list(self.drift)[-40:],
-                "retrain_events": list(self.retrain)[-20:],
-            }
-        )
+        return {"total": total, "recent": recent}
 
     def _epoch(self, number: int) -> Epoch:
         if number not in self.epochs and len(self.epochs) >= KEPT:

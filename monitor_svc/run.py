@@ -200,6 +200,9 @@ class Run:
                 self._metrics.gauge("monitor_auc", area, "1", **labels)
             if loss is not None:
                 self._metrics.gauge("monitor_log_loss", loss, "nat", **labels)
+        self._measure_scores(name, watch)
+
+    def _measure_scores(self, name: str, watch: ModelWatch) -> None:
         if watch.scores:
             mean = sum(watch.scores) / len(watch.scores)
             self._metrics.gauge("monitor_prediction_mean", mean, "1", model=name)

@@ -77,12 +77,18 @@ def _model(watch: ModelWatch, state: State) -> dict[str, Any]:
         "promoted": msgspec.to_builtins(promoted) if promoted else None,
         "good_enough": watch.model.good_enough,
         "binary": watch.model.label.binary,
+        **_served(watch),
+        **_labelled(watch),
+        **_charts(watch, state.known.newest_label_us),
+    }
+
+
+def _served(watch: ModelWatch) -> dict[str, Any]:
+    return {
         "last_at_us": watch.last_at_us,
         "last_served_us": watch.last_served_us,
         "last_labelled_us": watch.last_labelled_us,
         "predictions": watch.predicted_total,
-        **_labelled(watch),
-        **_charts(watch, state.known.newest_label_us),
     }
 
 

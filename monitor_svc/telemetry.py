@@ -104,7 +104,8 @@ class Seconds:
         if self._kind == "counter":
             return {"": total / SMOOTH_S}
         weighted = sum(value * p50 for value, p50, _ in found)
-        return {"p50": weighted / (total or 1.0), "p99": max(p99 for _, _, p99 in found)}
+        highest = max(p99 for _, _, p99 in found)
+        return {"p50": weighted / (total or 1.0), "p99": highest}
 
     def _lately(self, second: int) -> list[tuple[float, float, float]]:
         found: list[tuple[float, float, float]] = []

@@ -59,9 +59,8 @@ class ModelWatch:
         if key is None:
             self.unjoinable += 1
             return []
-        return self._take(
-            self.joiner.ask(key, self._asked(event), due_from_us), max(event.at_us, due_from_us)
-        )
+        found = self.joiner.ask(key, self._asked(event), due_from_us)
+        return self._take(found, max(event.at_us, due_from_us))
 
     def _counted(self, event: Prediction) -> None:
         """A prediction of any model, and its release."""
