@@ -34,7 +34,9 @@ Bools = npt.NDArray[np.bool_]
 
 
 def read_csv(
-    file: BinaryIO, wanted: Sequence[str] = (), block_bytes: int = BLOCK_BYTES
+    file: BinaryIO,
+    wanted: Sequence[str] = (),
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Part]:
     """All rows in bounded memory, as text, of the columns named in `wanted` (all when empty).
 
@@ -157,7 +159,11 @@ def _flawed(
     return flawed | _not_utf8(data, records, flawed)
 
 
-def _not_utf8(data: bytes, records: Words, flawed: Bools) -> Bools:
+def _not_utf8(
+    data: bytes,
+    records: Words,
+    flawed: Bools,
+) -> Bools:
     """Which records hold a byte that is not UTF-8; nearly always one look at all of them is
     enough.
     """
@@ -177,7 +183,12 @@ def _place(data: bytes, record: Words) -> Place:
     return Place(f"line {record[LINE]}", data[start : min(end, start + KEPT_BYTES + 1)])
 
 
-def _reason(record: Words, columns: int, *, is_open: bool) -> str:
+def _reason(
+    record: Words,
+    columns: int,
+    *,
+    is_open: bool,
+) -> str:
     """Why a record cannot be read."""
     if is_open:
         return "a quote is opened and never closed; all from there on is this one row"
@@ -212,7 +223,11 @@ def _table(
     return pa.Table.from_arrays(found.columns, schema=schema)
 
 
-def _parsed(text: pa.Buffer, columns: int, taken: list[int]) -> pa.Table:
+def _parsed(
+    text: pa.Buffer,
+    columns: int,
+    taken: list[int],
+) -> pa.Table:
     """Some columns of a text, its first line skipped, under names of their numbers."""
     inner = [f"c{i}" for i in range(columns)]
     return pa_csv.read_csv(

@@ -26,7 +26,11 @@ def read_json_lines(file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[
         number += len(kept)
 
 
-def _part(rows: list[bytes], lines: Numbers, number: int) -> Part:
+def _part(
+    rows: list[bytes],
+    lines: Numbers,
+    number: int,
+) -> Part:
     """Rows with the number of the line of each; `number`: rows before them."""
     fits = np.fromiter(map(len, rows), np.int64, len(rows)) <= MOST_ROW_BYTES
     good, long = np.flatnonzero(fits), np.flatnonzero(~fits)

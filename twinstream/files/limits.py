@@ -35,7 +35,11 @@ def check_rows(rows: int, size_bytes: int) -> None:
         )
 
 
-def check_expansion(metadata: Any, wanted: Collection[str], most_bytes: int) -> None:
+def check_expansion(
+    metadata: Any,
+    wanted: Collection[str],
+    most_bytes: int,
+) -> None:
     """Raise UnreadableFileError when the columns of `wanted` expand to more than `most_bytes`,
     by a Parquet footer's own figures.
     """

@@ -39,7 +39,11 @@ def readable() -> Iterator[None]:
         ) from error
 
 
-def check_parquet(path: Path, wanted: Sequence[str], most_bytes: int) -> None:
+def check_parquet(
+    path: Path,
+    wanted: Sequence[str],
+    most_bytes: int,
+) -> None:
     """Raise UnreadableFileError when the footer alone says that the file is none,
     or expands to too much.
     """
@@ -49,7 +53,9 @@ def check_parquet(path: Path, wanted: Sequence[str], most_bytes: int) -> None:
 
 
 def read_parquet(
-    source: Any, wanted: Sequence[str], batch_rows: int = BATCH_ROWS
+    source: Any,
+    wanted: Sequence[str],
+    batch_rows: int = BATCH_ROWS,
 ) -> Iterator[Part]:
     """All rows, of those columns of `wanted` that are there. `source` is a path or a seekable file.
 
@@ -89,7 +95,11 @@ def _ends(metadata: pa_parquet.FileMetaData) -> Numbers:
     return np.cumsum(counts, dtype=np.int64)
 
 
-def checked(table: pa.Table, number: int, groups: Numbers) -> Part:
+def checked(
+    table: pa.Table,
+    number: int,
+    groups: Numbers,
+) -> Part:
     """Arrow does not look whether Parquet's text is UTF-8; all that reads it later does."""
     table, as_bytes, broken = _with_bytes(table)
     if not as_bytes:
