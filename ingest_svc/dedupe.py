@@ -43,7 +43,12 @@ class RecentIds:
     def __len__(self) -> int:
         return sum(len(g.known) for g in self._generations)
 
-    def add(self, ids: pa.Array, known_us: npt.NDArray[np.int64], lane_us: int = NEVER) -> Mask:
+    def add(
+        self,
+        ids: pa.Array,
+        known_us: npt.NDArray[np.int64],
+        lane_us: int = NEVER,
+    ) -> Mask:
         """Remember the new ones of `ids` (binary or string, no nulls), known at `known_us`;
         return bool[n], True where new.
         """
@@ -56,14 +61,23 @@ class RecentIds:
             self._remember(wanted, known_us, self.horizon_us, new)
         return new
 
-    def restore(self, ids: pa.Array, known_us: npt.NDArray[np.int64], lane_us: int = NEVER) -> None:
+    def restore(
+        self,
+        ids: pa.Array,
+        known_us: npt.NDArray[np.int64],
+        lane_us: int = NEVER,
+    ) -> None:
         """Remember ids of rows that count and that the log holds already, in log order."""
         if self.horizon_us > 0 and len(ids):
             self._turn(min(int(known_us[0]), lane_us))
             self._remember(Ids.of(ids), known_us, ALWAYS, np.ones(len(ids), bool))
 
     def _remember(
-        self, ids: Ids, known_us: npt.NDArray[np.int64], horizon_us: int, new: Mask
+        self,
+        ids: Ids,
+        known_us: npt.NDArray[np.int64],
+        horizon_us: int,
+        new: Mask,
     ) -> None:
         current = self._generations[-1]
         current.known.add(ids, known_us, horizon_us, new)

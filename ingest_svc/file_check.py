@@ -89,25 +89,21 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 def check_file(
-    file: FileRef, form: str, decoder: FileDecoder, objects: Objects, most_bytes: int
+    file: FileRef,
+    form: str,
+    decoder: FileDecoder,
+    objects: Objects,
+    most_bytes: int,
 ) -> Checked:
     """The pinned file; raises a PermanentError with what is wrong, or StorageUnavailableError when
     S3 does not answer now.
     """
     form = format_of(file.uri, form)
     head = objects.head(file.uri, file.version_id)
-    if head.size_bytes > most_bytes:
-        raise FileRefusedError(
-            f"{file.uri} has {head.size_bytes} bytes, at most {most_bytes} are taken: "
-            "send it in parts"
-        )
+    _check_size(file, head.size_bytes, most_bytes)
     version = file.version_id or head.version_id
     digest, sample, lines = _read_through(objects, file.uri, version)
-    if file.sha256 and file.sha256.lower() != digest:
-        raise FileRefusedError(
-            f"{file.uri}: its bytes have SHA-256 {digest}, the event says {file.sha256}: "
-            "was it replaced or cut off?"
-        )
+    _check_digest(file, digest)
     pinned = FileRef(
         uri=file.uri,
         sha256=digest,
@@ -115,6 +111,36 @@ def check_file(
         size_bytes=head.size_bytes,
         rows=lines if form == "jsonl" else -1,
     )
+    return _checked(pinned, form, sample, decoder, objects)
+
+
+def _check_size(
+    file: FileRef,
+    size: int,
+    most_bytes: int,
+) -> None:
+    if size > most_bytes:
+        raise FileRefusedError(
+            f"{file.uri} has {size} bytes, at most {most_bytes} are taken: send it in parts"
+        )
+
+
+def _check_digest(file: FileRef, digest: str) -> None:
+    if file.sha256 and file.sha256.lower() != digest:
+        raise FileRefusedError(
+            f"{file.uri}: its bytes have SHA-256 {digest}, the event says {file.sha256}: "
+            "was it replaced or cut off?"
+        )
+
+
+def _checked(
+    pinned: FileRef,
+    form: str,
+    sample: bytes,
+    decoder: FileDecoder,
+    objects: Objects,
+) -> Checked:
+    """By what it holds."""
     try:
         if form == "parquet":
             return Checked(_check_parquet(pinned, decoder, objects), form)
@@ -123,7 +149,7 @@ def check_file(
         raise
     except (RecordError, PermanentError, pa.ArrowException, ValueError) as error:
         raise FileRefusedError(
-            f"{file.uri} is not a {form} file of this source: {error}"
+            f"{pinned.uri} is not a {form} file of this source: {error}"
         ) from error
     return Checked(pinned, form)
 
@@ -139,7 +165,11 @@ def format_of(uri: str, form: str) -> str:
     return EXTENSIONS[asked]
 
 
-def _read_through(objects: Objects, uri: str, version: str) -> tuple[str, bytes, int]:
+def _read_through(
+    objects: Objects,
+    uri: str,
+    version: str,
+) -> tuple[str, bytes, int]:
     """SHA-256 of all bytes, the first of them, and the count of line ends."""
     digest, sample, lines = hashlib.sha256(), b"", 0
     for chunk in objects.chunks(uri, version):
@@ -150,7 +180,11 @@ def _read_through(objects: Objects, uri: str, version: str) -> tuple[str, bytes,
     return digest.hexdigest(), sample, lines
 
 
-def _check_parquet(file: FileRef, decoder: FileDecoder, objects: Objects) -> FileRef:
+def _check_parquet(
+    file: FileRef,
+    decoder: FileDecoder,
+    objects: Objects,
+) -> FileRef:
     """The file with its count of rows; only its footer is read."""
     with readable(), objects.open(file.uri, file.version_id, file.size_bytes) as stream:
         parquet = pq.ParquetFile(stream)
@@ -159,7 +193,11 @@ def _check_parquet(file: FileRef, decoder: FileDecoder, objects: Objects) -> Fil
         return msgspec.structs.replace(file, rows=int(parquet.metadata.num_rows))
 
 
-def _check_text(form: str, sample: bytes, decoder: FileDecoder) -> None:
+def _check_text(
+    form: str,
+    sample: bytes,
+    decoder: FileDecoder,
+) -> None:
     if form == "csv":
         decoder.check_schema(
             pa.schema([pa.field(name, pa.string()) for name in header_of(BytesIO(sample))]),

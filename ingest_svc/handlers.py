@@ -45,53 +45,57 @@ def handle_data_arrived(
 
     Raises StorageUnavailableError when S3 does not answer now: nothing is decided then.
     """
-    if event.source not in decoders:
-        return Arrival(
-            [],
-            0,
-            [
-                (
-                    "",
-                    (
-                        f"source {event.source!r} is not in the definition; "
-                        f"it has {', '.join(sorted(decoders))}"
-                    ),
-                )
-            ],
-        )
-    if len(event.files) > MOST_FILES:
-        return Arrival(
-            [],
-            0,
-            [
-                (
-                    "",
-                    (
-                        f"{len(event.files)} files in one event, at most {MOST_FILES}: "
-                        "announce them in parts"
-                    ),
-                )
-            ],
-        )
+    if problem := _problem(event, decoders):
+        return Arrival([], 0, [("", problem)])
     found: dict[Pin, FileAccepted] = {}
     repeated, refused = 0, []
     for file in event.files:
         try:
-            allowed.check(event.source, file.uri)
-            checked = check_file(
-                file, event.format, decoders[event.source], objects, allowed.most_bytes
+            accepted = _accepted(
+                event, file, decoders[event.source], objects, allowed, now_us=now_us
             )
         except PermanentError as error:
             refused.append((file.uri, str(error)))
             continue
-        pin = pin_of(event.source, checked.file)
-        if pin in known or pin in found:
-            repeated += 1
-        else:
-            found[pin] = FileAccepted(
-                source=event.source, file=checked.file, format=checked.format, accepted_at_us=now_us
-            )
+        pin = pin_of(event.source, accepted.file)
+        repeated += pin in known or pin in found
+        if pin not in known:
+            found.setdefault(pin, accepted)
     return Arrival(list(found.values()), repeated, refused)
+
+
+def _problem(event: DataArrived, decoders: Mapping[str, FileDecoder]) -> str:
+    """What is wrong with an arrival as a whole, "" for nothing."""
+    if event.source not in decoders:
+        return (
+            f"source {event.source!r} is not in the definition; "
+            f"it has {', '.join(sorted(decoders))}"
+        )
+    if len(event.files) > MOST_FILES:
+        return (
+            f"{len(event.files)} files in one event, at most {MOST_FILES}: announce them in parts"
+        )
+    return ""
+
+
+def _accepted(
+    event: DataArrived,
+    file: FileRef,
+    decoder: FileDecoder,
+    objects: Objects,
+    allowed: Allowed,
+    *,
+    now_us: int,
+) -> FileAccepted:
+    """Raises a PermanentError for a file that is not taken."""
+    allowed.check(event.source, file.uri)
+    checked = check_file(file, event.format, decoder, objects, allowed.most_bytes)
+    return FileAccepted(
+        source=event.source,
+        file=checked.file,
+        format=checked.format,
+        accepted_at_us=now_us,
+    )
 
 
 def handle_epoch_seal_requested(event: EpochSealRequested, requested: int) -> int:

@@ -66,14 +66,26 @@ class IdTable:
     def __len__(self) -> int:
         return self._n
 
-    def refuse(self, ids: Ids, known_us: Words, horizon_us: int, new: Mask) -> None:
+    def refuse(
+        self,
+        ids: Ids,
+        known_us: Words,
+        horizon_us: int,
+        new: Mask,
+    ) -> None:
         """Set new[i] to False where id i was logged at most `horizon_us` before known_us[i]."""
         if self._n:
             refuse_known(
                 self._slots, self._ends, self._held, self._known, *ids, known_us, horizon_us, new
             )
 
-    def add(self, ids: Ids, known_us: Words, horizon_us: int, new: Mask) -> None:
+    def add(
+        self,
+        ids: Ids,
+        known_us: Words,
+        horizon_us: int,
+        new: Mask,
+    ) -> None:
         """`refuse`, id after id, and remember each one that is new as logged at known_us[i]."""
         self._make_room(len(ids.hashes), len(ids.data))
         self._n = add_new(
@@ -113,7 +125,11 @@ def warm_up() -> None:
     spread(np.zeros(1, np.int64), SMALLEST)
 
 
-def _grown(array: npt.NDArray[Any], size: int, used: int) -> npt.NDArray[Any]:
+def _grown(
+    array: npt.NDArray[Any],
+    size: int,
+    used: int,
+) -> npt.NDArray[Any]:
     grown = np.empty(size, array.dtype)
     grown[:used] = array[:used]
     return grown

@@ -91,7 +91,13 @@ def _is_utf8(data: bytearray) -> bool:
     return True
 
 
-def _column(kind: pa.DataType, code: int, data: Bytes, cells: Words, valid: Mask) -> pa.Array:
+def _column(
+    kind: pa.DataType,
+    code: int,
+    data: Bytes,
+    cells: Words,
+    valid: Mask,
+) -> pa.Array:
     mask = None if valid.all() else ~valid
     if code == STRING:
         text, offsets = gather_text(data, cells, valid)

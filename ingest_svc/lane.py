@@ -15,7 +15,11 @@ class Lane:
     """
 
     def __init__(
-        self, place: Place, raw_topic: str, writer: LogWriter, dead_before: set[int]
+        self,
+        place: Place,
+        raw_topic: str,
+        writer: LogWriter,
+        dead_before: set[int],
     ) -> None:
         self.place, self.raw_topic, self.writer = place, raw_topic, writer
         self._dead_before = dead_before

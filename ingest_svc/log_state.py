@@ -41,22 +41,23 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
 
     def after(self, offset: int, header: PackHeader) -> LogState:
         """The state after one more message, whoever wrote it: of two barriers of an epoch the first
-        stands.
+        counts.
         """
-        raw_high = max(self.raw_high, header.raw_high, header.raw_last)
-        said = [self.barrier, *_barriers(offset, header, self.raw_high)]
-        newest = max(b.epoch for b in said)
+        covers = header.raw_last > self.raw_high  # who covers nothing new says nothing
         return LogState(
             next_offset=offset + 1,
-            raw_high=raw_high,
-            known_max_us=header.known_max_us
-            if header.raw_last > self.raw_high
-            else self.known_max_us,  # who covers nothing new says nothing
-            barrier=min((b for b in said if b.epoch == newest), key=lambda b: b.offset),
+            raw_high=max(self.raw_high, header.raw_high, header.raw_last),
+            known_max_us=header.known_max_us if covers else self.known_max_us,
+            barrier=_newest([self.barrier, *_barriers(offset, header, self.raw_high)]),
             written_us=max(self.written_us, header.written_us),
         )
 
-    def sealed(self, source: str, partition: int, sealed_at_us: int) -> EpochSealed | None:
+    def sealed(
+        self,
+        source: str,
+        partition: int,
+        sealed_at_us: int,
+    ) -> EpochSealed | None:
         """The event that tells of the last barrier; None before the first."""
         b = self.barrier
         if b.offset < 0:
@@ -81,7 +82,17 @@ def state_of(messages: Iterable[tuple[int, PackHeader]], empty_at: int = 0) -> L
     return state
 
 
-def _barriers(offset: int, header: PackHeader, raw_high_before: int) -> list[Barrier]:
+def _newest(said: list[Barrier]) -> Barrier:
+    """The first of the newest epoch."""
+    epoch = max(barrier.epoch for barrier in said)
+    return min((one for one in said if one.epoch == epoch), key=lambda barrier: barrier.offset)
+
+
+def _barriers(
+    offset: int,
+    header: PackHeader,
+    raw_high_before: int,
+) -> list[Barrier]:
     """The barriers that a message is or tells of. What it tells of was verified by its writer."""
     told = (
         [Barrier(header.barrier_epoch, header.barrier_offset, header.barrier_raw_high)]

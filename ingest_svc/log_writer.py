@@ -167,19 +167,16 @@ class LogWriter:
         return known
 
     def _messages(
-        self, raws: Raws, known: Int64s, screened: Screened, new: npt.NDArray[np.bool_], now_us: int
+        self,
+        raws: Raws,
+        known: Int64s,
+        screened: Screened,
+        new: npt.NDArray[np.bool_],
+        now_us: int,
     ) -> list[LogMessage]:
-        index, batch = screened.index, screened.batch
-        if not new.all():
-            index, batch = index[new], batch.filter(pa.array(new))
-        rows = pa.RecordBatch.from_arrays(
-            [pa.array(raws.offsets[index]), pa.array(known[index]), *batch.columns],
-            schema=self._schema,
-        )
-        pieces = self._pieces(rows)
-        ends = [int(piece.column(RAW)[-1].as_py()) for piece in pieces[:-1]] + [
-            int(raws.offsets[-1])
-        ]
+        pieces = self._pieces(self._rows(raws, known, screened, new))
+        ends = [int(piece.column(RAW)[-1].as_py()) for piece in pieces[:-1]]
+        ends.append(int(raws.offsets[-1]))
         firsts = [self.raw_high + 1, *(end + 1 for end in ends[:-1])]
         times = [
             min(int(known[np.searchsorted(raws.offsets, end)]), self._time.now_us) for end in ends
@@ -187,6 +184,22 @@ class LogWriter:
         return [
             self._message(*piece, now_us) for piece in zip(pieces, firsts, ends, times, strict=True)
         ]
+
+    def _rows(
+        self,
+        raws: Raws,
+        known: Int64s,
+        screened: Screened,
+        new: npt.NDArray[np.bool_],
+    ) -> pa.RecordBatch:
+        """Those that are new, as they lie in packs."""
+        index, batch = screened.index, screened.batch
+        if not new.all():
+            index, batch = index[new], batch.filter(pa.array(new))
+        return pa.RecordBatch.from_arrays(
+            [pa.array(raws.offsets[index]), pa.array(known[index]), *batch.columns],
+            schema=self._schema,
+        )
 
     def _pieces(self, rows: pa.RecordBatch) -> list[pa.RecordBatch]:
         """The rows halved until each piece has at most `pack_bytes` and `pack_rows`, or one row."""
@@ -198,7 +211,12 @@ class LogWriter:
         return [*self._pieces(rows.slice(0, middle)), *self._pieces(rows.slice(middle))]
 
     def _message(
-        self, rows: pa.RecordBatch, first: int, last: int, time_us: int, now_us: int
+        self,
+        rows: pa.RecordBatch,
+        first: int,
+        last: int,
+        time_us: int,
+        now_us: int,
     ) -> LogMessage:
         header = structs.replace(
             self._header(PACK, rows.num_rows, last, now_us, raw_first=first), known_max_us=time_us
@@ -206,7 +224,12 @@ class LogWriter:
         return LogMessage(header, encode_pack(header, rows))
 
     def _header(
-        self, kind: int, rows: int, raw_last: int, now_us: int, raw_first: int | None = None
+        self,
+        kind: int,
+        rows: int,
+        raw_last: int,
+        now_us: int,
+        raw_first: int | None = None,
     ) -> PackHeader:
         barrier = self.confirmed.barrier
         return PackHeader(
@@ -224,6 +247,10 @@ class LogWriter:
         )
 
 
-def _dead(raws: Raws, row: int, reason: str) -> DeadLetter:
+def _dead(
+    raws: Raws,
+    row: int,
+    reason: str,
+) -> DeadLetter:
     offset = int(raws.offsets[row])
     return DeadLetter(offset, raws.values[row] or b"", reason, raws.beside(offset))

@@ -89,7 +89,11 @@ class Events(Protocol):
     """Publishes events; see `twinstream.mesh.events`."""
 
     def publish(
-        self, event: Event, key: str | bytes | None = None, *, wait: bool = True
+        self,
+        event: Event,
+        key: str | bytes | None = None,
+        *,
+        wait: bool = True,
     ) -> object: ...
 
 
@@ -129,5 +133,10 @@ class Objects(Protocol):
     def chunks(self, uri: str, version_id: str) -> Iterator[bytes]:
         """All bytes, in order."""
 
-    def open(self, uri: str, version_id: str, size_bytes: int) -> BinaryIO:
+    def open(
+        self,
+        uri: str,
+        version_id: str,
+        size_bytes: int,
+    ) -> BinaryIO:
         """A seekable file that reads ranges."""

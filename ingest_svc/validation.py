@@ -62,15 +62,22 @@ class Screen:
         self, values: Sequence[bytes | None]
     ) -> tuple[list[Rejected], npt.NDArray[np.int64]]:
         """Tombstones and too large records, and the positions of the others."""
+        everything = np.arange(len(values))
         if None not in values and max(map(len, values), default=0) <= self._record_bytes:  # type: ignore[arg-type]
-            return [], np.arange(len(values))
-        sizes = np.fromiter((-1 if v is None else len(v) for v in values), np.int64, len(values))
-        bad = np.flatnonzero((sizes < 0) | (sizes > self._record_bytes))
-        return [(int(i), self._why(int(sizes[i]))) for i in bad], np.delete(
-            np.arange(len(values)), bad
-        )
+            return [], everything
+        refused = [
+            (i, self._why(size))
+            for i, size in enumerate(map(_size, values))
+            if not 0 <= size <= self._record_bytes
+        ]
+        return refused, np.delete(everything, [i for i, _ in refused])
 
     def _why(self, size: int) -> str:
         if size < 0:
             return "no value (a tombstone): deletes are not supported"
         return f"{size} bytes are more than the {self._record_bytes} of one record"
+
+
+def _size(value: bytes | None) -> int:
+    """-1 for a tombstone."""
+    return -1 if value is None else len(value)

@@ -37,26 +37,15 @@ Decoders = dict[str, Decoder]
 
 def run(process: Process[IngestSettings]) -> None:
     """Write the log until told to stop."""
-    topics_admin.ensure(
-        process.settings,
-        process.pipeline,
-    )
+    topics_admin.ensure(process.settings, process.pipeline)
     decoders = warm(process.pipeline)
-    events = EventPublisher(
-        process.settings,
-        WRITES_AS,
-    )
-    ingest = live(
-        process,
-        decoders,
-        events,
-    )
+    events = EventPublisher(process.settings, WRITES_AS)
+    ingest = live(process, decoders, events)
     raw, arrivals = records(process, ingest), files(process, decoders, events)
     collecting.rarely(COLLECT_AFTER)
     arrivals.start()
-    Rounds(ingest, raw, arrivals, metrics=process.metrics, away=lambda: process.reach.away).until(
-        process.stopping, process.pulse()
-    )
+    rounds = Rounds(ingest, raw, arrivals, metrics=process.metrics, away=lambda: process.reach.away)
+    rounds.until(process.stopping, process.pulse())
 
 
 def warm(pipeline: Pipeline) -> Decoders:
@@ -126,10 +115,7 @@ def _ports(
     """The outside world of the live part."""
     settings, own = process.settings, process.own
     sources = {source.name: source for source in process.pipeline.sources}
-    publisher = EventPublisher(
-        settings,
-        WRITES_AS,
-    )
+    publisher = EventPublisher(settings, WRITES_AS)
     return Ports(
         log=KafkaLog(settings, sources, own.confirm_s, process.stopping),
         tails=KafkaTails(KafkaTail(settings), sources, own),
@@ -159,7 +145,9 @@ def records(
 
 
 def files(
-    process: Process[IngestSettings], decoders: Decoders, events: EventPublisher
+    process: Process[IngestSettings],
+    decoders: Decoders,
+    events: EventPublisher,
 ) -> FileArrivals:
     """Announced files, in a thread."""
     settings, own = process.settings, process.own

@@ -87,11 +87,16 @@ class Ingest:
         lane = Lane(place, record_sent(place.source), self._writer(place, state, recent), dead)
         self.lanes[place] = lane
         facts = {"raw_from": start, "epoch": state.epoch, "ids": len(recent)}
-        _log.info("lane_opened", source=place.source, partition=place.partition, **facts)
+        _log.info("lane_opened", **_named(place), **facts)
         self._tell_sealed(lane)
         return start
 
-    def _writer(self, place: Place, state: LogState, recent: RecentIds) -> LogWriter:
+    def _writer(
+        self,
+        place: Place,
+        state: LogState,
+        recent: RecentIds,
+    ) -> LogWriter:
         setup = self._sources[place.source]
         return LogWriter(
             state,
@@ -152,9 +157,11 @@ class Ingest:
         now_us = self._ports.clock.now_us()
         packed = lane.writer.pack(records, now_us)
         self._put_dead(lane, lane.to_dead_letter(packed))
-        oldest_us = (int(records.times_us[0]) if len(records.times_us) else 0) or now_us
+        oldest_us = now_us
+        if not self._replay and len(records.times_us):
+            oldest_us = int(records.times_us[0]) or now_us
         for message in packed.messages:
-            lane.sent(message, now_us if self._replay else oldest_us)
+            lane.sent(message, oldest_us)
             self._ports.log.send(lane.place, message)
         self._measure(lane, len(records.offsets), packed)
 
@@ -219,18 +226,15 @@ class Ingest:
                 oldest_us = lane.confirmed(header, offset)
             except OverlapError as error:
                 overlapped.add(place)
-                _log.warning(
-                    "other_writer_found",
-                    source=place.source,
-                    partition=place.partition,
-                    reason=str(error),
-                    reopened=reopen,
-                )
-                continue
-            self._ports.meter.observe(
-                "ingest_raw_to_log_ms", (now_us - oldest_us) / 1000, "ms", source=place.source
-            )
+                facts = {"reason": str(error), "reopened": reopen}
+                _log.warning("other_writer_found", **_named(place), **facts)
+            else:
+                self._measure_time(place, now_us - oldest_us)
         return overlapped
+
+    def _measure_time(self, place: Place, took_us: int) -> None:
+        """From a raw record to the log."""
+        self._ports.meter.observe("ingest_raw_to_log_ms", took_us / 1000, "ms", source=place.source)
 
     def _reopen(self, place: Place, raws: RawRecords) -> None:
         """Learn anew from the log what stands there, after everything of ours is in it."""
@@ -240,20 +244,26 @@ class Ingest:
     # -- epochs --------------------------------------------------------------------------------------------------------------------
 
     def _seal(self) -> set[Place]:
-        """A barrier for each epoch that is asked for and still open; return the places in which another writer was found."""
+        """A barrier for each epoch that is asked for and still open; return the places in which
+        another writer was found.
+        """
         while due := [lane for lane in self.lanes.values() if lane.writer.epoch <= self._requested]:
-            now_us = self._ports.clock.now_us()
-            for lane in due:
-                message = lane.writer.barrier(now_us)
-                lane.sent(message, now_us)
-                self._ports.log.send(lane.place, message)
-            overlapped = self._confirm(self._ports.log.flush())
+            overlapped = self._confirm(self._with_barriers(due))
             for lane in due:
                 if lane.place not in overlapped:
                     self._tell_sealed(lane)
             if overlapped:
                 return overlapped
         return set()
+
+    def _with_barriers(self, due: Iterable[Lane]) -> Iterable[Confirmed]:
+        """What Kafka has once these lanes have sent theirs."""
+        now_us = self._ports.clock.now_us()
+        for lane in due:
+            message = lane.writer.barrier(now_us)
+            lane.sent(message, now_us)
+            self._ports.log.send(lane.place, message)
+        return self._ports.log.flush()
 
     def _tell_sealed(self, lane: Lane) -> None:
         """Say where the last epoch ended; repeating it is harmless."""
@@ -294,16 +304,25 @@ class Ingest:
             self._ports.meter.count("ingest_expired_total", low - expected, source=place.source)
         return max(low, expected)
 
-    def _measure(self, lane: Lane, records: int, packed: Packed) -> None:
+    def _measure(
+        self,
+        lane: Lane,
+        records: int,
+        packed: Packed,
+    ) -> None:
         meter, source = self._ports.meter, lane.place.source
         meter.count("ingest_records_in_total", records, source=source)
         meter.count("ingest_records_logged_total", packed.rows, source=source)
         meter.observe("ingest_pack_rows", packed.rows, "rows", source=source)
+        self._measure_left_out(source, packed)
+        self._tell_forgotten(lane)
+
+    def _measure_left_out(self, source: str, packed: Packed) -> None:
+        meter = self._ports.meter
         if packed.duplicates:
             meter.count("ingest_duplicates_total", packed.duplicates, source=source)
         if dead_letters := len(packed.dead_letters):
             meter.count("ingest_dead_letters_total", dead_letters, source=source)
-        self._tell_forgotten(lane)
 
     def _tell_forgotten(self, lane: Lane) -> None:
         forgotten, place = lane.newly_forgotten(), lane.place
@@ -317,3 +336,8 @@ class Ingest:
             count=forgotten,
             remedy="a shorter dedupe=, more partitions, or TWINSTREAM_INGEST_DEDUPE_IDS",
         )
+
+
+def _named(place: Place) -> dict[str, object]:
+    """As the log has it."""
+    return {"source": place.source, "partition": place.partition}

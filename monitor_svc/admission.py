@@ -30,14 +30,18 @@ def series_of(metric: MetricObserved) -> Series:
 def odd(metric: MetricObserved) -> str:
     """What no service of the mesh would send; "" when all is well."""
     names = (metric.name, metric.service, *metric.labels, *metric.quantiles)
-    if any(len(name) > LONGEST_NAME or not _NAME.fullmatch(name) for name in names):
+    if not all(map(_is_name, names)):
         return "a name"
     if metric.kind not in KINDS or len(metric.unit) > LONGEST_NAME:
         return "kind or unit"
     if max(len(metric.labels), len(metric.quantiles)) > MOST_LABELS:
         return "too many labels"
-    too_long = any(len(value) > LONGEST_LABEL for value in metric.labels.values())
-    return "a label's value" if too_long else ""
+    longest = max(map(len, metric.labels.values()), default=0)
+    return "a label's value" if longest > LONGEST_LABEL else ""
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= LONGEST_NAME and _NAME.fullmatch(text) is not None
 
 
 class Admission:

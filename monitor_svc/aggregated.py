@@ -68,11 +68,12 @@ def _records(
 ) -> ahead.RecordRows:
     """Of these keys."""
     found = [row for key in keys for row in rows.get(key, ())]
+    own = [owns.get(row.own, OTHER) for row in found]
     return ahead.RecordRows(
         key=_longs(keys[row.key] for row in found),
         time=_longs(row.event_us for row in found),
         position=np.arange(len(found)),
-        own=_longs(owns.get(row.own, OTHER) for row in found),
+        own=_longs(own),
         value=_longs(row.value for row in found),
     )
 

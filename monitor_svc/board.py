@@ -20,7 +20,11 @@ class Board:
     """Serves snapshots; `lock` is held by whoever changes the state."""
 
     def __init__(
-        self, state: State, beats: Beats, clock: Clock, away: Callable[[], str] = lambda: ""
+        self,
+        state: State,
+        beats: Beats,
+        clock: Clock,
+        away: Callable[[], str] = lambda: "",
     ) -> None:
         self._away = away
         self._state, self._beats, self._clock = state, beats, clock

@@ -76,7 +76,12 @@ class FeatureDrift:
     for every numeric series.
     """
 
-    def __init__(self, reference: int, window: int, threshold: float) -> None:
+    def __init__(
+        self,
+        reference: int,
+        window: int,
+        threshold: float,
+    ) -> None:
         self._sizes, self._threshold = (reference, window), threshold
         self._names: dict[str, int] = {}
         self._reference = np.zeros((reference, 0))
@@ -87,27 +92,30 @@ class FeatureDrift:
         """Take one prediction's inputs; those that are no single number are left out,
         null becomes NaN.
         """
-        numbers = {
-            name: _number(value)
-            for name, value in values.items()
-            if name in self._names or len(self._names) < MOST_SERIES
-        }
-        self._grow(
-            [
-                name
-                for name, value in numbers.items()
-                if value is not None and name not in self._names
-            ]
-        )
-        row = np.full(len(self._names), np.nan)
-        for name, value in numbers.items():
-            if value is not None:
-                row[self._names[name]] = value
+        row = self._row(values)
         if self.seen < self._sizes[0]:
             self._reference[self.seen] = row
         else:
             self._window[(self.seen - self._sizes[0]) % self._sizes[1]] = row
         self.seen += 1
+
+    def _row(self, values: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+        """A number for each series, in their order."""
+        numbers = self._numbers(values)
+        self._grow([name for name in numbers if name not in self._names])
+        row = np.full(len(self._names), np.nan)
+        for name, number in numbers.items():
+            row[self._names[name]] = number
+        return row
+
+    def _numbers(self, values: Mapping[str, Any]) -> dict[str, float]:
+        """Of the series that are known, and of others while there is room."""
+        return {
+            name: number
+            for name, value in values.items()
+            if name in self._names or len(self._names) < MOST_SERIES
+            if (number := _number(value)) is not None
+        }
 
     def ready(self) -> bool:
         """Both samples are full."""
@@ -124,20 +132,22 @@ class FeatureDrift:
         return sorted((f for f in found if f is not None), key=lambda f: -f.statistic)
 
     def _test(
-        self, name: str, reference: npt.NDArray[np.float64], window: npt.NDArray[np.float64]
+        self,
+        name: str,
+        reference: npt.NDArray[np.float64],
+        window: npt.NDArray[np.float64],
     ) -> Finding | None:
         before, now = reference[~np.isnan(reference)], window[~np.isnan(window)]
         if min(len(before), len(now)) < LEAST_VALUES:
             return None
         result = ks_2samp(before, now, method="asymp")
-        spread = float(before.std())
         return Finding(
             series=name,
             detector="ks",
             statistic=float(result.statistic),
             threshold=self._threshold,
             drifted=bool(result.statistic >= self._threshold and result.pvalue < MAX_P),
-            shift=float((now.mean() - before.mean()) / spread) if spread > 0 else None,
+            shift=_shift(before, now),
             nulls=1 - len(now) / len(window),
             nulls_before=1 - len(before) / len(reference),
         )
@@ -148,9 +158,20 @@ class FeatureDrift:
             return
         for name in names:
             self._names[name] = len(self._names)
-        more = len(self._names) - self._reference.shape[1]
-        self._reference = np.hstack([self._reference, np.full((self._sizes[0], more), np.nan)])
-        self._window = np.hstack([self._window, np.full((self._sizes[1], more), np.nan)])
+        self._reference = _widened(self._reference, len(self._names))
+        self._window = _widened(self._window, len(self._names))
+
+
+def _widened(rows: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.float64]:
+    """With columns of NaN behind."""
+    more = np.full((len(rows), width - rows.shape[1]), np.nan)
+    return np.hstack([rows, more])
+
+
+def _shift(before: npt.NDArray[np.float64], now: npt.NDArray[np.float64]) -> float | None:
+    """Of the mean, in deviations of before; None where all was the same."""
+    spread = float(before.std())
+    return float((now.mean() - before.mean()) / spread) if spread > 0 else None
 
 
 def _number(value: Any) -> float | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import msgspec
 
+from monitor_svc.drift import Finding
 from monitor_svc.label_rows import Outcome
 from monitor_svc.ledger import DeadLetter
 from monitor_svc.state import State
@@ -40,7 +41,12 @@ def handle_prediction_served(event: ev.PredictionServed, state: State) -> Events
     return []
 
 
-def handle_log_message(source: str, partition: int, data: bytes, state: State) -> Events:
+def handle_log_message(
+    source: str,
+    partition: int,
+    data: bytes,
+    state: State,
+) -> Events:
     """Join the label records of one log message; raises ValueError when the bytes are no log
     message.
     """
@@ -172,27 +178,41 @@ def judge(state: State, now_us: int) -> Events:
     ]
 
 
-def _drift(watch: ModelWatch, state: State, now_us: int) -> Events:
+def _drift(
+    watch: ModelWatch,
+    state: State,
+    now_us: int,
+) -> Events:
     quiet_us = round(state.knobs.drift_quiet_s * SECOND_US)
     found: Events = []
     for finding in watch.drift.take_drifted():
         key = (watch.model.name, finding.series, finding.detector)
         if now_us - state.announced_us.get(key, -quiet_us) >= quiet_us:
             _announce(state, key, now_us)
-            found.append(
-                ev.DriftDetected(
-                    model=watch.model.name,
-                    series=finding.series,
-                    detector=finding.detector,
-                    statistic=finding.statistic,
-                    threshold=finding.threshold,
-                    detected_at_us=now_us,
-                )
-            )
+            found.append(_detected(watch.model.name, finding, now_us))
     return found
 
 
-def _announce(state: State, key: tuple[str, str, str], at_us: int) -> None:
+def _detected(
+    model: str,
+    finding: Finding,
+    now_us: int,
+) -> ev.DriftDetected:
+    return ev.DriftDetected(
+        model=model,
+        series=finding.series,
+        detector=finding.detector,
+        statistic=finding.statistic,
+        threshold=finding.threshold,
+        detected_at_us=now_us,
+    )
+
+
+def _announce(
+    state: State,
+    key: tuple[str, str, str],
+    at_us: int,
+) -> None:
     """Note when a series was announced: never later than now, or it would be quiet for ever."""
     state.announced_us.pop(key, None)
     state.announced_us[key] = min(at_us, state.now_us)
@@ -200,7 +220,11 @@ def _announce(state: State, key: tuple[str, str, str], at_us: int) -> None:
         del state.announced_us[next(iter(state.announced_us))]
 
 
-def _retrain(watch: ModelWatch, state: State, now_us: int) -> Events:
+def _retrain(
+    watch: ModelWatch,
+    state: State,
+    now_us: int,
+) -> Events:
     name = watch.model.name
     if not state.debounce.allows(name, *_trained_on(state, name), now_us):
         return []

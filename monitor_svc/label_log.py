@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from monitor_svc.label_rows import LabelRow
-from schemas.packs import KNOWN, PACK, RAW, decode_header, decode_rows
+from schemas.packs import KNOWN, PACK, RAW, PackHeader, decode_header, decode_rows
 from twinstream.algebra import ahead
 from twinstream.define.model import Model
 from twinstream.define.outcome import OutcomeAggregate
@@ -43,15 +43,19 @@ class LabelLog:
             header = decode_header(data)
         except ValueError as error:
             raise LabelLogError(str(error)) from error
-        self.known_us[partition] = max(
-            self.known_us.get(partition, header.known_max_us), header.known_max_us
-        )
-        if header.kind != PACK or not header.rows:
-            self._raw_high[partition] = raw_high_after(self._raw_high.get(partition, -1), header)
-            return []
-        high = self._raw_high.get(partition, header.raw_first - 1)
+        newest_us = self.known_us.get(partition, header.known_max_us)
+        self.known_us[partition] = max(newest_us, header.known_max_us)
+        holds_rows = header.kind == PACK and header.rows
+        high = self._covered(partition, header, header.raw_first - 1 if holds_rows else -1)
+        return self._decoded(data, high) if holds_rows else []
+
+    def _covered(self, partition: int, header: PackHeader, before: int) -> int:
+        """The raw offset up to which earlier messages cover, `before` of the first one; this one
+        covers from now on too.
+        """
+        high = self._raw_high.get(partition, before)
         self._raw_high[partition] = raw_high_after(high, header)
-        return self._decoded(data, high)
+        return high
 
     def _decoded(self, data: bytes, high: int) -> list[LabelRow]:
         try:
@@ -68,23 +72,25 @@ class LabelLog:
 
     def _label_rows(self, data: bytes, high: int) -> list[LabelRow]:
         batch = decode_rows(data, self._label.source.pack_schema)
-        counts = beyond_all_before(batch.column(RAW).to_numpy(), high)
         taken = self._taken(batch)
-        columns = zip(
-            _tuples(batch, self._label.on),
-            batch.column(self._label.source.event_time).to_pylist(),
-            batch.column(KNOWN).to_pylist(),
-            taken.outcomes,
-            taken.values,
-            _tuples(batch, self._ids) if self._ids else repeat(None),
-            (counts & taken.counts).tolist(),
-            strict=False,
-        )
+        counts = beyond_all_before(batch.column(RAW).to_numpy(), high) & taken.counts
         return [
             LabelRow(key=key, event_us=event, known_us=at, outcome=outcome, value=value, own=own)
-            for key, event, at, outcome, value, own, row_counts in columns
+            for key, event, at, outcome, value, own, row_counts in zip(
+                *self._columns(batch),
+                taken.outcomes,
+                taken.values,
+                _tuples(batch, self._ids) if self._ids else repeat(None),
+                counts.tolist(),
+                strict=False,
+            )
             if row_counts and None not in key
         ]
+
+    def _columns(self, batch: pa.RecordBatch) -> tuple[Any, Any, Any]:
+        """Key, event time and known time of each row."""
+        event_us = batch.column(self._label.source.event_time).to_pylist()
+        return _tuples(batch, self._label.on), event_us, batch.column(KNOWN).to_pylist()
 
     def _taken(self, batch: pa.RecordBatch) -> TakenValues:
         """What the label takes of each record; those that do not count for its aggregate are not

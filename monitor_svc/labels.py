@@ -62,13 +62,17 @@ class Joiner:
         self._gone_until_us = EARLIEST_US
         """Records up to here may have been forgotten."""
 
-    def ask(self, key: Hashable, asked: Asked, due_from_us: int) -> list[Outcome]:
+    def ask(
+        self,
+        key: Hashable,
+        asked: Asked,
+        due_from_us: int,
+    ) -> list[Outcome]:
         """Take a prediction; its horizon runs from `due_from_us` (or from its own time,
         if that is later).
         """
         self._asked.setdefault(key, []).append(asked)
-        from_us = max(asked.at_us, due_from_us)
-        due_us = latest_us(from_us, self._horizon_us)
+        due_us = latest_us(max(asked.at_us, due_from_us), self._horizon_us)
         self._push(due_us, key, asked, expired=False)
         self.pending += 1
         self._bound()
@@ -95,11 +99,13 @@ class Joiner:
             for (_, asked), worth in zip(due, self._over.of(due, self._rows), strict=True):
                 self._say(asked, worth)
         found = [outcome for _, asked in due for outcome in self._expire(asked)]
-        kept_from_us = known_us - 2 * self._horizon_us
+        self._forget_until(known_us - 2 * self._horizon_us)
+        return found
+
+    def _forget_until(self, kept_from_us: int) -> None:
         while self._row_order and self._row_order[0].known_us < kept_from_us:
             gone_us = self._forget_row().known_us
             self._gone_until_us = max(self._gone_until_us, gone_us)
-        return found
 
     def _come_due(self, known_us: int) -> list[tuple[Hashable, Asked]]:
         """The questions whose horizon has passed by now; those that were kept for another are
@@ -202,7 +208,14 @@ class Joiner:
     def _settled(self, asked: Asked) -> bool:
         return asked.expired or (self._at_once and asked.label is not None)
 
-    def _push(self, due_us: int, key: Hashable, asked: Asked, *, expired: bool) -> None:
+    def _push(
+        self,
+        due_us: int,
+        key: Hashable,
+        asked: Asked,
+        *,
+        expired: bool,
+    ) -> None:
         self._number += 1
         heapq.heappush(self._due, (due_us, self._number, key, asked, expired))
 

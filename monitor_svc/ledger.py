@@ -89,16 +89,7 @@ class Ledger:
         self.training_set[event.model] = msgspec.structs.replace(event, files=[], columns=[])
 
     def promoted_now(self, event: ev.ModelPromoted) -> None:
-        short = msgspec.structs.replace(
-            event,
-            model_digest=event.model_digest[:LONGEST_TEXT],
-            definition_digest=event.definition_digest[:LONGEST_TEXT],
-            uri=event.uri[:LONGEST_TEXT],
-            metrics=_few(event.metrics),
-            reason=event.reason[:LONGEST_TEXT],
-            version_ids={},
-        )
-        passed_over = self._follow(short)
+        passed_over = self._follow(_shortened(event))
         self.happened(
             "passed over" if passed_over else "promoted",
             passed_over or event.reason or "promoted",
@@ -164,23 +155,37 @@ class Ledger:
 
     def lists(self) -> dict[str, Any]:
         """The page's lists, as plain data."""
-        return msgspec.to_builtins(
-            {
-                "epochs": [self.epochs[number] for number in sorted(self.epochs)][-50:],
-                "timeline": sorted(self.timeline, key=lambda line: line.at_us)[-60:],
-                "dead_letters": {
-                    "total": dict(self.dead_letters_total),
-                    "recent": list(self.dead_letters)[-60:],
-                },
-                "drift_events": list(self.drift)[-40:],
-                "retrain_events": list(self.retrain)[-20:],
-            }
-        )
+        lists = {
+            "epochs": [self.epochs[number] for number in sorted(self.epochs)][-50:],
+            "timeline": sorted(self.timeline, key=lambda line: line.at_us)[-60:],
+            "dead_letters": self._letters(),
+            "drift_events": list(self.drift)[-40:],
+            "retrain_events": list(self.retrain)[-20:],
+        }
+        found: dict[str, Any] = msgspec.to_builtins(lists)
+        return found
+
+    def _letters(self) -> dict[str, Any]:
+        total, recent = dict(self.dead_letters_total), list(self.dead_letters)[-60:]
+        return {"total": total, "recent": recent}
 
     def _epoch(self, number: int) -> Epoch:
         if number not in self.epochs and len(self.epochs) >= KEPT:
             del self.epochs[min(self.epochs)]
         return self.epochs.setdefault(number, Epoch(epoch=number, views={}, training_rows={}))
+
+
+def _shortened(event: ev.ModelPromoted) -> ev.ModelPromoted:
+    """What is kept of it."""
+    return msgspec.structs.replace(
+        event,
+        model_digest=event.model_digest[:LONGEST_TEXT],
+        definition_digest=event.definition_digest[:LONGEST_TEXT],
+        uri=event.uri[:LONGEST_TEXT],
+        metrics=_few(event.metrics),
+        reason=event.reason[:LONGEST_TEXT],
+        version_ids={},
+    )
 
 
 def _few(metrics: dict[str, float]) -> dict[str, float]:

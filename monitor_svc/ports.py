@@ -12,7 +12,11 @@ class Publisher(Protocol):
     """Publishes events to their topics."""
 
     def publish(
-        self, event: Event, key: str | bytes | None = None, *, wait: bool = True
+        self,
+        event: Event,
+        key: str | bytes | None = None,
+        *,
+        wait: bool = True,
     ) -> object: ...
 
 

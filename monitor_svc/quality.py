@@ -31,7 +31,11 @@ def auc(scores: Floats, labels: Floats) -> float | None:
     return float((ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
 
 
-def auc_error(area: float, n_positive: int, n_negative: int) -> float:
+def auc_error(
+    area: float,
+    n_positive: int,
+    n_negative: int,
+) -> float:
     """Standard error of an AUC (Hanley and McNeil, 1982)."""
     q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
     variance = (
@@ -71,7 +75,12 @@ class Cumulative:
     def positives(self) -> int:
         return int(self._counts[1].sum())
 
-    def add(self, score: float, label: float, n: int = 1) -> None:
+    def add(
+        self,
+        score: float,
+        label: float,
+        n: int = 1,
+    ) -> None:
         """Count a labelled prediction; n = -1 takes it back."""
         place = int(min(max(score, 0.0), 1.0) * BINS)
         self._counts[int(label > 0.5), min(place, BINS - 1)] += n

@@ -44,9 +44,10 @@ def streams_of(
     wall = mesh.clock == "wall"
     back_us = now_us - round(knobs.lookback_days * DAY_US) if wall else None
     waiting_us = now_us - waiting_back_us(state) if wall else None
+    history_us = now_us - knobs.history_s * SECOND_US
     return Streams(
         facts=Topics(mesh, FACTS),
-        metrics=Topics(mesh, [METRICS], now_us - knobs.history_s * SECOND_US),
+        metrics=Topics(mesh, [METRICS], history_us),
         dead_letters=Topics(mesh, DEAD_LETTERS, back_us),
         predictions=Topics(mesh, [PREDICTIONS], waiting_us),
         labels=Topics(mesh, label_topics(state.pipeline), waiting_us),

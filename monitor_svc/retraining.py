@@ -33,29 +33,50 @@ def reason_to_retrain(
             problem = _falls_short(metric, bound, scores, labels)
             if problem:
                 return f"quality: {problem} over the latest {len(scores)} labelled predictions"
-    if set(lasting) & {"score", "log_loss"} or (
-        lasting and len(lasting) >= series * SHARE_OF_SERIES
-    ):
-        return f"drift: lasts in {', '.join(lasting[:5])}" + (
-            f" and {len(lasting) - 5} more" if len(lasting) > 5 else ""
-        )
-    return None
+    return _drifted(lasting, series)
 
 
-def _falls_short(metric: str, bound: float, scores: Floats, labels: Floats) -> str | None:
+def _drifted(lasting: Sequence[str], series: int) -> str | None:
+    many = lasting and len(lasting) >= series * SHARE_OF_SERIES
+    if not many and not set(lasting) & {"score", "log_loss"}:
+        return None
+    more = f" and {len(lasting) - 5} more" if len(lasting) > 5 else ""
+    return f"drift: lasts in {', '.join(lasting[:5])}{more}"
+
+
+def _falls_short(
+    metric: str,
+    bound: float,
+    scores: Floats,
+    labels: Floats,
+) -> str | None:
     if metric == "auc":
-        area, positives = auc(scores, labels), int((labels > 0.5).sum())
-        if (
-            area is not None
-            and area + ONE_SIDED_95 * auc_error(area, positives, len(labels) - positives) < bound
-        ):
-            return f"AUC {area:.3f} is below {bound:g}"
-    if metric == "log_loss":
-        losses = log_losses(scores, labels)
-        mean = float(losses.mean())
-        if mean - ONE_SIDED_95 * float(np.std(losses)) / math.sqrt(len(losses)) > bound:
-            return f"log loss {mean:.3f} is above {bound:g}"
-    return None
+        return _small_area(bound, scores, labels)
+    return _great_loss(bound, scores, labels) if metric == "log_loss" else None
+
+
+def _small_area(
+    bound: float,
+    scores: Floats,
+    labels: Floats,
+) -> str | None:
+    area, positives = auc(scores, labels), int((labels > 0.5).sum())
+    if area is None:
+        return None
+    error = auc_error(area, positives, len(labels) - positives)
+    return f"AUC {area:.3f} is below {bound:g}" if area + ONE_SIDED_95 * error < bound else None
+
+
+def _great_loss(
+    bound: float,
+    scores: Floats,
+    labels: Floats,
+) -> str | None:
+    losses = log_losses(scores, labels)
+    mean, error = float(losses.mean()), float(np.std(losses)) / math.sqrt(len(losses))
+    return (
+        f"log loss {mean:.3f} is above {bound:g}" if mean - ONE_SIDED_95 * error > bound else None
+    )
 
 
 class Debounce:
@@ -68,11 +89,23 @@ class Debounce:
         self._asked_us: dict[str, int] = {}
         self._asked_for: dict[str, tuple[str, str]] = {}
 
-    def allows(self, model: str, model_digest: str, training_set: str, now_us: int) -> bool:
+    def allows(
+        self,
+        model: str,
+        model_digest: str,
+        training_set: str,
+        now_us: int,
+    ) -> bool:
         quiet = now_us - self._asked_us.get(model, -self._quiet_us) < self._quiet_us
         return not quiet and self._asked_for.get(model) != (model_digest, training_set)
 
-    def asked(self, model: str, at_us: int, model_digest: str = "", training_set: str = "") -> None:
+    def asked(
+        self,
+        model: str,
+        at_us: int,
+        model_digest: str = "",
+        training_set: str = "",
+    ) -> None:
         """A request was made at this time."""
         self._asked_us[model] = max(at_us, self._asked_us.get(model, at_us))
         self._asked_for[model] = (model_digest, training_set)

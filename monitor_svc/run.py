@@ -127,76 +127,85 @@ class Run:
             if not streams.labels.ended(topic, partition)
         }
         if not self._state.caught_up and all(topics.caught_up() for topics in streams.all()):
-            self._state.telemetry.redraw(self._clock.now_us())
-            self._state.caught_up = True
-            _log.info(
-                "caught_up",
-                models={name: watch.predicted_total for name, watch in self._state.models.items()},
-            )
+            self._caught_up()
+
+    def _caught_up(self) -> None:
+        self._state.telemetry.redraw(self._clock.now_us())
+        self._state.caught_up = True
+        models = {name: watch.predicted_total for name, watch in self._state.models.items()}
+        _log.info("caught_up", models=models)
 
     def _each_second(self, now_us: int) -> None:
-        with self._board.lock:
-            handlers.advance(self._state, now_us)
-            found = handlers.judge(self._state, now_us)
-            values = self._state.telemetry.tick(now_us)
-            self._board.announce(now_us // SECOND_US, values)
-        self._unsent.extend(found)
+        self._unsent.extend(self._judged(now_us))
         self._send()
         self._measure()
         lag = sum(topics.lag() for topics in self._streams.all())
         self._metrics.gauge("monitor_lag_messages", lag, "1")
         self._pulse.tell(self._state.caught_up, lag, {"page_listeners": self._board.listen(0)})
 
+    def _judged(self, now_us: int) -> list[ev.Event]:
+        """What is to be said by now, the page told of this second."""
+        with self._board.lock:
+            handlers.advance(self._state, now_us)
+            found = handlers.judge(self._state, now_us)
+            values = self._state.telemetry.tick(now_us)
+            self._board.announce(now_us // SECOND_US, values)
+        return found
+
     def _send(self) -> None:
-        """Publish what is to be said; while Kafka is away it waits, and what cannot be said at all is left out."""
+        """Publish what is to be said; while Kafka is away it waits, and what cannot be said at all
+        is left out.
+        """
         while self._unsent:
-            event = self._unsent[0]
             try:
-                self._publisher.publish(event, key=getattr(event, "model", None))
-                _log.info("event_published", type=type(event).__name__, **_named(event))
+                self._publish(self._unsent[0])
             except TransientError as error:
                 _log.warning("event_waits", waiting=len(self._unsent), reason=str(error))
                 return
             except PermanentError as error:
-                _log.error("event_left_out", type=type(event).__name__, reason=str(error))
+                kind = type(self._unsent[0]).__name__
+                _log.error("event_left_out", type=kind, reason=str(error))
             self._unsent.popleft()
 
+    def _publish(self, event: ev.Event) -> None:
+        self._publisher.publish(event, key=getattr(event, "model", None))
+        _log.info("event_published", type=type(event).__name__, **_named(event))
+
     def _measure(self) -> None:
-        """Own metrics; quality only when it rests on new labels, so that an old number does not look new."""
+        """Own metrics; quality only when it rests on new labels, so that an old number does not
+        look new.
+        """
+        self._measure_counts()
+        for name, watch in self._state.models.items() if self._state.caught_up else ():
+            self._comparisons.tell(watch)
+            labelled = sum(watch.quality.counts.values())
+            if labelled and labelled != self._measured.get(name):
+                self._measured[name] = labelled
+                self._measure_quality(name)
+
+    def _measure_counts(self) -> None:
         for (model, how), n in self._state.unpublished_labels.items():
             self._metrics.count("monitor_labelled_total", n, model=model, how=how)
         self._state.unpublished_labels.clear()
         if dropped := self._state.telemetry.dropped - self._dropped:
             self._metrics.count("monitor_metrics_dropped_total", dropped)
             self._dropped += dropped
-        for name, watch in self._state.models.items():
-            if self._state.caught_up:
-                self._comparisons.tell(watch)
-            labelled = sum(watch.quality.counts.values())
-            if self._state.caught_up and labelled and labelled != self._measured.get(name):
-                self._measured[name] = labelled
-                self._measure_quality(name)
 
     def _measure_quality(self, name: str) -> None:
         watch = self._state.models[name]
-        point, release = watch.quality.point(0), watch.quality.releases.get(watch.last_release)
-        rows = [
-            ("rolling", "", point.auc_rolling, point.log_loss_rolling),
-            ("all", "", point.auc_all, point.log_loss_all),
-        ]
-        if release is not None:
-            rows.append(("release", watch.last_release, release.auc(), release.log_loss()))
         self._measure_models(name, watch)
-        for window, of, area, loss in rows:
+        for window, of, area, loss in _windows(watch):
             labels = {"model": name, "window": window, **({"release": of} if of else {})}
             if area is not None:
                 self._metrics.gauge("monitor_auc", area, "1", **labels)
             if loss is not None:
                 self._metrics.gauge("monitor_log_loss", loss, "nat", **labels)
+        self._measure_scores(name, watch)
+
+    def _measure_scores(self, name: str, watch: ModelWatch) -> None:
         if watch.scores:
-            self._metrics.gauge(
-                "monitor_prediction_mean", sum(watch.scores) / len(watch.scores), "1", model=name
-            )
+            mean = sum(watch.scores) / len(watch.scores)
+            self._metrics.gauge("monitor_prediction_mean", mean, "1", model=name)
 
     def _measure_models(self, name: str, watch: ModelWatch) -> None:
         for digest, measured in watch.quality.models.items():
@@ -207,19 +216,40 @@ class Run:
                 self._metrics.gauge("monitor_model_log_loss", loss, "nat", model=name, digest=short)
 
 
+def _windows(watch: ModelWatch) -> list[tuple[str, str, float | None, float | None]]:
+    """(which labelled rows, of which release, AUC, log loss)."""
+    point, release = watch.quality.point(0), watch.quality.releases.get(watch.last_release)
+    rows = [
+        ("rolling", "", point.auc_rolling, point.log_loss_rolling),
+        ("all", "", point.auc_all, point.log_loss_all),
+    ]
+    if release is not None:
+        rows.append(("release", watch.last_release, release.auc(), release.log_loss()))
+    return rows
+
+
 def dead_letter_of(message: Any, service: str) -> DeadLetter:
     """A dead letter without its content; what its headers do not say is "" or -1."""
-    headers = {name: (value or b"").decode(errors="replace") for name, value in headers_of(message)}
+    facts = _facts_of(message)
     return DeadLetter(
         service=service,
-        reason=headers.get("dead_letter_reason", "")[:LONGEST_TEXT],
-        topic=headers.get("dead_letter_topic", "")[:LONGEST_TEXT],
-        partition=_number(headers.get("dead_letter_partition", "")),
-        offset=_number(headers.get("dead_letter_offset", "")),
+        reason=facts.get("reason", "")[:LONGEST_TEXT],
+        topic=facts.get("topic", "")[:LONGEST_TEXT],
+        partition=_number(facts.get("partition", "")),
+        offset=_number(facts.get("offset", "")),
         bytes=len(message.value() or b""),
         at_us=message.timestamp()[1] * 1000,
-        kind="bug" if headers.get("dead_letter_kind") == "bug" else "permanent",
+        kind="bug" if facts.get("kind") == "bug" else "permanent",
     )
+
+
+def _facts_of(message: Any) -> dict[str, str]:
+    """What the service that wrote a dead letter says of it."""
+    return {
+        name.removeprefix("dead_letter_"): (value or b"").decode(errors="replace")
+        for name, value in headers_of(message)
+        if name.startswith("dead_letter_")
+    }
 
 
 def _number(text: str) -> int:

@@ -12,20 +12,24 @@ from monitor_svc.telemetry import Latest
 from monitor_svc.watch import ModelWatch
 
 
-def whole(state: State, beats: list[dict[str, Any]], now_us: int) -> dict[str, Any]:
+def whole(
+    state: State,
+    beats: list[dict[str, Any]],
+    now_us: int,
+) -> dict[str, Any]:
     """Everything, with the history of every charted line."""
     return {**moment(state, beats, now_us), "history": state.telemetry.history()}
 
 
-def moment(state: State, beats: list[dict[str, Any]], now_us: int) -> dict[str, Any]:
+def moment(
+    state: State,
+    beats: list[dict[str, Any]],
+    now_us: int,
+) -> dict[str, Any]:
     """Everything but the history."""
     return {
         "at_us": now_us,
-        "pipeline": {
-            "name": state.pipeline.name,
-            "digest": state.pipeline.digest,
-            "clock": state.mesh.clock,
-        },
+        "pipeline": _pipeline(state),
         "known_us": state.known.newest_label_us if state.known.labels_us else None,
         "caught_up": state.caught_up,
         "processes": beats,
@@ -37,31 +41,35 @@ def moment(state: State, beats: list[dict[str, Any]], now_us: int) -> dict[str, 
     }
 
 
+def _pipeline(state: State) -> dict[str, str]:
+    return {
+        "name": state.pipeline.name,
+        "digest": state.pipeline.digest,
+        "clock": state.mesh.clock,
+    }
+
+
 def _sources(state: State) -> list[dict[str, Any]]:
-    logged = state.telemetry.total("logged")
-    duplicates = state.telemetry.totals(
-        lambda latest: "duplicate" in latest.name and latest.service.startswith("ingest"), "source"
-    )
-    dead_letters = state.telemetry.totals(
-        lambda latest: "dead_letters" in latest.name and latest.service.startswith("ingest"),
-        "source",
-    )
-    names = [source.name for source in state.pipeline.sources]
+    totals = {
+        "logged": state.telemetry.total("logged"),
+        "duplicates": _by_ingest(state, "duplicate"),
+        "dead_letters": _by_ingest(state, "dead_letters"),
+    }
     return [
-        {
-            "name": n,
-            "logged": logged.get(n, 0),
-            "duplicates": duplicates.get(n, 0),
-            "dead_letters": dead_letters.get(n, 0),
-        }
-        for n in names
+        {"name": source.name, **{what: of.get(source.name, 0) for what, of in totals.items()}}
+        for source in state.pipeline.sources
     ]
 
 
+def _by_ingest(state: State, what: str) -> dict[str, float]:
+    """By source, the sum of the metrics of ingest whose name holds this."""
+    return state.telemetry.totals(
+        lambda latest: what in latest.name and latest.service.startswith("ingest"), "source"
+    )
+
+
 def _model(watch: ModelWatch, state: State) -> dict[str, Any]:
-    now = watch.quality.point(state.known.newest_label_us)
     promoted = state.ledger.promoted.get(watch.model.name)
-    asked, rows = watch.joiner.kept()
     return {
         "name": watch.model.name,
         "release": watch.last_release,
@@ -69,15 +77,29 @@ def _model(watch: ModelWatch, state: State) -> dict[str, Any]:
         "promoted": msgspec.to_builtins(promoted) if promoted else None,
         "good_enough": watch.model.good_enough,
         "binary": watch.model.label.binary,
+        **_served(watch),
+        **_labelled(watch),
+        **_charts(watch, state.known.newest_label_us),
+    }
+
+
+def _served(watch: ModelWatch) -> dict[str, Any]:
+    return {
         "last_at_us": watch.last_at_us,
         "last_served_us": watch.last_served_us,
         "last_labelled_us": watch.last_labelled_us,
         "predictions": watch.predicted_total,
+    }
+
+
+def _labelled(watch: ModelWatch) -> dict[str, Any]:
+    """How many predictions have an outcome, and why others have none."""
+    asked, rows = watch.joiner.kept()
+    of_all = watch.quality.all
+    return {
         "labels": watch.quality.counts,
-        "labelled": watch.quality.all.n,
-        "base_rate": watch.quality.all.positives / watch.quality.all.n
-        if watch.quality.all.n
-        else None,
+        "labelled": of_all.n,
+        "base_rate": of_all.positives / of_all.n if of_all.n else None,
         "prediction_mean": sum(watch.scores) / len(watch.scores) if watch.scores else None,
         "pending": watch.joiner.pending,
         "kept": {"predictions": asked, "labels": rows},
@@ -85,7 +107,12 @@ def _model(watch: ModelWatch, state: State) -> dict[str, Any]:
         "unjoinable": watch.unjoinable,
         "unjudged": watch.joiner.unjudged,
         "label_files": watch.label_files.count,
-        "now": msgspec.to_builtins(now),
+    }
+
+
+def _charts(watch: ModelWatch, at_us: int) -> dict[str, Any]:
+    return {
+        "now": msgspec.to_builtins(watch.quality.point(at_us)),
         "points": _columns(watch.quality.points),
         "scores": watch.score_histogram(),
         "calibration": watch.quality.calibration(),

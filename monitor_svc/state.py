@@ -20,14 +20,17 @@ from twinstream.mesh.settings import MeshSettings
 class State:
     """One per process; only the run loop changes it."""
 
-    def __init__(self, pipeline: Pipeline, mesh: MeshSettings, knobs: MonitorSettings) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        mesh: MeshSettings,
+        knobs: MonitorSettings,
+    ) -> None:
         self.pipeline, self.mesh, self.knobs = pipeline, mesh, knobs
         self.telemetry = Telemetry(knobs.history_s)
         self.ledger = Ledger(pipeline.digest)
         self.models = {model.name: ModelWatch(model, knobs) for model in pipeline.models}
-        self.logs: dict[str, list[tuple[str, LabelLog]]] = defaultdict(list)
-        for model in pipeline.models:
-            self.logs[model.label.source.name].append((model.name, LabelLog(model)))
+        self.logs = _logs_of(pipeline)
         self.served = Repeats()
         self.known = KnownTime(mesh.clock)
         self.debounce = Debounce(round(knobs.retrain_quiet_s * SECOND_US))
@@ -40,3 +43,11 @@ class State:
     def told(self, now_us: int) -> None:
         """It is now so late."""
         self.now_us = self.telemetry.now_us = now_us
+
+
+def _logs_of(pipeline: Pipeline) -> dict[str, list[tuple[str, LabelLog]]]:
+    """By source: the models whose labels come from it, each with its own reading of the log."""
+    logs: dict[str, list[tuple[str, LabelLog]]] = defaultdict(list)
+    for model in pipeline.models:
+        logs[model.label.source.name].append((model.name, LabelLog(model)))
+    return logs

@@ -78,7 +78,13 @@ class Seconds:
         self._kind, self._history_s = kind, history_s
         self._bins: dict[int, list[tuple[float, float, float]]] = {}
 
-    def add(self, second: int, value: float, p50: float = 0.0, p99: float = 0.0) -> None:
+    def add(
+        self,
+        second: int,
+        value: float,
+        p50: float = 0.0,
+        p99: float = 0.0,
+    ) -> None:
         of_second = self._bins.setdefault(second, [])
         if len(of_second) < MOST_OF_A_SECOND:
             of_second.append((value, p50, p99))
@@ -92,16 +98,14 @@ class Seconds:
         found = self._lately(second)
         if not found:
             return {}
+        if self._kind == "gauge":
+            return {"": found[-1][0]}
         total = sum(value for value, _, _ in found)
         if self._kind == "counter":
             return {"": total / SMOOTH_S}
-        if self._kind == "gauge":
-            return {"": found[-1][0]}
         weighted = sum(value * p50 for value, p50, _ in found)
-        return {
-            "p50": weighted / (total or 1.0),
-            "p99": max(p99 for _, _, p99 in found),
-        }
+        highest = max(p99 for _, _, p99 in found)
+        return {"p50": weighted / (total or 1.0), "p99": highest}
 
     def _lately(self, second: int) -> list[tuple[float, float, float]]:
         found: list[tuple[float, float, float]] = []
@@ -135,7 +139,12 @@ class Telemetry:
             if chart.kind == metric.kind and chart.pattern.fullmatch(metric.name):
                 self._draw(chart, metric)
 
-    def count(self, line: str, at_us: int, n: float = 1) -> None:
+    def count(
+        self,
+        line: str,
+        at_us: int,
+        n: float = 1,
+    ) -> None:
         """Count events that this service reads itself."""
         self._add(line, "counter", at_us, n)
 

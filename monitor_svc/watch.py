@@ -59,9 +59,8 @@ class ModelWatch:
         if key is None:
             self.unjoinable += 1
             return []
-        return self._take(
-            self.joiner.ask(key, self._asked(event), due_from_us), max(event.at_us, due_from_us)
-        )
+        found = self.joiner.ask(key, self._asked(event), due_from_us)
+        return self._take(found, max(event.at_us, due_from_us))
 
     def _counted(self, event: Prediction) -> None:
         """A prediction of any model, and its release."""
@@ -106,14 +105,8 @@ class ModelWatch:
         """Why this model should be trained again, if it should; looks again only after new labels
         or a new comparison. Rule: `retraining.py`.
         """
-        seen = (
-            self.model_digest,
-            self.quality.all.n // self._knobs.quality_step,
-            self.drift.checks,
-        )
-        if seen == self._judged:
+        if not self._is_news():
             return None
-        self._judged = seen
         scores, labels = self.quality.rolling(self.model_digest)
         bounds = self.model.good_enough if self.model.label.binary else {}
         return reason_to_retrain(
@@ -124,6 +117,12 @@ class ModelWatch:
             lasting=self.drift.lasting(),
             series=max(1, len(self.drift.findings)),
         )
+
+    def _is_news(self) -> bool:
+        """Whether labels or a comparison came since the last time."""
+        steps = self.quality.all.n // self._knobs.quality_step
+        before, self._judged = self._judged, (self.model_digest, steps, self.drift.checks)
+        return self._judged != before
 
     def score_histogram(self) -> dict[str, list[float]]:
         """Shares of scores in 40 equal bins: of the latest predictions and of the model's first

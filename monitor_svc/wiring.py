@@ -16,15 +16,8 @@ from twinstream.mesh.process import Process
 
 def run(process: Process[MonitorSettings]) -> None:
     """Watch the mesh until told to stop."""
-    state = State(
-        process.pipeline,
-        process.settings,
-        process.own,
-    )
-    board = page_state(
-        process,
-        state,
-    )
+    state = State(process.pipeline, process.settings, process.own)
+    board = page_state(process, state)
     streams = streams_of(state, process.clock.now_us())
     publisher, page = EventPublisher(process.settings, "/monitor_svc"), _served(process, board)
     collecting.rarely()

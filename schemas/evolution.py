@@ -38,13 +38,10 @@ def breaking_changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def _struct_changes(struct: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    old_fields, new_fields = before["properties"], after["properties"]
-    gone = [f"{struct}.{f} is gone" for f in old_fields if f not in new_fields]
-    changed = [
-        f"{struct}.{f} changed its type"
-        for f in old_fields
-        if f in new_fields and _type(old_fields[f]) != _type(new_fields[f])
-    ]
+    old, new = before["properties"], after["properties"]
+    gone = [f"{struct}.{f} is gone" for f in old if f not in new]
+    both = [f for f in old if f in new]
+    changed = [f"{struct}.{f} changed its type" for f in both if _type(old[f]) != _type(new[f])]
     required = [
         f"{struct}.{f} is new and has no default"
         for f in after.get("required", [])

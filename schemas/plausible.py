@@ -106,21 +106,26 @@ def foreign(event: ev.Event, bucket: str, model_bucket: str) -> str:
 
     Files that users announce are not meant: a source says where those may be.
     """
+    of_batch = isinstance(event, ev.ViewPublished | ev.TrainingSetPublished)
+    ours = bucket if of_batch else model_bucket
+    places = (f"s3://{ours}/", f"s3a://{ours}/")
+    wrong = next((uri for uri in _named(event) if not uri.startswith(places)), None)
+    return "" if wrong is None else f"{wrong[:200]!r} is not in the mesh's bucket {ours}"
+
+
+def _named(event: ev.Event) -> list[str]:
+    """The URIs of objects that only the mesh writes."""
     match event:
         case ev.ViewPublished():
-            uris, ours = [file.uri for file in event.files], bucket
+            return [file.uri for file in event.files]
         case ev.TrainingSetPublished():
-            uris, ours = [*(file.uri for file in event.files), event.statistics_uri], bucket
+            return [*(file.uri for file in event.files), event.statistics_uri]
         case ev.ModelTrained() | ev.ModelPromoted():
-            uris, ours = [event.uri], model_bucket
+            return [event.uri]
         case ev.ShadowChosen() | ev.CanaryChosen():
-            uris, ours = [event.uri] if event.model_digest else [], model_bucket
+            return [event.uri] if event.model_digest else []
         case _:
-            return ""
-    wrong = next(
-        (uri for uri in uris if not uri.startswith((f"s3://{ours}/", f"s3a://{ours}/"))), None
-    )
-    return "" if wrong is None else f"{wrong[:200]!r} is not in the mesh's bucket {ours}"
+            return []
 
 
 def _ahead(event: ev.Event, latest_us: int) -> str:

@@ -190,51 +190,56 @@ def data_topics(
     """Raw and log topic of each source, partials topic of each view, questions of each model;
     their partition count is the mesh's.
     """
-    stamp = "LogAppendTime" if wall_clock else "CreateTime"
-    raw = (
-        Topic(
-            name=record_sent(s),
-            writer="client",
-            public="in",
-            partitions=0,
-            timestamps=stamp,
-            what=f"live records of {s}",
-            # A replay's records bear times long past: retention by time would drop them before they
-            # are read.
-            retention_ms=7 * DAY_MS if wall_clock else -1,
-        )
-        for s in sources
+    names = list(sources)
+    return (
+        *(_raw_topic(name, wall_clock=wall_clock) for name in names),
+        *map(_log_topic, names),
+        *map(_partials_topic, views),
+        *map(_questions_topic, models),
     )
-    log = (
-        Topic(
-            name=records_accepted(s),
-            writer="ingest",
-            partitions=0,
-            retention_ms=-1,
-            what=f"the log of {s}",
-        )
-        for s in sources
+
+
+def _raw_topic(source: str, *, wall_clock: bool) -> Topic:
+    return Topic(
+        name=record_sent(source),
+        writer="client",
+        public="in",
+        partitions=0,
+        timestamps="LogAppendTime" if wall_clock else "CreateTime",
+        what=f"live records of {source}",
+        # A replay's records bear times long past: retention by time would drop them before they
+        # are read.
+        retention_ms=7 * DAY_MS if wall_clock else -1,
     )
-    partials = (
-        Topic(
-            name=partials_folded(v),
-            writer="preprocess",
-            partitions=0,
-            what=f"partial states of {v}",
-        )
-        for v in views
+
+
+def _log_topic(source: str) -> Topic:
+    return Topic(
+        name=records_accepted(source),
+        writer="ingest",
+        partitions=0,
+        retention_ms=-1,
+        what=f"the log of {source}",
     )
-    questions = (
-        Topic(
-            name=prediction_asked(m),
-            writer="client",
-            public="in",
-            partitions=0,
-            what=f"questions to {m}",
-        )
-        for m in models
+
+
+def _partials_topic(view: str) -> Topic:
+    return Topic(
+        name=partials_folded(view),
+        writer="preprocess",
+        partitions=0,
+        what=f"partial states of {view}",
     )
-    return (*raw, *log, *partials, *questions)
+
+
+def _questions_topic(model: str) -> Topic:
+    return Topic(
+        name=prediction_asked(model),
+        writer="client",
+        public="in",
+        partitions=0,
+        what=f"questions to {model}",
+    )
 
 
 def all_topics(

@@ -35,21 +35,30 @@ def run(
 
     Raises MeshError when it ends without a word. It never outlives this process.
     """
-    tethered = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid())]
     with tempfile.TemporaryFile() as said:
-        with subprocess.Popen(
-            [*tethered, sys.executable, "-m", module],
-            env=environment_of(settings, env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=None if loud else said,
-        ) as process:
+        beside = None if loud else said
+        with _started(module, environment_of(settings, env), beside) as process:
             answer = _answer(process, given)
         if not answer:
             raise MeshError(
                 f"{module} ended with {process.returncode} and without an answer: {_last(said)}"
             )
     return answer
+
+
+def _started(
+    module: str,
+    env: Mapping[str, str],
+    beside: IO[bytes] | None,
+) -> subprocess.Popen[bytes]:
+    tethered = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid())]
+    return subprocess.Popen(
+        [*tethered, sys.executable, "-m", module],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=beside,
+    )
 
 
 def _last(said: IO[bytes]) -> str:

@@ -19,8 +19,7 @@ def cache_folder() -> Path:
     Raises SettingsError when it cannot be.
     """
     try:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(os.environ.get("TWINSTREAM_CACHE") or Path(base) / "twinstream").absolute()
+        folder = _named()
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError) as error:
         raise SettingsError(
@@ -33,6 +32,12 @@ def cache_folder() -> Path:
             "set TWINSTREAM_CACHE to another folder"
         )
     return folder
+
+
+def _named() -> Path:
+    """As the environment says; raises RuntimeError for a user without a home."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("TWINSTREAM_CACHE") or Path(base) / "twinstream").absolute()
 
 
 @contextmanager

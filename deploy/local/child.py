@@ -66,7 +66,12 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 class Child:
     """Runs a Spec. All methods but `ready`, `lag` and `pid` are for the supervisor's one thread."""
 
-    def __init__(self, spec: Spec, data: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        data: Path,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.spec = spec
         self.wanted = True
         self.restarts = 0
@@ -152,17 +157,7 @@ class Child:
     def _start(self) -> None:
         self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._log_begin = logs.size_of(self.log_path)
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *self.spec.argv],
-                env={**of_machine(os.environ), **self.spec.env, MARK: self._mark},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd=self.spec.cwd,
-                umask=0o077,
-            )
+        self._process = self._opened()
         self._ref = ref(self._process.pid)
         self._started_at = self._clock()
         self._probed = threading.Event()
@@ -173,6 +168,20 @@ class Child:
                 name=f"probe-{self.spec.name}",
                 daemon=True,
             ).start()
+
+    def _opened(self) -> subprocess.Popen[bytes]:
+        """Its process, which says what it says into its log, and ends with this one."""
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *self.spec.argv],
+                env={**of_machine(os.environ), **self.spec.env, MARK: self._mark},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.spec.cwd,
+                umask=0o077,
+            )
 
     def check(self) -> int | None:
         """Notice its end: return the exit status once, and plan the next start;

@@ -33,18 +33,22 @@ def prepare(path: Path) -> Path:
             f"the data folder {str(data)!r} cannot be used: {reason}; give another with --data"
         )
     try:
-        data.mkdir(parents=True, exist_ok=True)
-        if data.stat().st_uid == os.geteuid():
-            data.chmod(stat.S_IRWXU)
-        for part in ("run", "logs"):
-            (data / part).mkdir(exist_ok=True)
-            (data / part).chmod(stat.S_IRWXU)
+        _make(data)
     except OSError as error:
         raise SettingsError(
             f"the data folder {data} cannot be made or written to ({error.strerror}): "
             "give another with --data, or free it"
         ) from error
     return data
+
+
+def _make(data: Path) -> None:
+    data.mkdir(parents=True, exist_ok=True)
+    if data.stat().st_uid == os.geteuid():
+        data.chmod(stat.S_IRWXU)
+    for part in ("run", "logs"):
+        (data / part).mkdir(exist_ok=True)
+        (data / part).chmod(stat.S_IRWXU)
 
 
 def refusal(path: str) -> str:

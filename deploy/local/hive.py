@@ -23,7 +23,12 @@ enough.
 """
 
 
-def spec(folder: Path, port: int, java: Java, settings: MeshSettings) -> Spec:
+def spec(
+    folder: Path,
+    port: int,
+    java: Java,
+    settings: MeshSettings,
+) -> Spec:
     """The metastore with its database in `folder`; it makes table folders on S3 itself,
     so it knows how to reach it.
 
@@ -35,51 +40,65 @@ def spec(folder: Path, port: int, java: Java, settings: MeshSettings) -> Spec:
     for needed in (conf, home):
         needed.mkdir(parents=True, exist_ok=True)
     write_whole(conf / "hive-site.xml", site(folder, settings).encode(), 0o600)
-    class_path = f"conf:{jars.pyspark_jars()}/*:{jars.ensure('spark', java)}/*"
     return Spec(
         name="hive",
         service=False,
         stop_bound_s=10.0,
         probe=lambda: answers_thrift(port),
         cwd=folder,
-        argv=[
-            java.binary,
-            "-Xmx384m",
-            "-Xms64m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:-UsePerfData",
-            f"-Dderby.system.home={folder}",
-            f"-Dderby.stream.error.file={home}/derby.log",
-            f"-Djava.io.tmpdir={home}",
-            "-cp",
-            class_path,
-            COMPILER,
-            str(SERVER),
-            SERVER.stem,
-            HOST,
-            str(port),
-        ],
+        argv=_command(folder, home, java, port),
     )
+
+
+def _command(
+    folder: Path,
+    home: Path,
+    java: Java,
+    port: int,
+) -> list[str]:
+    class_path = f"conf:{jars.pyspark_jars()}/*:{jars.ensure('spark', java)}/*"
+    return [
+        java.binary,
+        "-Xmx384m",
+        "-Xms64m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData",
+        f"-Dderby.system.home={folder}",
+        f"-Dderby.stream.error.file={home}/derby.log",
+        f"-Djava.io.tmpdir={home}",
+        "-cp",
+        class_path,
+        COMPILER,
+        str(SERVER),
+        SERVER.stem,
+        HOST,
+        str(port),
+    ]
+
+
+FIXED = {
+    "javax.jdo.option.ConnectionURL": "jdbc:derby:;databaseName=metastore;create=true",
+    "javax.jdo.option.ConnectionDriverName": "org.apache.derby.jdbc.EmbeddedDriver",
+    "datanucleus.schema.autoCreateAll": "true",
+    "datanucleus.connectionPoolingType": "HikariCP",
+    "hive.metastore.schema.verification": "false",
+    "hive.async.log.enabled": "false",
+    "fs.s3a.path.style.access": "true",
+    "fs.s3a.connection.ssl.enabled": "false",
+    "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+}
 
 
 def site(folder: Path, settings: MeshSettings) -> str:
     """The text of hive-site.xml."""
     options = {
-        "javax.jdo.option.ConnectionURL": "jdbc:derby:;databaseName=metastore;create=true",
-        "javax.jdo.option.ConnectionDriverName": "org.apache.derby.jdbc.EmbeddedDriver",
-        "datanucleus.schema.autoCreateAll": "true",
-        "datanucleus.connectionPoolingType": "HikariCP",
-        "hive.metastore.schema.verification": "false",
+        **FIXED,
         "hive.metastore.warehouse.dir": f"file:{folder}/warehouse",
-        "hive.async.log.enabled": "false",
         "fs.s3a.endpoint": settings.s3_endpoint,
         "fs.s3a.endpoint.region": settings.region,
-        "fs.s3a.path.style.access": "true",
-        "fs.s3a.connection.ssl.enabled": "false",
         "fs.s3a.access.key": settings.access_key,
         "fs.s3a.secret.key": settings.secret_key,
-        "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
     }
     rows = "".join(
         f"<property><name>{name}</name><value>{escape(value)}</value></property>\n"

@@ -56,7 +56,11 @@ def folder_of(group: str) -> Path:
     return cache_folder() / "jars" / group
 
 
-def ensure(group: str, java: Java | None = None, say: Say = lambda _: None) -> Path:
+def ensure(
+    group: str,
+    java: Java | None = None,
+    say: Say = lambda _: None,
+) -> Path:
     """Folder with exactly the pinned jars of a set, fetched when missing.
 
     Raises MeshError when one cannot be had, or is not the one that was pinned.
@@ -94,7 +98,13 @@ def _complete(folder: Path, jars: list[Jar]) -> bool:
     return all(_digest(folder / jar.file_name) == jar.sha256 for jar in jars)
 
 
-def _fetch(group: str, jars: list[Jar], folder: Path, java: Java, say: Say) -> None:
+def _fetch(
+    group: str,
+    jars: list[Jar],
+    folder: Path,
+    java: Java,
+    say: Say,
+) -> None:
     say(
         f"jars of {group} ({SETS[group]}): fetching {len(jars)} from Maven Central, "
         "up to a minute; once per user"
@@ -155,6 +165,10 @@ def _dependency(coordinate: str, *, transitive: bool) -> str:
     )
 
 
+PROBLEMS = ("not found", "HttpClientHandler", "SERVER ERROR")
+"""What a line of Ivy holds that could not fetch something."""
+
+
 def run_ivy(
     java: Java,
     work: Path,
@@ -167,8 +181,28 @@ def run_ivy(
     TWINSTREAM_IVY_SETTINGS names a settings file, for a mirror.
     """
     (work / "ivy.xml").write_text(ivy_xml, encoding="utf-8")
+    lines = []
+    with subprocess.Popen(
+        _ivy_command(java, work, pattern),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        for line in process.stdout or ():
+            lines.append(line)
+            if "[SUCCESSFUL ]" in line:
+                say(f"  {line.split()[2].split('!')[0]}")
+    _check_fetched(process.returncode, lines)
+    return work / "out"
+
+
+def _ivy_command(
+    java: Java,
+    work: Path,
+    pattern: str,
+) -> list[str]:
     settings = os.environ.get("TWINSTREAM_IVY_SETTINGS")
-    command = [
+    return [
         java.binary,
         "-Xmx256m",
         *_trust(java, work),
@@ -187,25 +221,16 @@ def run_ivy(
         "-retrieve",
         str(work / "out" / pattern),
     ]
-    lines = []
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        for line in process.stdout or ():
-            lines.append(line)
-            if "[SUCCESSFUL ]" in line:
-                say(f"  {line.split()[2].split('!')[0]}")
-    problems = [
-        line.strip()
-        for line in lines
-        if "not found" in line or "HttpClientHandler" in line or "SERVER ERROR" in line
-    ]
-    if process.returncode or problems:
+
+
+def _check_fetched(status: int, lines: Iterable[str]) -> None:
+    """Raises MeshError with what Ivy said."""
+    problems = [line.strip() for line in lines if any(sign in line for sign in PROBLEMS)]
+    if status or problems:
         raise MeshError(
             "jars cannot be fetched from Maven Central; is it reachable? "
             + "; ".join(problems[-3:])
         )
-    return work / "out"
 
 
 def _trust(java: Java, work: Path) -> list[str]:

@@ -48,25 +48,30 @@ def shipped() -> set[str]:
 def resolve(group: str) -> list[str]:
     """Manifest lines of a set, dependencies included."""
     skip = (shipped() | UNWANTED) if group == "spark" else set()
-    with tempfile.TemporaryDirectory() as temporary:
-        lines = []
-        for number, (roots, transitive) in enumerate(
-            ((WITH_DEPENDENCIES[group], True), (ALONE[group], False))
-        ):
-            if roots:
-                work = Path(temporary) / str(number)
-                work.mkdir()
-                out = run_ivy(
-                    find(),
-                    work,
-                    ivy_file(roots, transitive=transitive),
-                    print,
-                    "[organisation]/[artifact]/[revision]/([classifier]).[ext]",
-                )
-                lines += [
-                    _line(group, path) for path in out.glob("*/*/*/*") if path.parts[-3] not in skip
-                ]
+    lines = []
+    for roots, transitive in ((WITH_DEPENDENCIES[group], True), (ALONE[group], False)):
+        if roots:
+            lines += _lines(group, roots, skip, transitive=transitive)
     return sorted(lines, key=lambda line: line.split()[2])
+
+
+def _lines(
+    group: str,
+    roots: list[str],
+    skip: set[str],
+    *,
+    transitive: bool,
+) -> list[str]:
+    with tempfile.TemporaryDirectory() as work:
+        out = run_ivy(
+            find(),
+            Path(work),
+            ivy_file(roots, transitive=transitive),
+            print,
+            "[organisation]/[artifact]/[revision]/([classifier]).[ext]",
+        )
+        found = [path for path in out.glob("*/*/*/*") if path.parts[-3] not in skip]
+        return [_line(group, path) for path in found]
 
 
 def _line(group: str, path: Path) -> str:

@@ -55,19 +55,24 @@ def host() -> Java | None:
     found = shutil.which("java")
     if found is None:
         return None
-    asked = subprocess.run(
-        [found, "-XshowSettings:properties", "-version"],
+    said = _properties(found)
+    home = re.search(r"java\.home = (.+)", said)
+    version = re.search(r"java\.specification\.version = (?:1\.)?(\d+)", said)
+    if home is None or version is None or not OLDEST <= int(version[1]) <= NEWEST:
+        return None
+    return Java(home=Path(home[1].strip()), version=int(version[1]), bundled=False)
+
+
+def _properties(binary: str) -> str:
+    """What a Java says of itself."""
+    return subprocess.run(
+        [binary, "-XshowSettings:properties", "-version"],
         capture_output=True,
         text=True,
         errors="replace",
         check=False,
         env=of_machine(os.environ),
-    )
-    home = re.search(r"java\.home = (.+)", asked.stderr)
-    version = re.search(r"java\.specification\.version = (?:1\.)?(\d+)", asked.stderr)
-    if home is None or version is None or not OLDEST <= int(version[1]) <= NEWEST:
-        return None
-    return Java(home=Path(home[1].strip()), version=int(version[1]), bundled=False)
+    ).stderr
 
 
 def bundled() -> Java:
@@ -92,11 +97,16 @@ def _make_shim(home: Path, real: Path) -> None:
         link = home / part.name
         if part.name != "bin" and not link.exists():
             link.symlink_to(part)
-    script = home / "bin" / "java"
-    aside = script.with_suffix(".new")
-    aside.write_text(_SHIM.format(java=shlex.quote(str(real / "bin" / "java"))), encoding="utf-8")
+    java = shlex.quote(str(real / "bin" / "java"))
+    _write_script(home / "bin" / "java", _SHIM.format(java=java))
+
+
+def _write_script(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    aside = path.with_suffix(".new")
+    aside.write_text(text, encoding="utf-8")
     aside.chmod(0o755)
-    aside.rename(script)
+    aside.rename(path)
 
 
 def _name(real: Path) -> str:

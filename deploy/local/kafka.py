@@ -65,7 +65,12 @@ LOGGING = (
 )
 
 
-def spec(folder: Path, port: int, controller_port: int, java: Java) -> Spec:
+def spec(
+    folder: Path,
+    port: int,
+    controller_port: int,
+    java: Java,
+) -> Spec:
     """The broker with its data in `folder`, which is made and formatted on first use."""
     libs = f"{jars.ensure('kafka', java)}/*"
     folder = folder.absolute()
@@ -80,24 +85,36 @@ def spec(folder: Path, port: int, controller_port: int, java: Java) -> Spec:
         stop_bound_s=20.0,
         probe=_Probe(port),
         cwd=folder,
-        argv=[
-            java.binary,
-            "-Xmx512m",
-            "-Xms128m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:-UsePerfData",
-            *LOGGING,
-            f"-Djava.io.tmpdir={scratch(folder / 'tmp')}",
-            "-cp",
-            libs,
-            "kafka.Kafka",
-            CONFIGURATION,
-        ],
+        argv=_command(folder, java, libs),
     )
 
 
-def _format(folder: Path, java: Java, libs: str) -> None:
+def _command(
+    folder: Path,
+    java: Java,
+    libs: str,
+) -> list[str]:
+    return [
+        java.binary,
+        "-Xmx512m",
+        "-Xms128m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData",
+        *LOGGING,
+        f"-Djava.io.tmpdir={scratch(folder / 'tmp')}",
+        "-cp",
+        libs,
+        "kafka.Kafka",
+        CONFIGURATION,
+    ]
+
+
+def _format(
+    folder: Path,
+    java: Java,
+    libs: str,
+) -> None:
     """Give the folder its cluster id; the id is kept, so that a torn format is done again with the
     same.
     """
@@ -105,19 +122,7 @@ def _format(folder: Path, java: Java, libs: str) -> None:
     if not id_file.exists():
         write_whole(id_file, urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"="))
     done = subprocess.run(
-        [
-            java.binary,
-            "-Xmx128m",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            libs,
-            "kafka.tools.StorageTool",
-            "format",
-            "--ignore-formatted",
-            f"--cluster-id={id_file.read_text(encoding='ascii')}",
-            "-c",
-            CONFIGURATION,
-        ],
+        _format_command(java, libs, id_file.read_text(encoding="ascii")),
         capture_output=True,
         text=True,
         errors="replace",
@@ -131,6 +136,26 @@ def _format(folder: Path, java: Java, libs: str) -> None:
             f"Kafka's folder {folder} cannot be formatted: "
             f"{(done.stderr or done.stdout).strip()[-400:]}"
         )
+
+
+def _format_command(
+    java: Java,
+    libs: str,
+    cluster: str,
+) -> list[str]:
+    return [
+        java.binary,
+        "-Xmx128m",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        libs,
+        "kafka.tools.StorageTool",
+        "format",
+        "--ignore-formatted",
+        f"--cluster-id={cluster}",
+        "-c",
+        CONFIGURATION,
+    ]
 
 
 class _Probe:

@@ -77,11 +77,11 @@ def _plain(line: str) -> str:
         found = msgspec.json.decode(line)
     except UNDECODABLE:
         return line.strip()
-    if not isinstance(found, dict):
-        return line.strip()
-    said = [
-        str(found[name]).strip().splitlines()[-1]
-        for name in SAID
-        if str(found.get(name) or "").strip()
-    ]
+    return _words(found) if isinstance(found, dict) else line.strip()
+
+
+def _words(found: dict[str, object]) -> str:
+    """The event, and the last line of each reason that it gives."""
+    texts = [str(found.get(name) or "").strip() for name in SAID]
+    said = [text.splitlines()[-1] for text in texts if text]
     return ": ".join([str(found.get("event", "")), *said])

@@ -20,6 +20,9 @@ from twinstream.mesh.settings import MeshSettings
 TICK_S = 0.05
 
 
+PATIENCE_S = 20.0
+
+
 class EmbeddedMesh:
     """Kafka, S3 and Hive (or those named) and the named services, in the folder `data`;
     a context manager.
@@ -109,7 +112,12 @@ class EmbeddedMesh:
         self._in_loop(self.child(name).start_at_once)
         self._wait(lambda: self.child(name).ready, timeout, f"{name} ready")
 
-    def wait_replaced(self, name: str, pid: int, timeout: float = 60.0) -> None:
+    def wait_replaced(
+        self,
+        name: str,
+        pid: int,
+        timeout: float = 60.0,
+    ) -> None:
         """After a kill: wait until another process than `pid` serves."""
         self._wait(
             lambda: self.child(name).pid not in {None, pid} and self.child(name).ready,
@@ -151,20 +159,29 @@ class EmbeddedMesh:
         if not done.wait(timeout):
             raise WaitTimeoutError(f"the supervisor did not answer within {timeout} s")
 
-    def _wait(self, reached: Callable[[], bool], timeout: float, what: str) -> None:
-        give_up = time.monotonic() + timeout
+    def _wait(
+        self,
+        reached: Callable[[], bool],
+        timeout: float,
+        what: str,
+    ) -> None:
+        begun = time.monotonic()
         while not reached():
-            if self._failure is not None:
-                raise self._failure
-            if self.supervisor.fatal:
-                raise SettingsError(self.supervisor.fatal)
-            problem = self.supervisor.problem
-            if problem and time.monotonic() > give_up - timeout + 20:
-                raise NotRunningError(problem)
-            if time.monotonic() > give_up:
+            self._raise_problem(time.monotonic() - begun)
+            if time.monotonic() > begun + timeout:
                 waiting = [n for n, c in self.supervisor.children.items() if not c.ready]
                 raise WaitTimeoutError(
                     f"not {what} within {timeout} s; not ready: {waiting}; "
                     f"logs in {self.plan.data / 'logs'}"
                 )
             time.sleep(TICK_S)
+
+    def _raise_problem(self, waited_s: float) -> None:
+        """What no waiting mends; a problem that may pass, after a while."""
+        if self._failure is not None:
+            raise self._failure
+        if self.supervisor.fatal:
+            raise SettingsError(self.supervisor.fatal)
+        problem = self.supervisor.problem
+        if problem and waited_s > PATIENCE_S:
+            raise NotRunningError(problem)

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -40,6 +41,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     A SettingsError or DefinitionError is final, another MeshError is tried again.
     """
     after: tuple[str, ...] = ()
+
+
+ENGINE_PORTS = {"kafka": 9092, "controller": 9093, "s3": 9090, "hive": 9083}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +131,9 @@ def _asked(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
 
 
 def _elsewhere(
-    given: Mapping[str, str], names: Iterable[str], wanted: MeshSettings
+    given: Mapping[str, str],
+    names: Iterable[str],
+    wanted: MeshSettings,
 ) -> dict[str, int]:
     """Ports that are set of services which are not started here: taken, as they should be."""
     asked = _asked(given, names)
@@ -139,21 +145,28 @@ def _elsewhere(
 
 
 def _ports(
-    data: Path, wanted: MeshSettings, *, usual: bool, asked: Mapping[str, str]
+    data: Path,
+    wanted: MeshSettings,
+    *,
+    usual: bool,
+    asked: Mapping[str, str],
 ) -> dict[str, int]:
-    http = {
+    preferred = {
+        **ENGINE_PORTS,
         "ingest": wanted.ingest_port,
         "predict": wanted.predict_port,
         "monitor": wanted.monitor_port,
     }
-    preferred = {"kafka": 9092, "controller": 9093, "s3": 9090, "hive": 9083, **http}
     if not usual:
         preferred = {name: port if name in asked else 0 for name, port in preferred.items()}
     return ports.choose(data / "ports.json", preferred, asked)
 
 
 def _settings(
-    wanted: MeshSettings, data: Path, port: dict[str, int], engines: set[str]
+    wanted: MeshSettings,
+    data: Path,
+    port: dict[str, int],
+    engines: set[str],
 ) -> MeshSettings:
     """The wanted settings with the addresses of what is embedded."""
     changes: dict[str, object] = {
@@ -165,16 +178,20 @@ def _settings(
     if "kafka" in engines:
         changes["kafka"] = f"{ports.HOST}:{port['kafka']}"
     if "s3" in engines:
-        changes |= {
-            "s3_endpoint": s3.endpoint(port["s3"]),
-            "access_key": s3.ACCESS_KEY,
-            "secret_key": s3.secret_of(data / "s3"),
-            "session_token": "",
-            "region": "us-east-1",
-        }
+        changes |= _of_s3(data, port["s3"])
     if "hive" in engines:
         changes["hive"] = f"thrift://{ports.HOST}:{port['hive']}"
     return msgspec.structs.replace(wanted, **changes)
+
+
+def _of_s3(data: Path, port: int) -> dict[str, str]:
+    return {
+        "s3_endpoint": s3.endpoint(port),
+        "access_key": s3.ACCESS_KEY,
+        "secret_key": s3.secret_of(data / "s3"),
+        "session_token": "",
+        "region": "us-east-1",
+    }
 
 
 def _engine_specs(
@@ -198,53 +215,69 @@ def _with(env: dict[str, str], specs: list[Spec]) -> list[Spec]:
     return [msgspec.structs.replace(spec, env={**env, **spec.env}) for spec in specs]
 
 
-def _service_specs(names: list[str], env: dict[str, str], after: tuple[str, ...]) -> list[Spec]:
+def _service_specs(
+    names: list[str],
+    env: dict[str, str],
+    after: tuple[str, ...],
+) -> list[Spec]:
     """Services wait for topics and buckets; the batch layer alone needs the metastore as well."""
     early = tuple(name for name in after if name != "hive")
     return [services.specs([name], env, after if name == "batch" else early)[0] for name in names]
 
 
 def _steps(
-    settings: MeshSettings, env: dict[str, str], engines: set[str], *, with_pipeline: bool
+    settings: MeshSettings,
+    env: dict[str, str],
+    engines: set[str],
+    *,
+    with_pipeline: bool,
 ) -> list[Step]:
     """Topics and buckets. The definition is read in a process of its own: it is the user's code."""
     steps = []
     if with_pipeline and ("kafka" in engines or settings.external):
-        steps.append(
-            Step(
-                name="topics",
-                run=lambda stopping: run_to_end(
-                    ["-m", "twinstream.mesh.topics_admin"], env, stopping
-                ),
-            )
-        )
+        module = ["-m", "twinstream.mesh.topics_admin"]
+        steps.append(Step(name="topics", run=partial(run_to_end, module, env)))
     elif "kafka" in engines:
-        steps.append(
-            Step(name="topics", after=("kafka",), run=lambda _: topics_admin.ensure(settings))
-        )
+        ensure = partial(_ensure_topics, settings)
+        steps.append(Step(name="topics", after=("kafka",), run=ensure))
     if "s3" in engines or settings.external:
         after = ("s3",) if "s3" in engines else ()
-        steps.append(
-            Step(name="buckets", after=after, run=lambda _: object_store.ensure_buckets(settings))
-        )
+        steps.append(Step(name="buckets", after=after, run=partial(_ensure_buckets, settings)))
     return steps
 
 
-def run_to_end(arguments: list[str], env: dict[str, str], stopping: threading.Event) -> None:
+def _ensure_topics(settings: MeshSettings, _: threading.Event) -> None:
+    topics_admin.ensure(settings)
+
+
+def _ensure_buckets(settings: MeshSettings, _: threading.Event) -> None:
+    object_store.ensure_buckets(settings)
+
+
+def run_to_end(
+    arguments: list[str],
+    env: dict[str, str],
+    stopping: threading.Event,
+) -> None:
     """Run Python with these arguments; raises SettingsError for exit status 2, MeshError for
     others, with its last line.
     """
-    command = [
-        sys.executable,
-        "-I",
-        "-S",
-        str(TETHER),
-        str(os.getpid()),
-        sys.executable,
-        *arguments,
-    ]
+    status, said = _run(arguments, env, stopping)
+    if status and not stopping.is_set():
+        raise (SettingsError if status == 2 else MeshError)(
+            said.splitlines()[-1] if said else f"{arguments} ended with {status}"
+        )
+
+
+def _run(
+    arguments: list[str],
+    env: dict[str, str],
+    stopping: threading.Event,
+) -> tuple[int, str]:
+    """Its exit status, and what it said as an error; it is ended when `stopping` comes first."""
+    tethered = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid())]
     with subprocess.Popen(
-        command,
+        [*tethered, sys.executable, *arguments],
         env={**environment.of_machine(os.environ), **env},
         stderr=subprocess.PIPE,
         text=True,
@@ -253,7 +286,4 @@ def run_to_end(arguments: list[str], env: dict[str, str], stopping: threading.Ev
             if stopping.wait(0.05):
                 process.terminate()
         said = process.stderr.read().strip() if process.stderr else ""
-    if process.returncode and not stopping.is_set():
-        raise (SettingsError if process.returncode == 2 else MeshError)(
-            said.splitlines()[-1] if said else f"{arguments} ended with {process.returncode}"
-        )
+    return process.returncode, said

@@ -5,7 +5,7 @@ same.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,9 @@ HIGHEST = 65_535
 
 
 def choose(
-    path: Path, wanted: dict[str, int], asked: Mapping[str, str] | None = None
+    path: Path,
+    wanted: dict[str, int],
+    asked: Mapping[str, str] | None = None,
 ) -> dict[str, int]:
     """A free port for each name: the one used last time, else the wanted one (0: any),
     else any; all different.
@@ -28,28 +30,28 @@ def choose(
     Raises SettingsError when it cannot be had.
     """
     before = _read(path)
-    chosen = {name: wanted[name] for name in asked or {}}
-    for name, setting in (asked or {}).items():
-        _check(chosen, name, setting)
+    chosen = _as_asked(wanted, asked or {})
     for name, preferred in wanted.items():
-        if name in chosen:
-            continue
-        candidates = [
-            port
-            for port in (before.get(name, 0), preferred)
-            if port and port not in chosen.values()
-        ]
-        chosen[name] = next((port for port in candidates if is_free(port)), 0) or any_free(
-            set(chosen.values())
-        )
+        if name not in chosen:
+            candidates = (before.get(name, 0), preferred)
+            chosen[name] = _free(candidates, set(chosen.values()))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(
-        path,
-        msgspec.json.encode(
-            chosen | {name: port for name, port in before.items() if name not in chosen}
-        ),
-    )
+    write_whole(path, msgspec.json.encode({**before, **chosen}))
     return chosen
+
+
+def _as_asked(wanted: dict[str, int], asked: Mapping[str, str]) -> dict[str, int]:
+    """The ports that settings ask for, all of them free."""
+    chosen = {name: wanted[name] for name in asked}
+    for name, setting in asked.items():
+        _check(chosen, name, setting)
+    return chosen
+
+
+def _free(candidates: Iterable[int], taken: set[int]) -> int:
+    """The first of these that is to be had, else any."""
+    possible = (port for port in candidates if port and port not in taken)
+    return next((port for port in possible if is_free(port)), 0) or any_free(taken)
 
 
 def _read(path: Path) -> dict[str, int]:
@@ -60,7 +62,11 @@ def _read(path: Path) -> dict[str, int]:
         return {}
 
 
-def _check(chosen: dict[str, int], name: str, setting: str) -> None:
+def _check(
+    chosen: dict[str, int],
+    name: str,
+    setting: str,
+) -> None:
     port = chosen[name]
     if not 0 < port <= HIGHEST:
         raise SettingsError(f"{setting}={port}: a port is a number from 1 to {HIGHEST}")
@@ -75,15 +81,19 @@ def _check(chosen: dict[str, int], name: str, setting: str) -> None:
 def holder(port: int) -> str:
     """Who listens on this port, as far as this user may know."""
     try:
-        pids = [
-            found.pid
-            for found in psutil.net_connections("tcp")
-            if found.status == psutil.CONN_LISTEN and found.laddr.port == port
-        ]
-        process = psutil.Process(pids[0]) if pids and pids[0] else None
+        pid = _listener(port)
+        process = psutil.Process(pid) if pid else None
         return f"{process.name()} (pid {process.pid})" if process else "another process"
     except psutil.Error:
         return "another process"
+
+
+def _listener(port: int) -> int | None:
+    """Its pid, None where it may not be known."""
+    for found in psutil.net_connections("tcp"):
+        if found.status == psutil.CONN_LISTEN and found.laddr.port == port:
+            return found.pid
+    return None
 
 
 def is_free(port: int) -> bool:

@@ -36,18 +36,20 @@ this bean takes its place.
 """
 
 
-def spec(folder: Path, port: int, java: Java) -> Spec:
+def spec(
+    folder: Path,
+    port: int,
+    java: Java,
+) -> Spec:
     """The server with its objects in `folder`; a folder stays with the server that began it."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    kind = kind_of(folder)
+    own = kind_of(folder) == "versitygw"
     secret = secret_of(folder)
-    argv = _versitygw(folder, port) if kind == "versitygw" else _s3mock(folder, port, java)
-    env = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": secret}
     return Spec(
         name="s3",
-        argv=argv,
-        env=env,
+        argv=_versitygw(folder, port) if own else _s3mock(folder, port, java),
+        env={"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": secret},
         service=False,
         stop_bound_s=10.0,
         probe=_Probe(port, secret),
@@ -91,7 +93,11 @@ def _versitygw(folder: Path, port: int) -> list[str]:
     ]
 
 
-def _s3mock(folder: Path, port: int, java: Java) -> list[str]:
+def _s3mock(
+    folder: Path,
+    port: int,
+    java: Java,
+) -> list[str]:
     jar = next(jars.ensure("s3mock", java).glob("*.jar"))
     (folder / "objects").mkdir(exist_ok=True)
     write_whole(folder / CONNECTOR_FILE, CONNECTOR.format(host=HOST, port=port).encode())

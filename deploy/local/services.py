@@ -26,12 +26,20 @@ def wanted(shell: Mapping[str, str]) -> list[str]:
     return [name for name in shell.get("TWINSTREAM_SERVICES", ",".join(ALL)).split(",") if name]
 
 
-def specs(names: Iterable[str], env: dict[str, str], after: tuple[str, ...]) -> list[Spec]:
+def specs(
+    names: Iterable[str],
+    env: dict[str, str],
+    after: tuple[str, ...],
+) -> list[Spec]:
     """A Spec for each name; `speed@2` is a second worker of `speed`. Raises SettingsError for an unknown name."""
     return [_spec(name, env, after) for name in names]
 
 
-def _spec(name: str, env: dict[str, str], after: tuple[str, ...]) -> Spec:
+def _spec(
+    name: str,
+    env: dict[str, str],
+    after: tuple[str, ...],
+) -> Spec:
     kind, _, instance = name.partition("@")
     if kind not in MODULES:
         raise SettingsError(f"no service {name!r}: there are {', '.join(MODULES)}")

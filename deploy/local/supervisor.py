@@ -113,10 +113,13 @@ class Supervisor:
             self._tend(child)
         for step in self.plan.steps:
             if step.name not in self._steps_begun and self._reached(step.after):
-                self._steps_begun.add(step.name)
-                threading.Thread(target=self._do, args=(step,), name=step.name, daemon=True).start()
+                self._begin(step)
         if time.monotonic() - self._recorded_at > RECORD_EVERY_S:
             self._record()
+
+    def _begin(self, step: Step) -> None:
+        self._steps_begun.add(step.name)
+        threading.Thread(target=self._do, args=(step,), name=step.name, daemon=True).start()
 
     @contextmanager
     def _noted(self, name: str) -> Iterator[None]:
@@ -135,22 +138,11 @@ class Supervisor:
     def _tend(self, child: Child) -> None:
         status = child.check()
         if status is not None:
-            _log.warning(
-                "process_ended",
-                name=child.spec.name,
-                status=status,
-                restarts=child.restarts,
-                reason=child.last_error,
-            )
+            _tell_ended(child, status)
             self._record()
         if child.due() and (child.restarts or self._reached(child.spec.after)):
             child.start()
-            _log.info(
-                "process_started",
-                name=child.spec.name,
-                pid=child.pid,
-                refused="" if child.pid else child.last_error,
-            )
+            _tell_started(child)
             self._record()
 
     def _reached(self, names: tuple[str, ...]) -> bool:
@@ -185,14 +177,20 @@ class Supervisor:
             stop_together([engine])
 
     def _record(self) -> None:
-        """Write the state, and begin anew what logs have grown too long."""
+        """Write the state, and truncate what logs have grown too long."""
         self._recorded_at = time.monotonic()
         now_us = time.time_ns() // 1000
         self._states = {
             name: _state_of(child).changed(self._states.get(name), now_us)
             for name, child in self.children.items()
         }
-        state = states.MeshState(
+        with self._noted(DISK):
+            self._bound_logs()
+            if not states.write(self.plan.data, self._state()):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _state(self) -> states.MeshState:
+        return states.MeshState(
             supervisor=ref(os.getpid()) or Ref(0, 0),
             addresses=self.plan.addresses,
             env=self.plan.env,
@@ -201,14 +199,30 @@ class Supervisor:
             problem=self.problem,
             fatal=bool(self.fatal),
         )
-        with self._noted(DISK):
-            for path in (
-                *(child.log_path for child in self.children.values()),
-                self.plan.data / "logs" / "supervisor.log",
-            ):
-                logs.bound(path)
-            if not states.write(self.plan.data, state):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _bound_logs(self) -> None:
+        for child in self.children.values():
+            logs.bound(child.log_path)
+        logs.bound(self.plan.data / "logs" / "supervisor.log")
+
+
+def _tell_ended(child: Child, status: int) -> None:
+    _log.warning(
+        "process_ended",
+        name=child.spec.name,
+        status=status,
+        restarts=child.restarts,
+        reason=child.last_error,
+    )
+
+
+def _tell_started(child: Child) -> None:
+    _log.info(
+        "process_started",
+        name=child.spec.name,
+        pid=child.pid,
+        refused="" if child.pid else child.last_error,
+    )
 
 
 def take_over(data: Path) -> IO[str]:
@@ -257,16 +271,7 @@ def main(data: str, pipeline: str) -> int:
     configure("supervisor")
     _raise_limit()
     try:
-        folder = prepare(Path(data))
-        lock = take_over(folder)
-        _record_planning(folder, pipeline)
-        names = services.wanted(os.environ)
-        supervisor = Supervisor(
-            plans.make(
-                folder, pipeline, names, env=environment.of_mesh(os.environ), usual_ports=True
-            ),
-            lock,
-        )
+        supervisor = _planned(Path(data), pipeline)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: supervisor.stop())
         supervisor.run()
@@ -274,6 +279,15 @@ def main(data: str, pipeline: str) -> int:
         _log.error("mesh_failed", reason=str(error))
         return 1
     return 0
+
+
+def _planned(data: Path, pipeline: str) -> Supervisor:
+    folder = prepare(data)
+    lock = take_over(folder)
+    _record_planning(folder, pipeline)
+    names = services.wanted(os.environ)
+    env = environment.of_mesh(os.environ)
+    return Supervisor(plans.make(folder, pipeline, names, env=env, usual_ports=True), lock)
 
 
 def _record_planning(data: Path, pipeline: str) -> None:

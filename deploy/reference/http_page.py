@@ -155,19 +155,25 @@ def written() -> str:
     )
 
 
-def _service(name: str, found: dict[int, str], bodies: tuple[type, ...]) -> Iterator[str]:
+def _service(
+    name: str,
+    found: dict[int, str],
+    bodies: tuple[type, ...],
+) -> Iterator[str]:
     yield f"## {name.capitalize()}"
     yield f"On {ADDRESSES[name]}."
     yield table(("route", "what"), [(code(r), sentence(what)) for r, what in ROUTES[name].items()])
     yield table(STATUS_HEAD, _statuses(found))
     for kind in bodies:
-        yield f"### {kind.__name__}"
-        yield sentence(first_paragraph(kind))
-        rows = [
-            (code(f.name), code(f.type), code(f.default), sentence(f.what))
-            for f in all_fields_of(kind)
-        ]
-        yield table(FIELD_HEAD, rows)
+        yield from _body(kind)
+
+
+def _body(kind: type) -> Iterator[str]:
+    yield f"### {kind.__name__}"
+    yield sentence(first_paragraph(kind))
+    fields = all_fields_of(kind)
+    rows = [(code(f.name), code(f.type), code(f.default), sentence(f.what)) for f in fields]
+    yield table(FIELD_HEAD, rows)
 
 
 def _statuses(found: dict[int, str]) -> list[tuple[str, str]]:

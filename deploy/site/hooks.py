@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from posixpath import normpath, relpath
 from typing import Any
@@ -33,18 +34,21 @@ def on_config(config: Any) -> Any:
 def on_files(files: Files, config: Any) -> Files:
     """Adds the services' pages, and a page for each file that a page links to."""
     services = (path.relative_to(ROOT).as_posix() for path in ROOT.glob("*_svc/**/README.md"))
-    waiting = [FIRST, *services, *(DOCS + file.src_uri for file in files)]
+    for path in _reached([FIRST, *services, *(DOCS + file.src_uri for file in files)]):
+        if not path.startswith(DOCS):
+            files.append(File.generated(config, address(path), content=content(path)))
+    return files
+
+
+def _reached(waiting: list[str]) -> Iterator[str]:
+    """These files and all that they link to, each once."""
     known: set[str] = set()
     while waiting:
         path = waiting.pop()
-        if path in known:
-            continue
-        known.add(path)
-        if not path.startswith(DOCS):
-            files.append(File.generated(config, address(path), content=content(path)))
-        if path.endswith(".md"):
-            waiting += targets(path)
-    return files
+        if path not in known:
+            known.add(path)
+            yield path
+            waiting += targets(path) if path.endswith(".md") else []
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
@@ -109,7 +113,11 @@ def linked(markdown: str, path: str) -> str:
     return "".join(parts)
 
 
-def turned(path: str, here: str, link: str) -> str:
+def turned(
+    path: str,
+    here: str,
+    link: str,
+) -> str:
     """One link; what does not lead into the tree stays."""
     target, hash_, anchor = link.partition("#")
     if not target or "://" in target or not (ROOT / resolved(path, target)).exists():

@@ -18,7 +18,7 @@ import structlog
 from ingest_svc.file_check import Allowed, FileDecoder
 from ingest_svc.handlers import Arrival, Pin, handle_data_arrived, pin_of
 from ingest_svc.ports import Events, Meter, Objects
-from schemas.events import DataArrived, FileAccepted
+from schemas.events import DataArrived, Event, FileAccepted
 from schemas.topics import topic_of
 from twinstream.errors import TransientError
 from twinstream.mesh.clock import Clock
@@ -61,19 +61,10 @@ class FileArrivals(threading.Thread):
         clock: Clock,
     ) -> None:
         super().__init__(name="files", daemon=True)
-        self._settings, self._group, self._decoders, self._objects, self._allowed = (
-            settings,
-            group,
-            decoders,
-            objects,
-            allowed,
-        )
-        self._dead_letters, self._events, self._meter, self._clock = (
-            dead_letters,
-            events,
-            meter,
-            clock,
-        )
+        self._settings, self._group = settings, group
+        self._decoders, self._objects, self._allowed = decoders, objects, allowed
+        self._dead_letters, self._events = dead_letters, events
+        self._meter, self._clock = meter, clock
         self._quarantine = Quarantine(settings, "ingest-files", dead_letters, meter)
         self._known: set[Pin] = set()
         self._waiting: list[Waiting] = []
@@ -112,32 +103,37 @@ class FileArrivals(threading.Thread):
 
     def _once(self, reader: EventReader, accepted: EventReader) -> None:
         """The next arrival, and those that have waited long enough."""
-        found = reader.poll(0.2) if len(self._waiting) < MOST_WAITING else None
-        if found is not None and isinstance(found[0], DataArrived):
-            self._try(Waiting(found[1], found[0], 0, 0.0), accepted)
-            self._commit(reader, found[1])
+        event, message = self._next(reader)
+        if isinstance(event, DataArrived):
+            self._try(Waiting(message, event, 0, 0.0), accepted)
+            self._commit(reader, message)
         for waiting in [w for w in self._waiting if time.monotonic() >= w.due_s]:
             self._waiting.remove(waiting)
             self._try(waiting, accepted)
+
+    def _next(self, reader: EventReader) -> tuple[Event | None, Any]:
+        """None while too many wait, and when nothing came."""
+        found = reader.poll(0.2) if len(self._waiting) < MOST_WAITING else None
+        return found or (None, None)
 
     def _try(self, arrival: Waiting, accepted: EventReader) -> None:
         try:
             self._quarantine.handle(arrival.message, lambda: self._handle(arrival, accepted))
         except TransientError as error:
-            pause_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**arrival.attempts)
-            _log.warning(
-                "file_check_waits",
-                source=arrival.event.source,
-                attempt=arrival.attempts + 1,
-                pause_s=pause_s,
-                reason=str(error),
-            )
-            self._waiting.append(
-                Waiting(
-                    arrival.message, arrival.event, arrival.attempts + 1, time.monotonic() + pause_s
-                )
-            )
+            self._wait(arrival, error)
         self._meter.gauge("ingest_arrivals_waiting", len(self._waiting), "1")
+
+    def _wait(self, arrival: Waiting, error: TransientError) -> None:
+        pause_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**arrival.attempts)
+        attempt, due_s = arrival.attempts + 1, time.monotonic() + pause_s
+        _log.warning(
+            "file_check_waits",
+            source=arrival.event.source,
+            attempt=attempt,
+            pause_s=pause_s,
+            reason=str(error),
+        )
+        self._waiting.append(Waiting(arrival.message, arrival.event, attempt, due_s))
 
     def _handle(self, arrival: Waiting, accepted: EventReader) -> None:
         self._known |= {
@@ -163,19 +159,31 @@ class FileArrivals(threading.Thread):
         if not self._waiting:
             reader.commit(newest)
 
-    def _publish(self, message: Any, event: DataArrived, arrival: Arrival) -> None:
+    def _publish(
+        self,
+        message: Any,
+        event: DataArrived,
+        arrival: Arrival,
+    ) -> None:
         for accepted in arrival.accepted:
             self._events.publish(accepted, accepted.source)
         for uri, reason in arrival.refused:
             self._dead_letters.put_message(message, reason, source=event.source, uri=uri)
-        self._meter.count("ingest_files_accepted_total", len(arrival.accepted), source=event.source)
-        self._meter.count("ingest_files_refused_total", len(arrival.refused), source=event.source)
-        self._meter.count("ingest_files_repeated_total", arrival.repeated, source=event.source)
-        _log.info(
-            "data_arrival_handled",
-            source=event.source,
-            accepted=len(arrival.accepted),
-            repeated=arrival.repeated,
-            refused=len(arrival.refused),
-            reason=arrival.refused[0][1] if arrival.refused else "",
-        )
+        self._measure(event.source, arrival)
+        _tell_handled(event.source, arrival)
+
+    def _measure(self, source: str, arrival: Arrival) -> None:
+        self._meter.count("ingest_files_accepted_total", len(arrival.accepted), source=source)
+        self._meter.count("ingest_files_refused_total", len(arrival.refused), source=source)
+        self._meter.count("ingest_files_repeated_total", arrival.repeated, source=source)
+
+
+def _tell_handled(source: str, arrival: Arrival) -> None:
+    _log.info(
+        "data_arrival_handled",
+        source=source,
+        accepted=len(arrival.accepted),
+        repeated=arrival.repeated,
+        refused=len(arrival.refused),
+        reason=arrival.refused[0][1] if arrival.refused else "",
+    )

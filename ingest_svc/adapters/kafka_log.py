@@ -41,24 +41,7 @@ class KafkaLog:
         self._confirm_s, self._stopping = confirm_s, stopping
         self._confirmed: list[Confirmed] = []
         self._failed: list[str] = []
-        self._producer = KafkaProducer(
-            {
-                "log_level": CRITICAL,
-                "error_cb": note,
-                **settings.kafka_client(
-                    acks="all",
-                    enable_idempotence=True,
-                    enable_gapless_guarantee=True,
-                    message_timeout_ms=0,
-                    linger_ms=1,
-                    message_max_bytes=MESSAGE_BYTES,
-                    batch_size=MESSAGE_BYTES,
-                    compression_type="lz4",
-                    reconnect_backoff_max_ms=500,
-                    queue_buffering_max_kbytes=262_144,
-                ),
-            }
-        )
+        self._producer = KafkaProducer(_options(settings))
 
     def send(self, place: Place, message: LogMessage) -> None:
         """Hand one message to librdkafka."""
@@ -98,7 +81,11 @@ class KafkaLog:
         return self.confirmed()
 
     def _delivered(
-        self, place: Place, header: PackHeader, error: KafkaError | None, message: Any
+        self,
+        place: Place,
+        header: PackHeader,
+        error: KafkaError | None,
+        message: Any,
     ) -> None:
         if error is not None:
             self._failed.append(
@@ -107,3 +94,22 @@ class KafkaLog:
             )
         else:
             self._confirmed.append(Confirmed(place, header, message.offset()))
+
+
+def _options(settings: MeshSettings) -> dict[str, Any]:
+    return {
+        "log_level": CRITICAL,
+        "error_cb": note,
+        **settings.kafka_client(
+            acks="all",
+            enable_idempotence=True,
+            enable_gapless_guarantee=True,
+            message_timeout_ms=0,
+            linger_ms=1,
+            message_max_bytes=MESSAGE_BYTES,
+            batch_size=MESSAGE_BYTES,
+            compression_type="lz4",
+            reconnect_backoff_max_ms=500,
+            queue_buffering_max_kbytes=262_144,
+        ),
+    }

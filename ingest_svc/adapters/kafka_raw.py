@@ -89,9 +89,11 @@ class KafkaRaw:
                 yield place, self._raws(wanted)
 
     def _consume(self) -> list[Message]:
-        """All that comes within a pack's time after the last call that brought some; after a pause only what comes with the first.
+        """All that comes within a pack's time after the last call that brought some; after a pause
+        only what comes with the first.
 
-        Packs cost, records do not: so there are at most so many a second, but nobody waits for a pack's time when little comes.
+        Packs cost, records do not: so there are at most so many a second, but nobody waits for a
+        pack's time when little comes.
         """
         messages = self._given(1, self._wait_s)
         if not messages:
@@ -100,17 +102,21 @@ class KafkaRaw:
         while len(messages) < self._rows and (left := until - time.monotonic()) > 0:
             self._opened_now.clear()
             more = self._given(self._rows - len(messages), left)
-            if (
-                self._opened_now
-            ):  # what was taken before is of an earlier ownership, and comes again
-                messages = [
-                    message
-                    for message in messages
-                    if (message.topic(), message.partition()) not in self._opened_now
-                ]
-            messages += more
+            messages = self._still_owned(messages) + more
         self._took_at = time.monotonic()
         return messages
+
+    def _still_owned(self, messages: list[Message]) -> list[Message]:
+        """What was taken before a partition was opened is of an earlier ownership, and comes
+        again.
+        """
+        if not self._opened_now:
+            return messages
+        return [
+            message
+            for message in messages
+            if (message.topic(), message.partition()) not in self._opened_now
+        ]
 
     def _given(self, most: int, wait_s: float) -> list[Message]:
         """Raises NotRunningError when this consumer reads nothing more, as when another process
@@ -171,28 +177,32 @@ class KafkaRaw:
         return Place(self._places[partition.topic], partition.partition)
 
     def _by_place(self, messages: list[Any]) -> dict[Place, list[Any]]:
-        """Messages by partition, each in its order. Methods are mapped, not called one by one: every record passes here."""
-        errors = list(map(Message.error, messages))
-        if errors.count(None) < len(errors):
-            for error in filter(None, errors):
-                self._check(error)
-            messages = [
-                message for message, error in zip(messages, errors, strict=True) if error is None
-            ]
+        """Messages by partition, each in its order. Methods are mapped, not called one by one:
+        every record passes here.
+        """
+        messages = self._without_errors(messages)
+        groups: dict[Place, list[Any]] = {}
+        for place, start, end in self._runs(messages):
+            groups.setdefault(place, []).extend(messages[start:end])
+        return groups
+
+    def _runs(self, messages: list[Any]) -> Iterator[tuple[Place, int, int]]:
+        """Where messages of one partition follow each other."""
         n = len(messages)
         partitions = np.fromiter(map(Message.partition, messages), np.int64, n)
-        sources = np.fromiter(
-            map(self._numbers.__getitem__, map(Message.topic, messages)), np.int64, n
-        )
-        starts = np.flatnonzero(
-            (np.diff(partitions, prepend=-1) != 0) | (np.diff(sources, prepend=-1) != 0)
-        ).tolist()
-        groups: dict[Place, list[Any]] = {}
+        topics = map(Message.topic, messages)
+        sources = np.fromiter(map(self._numbers.__getitem__, topics), np.int64, n)
+        starts = np.flatnonzero(_changes(partitions) | _changes(sources)).tolist()
         for start, end in pairwise([*starts, n]):
-            groups.setdefault(
-                Place(self._names[sources[start]], int(partitions[start])), []
-            ).extend(messages[start:end])
-        return groups
+            yield Place(self._names[sources[start]], int(partitions[start])), start, end
+
+    def _without_errors(self, messages: list[Any]) -> list[Any]:
+        errors = list(map(Message.error, messages))
+        if errors.count(None) == len(errors):
+            return messages
+        for error in filter(None, errors):
+            self._check(error)
+        return [message for message, error in zip(messages, errors, strict=True) if error is None]
 
     def _from_start(self, place: Place, group: list[Any]) -> list[Any]:
         """Of a partition opened during this call: only what follows its start without a hole, for the rest may be of an earlier ownership."""
@@ -204,18 +214,13 @@ class KafkaRaw:
         return group[at:]
 
     def _raws(self, group: list[Any]) -> Raws:
-        first, last, n = group[0].offset(), group[-1].offset(), len(group)
-        whole = last - first == n - 1
-        offsets = (
-            np.arange(first, last + 1)
-            if whole
-            else np.fromiter(map(Message.offset, group), np.int64, n)
-        )
         if self._replay:
-            times = np.fromiter((m.timestamp()[1] for m in group), np.int64, n) * 1000
+            stamps = (m.timestamp()[1] for m in group)
+            times = np.fromiter(stamps, np.int64, len(group)) * 1000
         else:
             times = append_times(group)
-        return Raws(offsets, times, list(map(Message.value, group)), partial(beside, group))
+        values = list(map(Message.value, group))
+        return Raws(_offsets(group), times, values, partial(beside, group))
 
     @staticmethod
     def _check(error: KafkaError) -> None:
@@ -225,7 +230,10 @@ class KafkaRaw:
 
 
 def _options(
-    settings: MeshSettings, session_ms: int, group: str, instance: str
+    settings: MeshSettings,
+    session_ms: int,
+    group: str,
+    instance: str,
 ) -> dict[str, object]:
     """Librdkafka's settings of a reader that keeps its own offsets."""
     return settings.kafka_client(
@@ -254,10 +262,25 @@ def beside(group: Sequence[Any], offset: int) -> Beside:
     return Beside(message.key(), headers_of(message))
 
 
-def append_times(group: Sequence[Any]) -> npt.NDArray[np.int64]:
-    """When the broker appended each message of a partition, in microseconds; 0 where the topic has its clients' times.
+def _changes(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Where one differs from that before it; the first always does."""
+    return np.diff(numbers, prepend=-1) != 0
 
-    Many have one time, as a broker stamps whole batches: runs of them are found by halving, which is cheaper than asking each.
+
+def _offsets(group: Sequence[Any]) -> npt.NDArray[np.int64]:
+    """Asked one by one only where some are missing."""
+    first, last = group[0].offset(), group[-1].offset()
+    if last - first == len(group) - 1:
+        return np.arange(first, last + 1)
+    return np.fromiter(map(Message.offset, group), np.int64, len(group))
+
+
+def append_times(group: Sequence[Any]) -> npt.NDArray[np.int64]:
+    """When the broker appended each message of a partition, in microseconds; 0 where the topic has
+    its clients' times.
+
+    Many have one time, as a broker stamps whole batches: runs of them are found by halving, which
+    is cheaper than asking each.
     """
     n = len(group)
     kind, first = group[0].timestamp()
@@ -266,6 +289,16 @@ def append_times(group: Sequence[Any]) -> npt.NDArray[np.int64]:
         return np.zeros(n, np.int64)
     if (last - first) * HALVINGS > n:
         return np.fromiter((time for _, time in map(Message.timestamp, group)), np.int64, n) * 1000
+    return _by_halving(group, first, last) * 1000
+
+
+def _by_halving(
+    group: Sequence[Any],
+    first: int,
+    last: int,
+) -> npt.NDArray[np.int64]:
+    """Times that never decrease, in milliseconds, asked only where they change."""
+    n = len(group)
     times = np.empty(n, np.int64)
     open_: list[tuple[int, int, int, int]] = [(0, n - 1, first, last)]
     while open_:
@@ -276,4 +309,4 @@ def append_times(group: Sequence[Any]) -> npt.NDArray[np.int64]:
             middle = (start + end) // 2
             time = group[middle].timestamp()[1]
             open_ += [(start, middle, early, time), (middle, end, time, late)]
-    return times * 1000
+    return times

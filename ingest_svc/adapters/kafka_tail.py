@@ -57,12 +57,23 @@ class KafkaTail:
         """First offset and the one after the last."""
         return range_of(self._consumer, topic, partition, BOUND_S)
 
-    def offset_at(self, topic: str, partition: int, time_us: int) -> int | None:
+    def offset_at(
+        self,
+        topic: str,
+        partition: int,
+        time_us: int,
+    ) -> int | None:
         """The first offset with a Kafka timestamp at or after a time; None when there is none."""
         place = (topic, partition)
         return at_time(self._consumer, [place], time_us // 1000, BOUND_S)[place]
 
-    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Any]:
+    def read(
+        self,
+        topic: str,
+        partition: int,
+        start: int,
+        end: int,
+    ) -> Iterator[Any]:
         """Messages of [start, end)."""
         return messages(self._consumer, {(topic, partition): Span(start, end)}, BOUND_S)
 
@@ -85,7 +96,13 @@ class TailSpan(NamedTuple):
 
 
 def log_tail(
-    tail: KafkaTail, topic: str, partition: int, source: Source, *, messages: int, ids: int
+    tail: KafkaTail,
+    topic: str,
+    partition: int,
+    source: Source,
+    *,
+    messages: int,
+    ids: int,
 ) -> tuple[LogState, RecentIds]:
     """Where a log partition stands, and the ids that its rows within the dedupe horizon have.
 
@@ -97,17 +114,23 @@ def log_tail(
         return ((m.offset(), m.value()) for m in tail.read(topic, partition, start, end))
 
     low, end = tail.ends(topic, partition)
-    newest = state_of(
-        (offset, log_header(value)) for offset, value in between(max(low, end - messages), end)
-    )
-    horizon = newest.known_max_us - source.dedupe_us
+    horizon = _newest_us(between(max(low, end - messages), end)) - source.dedupe_us
     found = tail.offset_at(topic, partition, horizon) if source.dedupe_us and end > low else end
     start = max(low, min(end - messages, end if found is None else found))
     return restored(between, TailSpan(max(low, start - messages), start, end), source, horizon, ids)
 
 
+def _newest_us(messages: Iterable[tuple[int, bytes | None]]) -> int:
+    """The known time of the newest row in the last messages of a log partition."""
+    return state_of((offset, log_header(value)) for offset, value in messages).known_max_us
+
+
 def restored(
-    between: Messages, span: TailSpan, source: Source, horizon_us: int, ids: int
+    between: Messages,
+    span: TailSpan,
+    source: Source,
+    horizon_us: int,
+    ids: int,
 ) -> tuple[LogState, RecentIds]:
     """Where a log partition stands, and the ids of its rows within the span and the horizon that
     count.
@@ -119,23 +142,31 @@ def restored(
     for offset, value in between(span.first, span.end):
         header, covered = log_header(value), state.raw_high
         state = state.after(offset, header)
-        if (
-            value is not None
-            and offset >= span.start
-            and header.raw_last > covered
-            and header.rows
-            and header.known_max_us >= horizon_us
-        ):
-            rows = decode_rows(value, source.pack_schema)
-            rows = rows.filter(pa.array(rows.column(RAW).to_numpy() > covered))
-            recent.restore(
-                key_text(rows, source.id_fields), rows.column(KNOWN).to_numpy(), header.known_max_us
-            )
+        if value is None or offset < span.start or not header.rows:
+            continue
+        if header.raw_last > covered and header.known_max_us >= horizon_us:
+            rows = _rows_beyond(covered, value, source)
+            known_us = rows.column(KNOWN).to_numpy()
+            recent.restore(key_text(rows, source.id_fields), known_us, header.known_max_us)
     return state, recent
 
 
+def _rows_beyond(
+    covered: int,
+    value: bytes,
+    source: Source,
+) -> pa.RecordBatch:
+    """The rows of a pack that no earlier one covers."""
+    rows = decode_rows(value, source.pack_schema)
+    return rows.filter(pa.array(rows.column(RAW).to_numpy() > covered))
+
+
 def dead_letter_offsets(
-    tail: KafkaTail, topic: str, raw_topic: str, partition: int, state: LogState
+    tail: KafkaTail,
+    topic: str,
+    raw_topic: str,
+    partition: int,
+    state: LogState,
 ) -> set[int]:
     """Raw offsets beyond the log that were dead-lettered already:
     their covering pack was lost with the process that wrote them.
@@ -143,6 +174,11 @@ def dead_letter_offsets(
     low, end = tail.ends(topic, 0)
     start = tail.offset_at(topic, 0, state.written_us - 60_000_000) if state.written_us else low
     key = f"{raw_topic}/{partition}".encode()
-    found = (m for m in tail.read(topic, 0, end if start is None else start, end) if m.key() == key)
-    offsets = {int(dict(m.headers() or ()).get("dead_letter_offset", b"-1")) for m in found}
+    letters = tail.read(topic, 0, end if start is None else start, end)
+    offsets = {_offset_of(letter) for letter in letters if letter.key() == key}
     return {offset for offset in offsets if offset > state.raw_high}
+
+
+def _offset_of(letter: Any) -> int:
+    """Of its original; -1 where its headers do not say."""
+    return int(dict(letter.headers() or ()).get("dead_letter_offset", b"-1"))

@@ -21,7 +21,10 @@ class KafkaTails:
     """Reads the ends of the topics of some sources."""
 
     def __init__(
-        self, tail: KafkaTail, sources: Mapping[str, Source], knobs: IngestSettings
+        self,
+        tail: KafkaTail,
+        sources: Mapping[str, Source],
+        knobs: IngestSettings,
     ) -> None:
         self._tail, self._sources, self._knobs = tail, sources, knobs
 

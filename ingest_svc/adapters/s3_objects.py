@@ -27,7 +27,12 @@ class S3Objects:
         """All bytes, in order."""
         return self._store.chunks_uri(uri, version_id or None)
 
-    def open(self, uri: str, version_id: str, size_bytes: int) -> BinaryIO:
+    def open(
+        self,
+        uri: str,
+        version_id: str,
+        size_bytes: int,
+    ) -> BinaryIO:
         """A seekable file that reads ranges."""
         ranged = RangedFile(self._store, uri, size_bytes, version_id or None)
         return cast("BinaryIO", io.BufferedReader(ranged, 1 << 16))

@@ -32,9 +32,7 @@ class TooManyError(BodyError):
 def records_in(body: bytes) -> list[bytes]:
     """Each record's bytes. JSON lines are told from one object by whether the whole body is one."""
     text = body.strip().removeprefix(BOM).strip()
-    if text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n") >= MOST_RECORDS or (
-        text[:1] == b"[" and text.count(b",") >= 100 * MOST_RECORDS
-    ):
+    if _is_too_many(text):
         raise TooManyError(
             f"more than {MOST_RECORDS} records in one request: send them in parts; none was taken"
         )
@@ -43,17 +41,28 @@ def records_in(body: bytes) -> list[bytes]:
             "the body is empty: send a JSON object, a list of objects, or one object a line"
         )
     if text[:1] == b"[":
-        try:
-            found = _list.decode(text)
-        except RecursionError as error:
-            raise DeepError("a record of the list is nested too deep: send it alone") from error
-        except UNDECODABLE as error:
-            raise BodyError(f"the body starts as a JSON list but is none: {error}") from error
-        return _counted([bytes(item) for item in found])
+        return _counted(_of_list(text))
     try:
         return [bytes(_one.decode(text))]
     except UNDECODABLE:
         return [line for line in map(bytes.strip, LINE_END.split(text)) if line]
+
+
+def _is_too_many(text: bytes) -> bool:
+    """By its lines, or by its commas: it is not decoded then."""
+    lines = text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+    if lines >= MOST_RECORDS:
+        return True
+    return text[:1] == b"[" and text.count(b",") >= 100 * MOST_RECORDS
+
+
+def _of_list(text: bytes) -> list[bytes]:
+    try:
+        return [bytes(item) for item in _list.decode(text)]
+    except RecursionError as error:
+        raise DeepError("a record of the list is nested too deep: send it alone") from error
+    except UNDECODABLE as error:
+        raise BodyError(f"the body starts as a JSON list but is none: {error}") from error
 
 
 def _counted(records: list[bytes]) -> list[bytes]:

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from ingest_svc.http_api.bodies import BodyError, DeepError, TooManyError, records_in
 from ingest_svc.http_api.operations import describe_ingest
-from ingest_svc.http_api.sending import Gate, Raw, send_records
+from ingest_svc.http_api.sending import Gate, Raw, Receipt, send_records
 from ingest_svc.ports import Events, Meter
 from schemas.events import DataArrived
 from twinstream.errors import UNDECODABLE, MessageRefusedError, PublishError
@@ -49,20 +49,21 @@ def make_app(api: Api) -> Flask:
     app.add_url_rule("/livez", "livez", lambda: _answer({"live": True}))
     app.add_url_rule("/readyz", "readyz", lambda: _ready(api))
     register_description(app, lambda: describe_ingest(api.gates))
+    _handle_errors(app)
+    return app
+
+
+def _handle_errors(app: Flask) -> None:
     app.register_error_handler(HTTPException, refused_by_flask)
     app.register_error_handler(PublishError, lambda error: _later(str(error)))
     app.register_error_handler(MessageRefusedError, lambda error: _error(str(error), 413))
     app.register_error_handler(Exception, _failed)
-    return app
 
 
 def _records(api: Api, source: str) -> Response:
     """200 when all records were taken, 207 when some were, 400 when none was."""
     if source not in api.gates:
-        return _error(
-            f"source {source!r} is not in the definition; it has {', '.join(sorted(api.gates))}",
-            404,
-        )
+        return _unknown(api, source)
     if away := api.away():  # at once: who waits for Kafka holds a thread that others could use
         return _later(away)
     started = api.clock.now_us()
@@ -71,12 +72,20 @@ def _records(api: Api, source: str) -> Response:
     except BodyError as error:
         return _error(str(error), STATUS_OF_BODY.get(type(error), 400))
     receipt = send_records(api.gates, source, values, api.raw)
+    _measure(api, source, receipt, started)
+    return _answer(receipt, 200 if not receipt.rejected else 207 if receipt.accepted else 400)
+
+
+def _measure(
+    api: Api,
+    source: str,
+    receipt: Receipt,
+    started_us: int,
+) -> None:
+    took_ms = (api.clock.now_us() - started_us) / 1000
     api.meter.count("ingest_http_records_total", receipt.accepted, source=source)
     api.meter.count("ingest_http_rejected_total", receipt.rejections, source=source)
-    api.meter.observe(
-        "ingest_http_request_ms", (api.clock.now_us() - started) / 1000, "ms", source=source
-    )
-    return _answer(receipt, 200 if not receipt.rejected else 207 if receipt.accepted else 400)
+    api.meter.observe("ingest_http_request_ms", took_ms, "ms", source=source)
 
 
 def _data_arrived(api: Api) -> Response:
@@ -87,24 +96,25 @@ def _data_arrived(api: Api) -> Response:
         status = 422 if isinstance(error, RecursionError) else 400
         return _error(f"not a DataArrived event: {error}", status)
     if event.source not in api.gates:
-        return _error(
-            (
-                f"source {event.source!r} is not in the definition; "
-                f"it has {', '.join(sorted(api.gates))}"
-            ),
-            404,
-        )
+        return _unknown(api, event.source)
     if not event.files:
         return _error("`files` is empty: name at least one", 400)
     if away := api.away():
         return _later(away)
-    event = (
-        event
-        if event.arrived_at_us
-        else msgspec.structs.replace(event, arrived_at_us=api.clock.now_us())
-    )
-    api.events.publish(event, event.source)
+    api.events.publish(_dated(event, api.clock), event.source)
     return _answer({"accepted": len(event.files)}, 202)
+
+
+def _dated(event: DataArrived, clock: Clock) -> DataArrived:
+    """With the time of now where it has none."""
+    if event.arrived_at_us:
+        return event
+    return msgspec.structs.replace(event, arrived_at_us=clock.now_us())
+
+
+def _unknown(api: Api, source: str) -> Response:
+    names = ", ".join(sorted(api.gates))
+    return _error(f"source {source!r} is not in the definition; it has {names}", 404)
 
 
 def _ready(api: Api) -> Response:

@@ -44,23 +44,7 @@ class KafkaRawProducer:
 
     def __init__(self, settings: MeshSettings, confirm_s: float) -> None:
         self._confirm_s = confirm_s
-        self._producer = RenewedProducer(
-            {
-                "log_level": CRITICAL,
-                "error_cb": note,
-                **settings.kafka_client(
-                    acks="all",
-                    enable_idempotence=True,
-                    linger_ms=2,
-                    compression_type="lz4",
-                    partitioner=PARTITIONER,
-                    message_timeout_ms=int(confirm_s * 1000),
-                    message_max_bytes=MESSAGE_BYTES,
-                    reconnect_backoff_max_ms=500,
-                    queue_buffering_max_messages=500_000,
-                ),
-            }
-        )
+        self._producer = RenewedProducer(_options(settings, confirm_s))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="delivery-reports", daemon=True)
         self._thread.start()
@@ -88,7 +72,12 @@ class KafkaRawProducer:
         self._thread.join(2.0)
 
     def _enqueue(
-        self, topic: str, key: bytes | None, value: bytes, batch: _Batch, give_up: float
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        batch: _Batch,
+        give_up: float,
     ) -> None:
         self._producer.enqueue(
             topic,
@@ -102,3 +91,21 @@ class KafkaRawProducer:
     def _serve(self) -> None:
         while not self._stop.is_set():
             self._producer.poll(0.1)
+
+
+def _options(settings: MeshSettings, confirm_s: float) -> dict[str, Any]:
+    return {
+        "log_level": CRITICAL,
+        "error_cb": note,
+        **settings.kafka_client(
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=2,
+            compression_type="lz4",
+            partitioner=PARTITIONER,
+            message_timeout_ms=int(confirm_s * 1000),
+            message_max_bytes=MESSAGE_BYTES,
+            reconnect_backoff_max_ms=500,
+            queue_buffering_max_messages=500_000,
+        ),
+    }

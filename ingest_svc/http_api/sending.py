@@ -56,7 +56,10 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 def send_records(
-    gates: Mapping[str, Gate], source: str, values: Sequence[bytes], raw: Raw
+    gates: Mapping[str, Gate],
+    source: str,
+    values: Sequence[bytes],
+    raw: Raw,
 ) -> Receipt:
     """Send the good records; the others are told one by one.
 
@@ -64,13 +67,8 @@ def send_records(
     """
     gate = gates[source]
     screened = gate.screen.screen(values)
-    pairs = list(
-        zip(
-            key_of_each(gate.source, screened.batch),
-            [values[i] for i in screened.index.tolist()],
-            strict=True,
-        )
-    )
+    good = [values[i] for i in screened.index.tolist()]
+    pairs = list(zip(key_of_each(gate.source, screened.batch), good, strict=True))
     position = {source: raw.send(source, pairs)} if pairs else {}
     named = [Rejected(i, reason) for i, reason in screened.rejected[:MOST_REASONS]]
     return Receipt(len(pairs), named, position, len(screened.rejected))

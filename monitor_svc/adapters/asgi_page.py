@@ -38,12 +38,22 @@ STREAM_HEADERS = [
 class Page:
     """Listeners hold no thread: each is a coroutine, until it leaves or `stopping` is set."""
 
-    def __init__(self, board: Board, hosts: tuple[str, ...], count: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        board: Board,
+        hosts: tuple[str, ...],
+        count: Callable[..., None],
+    ) -> None:
         self._board, self._hosts, self.stopping = board, hosts, False
         settings = DoorSettings(hosts=hosts, body_bytes=BODY_BYTES, slots=SLOTS)
         self._door = Door(make_app(board).wsgi_app, settings, count, reads=page_lanes())
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(
+        self,
+        scope: dict[str, Any],
+        receive: Receive,
+        send: Send,
+    ) -> None:
         """A listener for whom there is room, or a request for the door."""
         if not self._may_listen(scope):
             await self._door(scope, receive, send)

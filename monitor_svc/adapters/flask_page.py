@@ -16,7 +16,16 @@ from twinstream.mesh.problems import Place
 def make_app(board: Board) -> Flask:
     """The WSGI app over a board, all but the stream."""
     app = Flask("monitor", static_folder=None)
+    _add_page(app)
+    _add_state(app, board)
+    _add_probes(app, board)
+    register_description(app, describe_monitor)
+    app.register_error_handler(HTTPException, refused_by_flask)
+    app.after_request(_with_headers)
+    return app
 
+
+def _add_page(app: Flask) -> None:
     @app.get("/")
     def page() -> Response:
         return send_from_directory(PAGE, "index.html")
@@ -25,6 +34,8 @@ def make_app(board: Board) -> Flask:
     def file(name: str) -> Response:
         return send_from_directory(PAGE, name)
 
+
+def _add_state(app: Flask, board: Board) -> None:
     @app.get("/v1/state")
     def state() -> Response:
         return Response(board.whole(), mimetype="application/json")
@@ -36,6 +47,8 @@ def make_app(board: Board) -> Flask:
         answer.headers["Retry-After"] = "5"
         return answer
 
+
+def _add_probes(app: Flask, board: Board) -> None:
     @app.get("/livez")
     def livez() -> Response:
         return Response('{"live": true}', mimetype="application/json")
@@ -45,14 +58,9 @@ def make_app(board: Board) -> Flask:
         text = '{"ready": true}' if board.ready else '{"ready": false}'
         return Response(text, 200 if board.ready else 503, mimetype="application/json")
 
-    register_description(app, describe_monitor)
-    app.register_error_handler(HTTPException, refused_by_flask)
 
-    @app.after_request
-    def headers(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers.setdefault("Cache-Control", "no-cache")
-        return response
-
-    return app
+def _with_headers(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-cache")
+    return response

@@ -59,7 +59,11 @@ class PageServer:
             os._exit(1)
 
 
-def _server(page: Page, host: str, port: int) -> Server:
+def _server(
+    page: Page,
+    host: str,
+    port: int,
+) -> Server:
     return Server(
         page,
         address=host,

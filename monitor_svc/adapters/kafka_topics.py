@@ -31,25 +31,8 @@ class Topics:
         since_us: int | None = None,
         queue_kb: int = 8192,
     ) -> None:
-        self._consumer = Consumer(
-            settings.kafka_client(
-                group_id=f"monitor-{uuid.uuid4().hex}",
-                enable_auto_commit=False,
-                enable_auto_offset_store=False,
-                auto_offset_reset="earliest",
-                enable_partition_eof=True,
-                fetch_wait_max_ms=100,
-                fetch_message_max_bytes=8_000_000,
-                queued_max_messages_kbytes=queue_kb,
-            )
-        )
-        wanted = list(topics)
-        declared.reading(wanted)
-        self._partitions = [
-            TopicPartition(topic, number)
-            for topic in wanted
-            for number in partitions(self._consumer, topic, TIMEOUT_S)
-        ]
+        self._consumer = _consumer(settings, queue_kb)
+        self._partitions = self._found(list(topics))
         self._failure: TransientError | None = None
         self._ended: set[tuple[str, int]] = set()
         self._next: dict[tuple[str, int], int] = {}
@@ -59,6 +42,14 @@ class Topics:
         }
         self._first = dict(self._goals)
         self._consumer.assign(self._starts(since_us))
+
+    def _found(self, topics: list[str]) -> list[TopicPartition]:
+        declared.reading(topics)
+        return [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in partitions(self._consumer, topic, TIMEOUT_S)
+        ]
 
     @property
     def partitions(self) -> list[tuple[str, int]]:
@@ -125,12 +116,25 @@ class Topics:
         return max(0, known.high - max(known.low, reached))
 
     def _starts(self, since_us: int | None) -> list[TopicPartition]:
-        if since_us is None:
-            return [
-                TopicPartition(p.topic, p.partition, OFFSET_BEGINNING) for p in self._partitions
-            ]
         places = [(p.topic, p.partition) for p in self._partitions]
+        if since_us is None:
+            return [TopicPartition(*place, OFFSET_BEGINNING) for place in places]
         found = at_time(self._consumer, places, since_us // 1000, TIMEOUT_S)
         for place, offset in found.items():
             self._next[place] = self._goals[place][1] if offset is None else offset
         return [TopicPartition(*place, self._next[place]) for place in places]
+
+
+def _consumer(settings: MeshSettings, queue_kb: int) -> Consumer:
+    return Consumer(
+        settings.kafka_client(
+            group_id=f"monitor-{uuid.uuid4().hex}",
+            enable_auto_commit=False,
+            enable_auto_offset_store=False,
+            auto_offset_reset="earliest",
+            enable_partition_eof=True,
+            fetch_wait_max_ms=100,
+            fetch_message_max_bytes=8_000_000,
+            queued_max_messages_kbytes=queue_kb,
+        )
+    )

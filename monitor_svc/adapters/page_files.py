@@ -22,10 +22,18 @@ def page_lanes() -> dict[str, ReadLane]:
         str(path.relative_to(PAGE)): _answer(path) for path in PAGE.rglob("*") if path.is_file()
     }
 
-    def index(_rest: str, _query: bytes, _headers: Headers) -> Answer | None:
+    def index(
+        _rest: str,
+        _query: bytes,
+        _headers: Headers,
+    ) -> Answer | None:
         return answers["index.html"]
 
-    def file(rest: str, _query: bytes, _headers: Headers) -> Answer | None:
+    def file(
+        rest: str,
+        _query: bytes,
+        _headers: Headers,
+    ) -> Answer | None:
         return answers.get(rest)
 
     return {"/": index, "/page/": file}

@@ -103,23 +103,13 @@ def leased(
 def _made(process: Process[BatchSettings], owner: str) -> Batch:
     """The loop on its ports."""
     settings, own, pipeline = process.settings, process.own, process.pipeline
-    spark = session.create(
-        settings,
-        own,
-    )
+    spark = session.create(settings, own)
     context = Context(spark, settings, own, pipeline)
     engine = Engine(context, process.clock, process.metrics, owner)
     process.ending.if_broken_off(engine.forgive)
     process.ending.at_end(engine.close)
-    warmup.run(
-        spark,
-        pipeline,
-    )
-    plan = plan_of(
-        settings,
-        own,
-        pipeline,
-    )
+    warmup.run(spark, pipeline)
+    plan = plan_of(settings, own, pipeline)
     return Batch(plan, engine, process.clock, Attempts(engine.failures))
 
 

@@ -25,7 +25,9 @@ def newest_first(published: Iterable[ViewPublished]) -> list[ViewPublished]:
 
 
 def believed(
-    manifests: Iterable[ViewPublished], partitions: Collection[int], ends: Ends
+    manifests: Iterable[ViewPublished],
+    partitions: Collection[int],
+    ends: Ends,
 ) -> ViewPublished | None:
     """The first one that ends where the log says; to go by another cut would leave records out."""
     for event in manifests:

@@ -51,7 +51,12 @@ class Folder:
         """The log offset that `fold` takes next."""
         return self.at.offset + 1
 
-    def fold(self, value: bytes | None, offset: int, now_us: int) -> tuple[int, list[Partial]]:
+    def fold(
+        self,
+        value: bytes | None,
+        offset: int,
+        now_us: int,
+    ) -> tuple[int, list[Partial]]:
         """(rows that count, partials) of the log message at `offset`, which is `next_offset`;
         raises ValueError for any other.
         """
@@ -105,16 +110,18 @@ class Folder:
         out = list[Partial]()
         for plan in self._plans:
             states = kernel.lift(plan, rows, position, chunked=True, shared=shared)
-            out += [
-                Partial(plan.view.name, target, _partial(header, rows.num_rows, part))
-                for target, part in enumerate(
-                    kernel.by_partition(states, self._targets, chunked=True)
-                )
-            ]
+            parts = kernel.by_partition(states, self._targets, chunked=True)
+            for target, part in enumerate(parts):
+                value = _partial(header, rows.num_rows, part)
+                out.append(Partial(plan.view.name, target, value))
         return out
 
 
-def _partial(header: PartialHeader, rows: int, states: StateBatch) -> bytes:
+def _partial(
+    header: PartialHeader,
+    rows: int,
+    states: StateBatch,
+) -> bytes:
     """Header and body; the header alone when this target has no state in the message."""
     if not len(states):
         return encode_header(header)

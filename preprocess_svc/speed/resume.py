@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache, partial
 from typing import Any
 
 import structlog
@@ -35,7 +36,11 @@ class Resume:
     """
 
     def __init__(
-        self, settings: MeshSettings, pipeline: Pipeline, clock_skew_s: float, refused: Refused
+        self,
+        settings: MeshSettings,
+        pipeline: Pipeline,
+        clock_skew_s: float,
+        refused: Refused,
     ) -> None:
         self._settings = settings
         self._refused = refused
@@ -48,13 +53,7 @@ class Resume:
         """
         started = time.monotonic()
         published = self._published()
-        consumer = Consumer(
-            self._settings.kafka_client(
-                group_id="twinstream-speed-resume",
-                fetch_wait_max_ms=20,
-            )
-            | AT_ONCE
-        )
+        consumer = self._consumer()
         try:
             found = {}
             for source in {source for source, _ in wanted}:
@@ -63,10 +62,16 @@ class Resume:
                 found.update(self._of_source(consumer, source, mine, cuts))
         finally:
             consumer.close()
-        _log.info(
-            "resume_found", partitions=len(found), seconds=round(time.monotonic() - started, 3)
-        )
+        seconds = round(time.monotonic() - started, 3)
+        _log.info("resume_found", partitions=len(found), seconds=seconds)
         return found
+
+    def _consumer(self) -> Consumer:
+        options = self._settings.kafka_client(
+            group_id="twinstream-speed-resume",
+            fetch_wait_max_ms=20,
+        )
+        return Consumer(options | AT_ONCE)
 
     def _of_source(
         self,
@@ -79,32 +84,31 @@ class Resume:
         from a little before the earliest cut.
         """
         views = [view.name for view in self._pipeline.views_of(source)]
-        chains = {
-            (v, q, p): cuts[v].get(p, BEGINNING)
-            for v in views
-            for q in range(self._settings.partitions)
-            for p in partitions
-        }
-        since_ms = self._written_ms(
-            consumer,
-            source,
-            [cuts[v].get(p, BEGINNING) for v in views for p in partitions],
-            partitions,
-        )
+        begun = [cuts[v].get(p, BEGINNING) for v in views for p in partitions]
+        since_ms = self._written_ms(consumer, source, begun, partitions)
+        links: dict[LogPartition, list[Link]] = {(source, p): [] for p in partitions}
         for view in views:
-            for target, value in _values(
-                consumer, partials_folded(view), self._settings.partitions, since_ms
-            ):
-                header = header_of(value)
-                place = (view, target, -1 if header is None else header.origin_partition)
-                if header is not None and place in chains:
-                    chains[place] = advance(chains[place], header)
-        return {
-            (source, p): resume_at(
-                [link for (_, _, o), link in chains.items() if o == p], BEGINNING
-            )
-            for p in partitions
-        }
+            for place, link in self._replayed(consumer, view, partitions, cuts[view], since_ms):
+                links[source, place].append(link)
+        return {place: resume_at(found, BEGINNING) for place, found in links.items()}
+
+    def _replayed(
+        self,
+        consumer: Consumer,
+        view: str,
+        partitions: list[int],
+        cut: Mapping[int, Link],
+        since_ms: int,
+    ) -> list[tuple[int, Link]]:
+        """(log partition, where its chain ends in one partition of the view's partials)."""
+        targets = self._settings.partitions
+        chains = {(q, p): cut.get(p, BEGINNING) for q in range(targets) for p in partitions}
+        for target, value in _values(consumer, partials_folded(view), targets, since_ms):
+            header = header_of(value)
+            place = (target, -1 if header is None else header.origin_partition)
+            if header is not None and place in chains:
+                chains[place] = advance(chains[place], header)
+        return [(partition, link) for (_, partition), link in chains.items()]
 
     def _published(self) -> dict[str, list[ViewPublished]]:
         """Per view what can be believed of its manifests by themselves, in their order."""
@@ -130,25 +134,19 @@ class Resume:
         as the log has it too.
         """
         found: dict[str, dict[int, Link]] = defaultdict(dict)
-        seen: dict[tuple[int, int, int], bool] = {}
-
-        def ends(partition: int, offset: int, epoch: int) -> bool:
-            place = (partition, offset, epoch)
-            if place not in seen:
-                seen[place] = _ends(consumer, records_accepted(source), *place)
-            return seen[place]
-
+        ends = cache(partial(_ends, consumer, records_accepted(source)))
         for view in self._pipeline.views_of(source):
             event = believed(newest_first(published.get(view.name, ())), partitions, ends)
             if event is not None:
-                found[view.name] = {
-                    p: Link(cut.offset, event.epoch + 1, cut.raw_high)
-                    for p, cut in event.cut.items()
-                }
+                found[view.name] = _links_of(event)
         return found
 
     def _written_ms(
-        self, consumer: Consumer, source: str, cuts: list[Link], partitions: list[int]
+        self,
+        consumer: Consumer,
+        source: str,
+        cuts: list[Link],
+        partitions: list[int],
     ) -> int:
         """A time before which no partial behind any of these cuts was written;
         0 (the beginning) when one has no cut.
@@ -165,7 +163,21 @@ class Resume:
         return max(0, min(stamps) - self._skew_ms)
 
 
-def _ends(consumer: Consumer, topic: str, partition: int, offset: int, epoch: int) -> bool:
+def _links_of(event: ViewPublished) -> dict[int, Link]:
+    """Where an epoch ends in each log partition."""
+    return {
+        partition: Link(cut.offset, event.epoch + 1, cut.raw_high)
+        for partition, cut in event.cut.items()
+    }
+
+
+def _ends(
+    consumer: Consumer,
+    topic: str,
+    partition: int,
+    offset: int,
+    epoch: int,
+) -> bool:
     """Whether an epoch's barrier is at this place of a log; one that the log has forgotten is
     believed.
     """
@@ -175,7 +187,12 @@ def _ends(consumer: Consumer, topic: str, partition: int, offset: int, epoch: in
     return message is not None and message.offset() == offset and is_barrier(message.value(), epoch)
 
 
-def _message_at(consumer: Consumer, topic: str, partition: int, offset: int) -> Any | None:
+def _message_at(
+    consumer: Consumer,
+    topic: str,
+    partition: int,
+    offset: int,
+) -> Any | None:
     """The message at an offset that a partition holds."""
     low, high = range_of(consumer, topic, partition, SILENCE_S)
     if not low <= offset < high:
@@ -185,7 +202,10 @@ def _message_at(consumer: Consumer, topic: str, partition: int, offset: int) -> 
 
 
 def _values(
-    consumer: Consumer, topic: str, partitions: int, since_ms: int
+    consumer: Consumer,
+    topic: str,
+    partitions: int,
+    since_ms: int,
 ) -> Iterable[tuple[int, bytes]]:
     """(partition, value) of all that a topic holds now, from the first message stamped `since_ms`
     or later on.
@@ -195,12 +215,23 @@ def _values(
         yield message.partition(), message.value()
 
 
-def _spans(consumer: Consumer, topic: str, partitions: int, since_ms: int) -> dict[Place, Span]:
+def _spans(
+    consumer: Consumer,
+    topic: str,
+    partitions: int,
+    since_ms: int,
+) -> dict[Place, Span]:
     """By partition, what is stamped `since_ms` or later."""
     places = [(topic, p) for p in range(partitions)]
     since = at_time(consumer, places, since_ms, SILENCE_S) if since_ms else dict.fromkeys(places, 0)
-    spans = dict[Place, Span]()
-    for place, found in since.items():
-        low, high = range_of(consumer, *place, SILENCE_S)
-        spans[place] = Span(high if found is None else max(low, found), high)
-    return spans
+    return {place: _span(consumer, place, first) for place, first in since.items()}
+
+
+def _span(
+    consumer: Consumer,
+    place: Place,
+    first: int | None,
+) -> Span:
+    """From `first` on; None: nothing of it."""
+    low, high = range_of(consumer, *place, SILENCE_S)
+    return Span(high if first is None else max(low, first), high)

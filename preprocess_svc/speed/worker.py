@@ -50,11 +50,7 @@ class SpeedWorker:
         self._view_sources = {view.name: view.source.name for view in pipeline.views}
         self._resume = resume
         self._metrics = metrics
-        self._plans = {
-            s.name: [ViewPlan(v) for v in pipeline.views_of(s.name)]
-            for s in pipeline.sources
-            if pipeline.views_of(s.name)
-        }
+        self._plans = _plans_of(pipeline)
         self._source_of = {records_accepted(name): name for name in self._plans}
         self._topic_of = {v.name: partials_folded(v.name) for v in pipeline.views}
         self._folders: dict[TopicPartition, Folder] = {}
@@ -91,7 +87,8 @@ class SpeedWorker:
         return {tp: folder.next_offset for tp, folder in self._folders.items()}
 
     async def handle(self, message: CarriedMessage) -> None:
-        """Fold the next message of a log partition; what was folded before, or comes too early after a seek, is left.
+        """Fold the next message of a log partition; what was folded before, or comes too early
+        after a seek, is left.
 
         One that cannot be folded blocks its partition alone: to pass it over would lose records.
         """
@@ -104,11 +101,19 @@ class SpeedWorker:
             await self._fold(folder, message)
         except Exception as error:  # noqa: BLE001  (whatever it is, other partitions go on)
             folder.at = before  # what was sent of it is sent again, and dropped as a repeat
-            pause_s = self.blocks.add((tp.topic, tp.partition), message.offset, error)
-            asyncio.get_running_loop().call_later(pause_s, self._try_again, tp)
+            self._block(tp, message.offset, error)
         else:
             if self.blocks:
                 self.blocks.clear((tp.topic, tp.partition))
+
+    def _block(
+        self,
+        tp: TopicPartition,
+        offset: int,
+        error: Exception,
+    ) -> None:
+        pause_s = self.blocks.add((tp.topic, tp.partition), offset, error)
+        asyncio.get_running_loop().call_later(pause_s, self._try_again, tp)
 
     def _try_again(self, tp: TopicPartition) -> None:
         folder = self._folders.get(tp)
@@ -121,15 +126,18 @@ class SpeedWorker:
         self._metrics.observe("speed_fold_ms", (time.perf_counter() - began) * 1e3, "ms")
         self._metrics.count("speed_rows_total", rows)
         if not rows and packs.log_header(message.value) is packs.NOTHING:
-            _log.warning(
-                "foreign_message_passed_over",
-                topic=message.topic,
-                partition=message.partition,
-                offset=message.offset,
-            )
-            self._metrics.count("speed_foreign_messages_total")
+            self._tell_foreign(message)
         self._metrics.count("speed_partials_total", len(partials))
         await self._send(partials)
+
+    def _tell_foreign(self, message: CarriedMessage) -> None:
+        _log.warning(
+            "foreign_message_passed_over",
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+        )
+        self._metrics.count("speed_foreign_messages_total")
 
     def next_offsets(self) -> Mapping[TopicPartition, int]:
         """The next log offset of each partition that goes on."""
@@ -156,27 +164,32 @@ class SpeedWorker:
                 await self._repair(TopicPartition(records_accepted(source), gap.origin_partition))
 
     async def _repair(self, tp: TopicPartition) -> None:
-        folder = self._folders.get(tp)
-        if (
-            folder is None
-            or time.monotonic() - self._resumed_at.get(tp, 0.0) < self._knobs.resume_again_s
-        ):
+        since_s = time.monotonic() - self._resumed_at.get(tp, 0.0)
+        if tp not in self._folders or since_s < self._knobs.resume_again_s:
             return
         place = self._place(tp)
         link = (await self._links([place]))[place]
         self._resumed_at[tp] = time.monotonic()
         folder = self._folders.get(tp)
         if folder is not None and link.offset < folder.at.offset:
-            _log.warning(
-                "chain_resumed",
-                source=place[0],
-                partition=place[1],
-                behind=link.offset,
-                stood_at=folder.at.offset,
-            )
-            self._metrics.count("speed_breaks_total")
+            self._tell_resumed(place, link, folder)
             folder.at = link
             await self.carrier.seek({tp: folder.next_offset})
+
+    def _tell_resumed(
+        self,
+        place: LogPartition,
+        link: Link,
+        folder: Folder,
+    ) -> None:
+        _log.warning(
+            "chain_resumed",
+            source=place[0],
+            partition=place[1],
+            behind=link.offset,
+            stood_at=folder.at.offset,
+        )
+        self._metrics.count("speed_breaks_total")
 
     async def _start(self, partitions: set[TopicPartition]) -> None:
         if not partitions:
@@ -226,6 +239,15 @@ class SpeedWorker:
             )
         if sent is not None and self.carrier.unconfirmed > self._knobs.unconfirmed:
             await sent
+
+
+def _plans_of(pipeline: Pipeline) -> dict[str, list[ViewPlan]]:
+    """By the name of each source that has views."""
+    return {
+        source.name: [ViewPlan(view) for view in views]
+        for source in pipeline.sources
+        if (views := pipeline.views_of(source.name))
+    }
 
 
 def _read_gaps(

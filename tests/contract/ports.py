@@ -72,7 +72,7 @@ SHAPES = {
     "twinstream/mesh/topics_admin.py:Defined": "what of a definition is used",
     "twinstream/protocol/who_counts.py:Row": "what of a record is used",
     "twinstream/audit/sample.py:Partition": "what of a snapshot is used",
-    "twinstream/define/records.py:_Cells": "a method that field types have",
+    "twinstream/define/raw_cells.py:RawCells": "a method that field types have",
     "twinstream/define/pipeline.py:_Named": "what of a definition is used",
 }
 """Data, or functions of data: no engine is behind them."""

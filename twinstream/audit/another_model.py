@@ -26,7 +26,11 @@ class Otherwise(msgspec.Struct, frozen=True):
     output: float
 
 
-def otherwise(settings: MeshSettings, rebuilt: Rebuilt, wanted: str) -> Otherwise:
+def otherwise(
+    settings: MeshSettings,
+    rebuilt: Rebuilt,
+    wanted: str,
+) -> Otherwise:
     """The answer of another model of the same definition, from the features as they were computed
     again. `wanted`: its digest, or the beginning of it. Raises MeshError.
     """
@@ -39,20 +43,32 @@ def otherwise(settings: MeshSettings, rebuilt: Rebuilt, wanted: str) -> Otherwis
     )
 
 
-def chosen(events: Iterable[Event], served: Prediction, wanted: str) -> Event:
+def chosen(
+    events: Iterable[Event],
+    served: Prediction,
+    wanted: str,
+) -> Event:
     """The one model that is meant; raises MeshError in words when there is none, or several."""
-    ours = [event for event in events if event.model == served.model]
-    meant = {event.model_digest: event for event in ours if event.model_digest.startswith(wanted)}
-    if not wanted or len(meant) != 1:
-        known = dict.fromkeys(event.model_digest[:12] for event in ours)
-        raise MeshError(
-            f"{len(meant)} models {served.model} begin with {wanted!r}; "
-            f"there are: {', '.join(known) or 'none'}"
-        )
-    event = next(iter(meant.values()))
+    event = _only(events, served.model, wanted)
     if event.definition_digest != served.release.definition:
         raise MeshError(
             f"model {event.model_digest[:12]} is of definition {event.definition_digest[:12]}, the "
             f"prediction of {served.release.definition[:12]}: it takes other features"
         )
     return event
+
+
+def _only(
+    events: Iterable[Event],
+    model: str,
+    wanted: str,
+) -> Event:
+    ours = [event for event in events if event.model == model]
+    meant = {event.model_digest: event for event in ours if event.model_digest.startswith(wanted)}
+    if not wanted or len(meant) != 1:
+        known = dict.fromkeys(event.model_digest[:12] for event in ours)
+        raise MeshError(
+            f"{len(meant)} models {model} begin with {wanted!r}; "
+            f"there are: {', '.join(known) or 'none'}"
+        )
+    return next(iter(meant.values()))

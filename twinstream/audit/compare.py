@@ -11,13 +11,15 @@ import struct
 import time
 import urllib.error
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.events import FileAccepted, ViewPublished
+from schemas.events import Event, FileAccepted, ViewPublished
 from schemas.topics import topic_of
 from twinstream.algebra import kernel, keys, layout
 from twinstream.algebra.fold import fold
@@ -85,24 +87,27 @@ class ViewAudit(msgspec.Struct, frozen=True):
     differences: list[Difference]
     plain: Sampled
 
+    def plus(self, other: ViewAudit) -> ViewAudit:
+        """Both together."""
+        return ViewAudit(
+            self.compared + other.compared,
+            self.differences + other.differences,
+            self.plain.plus(other.plain),
+        )
 
-def fetch(address: str, view: str, partition: int) -> Served:
+
+def fetch(
+    address: str,
+    view: str,
+    partition: int,
+) -> Served:
     """The states of one partition from the predictor's HTTP interface;
     `address` is `http://host:port`.
 
     Raises NotRunningError when it does not give them (urllib's own error could not be handed from
     process to process).
     """
-    try:
-        with open_url(f"{address}/v1/views/{view}/states/{partition}", 60) as answer:
-            data = answer.read()
-    except urllib.error.HTTPError as error:
-        raise NotRunningError(
-            f"view {view}, partition {partition}: "
-            f"{error.read().decode(errors='replace').strip() or error}"
-        ) from None
-    except OSError as error:
-        raise NotRunningError(f"the predictor at {address} does not answer: {error}") from None
+    data = _states_of(address, view, partition)
     (length,) = _LENGTH.unpack_from(data)
     head = json.loads(data[8 : 8 + length])
     batch = StateBatch.from_bytes(data[8 + length :])
@@ -116,25 +121,56 @@ def fetch(address: str, view: str, partition: int) -> Served:
     )
 
 
+def _states_of(
+    address: str,
+    view: str,
+    partition: int,
+) -> bytes:
+    try:
+        with open_url(f"{address}/v1/views/{view}/states/{partition}", 60) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        raise NotRunningError(
+            f"view {view}, partition {partition}: "
+            f"{error.read().decode(errors='replace').strip() or error}"
+        ) from None
+    except OSError as error:
+        raise NotRunningError(f"the predictor at {address} does not answer: {error}") from None
+
+
 def _int_keys(mapping: dict[str, int]) -> dict[int, int]:
     return {int(k): v for k, v in mapping.items()}
 
 
 def prune(blob: bytes, complete_since: dict[int, int]) -> bytes:
     """The rows of a blob that lie in the part of time which the base keeps whole."""
-    words = np.frombuffer(blob, dtype="<i8")
-    kept, at = [], 0
+    return b"".join(
+        row.tobytes()
+        for row in _rows_of(np.frombuffer(blob, dtype="<i8"))
+        if _is_kept(int(row[0]), complete_since)
+    )
+
+
+def _rows_of(words: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Each row says its length in its second word."""
+    at = 0
     while at < len(words):
-        row = words[at : at + int(words[at + 1])]
-        hop, tile = layout.hop_and_tile(int(row[0]))
-        if tile >= complete_since.get(hop, tile):
-            kept.append(row)
-        at += int(words[at + 1])
-    return b"".join(row.tobytes() for row in kept)
+        length = int(words[at + 1])
+        yield words[at : at + length]
+        at += length
+
+
+def _is_kept(word: int, complete_since: dict[int, int]) -> bool:
+    hop, tile = layout.hop_and_tile(word)
+    return tile >= complete_since.get(hop, tile)
 
 
 def expected(
-    view: View, known: list[Known], served: Served, partitions: int, plain_one_in: int = 1
+    view: View,
+    known: list[Known],
+    served: Served,
+    partitions: int,
+    plain_one_in: int = 1,
 ) -> dict[bytes, bytes]:
     """What one fold of all that `served` had seen gives for its partition, pruned alike;
     see `folded`.
@@ -143,7 +179,10 @@ def expected(
 
 
 def folded(
-    view: View, known: list[Known], served: Served, plain_one_in: int = 1
+    view: View,
+    known: list[Known],
+    served: Served,
+    plain_one_in: int = 1,
 ) -> dict[bytes, bytes]:
     """The fold of all that `served` had seen, of every partition.
 
@@ -153,14 +192,22 @@ def folded(
     return _folded(view, seen_at(known, served.epoch, served.log), plain_one_in)
 
 
-def _folded(view: View, seen: list[Known], plain_one_in: int) -> dict[bytes, bytes]:
+def _folded(
+    view: View,
+    seen: list[Known],
+    plain_one_in: int,
+) -> dict[bytes, bytes]:
     states = by_kernel(view, seen) if plain_one_in > 1 else {}
     return states | fold(
         view, ((k.record, k.position) for k in seen if _sampled(view, k.record, plain_one_in))
     )
 
 
-def _pruned(states: dict[bytes, bytes], served: Served, partitions: int) -> dict[bytes, bytes]:
+def _pruned(
+    states: dict[bytes, bytes],
+    served: Served,
+    partitions: int,
+) -> dict[bytes, bytes]:
     mine = (key for key in states if keys.partition_of(key, partitions) == served.partition)
     return {key: blob for key in mine if (blob := prune(states[key], served.complete_since))}
 
@@ -172,24 +219,24 @@ def by_kernel(view: View, seen: list[Known]) -> dict[bytes, bytes]:
     return dict(zip(states.keys, states.blobs(), strict=True))
 
 
-def _sampled(view: View, record: dict[str, object], one_in: int) -> bool:
+def _sampled(
+    view: View,
+    record: dict[str, object],
+    one_in: int,
+) -> bool:
     key = keys.encode([record[name] for name in view.by])
     return key is not None and zlib.crc32(key) % one_in == 0
 
 
 def compare(served: Served, wanted: dict[bytes, bytes]) -> list[Difference]:
     """The keys whose bytes differ."""
-    have = {
-        key: blob
-        for key, raw in served.states.items()
-        if (blob := prune(raw, served.complete_since))
-    }
+    pruned = {key: prune(raw, served.complete_since) for key, raw in served.states.items()}
+    have = {key: blob for key, blob in pruned.items() if blob}
+    found = {key: (have.get(key), wanted.get(key)) for key in have.keys() | wanted.keys()}
     return [
-        Difference(
-            served.view, key.decode(errors="replace"), _hex(have.get(key)), _hex(wanted.get(key))
-        )
-        for key in sorted(have.keys() | wanted.keys())
-        if have.get(key) != wanted.get(key)
+        Difference(served.view, key.decode(errors="replace"), _hex(ours), _hex(theirs))
+        for key, (ours, theirs) in sorted(found.items())
+        if ours != theirs
     ]
 
 
@@ -197,8 +244,18 @@ def _hex(blob: bytes | None) -> str | None:
     return None if blob is None else blob.hex()
 
 
+class _Fold(NamedTuple):
+    """All rows that were seen at a position, and what they come to by key."""
+
+    seen: list[Known]
+    states: dict[bytes, bytes]
+
+
 def _audit_source(
-    settings: MeshSettings, address: str, source_name: str, plain_one_in: int
+    settings: MeshSettings,
+    address: str,
+    source_name: str,
+    plain_one_in: int,
 ) -> dict[str, ViewAudit]:
     """What was found of each view of a source."""
     pipeline = load(settings.pipeline)
@@ -208,32 +265,51 @@ def _audit_source(
         view.name: [fetch(address, view.name, p) for p in range(settings.partitions)]
         for view in views
     }  # before the log is read
-    accepted, published = manifests(settings, views[0].name)
-    files = file_records(
-        ObjectStore(settings), source, keys_of(pipeline, source), accepted, counts_of(published)
-    )
-    known = [*log_records(settings, source), *files]
+    known = all_known(settings, source, keys_of(pipeline, source), views[0].name)
     return {view.name: _audit_view(view, known, served[view.name], plain_one_in) for view in views}
 
 
+def all_known(
+    settings: MeshSettings,
+    source: Source,
+    keys: list[tuple[str, ...]],
+    view: str,
+) -> list[Known]:
+    """Every row of a source: of its log, then of the files that the epochs of a view hold."""
+    accepted, published = manifests(settings, view)
+    files = file_records(ObjectStore(settings), source, keys, accepted, counts_of(published))
+    return [*log_records(settings, source), *files]
+
+
 def _audit_view(
-    view: View, known: list[Known], partitions: list[Served], plain_one_in: int
+    view: View,
+    known: list[Known],
+    partitions: list[Served],
+    plain_one_in: int,
 ) -> ViewAudit:
-    compared, differences, plain, wrong = 0, [], 0, list[Odd]()
-    folds: dict[object, tuple[list[Known], dict[bytes, bytes]]] = {}
+    found = ViewAudit(0, [], Sampled(0, []))
+    folds: dict[object, _Fold] = {}
     for served in partitions:
         place = (served.epoch, tuple(sorted(served.log.items())))
         if place not in folds:  # at rest all partitions are at the same position
             seen = seen_at(known, served.epoch, served.log)
-            folds[place] = seen, _folded(view, seen, plain_one_in)
-        seen, states = folds[place]
-        wanted = _pruned(states, served, len(partitions))
-        differences.extend(compare(served, wanted))
-        compared += len(served.states.keys() | wanted.keys())
-        sampled = check(view, served, seen, len(partitions), time.time_ns() // 1000)
-        plain += sampled.compared
-        wrong += sampled.wrong
-    return ViewAudit(compared, differences, Sampled(plain, wrong))
+            folds[place] = _Fold(seen, _folded(view, seen, plain_one_in))
+        found = found.plus(_audit_partition(view, served, folds[place], len(partitions)))
+    return found
+
+
+def _audit_partition(
+    view: View,
+    served: Served,
+    fold_: _Fold,
+    partitions: int,
+) -> ViewAudit:
+    wanted = _pruned(fold_.states, served, partitions)
+    return ViewAudit(
+        compared=len(served.states.keys() | wanted.keys()),
+        differences=compare(served, wanted),
+        plain=check(view, served, fold_.seen, partitions, time.time_ns() // 1000),
+    )
 
 
 def keys_of(pipeline: Pipeline, source: Source) -> list[tuple[str, ...]]:
@@ -242,31 +318,38 @@ def keys_of(pipeline: Pipeline, source: Source) -> list[tuple[str, ...]]:
 
 
 def manifests(
-    settings: MeshSettings, view: str
+    settings: MeshSettings,
+    view: str,
 ) -> tuple[dict[int, FileAccepted], list[ViewPublished]]:
     """Accepted files by number, without those that an epoch left out, and the publications of a
     view.
     """
-    accepted: dict[int, FileAccepted] = {}
-    published: list[ViewPublished] = []
-    believed = Manifests(load(settings.pipeline), settings.partitions, settings.bucket)
-    with EventReader(
-        settings,
-        [topic_of(FileAccepted), topic_of(ViewPublished)],
-        refused=pass_over,
-        check=believed.refusal,
-    ) as reader:
-        for event, message in reader.read_to_end():
-            if isinstance(event, FileAccepted):
-                accepted[message.offset()] = event
-            elif isinstance(event, ViewPublished) and event.view == view:
-                published.append(event)
+    told = list(_believed(settings))
+    published = [e for e, _ in told if isinstance(e, ViewPublished) and e.view == view]
     lacking = {number for event in published for number in event.left_out}
-    return {number: file for number, file in accepted.items() if number not in lacking}, published
+    accepted = {
+        offset: event
+        for event, offset in told
+        if isinstance(event, FileAccepted) and offset not in lacking
+    }
+    return accepted, published
+
+
+def _believed(settings: MeshSettings) -> Iterator[tuple[Event, int]]:
+    """Events of files and of views that services believe, each with its offset."""
+    believed = Manifests(load(settings.pipeline), settings.partitions, settings.bucket)
+    topics = [topic_of(FileAccepted), topic_of(ViewPublished)]
+    with EventReader(settings, topics, refused=pass_over, check=believed.refusal) as reader:
+        for event, message in reader.read_to_end():
+            yield event, message.offset()
 
 
 def audit(
-    settings: MeshSettings, address: str, *, processes: int = 2, plain_one_in: int = 1
+    settings: MeshSettings,
+    address: str,
+    *,
+    processes: int = 2,
+    plain_one_in: int = 1,
 ) -> Audit:
     """Compares every key of every view; the log may still grow meanwhile:
     each partition is compared at its own position.
@@ -281,7 +364,11 @@ def audit(
         by_source = list(
             pool.map(_audit_source, [settings] * n, [address] * n, names, [plain_one_in] * n)
         )
-    results = {view: result for of_source in by_source for view, result in of_source.items()}
+    return _together({view: found for each in by_source for view, found in each.items()})
+
+
+def _together(results: dict[str, ViewAudit]) -> Audit:
+    """One audit of what was found of each view."""
     differences = [difference for found in results.values() for difference in found.differences]
     wrong = [odd for found in results.values() for odd in found.plain.wrong]
     return Audit(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from confluent_kafka import Consumer
@@ -17,7 +17,7 @@ from confluent_kafka import Consumer
 from schemas import packs, topics
 from schemas.events import FileAccepted, ViewPublished
 from twinstream.audit.files import decode_file
-from twinstream.define.records import Decoder
+from twinstream.define.records import Decoded, Decoder
 from twinstream.mesh.kafka.positions import partitions, range_of
 from twinstream.mesh.kafka.spans import AT_ONCE, Span, messages
 
@@ -69,21 +69,24 @@ def log_records(settings: MeshSettings, source: Source) -> Iterator[Known]:
         if header.kind == packs.BARRIER:
             epoch[partition] = max(epoch[partition], header.epoch + 1)
             continue
-        rows = packs.decode_rows(value, source.pack_schema).to_pylist()
-        for row in rows:
-            raw, known = row.pop(packs.RAW), row.pop(packs.KNOWN)
-            if raw > high[partition]:
-                yield Known(
-                    row,
-                    (partition << 44) | raw,
-                    _id(source, row),
-                    epoch[partition],
-                    known,
-                    partition,
-                    offset,
-                )
-                high[partition] = raw
+        for row in packs.decode_rows(value, source.pack_schema).to_pylist():
+            if row[packs.RAW] > high[partition]:
+                high[partition] = row[packs.RAW]
+                yield _live(source, row, epoch[partition], partition, offset)
         high[partition] = max(high[partition], header.raw_last)
+
+
+def _live(
+    source: Source,
+    row: dict[str, Any],
+    epoch: int,
+    partition: int,
+    offset: int,
+) -> Known:
+    """A row of a pack, whose own columns it loses."""
+    raw, known_us = row.pop(packs.RAW), row.pop(packs.KNOWN)
+    position = (partition << 44) | raw
+    return Known(row, position, _id(source, row), epoch, known_us, partition, offset)
 
 
 def file_records(
@@ -106,11 +109,20 @@ def file_records(
         if epoch is None:
             continue  # no epoch has taken it yet: whether it can be read is not known
         data = store.get_uri(accepted.file.uri, accepted.file.version_id or None)
-        decoded = decode_file(decoder, data, accepted.format)
-        for row, number in zip(decoded.batch.to_pylist(), decoded.index.tolist(), strict=True):
-            position = -(1 << 62) + (seq << 32) + number
-            known = row[source.known_at or source.event_time]
-            yield Known(row, position, _id(source, row), epoch, known, file_seq=seq)
+        yield from _filed(source, decode_file(decoder, data, accepted.format), seq, epoch)
+
+
+def _filed(
+    source: Source,
+    decoded: Decoded,
+    seq: int,
+    epoch: int,
+) -> Iterator[Known]:
+    """The good rows of file `seq`."""
+    for row, number in zip(decoded.batch.to_pylist(), decoded.index.tolist(), strict=True):
+        position = -(1 << 62) + (seq << 32) + number
+        known_us = row[source.known_at or source.event_time]
+        yield Known(row, position, _id(source, row), epoch, known_us, file_seq=seq)
 
 
 def _id(source: Source, row: dict[str, object]) -> bytes:
@@ -121,13 +133,7 @@ def without_duplicates(known: list[Known], at_epoch: int) -> list[Known]:
     """What counts once epoch `at_epoch` has landed, and all live rows after it:
     the audit's own writing of `protocol.who_counts`.
     """
-    live: dict[bytes, int] = {}
-    filed: dict[bytes, tuple[int, int]] = {}
-    for k in known:
-        if k.file_seq < 0:
-            live[k.id] = min(k.epoch, live.get(k.id, k.epoch))
-        else:
-            filed[k.id] = min((k.epoch, k.position), filed.get(k.id, (k.epoch, k.position)))
+    live, filed = _first_live(known), _first_filed(known)
 
     def came_live(k: Known) -> bool:
         return k.id in live and (k.id not in filed or live[k.id] <= filed[k.id][0])
@@ -140,7 +146,30 @@ def without_duplicates(known: list[Known], at_epoch: int) -> list[Known]:
     ]
 
 
-def seen_at(known: list[Known], epoch: int, log: dict[int, int]) -> list[Known]:
+def _first_live(known: list[Known]) -> dict[bytes, int]:
+    """The first epoch in which each id came live."""
+    first: dict[bytes, int] = {}
+    for k in known:
+        if k.file_seq < 0:
+            first[k.id] = min(k.epoch, first.get(k.id, k.epoch))
+    return first
+
+
+def _first_filed(known: list[Known]) -> dict[bytes, tuple[int, int]]:
+    """The first epoch and position at which each id came in a file."""
+    first: dict[bytes, tuple[int, int]] = {}
+    for k in known:
+        if k.file_seq >= 0:
+            place = (k.epoch, k.position)
+            first[k.id] = min(place, first.get(k.id, place))
+    return first
+
+
+def seen_at(
+    known: list[Known],
+    epoch: int,
+    log: dict[int, int],
+) -> list[Known]:
     """What a serving view at the base of `epoch` and at these log offsets has seen."""
     return [
         k

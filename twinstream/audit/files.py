@@ -27,7 +27,11 @@ or with a quote that is never closed; or plain.
 """
 
 
-def decode_file(decoder: Decoder, data: bytes, form: str) -> Decoded:
+def decode_file(
+    decoder: Decoder,
+    data: bytes,
+    form: str,
+) -> Decoded:
     """All rows of a file that count; `index` of the result says which row each was."""
     if form == "parquet":
         return _parquet(decoder, data)
@@ -43,17 +47,11 @@ def _csv(decoder: Decoder, data: bytes) -> Decoded:
     """
     rows = csv_rows(data)
     names = next(rows, None) or []
-    whole = [
-        (number, row)
-        for number, row in enumerate(rows)
-        if row is not None and len(row) == len(names)
-    ]
+    whole = {i: row for i, row in enumerate(rows) if row is not None and len(row) == len(names)}
     columns = [
-        pa.array([row[i] or None for _, row in whole], pa.string()) for i in range(len(names))
+        pa.array([row[i] or None for row in whole.values()], pa.string()) for i in range(len(names))
     ]
-    return _renumbered(
-        decoder, pa.Table.from_arrays(columns, names), [number for number, _ in whole], text=True
-    )
+    return _renumbered(decoder, pa.Table.from_arrays(columns, names), list(whole), text=True)
 
 
 def csv_rows(data: bytes) -> Iterator[list[str] | None]:
@@ -105,7 +103,11 @@ def _readable(column: pa.ChunkedArray, row: int) -> bool:
 
 
 def _renumbered(
-    decoder: Decoder, table: pa.Table, numbers: Sequence[int], *, text: bool = False
+    decoder: Decoder,
+    table: pa.Table,
+    numbers: Sequence[int],
+    *,
+    text: bool = False,
 ) -> Decoded:
     """What the decoder makes of some rows of a file, under their numbers in the file."""
     decoded = decoder.table(table, text=text)

@@ -38,11 +38,20 @@ def label_of_question(
     settled = passed or _settled_at_once(label, at_us, mine)
     if None in key or not settled:
         return None
-    if isinstance(label.value, OutcomeAggregate):
-        worth = _aggregate(model, label.value, asked, mine)
-    else:
-        worth = _of_latest(label, at_us, mine)
+    worth = _worth(model, asked, mine)
     return label.missing if worth is None else float(worth)
+
+
+def _worth(
+    model: Model,
+    asked: Record,
+    rows: Sequence[Row],
+) -> Worth:
+    """By the records of a question's key."""
+    wanted = model.label.value
+    if isinstance(wanted, OutcomeAggregate):
+        return _aggregate(model, wanted, asked, rows)
+    return _of_latest(model.label, asked[model.at], rows)
 
 
 def _values(record: Record, names: Sequence[str]) -> list[Any]:
@@ -91,14 +100,25 @@ def _aggregate(
 ) -> Worth:
     """Over what comes after the question, its own record left out."""
     label, at_us = model.label, asked[model.at]
-    time, ids = label.source.event_time, label.source.id_fields
-    last_us = at_us + label.horizon_us
-    after = [row for row in rows if at_us < row.record[time] <= last_us]
-    if model.spine.name == label.source.name:
-        own = _values(asked, ids)
-        after = [row for row in after if _values(row.record, ids) != own]
-    question = Question(label.source.fields, time, at_us)
+    question = Question(label.source.fields, label.source.event_time, at_us)
+    after = _after(model, asked, rows)
     (number,) = aggregated(wanted.aggregate, after, question).numbers
     if number is None or wanted.op is None:
         return number
     return bool(OPERATORS[wanted.op](number, wanted.bound))
+
+
+def _after(
+    model: Model,
+    asked: Record,
+    rows: Sequence[Row],
+) -> list[Row]:
+    """What comes within the horizon, without the question's own record."""
+    label, at_us = model.label, asked[model.at]
+    time, ids = label.source.event_time, label.source.id_fields
+    last_us = at_us + label.horizon_us
+    after = [row for row in rows if at_us < row.record[time] <= last_us]
+    if model.spine.name != label.source.name:
+        return after
+    own = _values(asked, ids)
+    return [row for row in after if _values(row.record, ids) != own]

@@ -57,15 +57,22 @@ def value(expr: Expr, record: Record) -> Any:
     return stack[0]
 
 
-def _node(expr: Expr, record: Record, args: list[Any]) -> Any:
+def _node(
+    expr: Expr,
+    record: Record,
+    args: list[Any],
+) -> Any:
     if expr.op == "field":
         return _real(expr, record.get(expr.value))
     if expr.op == "literal":
         return _real(expr, expr.value)
     if expr.op == "is_null":
         return args[0] is None
-    if any(arg is None for arg in args):
-        return None
+    return None if any(arg is None for arg in args) else _operation(expr, args)
+
+
+def _operation(expr: Expr, args: list[Any]) -> Any:
+    """Of arguments that are there."""
     if expr.op == "isin":
         return any(_alike(args[0], _real(expr.args[0], wanted)) for wanted in expr.value)
     if len(args) == 2:

@@ -59,13 +59,22 @@ class Answer(NamedTuple):
         return abs(wanted - given) <= self.off * max(abs(wanted), abs(given))
 
 
-def answers(view: View, rows: Sequence[Row], at_us: int) -> dict[str, Answer]:
+def answers(
+    view: View,
+    rows: Sequence[Row],
+    at_us: int,
+) -> dict[str, Answer]:
     """Every output of one key at a moment, from all records of the key."""
     exist = [row for row in rows if holds(view.where, row.record)]
     return {output.name: _answer(view, output, exist, at_us) for output in view.outputs}
 
 
-def _answer(view: View, output: Output, rows: Sequence[Row], at_us: int) -> Answer:
+def _answer(
+    view: View,
+    output: Output,
+    rows: Sequence[Row],
+    at_us: int,
+) -> Answer:
     first, end = window(output.window, at_us)
     time = view.source.event_time
     inside = [row for row in rows if first is None or first <= row.record[time] < end]
@@ -73,7 +82,11 @@ def _answer(view: View, output: Output, rows: Sequence[Row], at_us: int) -> Answ
     return aggregated(output.feature.aggregate, inside, asked)
 
 
-def aggregated(aggregate: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+def aggregated(
+    aggregate: Aggregate,
+    rows: Sequence[Row],
+    asked: Question,
+) -> Answer:
     """What an aggregate of these records answers, whatever window they are of."""
     meant = [row for row in rows if holds(aggregate.where, row.record)]
     meant.sort(key=lambda row: (row.record[asked.event_time], row.position))
@@ -101,7 +114,11 @@ def _tile(length: int) -> int:
     return DAY_US
 
 
-def _numbers(of: Aggregate, rows: Sequence[Row], asked: Question) -> list[Fraction]:
+def _numbers(
+    of: Aggregate,
+    rows: Sequence[Row],
+    asked: Question,
+) -> list[Fraction]:
     """The values that are not null, in their own unit, oldest first."""
     assert of.field is not None
     unit = 10 ** asked.fields[of.field].places
@@ -113,22 +130,38 @@ def _one(number: Fraction | float | None, off: float = LAST_BITS) -> Answer:
     return Answer([None if number is None else float(number)], off)
 
 
-def _count(of: Aggregate, rows: Sequence[Row], _: Question) -> Answer:
+def _count(
+    of: Aggregate,
+    rows: Sequence[Row],
+    _: Question,
+) -> Answer:
     counted = [of.field is None or row.record[of.field] is not None for row in rows]
     return _one(Fraction(sum(counted)))
 
 
-def _sum(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+def _sum(
+    of: Aggregate,
+    rows: Sequence[Row],
+    asked: Question,
+) -> Answer:
     values = _numbers(of, rows, asked)
     return _one(sum(values, Fraction(0)) if values else None)
 
 
-def _mean(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+def _mean(
+    of: Aggregate,
+    rows: Sequence[Row],
+    asked: Question,
+) -> Answer:
     values = _numbers(of, rows, asked)
     return _one(sum(values, Fraction(0)) / len(values) if values else None)
 
 
-def _variance(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+def _variance(
+    of: Aggregate,
+    rows: Sequence[Row],
+    asked: Question,
+) -> Answer:
     values = _numbers(of, rows, asked)
     if not values:
         return _one(None)
@@ -139,37 +172,61 @@ def _variance(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
 
 
 def _extreme(choose: Callable[[list[Fraction]], Fraction]) -> Any:
-    def answer(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+    def answer(
+        of: Aggregate,
+        rows: Sequence[Row],
+        asked: Question,
+    ) -> Answer:
         values = _numbers(of, rows, asked)
         return _one(choose(values) if values else None)
 
     return answer
 
 
-def _last_k(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+def _last_k(
+    of: Aggregate,
+    rows: Sequence[Row],
+    asked: Question,
+) -> Answer:
     newest: list[float | None] = [float(v) for v in reversed(_numbers(of, rows, asked))]
     k = of.params["k"]
     return Answer([*newest, *[None] * k][:k], LAST_BITS)
 
 
-def _share(of: Aggregate, rows: Sequence[Row], _: Question) -> Answer:
+def _share(
+    of: Aggregate,
+    rows: Sequence[Row],
+    _: Question,
+) -> Answer:
     found = [value(of.params["condition"], row.record) for row in rows]
     known = [condition for condition in found if condition is not None]
     return _one(Fraction(sum(map(bool, known)), len(known)) if known else None)
 
 
-def _count_by(of: Aggregate, rows: Sequence[Row], _: Question) -> Answer:
+def _count_by(
+    of: Aggregate,
+    rows: Sequence[Row],
+    _: Question,
+) -> Answer:
     found = [row.record[str(of.field)] for row in rows]
     return Answer([float(found.count(category)) for category in of.params["categories"]], LAST_BITS)
 
 
-def _quantile(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+def _quantile(
+    of: Aggregate,
+    rows: Sequence[Row],
+    asked: Question,
+) -> Answer:
     values = sorted(_numbers(of, rows, asked))
     rank = math.floor(Fraction(repr(of.params["q"])) * (len(values) - 1))
     return _one(values[rank] if values else None, QUANTILE_ERROR)
 
 
-def _distinct(of: Aggregate, rows: Sequence[Row], _: Question) -> Answer:
+def _distinct(
+    of: Aggregate,
+    rows: Sequence[Row],
+    _: Question,
+) -> Answer:
     """An estimate by 4,096 registers: one of two values in the same register is not seen, which
     happens to one key in 4,096 that has two.
     """
@@ -179,7 +236,11 @@ def _distinct(of: Aggregate, rows: Sequence[Row], _: Question) -> Answer:
     return Answer([float(different)], DISTINCT_ERROR, lost)
 
 
-def _time_since_last(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+def _time_since_last(
+    of: Aggregate,
+    rows: Sequence[Row],
+    asked: Question,
+) -> Answer:
     times = [
         row.record[asked.event_time]
         for row in rows
@@ -188,12 +249,20 @@ def _time_since_last(of: Aggregate, rows: Sequence[Row], asked: Question) -> Ans
     return _one(Fraction(asked.at_us - max(times), 1_000_000) if times else None)
 
 
-def _any(of: Aggregate, rows: Sequence[Row], _: Question) -> Answer:
+def _any(
+    of: Aggregate,
+    rows: Sequence[Row],
+    _: Question,
+) -> Answer:
     condition = of.params["condition"]
     return _one(Fraction(any(condition is None or holds(condition, row.record) for row in rows)))
 
 
-def _time_to_first(of: Aggregate, rows: Sequence[Row], asked: Question) -> Answer:
+def _time_to_first(
+    of: Aggregate,
+    rows: Sequence[Row],
+    asked: Question,
+) -> Answer:
     times = [
         row.record[asked.event_time]
         for row in rows

@@ -7,7 +7,7 @@ the score from the model that answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,8 +18,8 @@ from schemas.events import ModelPromoted, ModelTrained, PredictionServed, ViewPo
 from schemas.topics import topic_of
 from twinstream.algebra.fold import answers
 from twinstream.algebra.keys import encode
-from twinstream.audit.compare import keys_of, manifests
-from twinstream.audit.everything import Known, counts_of, file_records, log_records, seen_at
+from twinstream.audit.compare import all_known, keys_of
+from twinstream.audit.everything import seen_at
 from twinstream.errors import MeshError
 from twinstream.features import record
 from twinstream.features.arrays import Features, codes, vocabularies
@@ -66,19 +66,9 @@ def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
     """
     pipeline = load(settings.pipeline)
     served = find(settings, prediction_id)
-    if served.release.definition != pipeline.digest:
-        raise MeshError(
-            f"prediction {prediction_id} was answered under definition "
-            f"{served.release.definition[:12]}, {settings.pipeline} is "
-            f"{pipeline.digest[:12]}: set TWINSTREAM_PIPELINE to the file of that time"
-        )
+    _check_definition(prediction_id, served, pipeline, settings)
     form = QuestionForm(pipeline.model(served.model))
-    question = form.decode([served.request], served.at_us)
-    given = {
-        view.name: view_answers(settings, pipeline, view, question.keys[view.name][0], served)
-        for view in form.model.views
-    }
-    features = form.features(question, given)
+    features = _features_again(settings, pipeline, form, served)
     values = record.values(features, 0, form.inputs)
     network = form.model.network
     loaded = model_of(settings, served.release.model, network)
@@ -88,13 +78,46 @@ def rebuild(settings: MeshSettings, prediction_id: str) -> Rebuilt:
         features_digest=record.digest(features, 0, form.inputs),
         output=scored(loaded, features, served.row, served.batch_shape),
         shadow=_shadow(settings, features, served, network),
-        differing={
-            name: (served.features.get(name), value)
-            for name, value in values.items()
-            if served.features.get(name) != value
-        },
+        differing=_differing(served, values),
         features=features,
     )
+
+
+def _check_definition(
+    prediction_id: str,
+    served: Prediction,
+    pipeline: Pipeline,
+    settings: MeshSettings,
+) -> None:
+    if served.release.definition != pipeline.digest:
+        raise MeshError(
+            f"prediction {prediction_id} was answered under definition "
+            f"{served.release.definition[:12]}, {settings.pipeline} is "
+            f"{pipeline.digest[:12]}: set TWINSTREAM_PIPELINE to the file of that time"
+        )
+
+
+def _features_again(
+    settings: MeshSettings,
+    pipeline: Pipeline,
+    form: QuestionForm,
+    served: Prediction,
+) -> Features:
+    question = form.decode([served.request], served.at_us)
+    given = {
+        view.name: view_answers(settings, pipeline, view, question.keys[view.name][0], served)
+        for view in form.model.views
+    }
+    return form.features(question, given)
+
+
+def _differing(served: Prediction, values: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Features that were served and are now another, by name."""
+    return {
+        name: (served.features.get(name), value)
+        for name, value in values.items()
+        if served.features.get(name) != value
+    }
 
 
 def _digest_of(served: Prediction, inputs: Inputs) -> str:
@@ -140,18 +163,14 @@ def view_answers(
 
 
 def records_of(
-    settings: MeshSettings, pipeline: Pipeline, view: View, key: bytes, position: ViewPosition
+    settings: MeshSettings,
+    pipeline: Pipeline,
+    view: View,
+    key: bytes,
+    position: ViewPosition,
 ) -> list[tuple[dict[str, object], int]]:
     """(record, place in the order of ties) of a key's records at a position."""
-    accepted, published = manifests(settings, view.name)
-    files = file_records(
-        ObjectStore(settings),
-        view.source,
-        keys_of(pipeline, view.source),
-        accepted,
-        counts_of(published),
-    )
-    known: list[Known] = [*log_records(settings, view.source), *files]
+    known = all_known(settings, view.source, keys_of(pipeline, view.source), view.name)
     return [
         (k.record, k.position)
         for k in seen_at(known, position.epoch, position.log)
@@ -160,7 +179,10 @@ def records_of(
 
 
 def _shadow(
-    settings: MeshSettings, features: Features, served: Prediction, network_class: Any
+    settings: MeshSettings,
+    features: Features,
+    served: Prediction,
+    network_class: Any,
 ) -> float | None:
     told = served.shadow
     if told is None:
@@ -169,7 +191,11 @@ def _shadow(
     return scored(loaded, features, told.place, told.batch_shape)
 
 
-def model_of(settings: MeshSettings, digest: str, network_class: Any) -> Loaded:
+def model_of(
+    settings: MeshSettings,
+    digest: str,
+    network_class: Any,
+) -> Loaded:
     """A model that was asked, in the versions that its event pins, checked by its digest."""
     found = next((event for event in models(settings) if event.model_digest == digest), None)
     if found is None:
@@ -185,22 +211,29 @@ def models(settings: MeshSettings) -> Iterator[ModelTrained | ModelPromoted]:
                 yield event
 
 
-def scored(loaded: Loaded, features: Features, row: int, batch_shape: int) -> float:
+def scored(
+    loaded: Loaded,
+    features: Features,
+    row: int,
+    batch_shape: int,
+) -> float:
     """The score, at the row's own place in a batch of the shape in which it was computed:
     both can change its last bits.
     """
     inputs, shape = loaded.config.inputs, max(batch_shape, 1)
     place = row % shape
-
-    def placed(row: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        batch = np.zeros((shape, *row.shape[1:]), row.dtype)
-        batch[place] = row[0]
-        return batch
-
-    torch.set_num_threads(1)  # as the predictor does
     categorical = codes(features.texts, vocabularies(inputs, loaded.config.statistics), 1)
-    return float(
-        score(loaded, placed(features.numeric), placed(categorical), placed(features.sequences))[
-            place
-        ]
-    )
+    given = (features.numeric, categorical, features.sequences)
+    torch.set_num_threads(1)  # as the predictor does
+    return float(score(loaded, *(_placed(rows, place, shape) for rows in given))[place])
+
+
+def _placed(
+    row: np.ndarray[Any, Any],
+    place: int,
+    shape: int,
+) -> np.ndarray[Any, Any]:
+    """A batch of zeros but for one row."""
+    batch = np.zeros((shape, *row.shape[1:]), row.dtype)
+    batch[place] = row[0]
+    return batch

@@ -55,9 +55,17 @@ class Sampled(msgspec.Struct, frozen=True):
     compared: int
     wrong: list[Odd]
 
+    def plus(self, other: Sampled) -> Sampled:
+        """Both together."""
+        return Sampled(self.compared + other.compared, self.wrong + other.wrong)
+
 
 def check(
-    view: View, served: Partition, seen: Sequence[Known], partitions: int, now_us: int
+    view: View,
+    served: Partition,
+    seen: Sequence[Known],
+    partitions: int,
+    now_us: int,
 ) -> Sampled:
     """The answers of one partition of a view; `seen` is all that it had seen, of every
     partition.
@@ -66,15 +74,13 @@ def check(
     if kept_us > now_us:
         wanted = f"answers a question of now, {now_us} us"
         return Sampled(1, [Odd(view.name, "", f"refuses questions before {kept_us} us", wanted)])
-    compared, wrong, give_up = 0, list[Odd](), time.monotonic() + SECONDS
+    found, give_up = Sampled(0, []), time.monotonic() + SECONDS
     for key, rows in _sampled(view, served, seen, partitions).items():
         for at_us in _moments(view, rows, kept_us, now_us):
-            found = _compared(view, key, served.states.get(key, b""), rows, at_us)
-            compared += found.compared
-            wrong += found.wrong
+            found = found.plus(_compared(view, key, served.states.get(key, b""), rows, at_us))
         if time.monotonic() > give_up:
             break
-    return Sampled(compared, wrong)
+    return found
 
 
 def kept_from_us(view: View, complete_since: Mapping[int, int]) -> int:
@@ -89,23 +95,29 @@ def kept_from_us(view: View, complete_since: Mapping[int, int]) -> int:
 
 
 def _sampled(
-    view: View, served: Partition, seen: Sequence[Known], partitions: int
+    view: View,
+    served: Partition,
+    seen: Sequence[Known],
+    partitions: int,
 ) -> dict[bytes, list[plain.Row]]:
     """The records of some keys of the partition."""
     one_in = max(1, len(served.states) // KEYS)
     rows: dict[bytes, list[plain.Row]] = defaultdict(list)
     for k in seen:
         key = keys.encode([k.record[name] for name in view.by])
-        if (
-            key is not None
-            and zlib.crc32(key) % one_in == 0
-            and keys.partition_of(key, partitions) == served.partition
-        ):
+        if key is None or zlib.crc32(key) % one_in:
+            continue
+        if keys.partition_of(key, partitions) == served.partition:
             rows[key].append(plain.Row(k.record, k.position))
     return {key: found for key, found in rows.items() if len(found) <= ROWS}
 
 
-def _moments(view: View, rows: Sequence[plain.Row], kept_us: int, now_us: int) -> list[int]:
+def _moments(
+    view: View,
+    rows: Sequence[plain.Row],
+    kept_us: int,
+    now_us: int,
+) -> list[int]:
     """Now, and about the key's newest records, as far as such a question is answered."""
     newest = max(row.record[view.source.event_time] for row in rows)
     return sorted(
@@ -118,16 +130,19 @@ def _moments(view: View, rows: Sequence[plain.Row], kept_us: int, now_us: int) -
 
 
 def _compared(
-    view: View, key: bytes, blob: bytes, rows: Sequence[plain.Row], at_us: int
+    view: View,
+    key: bytes,
+    blob: bytes,
+    rows: Sequence[plain.Row],
+    at_us: int,
 ) -> Sampled:
     """One key at one moment, output by output."""
     given = kernel.read(ViewPlan(view), np.frombuffer(blob, np.int64), at_us).tolist()
     wanted, wrong, first = plain.answers(view, rows, at_us), [], 0
     for output in view.outputs:
         numbers, first = given[first : first + output.width], first + output.width
-        if not wanted[output.name].agrees(numbers):
+        answer = wanted[output.name]
+        if not answer.agrees(numbers):
             text = f"{output.name} at {at_us} us: {numbers}"
-            wrong.append(
-                Odd(view.name, key.decode(errors="replace"), text, str(wanted[output.name].numbers))
-            )
+            wrong.append(Odd(view.name, key.decode(errors="replace"), text, str(answer.numbers)))
     return Sampled(len(view.outputs), wrong)

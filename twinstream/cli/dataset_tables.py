@@ -41,11 +41,18 @@ def print_sets(found: Iterable[PublishedSet]) -> None:
 
 def print_set(facts: Mapping[str, Any]) -> None:
     """One set, for people."""
-    out.print(table(("", ""), [(name, shown(str(value))) for name, value in _said(facts)]))
-    columns = facts.get("columns", ())
-    cells = [(shown(one["name"]), one["type"], one["nulls"]) for one in columns]
+    _print_pairs(_said(facts))
+    cells = [_column_cells(one) for one in facts.get("columns", ())]
     if cells:
         out.print(table(("column", "type", "nulls"), cells))
+
+
+def _column_cells(one: Mapping[str, Any]) -> tuple[object, ...]:
+    return shown(one["name"]), one["type"], one["nulls"]
+
+
+def _print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
+    out.print(table(("", ""), [(shown(what), shown(str(value))) for what, value in pairs]))
 
 
 def print_difference(
@@ -54,8 +61,7 @@ def print_difference(
     second: str,
 ) -> None:
     """For people."""
-    rows = [(shown(what), shown(str(value))) for what, value in _differing(found, first, second)]
-    out.print(table(("", ""), rows))
+    _print_pairs(_differing(found, first, second))
     for one in found.examples:
         note(shown(_example(one, first, second)))
     if found.is_none:
@@ -70,12 +76,9 @@ def _differing(
     yield f"rows only in {first}", found.rows_first
     yield f"rows only in {second}", found.rows_second
     yield "rows in both", found.rows_both
-    for name in found.columns_first:
-        yield f"column only in {first}", name
-    for name in found.columns_second:
-        yield f"column only in {second}", name
-    for name, number in found.changed.items():
-        yield f"other values of {name}", number
+    yield from ((f"column only in {first}", name) for name in found.columns_first)
+    yield from ((f"column only in {second}", name) for name in found.columns_second)
+    yield from ((f"other values of {name}", number) for name, number in found.changed.items())
 
 
 def _example(

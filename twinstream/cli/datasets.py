@@ -40,6 +40,9 @@ Which = Annotated[
 Named = Annotated[str, typer.Argument(help="Its epoch, its digest or how that begins.")]
 
 
+Reason = Annotated[str, typer.Option(help="Why, for the log.")]
+
+
 @app.command("list")
 def list_datasets(
     model: OneModel = "",
@@ -121,18 +124,27 @@ def export_dataset(
 def build(
     model: Model,
     data: Data = DEFAULT_DATA,
-    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "a training set was asked for",
+    reason: Reason = "a training set was asked for",
     timeout: Timeout = 600.0,
     json: Json = False,  # noqa: FBT002
 ) -> None:
     """End the current epoch, and wait for the model's training set as of it."""
     mesh = running.mesh(data)
     name = mesh.pipeline().model(model).name
-    with EventReader(mesh.settings, [topic_of(TrainingSetPublished)], refused=pass_over) as reader:
-        before = max((_epoch(event, name) for event, _ in reader.read_to_end()), default=-1)
-        _ask_for_the_end(mesh.settings, reason)
-        found = PublishedSet(event=_awaited(reader, name, before, timeout))
+    found = PublishedSet(event=_next_set(mesh.settings, name, reason, timeout))
     as_json(set_facts(found)) if json else print_sets([found])
+
+
+def _next_set(
+    settings: MeshSettings,
+    model: str,
+    reason: str,
+    timeout_s: float,
+) -> TrainingSetPublished:
+    with EventReader(settings, [topic_of(TrainingSetPublished)], refused=pass_over) as reader:
+        before = max((_epoch(event, model) for event, _ in reader.read_to_end()), default=-1)
+        _ask_for_the_end(settings, reason)
+        return _awaited(reader, model, before, timeout_s)
 
 
 def _ask_for_the_end(settings: MeshSettings, reason: str) -> None:

@@ -17,12 +17,16 @@ EDITORS = ("VISUAL", "EDITOR")
 def editor(env: Mapping[str, str]) -> list[str]:
     """The user's editor as a command; raises SettingsError when none is named."""
     try:
-        words = next((shlex.split(env[name]) for name in EDITORS if env.get(name, "").strip()), [])
+        words = _named(env)
     except ValueError as error:
         raise SettingsError(f"EDITOR cannot be read as a command: {error}") from error
     if not words:
         raise SettingsError("EDITOR is not set: name an editor there, or give a file with --with")
     return words
+
+
+def _named(env: Mapping[str, str]) -> list[str]:
+    return next((shlex.split(env[name]) for name in EDITORS if env.get(name, "").strip()), [])
 
 
 def written(name: str, original: bytes) -> Path:
@@ -39,15 +43,19 @@ def edited(file: Path, command: list[str]) -> bytes:
     Raises MeshError when the editor failed or changed nothing, SettingsError when it is not there.
     """
     before = file.read_bytes()
-    try:
-        code = subprocess.run([*command, str(file)], check=False).returncode
-    except OSError as error:
-        raise SettingsError(f"the editor {command[0]!r} does not start: {error}") from error
-    if code:
-        raise MeshError(f"the editor {command[0]!r} ended with {code}: nothing is sent")
+    _run(command, file)
     after = file.read_bytes()
     if not before.endswith(b"\n"):  # editors end a last line that was not ended
         after = after.removesuffix(b"\n")
     if after == before:
         raise MeshError("nothing was changed, so nothing is sent: without --edit it goes as it is")
     return after
+
+
+def _run(command: list[str], file: Path) -> None:
+    try:
+        code = subprocess.run([*command, str(file)], check=False).returncode
+    except OSError as error:
+        raise SettingsError(f"the editor {command[0]!r} does not start: {error}") from error
+    if code:
+        raise MeshError(f"the editor {command[0]!r} ended with {code}: nothing is sent")

@@ -26,9 +26,10 @@ def output_is_gone() -> bool:
     try:
         asked = select.poll()
         asked.register(sys.stdout.fileno(), select.POLLERR)
-        return any(events & (select.POLLERR | select.POLLNVAL) for _, events in asked.poll(0))
+        found = asked.poll(0)
     except (OSError, ValueError):
         return False
+    return any(events & (select.POLLERR | select.POLLNVAL) for _, events in found)
 
 
 def forget_output() -> None:

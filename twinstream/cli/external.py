@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import urllib.error
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,18 +24,22 @@ def status(env: Mapping[str, str], without: Collection[str] = ()) -> dict[str, d
     pids and lags are not known from here.
     """
     settings = MeshSettings.from_env(env)
+    asked = _questions(settings)
+    return {
+        "services": {name: _shown(ask()) for name, ask in asked.items() if name not in without},
+        "addresses": addresses(settings),
+    }
+
+
+def _questions(settings: MeshSettings) -> dict[str, Callable[[], bool]]:
+    """Whether each part answers."""
     where = addresses(settings)
-    asked: dict[str, Callable[[], bool]] = {
+    pages = {"ingest-http": "ingest", "predict": "predict", "monitor": "monitor"}
+    return {
         "kafka": lambda: kafka_answers(settings),
         "s3": lambda: not where["s3"] or port_answers(where["s3"]),
         "hive": lambda: port_answers(where["hive"]),
-        "ingest-http": lambda: page_answers(where["ingest"] + "/readyz"),
-        "predict": lambda: page_answers(where["predict"] + "/readyz"),
-        "monitor": lambda: page_answers(where["monitor"] + "/readyz"),
-    }
-    return {
-        "services": {name: _shown(ask()) for name, ask in asked.items() if name not in without},
-        "addresses": where,
+        **{part: partial(page_answers, where[at] + "/readyz") for part, at in pages.items()},
     }
 
 

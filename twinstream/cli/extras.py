@@ -23,17 +23,19 @@ def extra_of(kind: str) -> str:
 
 
 def require(names: Iterable[str], probes: dict[str, str] = PROBES) -> None:
-    """Raises SettingsError when a service of these names cannot run here. `batch` brings Java,
-    which every mesh asks for.
-    """
-    kinds = {name.partition("@")[0] for name in names} & MODULES.keys()
-    needed = {"batch", *map(extra_of, kinds)}
-    lacking = [name for name in sorted(needed) if not _there(probes[name])]
+    """Raises SettingsError when a service of these names cannot run here."""
+    lacking = [name for name in sorted(_needed(names)) if not _there(probes[name])]
     if lacking:
         raise SettingsError(
             f"these services need more than is installed: {install(*lacking)},"
             f" or all at once: {install('all')}"
         )
+
+
+def _needed(names: Iterable[str]) -> set[str]:
+    """`batch` brings Java, which every mesh asks for."""
+    kinds = {name.partition("@")[0] for name in names} & MODULES.keys()
+    return {"batch", *map(extra_of, kinds)}
 
 
 def install(*extras: str) -> str:

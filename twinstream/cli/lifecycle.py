@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import msgspec
 import typer
@@ -27,21 +27,40 @@ POLL_S = 0.2
 STOP_BOUND_S = 90.0
 
 
+Definition = Annotated[
+    Path | None,
+    typer.Option(
+        "--pipeline",
+        "-p",
+        envvar="TWINSTREAM_PIPELINE",
+        help="Your definition file.",
+        dir_okay=False,
+    ),
+]
+Detach = Annotated[
+    bool, typer.Option("--detach", "-d", help="Return when all is ready; end it with `down`.")
+]
+Lines = Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is written.")]
+ProcessName = Annotated[
+    str | None, typer.Argument(help="A process, as `status` names it, or supervisor.")
+]
+COLUMNS = (
+    "process",
+    "state",
+    "ready",
+    "since",
+    "restarts",
+    "lag",
+    "pid",
+    "last error, or what it waits for",
+)
+
+
 def up(
-    pipeline: Annotated[
-        Path | None,
-        typer.Option(
-            "--pipeline",
-            "-p",
-            envvar="TWINSTREAM_PIPELINE",
-            help="Your definition file.",
-            dir_okay=False,
-        ),
-    ] = None,
+    pipeline: Definition = None,
     data: Data = DEFAULT_DATA,
-    detach: Annotated[  # noqa: FBT002
-        bool, typer.Option("--detach", "-d", help="Return when all is ready; end it with `down`.")
-    ] = False,
+    detach: Detach = False,  # noqa: FBT002
     timeout: Timeout = 180.0,
     json: Json = False,  # noqa: FBT002
 ) -> None:
@@ -90,14 +109,18 @@ def stop(data: Path) -> bool:
     found = state.read(data)
     lived = found is not None and found.running
     if found is not None and lived:
-        try:
-            processes.stop(found.supervisor, STOP_BOUND_S)
-        except PermissionError as error:
-            raise MeshError(
-                f"the mesh in {data} is another user's (pid {found.supervisor.pid}): "
-                "it cannot be stopped from here"
-            ) from error
+        _stop_supervisor(found.supervisor, data)
     return bool(end_leftovers(data)) or lived
+
+
+def _stop_supervisor(supervisor: processes.Ref, data: Path) -> None:
+    try:
+        processes.stop(supervisor, STOP_BOUND_S)
+    except PermissionError as error:
+        raise MeshError(
+            f"the mesh in {data} is another user's (pid {supervisor.pid}): "
+            "it cannot be stopped from here"
+        ) from error
 
 
 def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
@@ -106,47 +129,40 @@ def status(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT0
     """
     found = _found(data.resolve()) if running.is_external() else status_of(data.resolve())
     found |= _trouble(data.resolve(), found["services"])
-    if json:
-        as_json(found)
-    else:
-        rows = [_row(name, service) for name, service in found["services"].items()]
-        out.print(
-            table(
-                (
-                    "process",
-                    "state",
-                    "ready",
-                    "since",
-                    "restarts",
-                    "lag",
-                    "pid",
-                    "last error, or what it waits for",
-                ),
-                rows,
-            )
-        )
-        if found.get("problem"):
-            out.print(f"[bold red]problem:[/] {escape(found['problem'])}", soft_wrap=True)
-        trouble.show(found)
-        out.print(table(("address", ""), list(found["addresses"].items())))
+    as_json(found) if json else _show_status(found)
     if not any(service["state"] == "up" for service in found["services"].values()):
-        raise NotRunningError(
-            f"nothing is running in {data}"
-            if not running.is_external()
-            else "nothing answers at these addresses"
-        )
+        raise NotRunningError(_nothing_runs(data))
+
+
+def _nothing_runs(data: Path) -> str:
+    return (
+        "nothing answers at these addresses"
+        if running.is_external()
+        else f"nothing is running in {data}"
+    )
+
+
+def _show_status(found: dict[str, Any]) -> None:
+    out.print(table(COLUMNS, (_row(name, one) for name, one in found["services"].items())))
+    if found.get("problem"):
+        out.print(f"[bold red]problem:[/] {escape(found['problem'])}", soft_wrap=True)
+    trouble.show(found)
+    out.print(table(("address", ""), found["addresses"].items()))
 
 
 def _trouble(data: Path, services: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Nothing is asked of a mesh that does not run."""
-    states = {service["state"] for service in services.values()}
-    if "up" not in states:
+    if all(service["state"] != "up" for service in services.values()):
         return {"dead_letters": {}, "alerts": [], "unknown": ""}
+    return trouble.of_mesh(_settings_of(data), services)
+
+
+def _settings_of(data: Path) -> MeshSettings:
+    """Of what `up` started here, or of the environment."""
     found = running.services_here if running.is_external() else running.embedded
     here = found(data)
     nowhere = {"TWINSTREAM_PIPELINE": "none", **os.environ}
-    env = nowhere if here is None else here.env
-    return trouble.of_mesh(MeshSettings.from_env(env), services)
+    return MeshSettings.from_env(nowhere if here is None else here.env)
 
 
 def _found(data: Path) -> dict[str, Any]:
@@ -165,20 +181,18 @@ def status_of(data: Path) -> dict[str, Any]:
     """
     found = state.read(data)
     if found is None:
-        names = ("kafka", "s3", "hive", *ALL)
-        return {
-            "services": {name: _shown(state.STOPPED, lives=False) for name in names},
-            "addresses": {},
-            "problem": "",
-        }
-    services = {
-        name: _shown(service, lives=found.running) for name, service in found.services.items()
-    }
+        return _never_started()
     return {
-        "services": services,
+        "services": {n: _shown(s, lives=found.running) for n, s in found.services.items()},
         "addresses": found.addresses,
         "problem": found.problem if found.running else "",
     }
+
+
+def _never_started() -> dict[str, Any]:
+    names = ("kafka", "s3", "hive", *ALL)
+    services = {name: _shown(state.STOPPED, lives=False) for name in names}
+    return {"services": services, "addresses": {}, "problem": ""}
 
 
 def _shown(service: state.ServiceState, *, lives: bool) -> dict[str, object]:
@@ -202,35 +216,36 @@ def _row(name: str, service: dict[str, Any]) -> tuple[object, ...]:
 
 
 def logs(
-    name: Annotated[
-        str | None, typer.Argument(help="A process, as `status` names it, or supervisor.")
-    ] = None,
+    name: ProcessName = None,
     data: Data = DEFAULT_DATA,
-    lines: Annotated[
-        int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")
-    ] = 50,
-    follow: Annotated[  # noqa: FBT002
-        bool, typer.Option("--follow", "-f", help="Go on printing what is written.")
-    ] = False,
+    lines: Lines = 50,
+    follow: Follow = False,  # noqa: FBT002
 ) -> None:
     """Print the log of a process of the mesh."""
-    folder = data.absolute() / "logs"
-    names = sorted(path.stem for path in folder.glob("*.log"))
-    if name not in names:
-        raise SettingsError(
-            f"no log {name or ''}: there are {', '.join(names)}"
-            if names
-            else f"there are no logs in {folder}"
-        )
-    path = folder / f"{name}.log"
+    path = _log_file(data.absolute() / "logs", name)
     with path.open(encoding="utf-8", errors="replace") as file:
         sys.stdout.write("".join(file.readlines()[-lines:]))
         while follow:
-            if path.stat().st_size < file.tell():  # it was begun anew
-                file.seek(0)
-            sys.stdout.write(file.read())
-            sys.stdout.flush()
+            _print_new(file, path)
             time.sleep(POLL_S)
+
+
+def _print_new(file: TextIO, path: Path) -> None:
+    if path.stat().st_size < file.tell():  # it was truncated
+        file.seek(0)
+    sys.stdout.write(file.read())
+    sys.stdout.flush()
+
+
+def _log_file(folder: Path, name: str | None) -> Path:
+    names = sorted(path.stem for path in folder.glob("*.log"))
+    if name in names:
+        return folder / f"{name}.log"
+    raise SettingsError(
+        f"no log {name or ''}: there are {', '.join(names)}"
+        if names
+        else f"there are no logs in {folder}"
+    )
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))

@@ -34,36 +34,49 @@ class Finding(msgspec.Struct, frozen=True):
     remedy: str = ""
 
 
+PACKAGES = (
+    "confluent-kafka",
+    "faust-streaming",
+    "pyspark",
+    "torch",
+    "ray",
+    "lmdb",
+    "flask",
+    "granian",
+)
+USUAL_PORTS = (9092, 9093, 9090, 9083, 8081, 8082, 8083)
+
+
 def doctor(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
     """Look at Python, Java, jars, memory, disk, ports and packages;
     say what to do about what is missing.
     """
-    looks: tuple[Callable[[], Finding], ...] = (
+    findings = [look() for look in _looks(data.resolve())]
+    as_json(findings) if json else _show(findings)
+    missing = [finding.what for finding in findings if finding.state == "missing"]
+    if missing:
+        raise MeshError(f"not ready to run a mesh here: {', '.join(missing)}")
+
+
+def _show(findings: list[Finding]) -> None:
+    rows = [(f.state, f.what, f.found, f.remedy) for f in findings]
+    out.print(table(("", "what", "found", "to do"), rows))
+
+
+def _looks(data: Path) -> tuple[Callable[[], Finding], ...]:
+    return (
         _python,
         _packages,
         _java,
         _jars,
         _s3_server,
         _memory,
-        lambda: _folder(data.resolve()),
-        lambda: _disk(data.resolve()),
+        lambda: _folder(data),
+        lambda: _disk(data),
         _cores,
         _files,
-        lambda: _ports(data.resolve()),
+        lambda: _ports(data),
     )
-    findings = [look() for look in looks]
-    if json:
-        as_json(findings)
-    else:
-        out.print(
-            table(
-                ("", "what", "found", "to do"),
-                [(f.state, f.what, f.found, f.remedy) for f in findings],
-            )
-        )
-    missing = [finding.what for finding in findings if finding.state == "missing"]
-    if missing:
-        raise MeshError(f"not ready to run a mesh here: {', '.join(missing)}")
 
 
 def _python() -> Finding:
@@ -77,28 +90,21 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    wanted = (
-        "confluent-kafka",
-        "faust-streaming",
-        "pyspark",
-        "torch",
-        "ray",
-        "lmdb",
-        "flask",
-        "granian",
-    )
-    absent = []
-    for name in wanted:
-        try:
-            importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            absent.append(name)
+    absent = [name for name in PACKAGES if not _is_installed(name)]
     return Finding(
         "packages",
         "missing" if absent else "ok",
-        ", ".join(absent) or f"{len(wanted)} engines installed",
+        ", ".join(absent) or f"{len(PACKAGES)} engines installed",
         "make setup" if absent else "",
     )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _java() -> Finding:
@@ -146,16 +152,22 @@ def _memory() -> Finding:
 
 def _folder(data: Path) -> Finding:
     """Whether a mesh can live there."""
-    there = next(folder for folder in (data, *data.parents) if folder.exists())
-    reason = refusal(str(data)) or (
-        "" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to"
-    )
+    reason = refusal(str(data)) or _unwritable(_existing(data))
     return Finding(
         "data folder",
         "missing" if reason else "ok",
         str(data),
         f"{reason}: give another with --data" if reason else "",
     )
+
+
+def _existing(data: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(folder for folder in (data, *data.parents) if folder.exists())
+
+
+def _unwritable(folder: Path) -> str:
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} cannot be written to"
 
 
 def _files() -> Finding:
@@ -171,7 +183,7 @@ def _files() -> Finding:
 
 
 def _disk(data: Path) -> Finding:
-    there = next(folder for folder in (data, *data.parents) if folder.exists())
+    there = _existing(data)
     free = shutil.disk_usage(there).free / GIB
     return Finding(
         "disk",
@@ -195,13 +207,12 @@ def _ports(data: Path) -> Finding:
     running = state.read(data)
     if running is not None and running.running:
         return Finding("ports", "ok", f"a mesh runs in {data} (pid {running.supervisor.pid})")
-    usual = (9092, 9093, 9090, 9083, 8081, 8082, 8083)
-    taken = [f"{port} by {ports.holder(port)}" for port in usual if not ports.is_free(port)]
+    taken = [f"{port} by {ports.holder(port)}" for port in USUAL_PORTS if not ports.is_free(port)]
+    if not taken:
+        return Finding("ports", "ok", "the usual ones are free")
     return Finding(
         "ports",
-        "note" if taken else "ok",
-        f"taken: {', '.join(taken)}" if taken else "the usual ones are free",
-        "free ones are used instead (a port that a TWINSTREAM_*_PORT names has to be free)"
-        if taken
-        else "",
+        "note",
+        f"taken: {', '.join(taken)}",
+        "free ones are used instead (a port that a TWINSTREAM_*_PORT names has to be free)",
     )

@@ -83,42 +83,55 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command and end the process; a MeshError becomes its message and an exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     ending.promptly(given[0] if given else "")
-    code = run(arguments)
-    try:
-        sys.stdout.flush()
-    except OSError:
-        code = READER_GONE
+    code = _flushed(run(arguments))
     if code == READER_GONE:
         ending.forget_output()
     sys.exit(code)
 
 
+def _flushed(code: int) -> int:
+    """The exit code, once all is written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return READER_GONE
+    return code
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code. No input of a user ends in a stack trace."""
-    for stream in (
-        sys.stdout,
-        sys.stderr,
-    ):  # a name in another encoding than the terminal's is spelled out
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _spell_out()
     try:
         app(arguments, prog_name="twinstream")
     except SystemExit as ended:
         return _ended(ended)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except MeshError as error:
-        _say(str(error))
-        return exit_code(error)
-    except KafkaException as error:
-        _say(f"Kafka does not answer: {error}; see twinstream status")
-        return NOT_RUNNING
-    except OSError as error:
-        return _without_system(error)
-    except ModuleNotFoundError as error:
-        return _lacking(error)
     except Exception as error:  # noqa: BLE001  (the last door: a fault of ours is told in words, with its trace on request)
-        return _our_fault(error)
+        return _failed(error)
     return OK
+
+
+def _spell_out() -> None:
+    """Names in another encoding than the terminal's."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _failed(error: Exception) -> int:
+    match error:
+        case MeshError():
+            _say(str(error))
+            return exit_code(error)
+        case KafkaException():
+            _say(f"Kafka does not answer: {error}; see twinstream status")
+            return NOT_RUNNING
+        case OSError():
+            return _without_system(error)
+        case ModuleNotFoundError():
+            return _lacking(error)
+        case _:
+            return _our_fault(error)
 
 
 def _ended(ended: SystemExit) -> int:

@@ -119,8 +119,9 @@ class ModelBook:
     def one(self, digest: str) -> Candidate:
         """The only model whose digest begins so; raises SettingsError."""
         whole = self.candidates.get(digest)
-        if whole is not None:
-            return whole
+        return self._beginning(digest) if whole is None else whole
+
+    def _beginning(self, digest: str) -> Candidate:
         if len(digest) < SHORTEST:
             raise SettingsError(f"{digest!r} is too short: give {SHORTEST} characters or more")
         matching = [one for name, one in self.candidates.items() if name.startswith(digest)]
@@ -141,17 +142,16 @@ class ModelBook:
 
     def state(self, candidate: Candidate) -> str:
         """In a few words."""
-        digest = candidate.digest
         if self._is_other(candidate):
             return OTHER
-        if digest == self.serving_digest:
-            return SERVES
-        if digest == self.canary_digest:
-            return CANARY
-        if digest == self.shadow_digest:
-            return SHADOW
         line = [one.model_digest for one in self.succession.line(self.definition)]
-        return BEFORE if digest in line else _judged(candidate)
+        now = {
+            **dict.fromkeys(line, BEFORE),
+            self.shadow_digest: SHADOW,
+            self.canary_digest: CANARY,
+            self.serving_digest: SERVES,
+        }
+        return now.get(candidate.digest) or _judged(candidate)
 
     def _is_other(self, candidate: Candidate) -> bool:
         """Whether a model was made for another definition."""

@@ -65,16 +65,20 @@ def serves(book: ModelBook, found: Candidate) -> bool:
 def back(book: ModelBook, to: str) -> Candidate:
     """What a roll back leads to; raises SettingsError."""
     if not to:
-        before = book.before
-        if before is None:
-            raise SettingsError(f"no model of {book.model} was promoted before what serves now")
-        return book.candidates[before.model_digest]
+        return _before(book)
     found = book.one(to)
     if book.succession.known(found.digest) is None:
         raise SettingsError(
             f"model {found.digest[:SHORT]} was never promoted: use twinstream models promote"
         )
     return found
+
+
+def _before(book: ModelBook) -> Candidate:
+    before = book.before
+    if before is None:
+        raise SettingsError(f"no model of {book.model} was promoted before what serves now")
+    return book.candidates[before.model_digest]
 
 
 class Aim(NamedTuple):
@@ -170,18 +174,31 @@ def choice_of_canary(
     why: str,
 ) -> CanaryChosen:
     """The event that lets a model, or none, answer a share of the keys."""
-    by = user()
+    what = f"{share:.4g} of the keys" if named else "ended"
     return CanaryChosen(
-        model=book.model,
-        model_digest=named.model_digest if named else "",
-        definition_digest=book.definition,
         share=share if named else 0.0,
-        uri=named.uri if named else "",
-        version_ids=named.version_ids if named else {},
-        reason=_with(f"{f'{share:.4g} of the keys' if named else 'ended'} by {by}", why),
         chosen_at_us=WallClock().now_us(),
-        by=by,
+        **_choice(book, named, what, why),
     )
+
+
+def _choice(
+    book: ModelBook,
+    named: Found | None,
+    what: str,
+    why: str,
+) -> dict[str, Any]:
+    """What every choice of a candidate, or of none, says."""
+    by = user()
+    return {
+        "model": book.model,
+        "model_digest": named.model_digest if named else "",
+        "definition_digest": book.definition,
+        "uri": named.uri if named else "",
+        "version_ids": named.version_ids if named else {},
+        "reason": _with(f"{what} by {by}", why),
+        "by": by,
+    }
 
 
 def choice_of_shadow(
@@ -190,17 +207,8 @@ def choice_of_shadow(
     why: str,
 ) -> ShadowChosen:
     """The event that lets a model, or none, be asked beside what serves."""
-    by = user()
-    return ShadowChosen(
-        model=book.model,
-        model_digest=named.model_digest if named else "",
-        definition_digest=book.definition,
-        uri=named.uri if named else "",
-        version_ids=named.version_ids if named else {},
-        reason=_with(f"{'asked' if named else 'ended'} by {by}", why),
-        chosen_at_us=WallClock().now_us(),
-        by=by,
-    )
+    what = "asked" if named else "ended"
+    return ShadowChosen(chosen_at_us=WallClock().now_us(), **_choice(book, named, what, why))
 
 
 def promotion(named: Found, why: str) -> ModelPromoted:

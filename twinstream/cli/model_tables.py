@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from twinstream.cli.model_book import SHORT, Candidate, Decided, ModelBook
 from twinstream.cli.model_comparisons import Measured, print_answered, print_compared
 from twinstream.cli.model_metrics import print_metrics
-from twinstream.cli.show import as_json, out, shown, table
+from twinstream.cli.show import out, print_rows, shown, table, utc_second
 from twinstream.protocol.succession import held_words
 
 COLUMNS = ("model", "digest", "state", "epoch", "trained", "by", "reason")
@@ -23,21 +22,32 @@ APART = {"metrics", "version_ids", "compared", "answered", "decided"}
 
 def now_words(book: ModelBook) -> str:
     """What serves, in a sentence."""
-    serving, before, held = book.serving, book.before, book.succession.held
+    held = book.succession.held
+    parts = [*_serving_words(book), *_candidate_words(book)]
+    parts += [] if held is None else [held_words(held)]
+    return f"{book.model}: {'; '.join(parts)}"
+
+
+def _serving_words(book: ModelBook) -> list[str]:
+    serving, before = book.serving, book.before
+    words = ["nothing serves"]
+    if serving is not None:
+        words = [f"{serving.model_digest[:SHORT]} serves ({serving.reason})"]
+    if before is not None:
+        words.append(f"before it {before.model_digest[:SHORT]}")
+    return words
+
+
+def _candidate_words(book: ModelBook) -> list[str]:
+    """What is asked beside what serves, and what answers a share."""
     shadow = book.succession.shadow(book.definition)
     canary = book.succession.canary(book.definition)
-    parts = [f"{book.model}: nothing serves"]
-    if serving is not None:
-        parts = [f"{book.model}: {serving.model_digest[:SHORT]} serves ({serving.reason})"]
-    if before is not None:
-        parts.append(f"before it {before.model_digest[:SHORT]}")
+    words = []
     if shadow is not None:
-        parts.append(f"{shadow.model_digest[:SHORT]} is {shadow.reason}")
+        words.append(f"{shadow.model_digest[:SHORT]} is {shadow.reason}")
     if canary is not None:
-        parts.append(f"{canary.model_digest[:SHORT]} answers {canary.reason}")
-    if held is not None:
-        parts.append(held_words(held))
-    return "; ".join(parts)
+        words.append(f"{canary.model_digest[:SHORT]} answers {canary.reason}")
+    return words
 
 
 def summary(book: ModelBook, measured: Measured) -> dict[str, Any]:
@@ -100,11 +110,7 @@ def print_lines(
     json: bool,
 ) -> None:
     """Trained models, a row or a JSON document each."""
-    if not json:
-        out.print(table(COLUMNS, map(_cells, lines)))
-        return
-    for line in lines:
-        as_json(line)
+    print_rows(lines, COLUMNS, _cells, json=json)
 
 
 def print_decisions(decided: Iterable[Decided]) -> None:
@@ -117,7 +123,7 @@ def _said(name: str, value: Any) -> str:
 
 
 def _moment(at_us: int | None) -> str:
-    return datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S") if at_us else ""
+    return utc_second(at_us) if at_us else ""
 
 
 def _cells(line: Mapping[str, Any]) -> tuple[object, ...]:

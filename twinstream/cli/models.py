@@ -11,6 +11,7 @@ import typer
 from twinstream.cli import running
 from twinstream.cli.model_book import books
 from twinstream.cli.model_changes import (
+    Desk,
     back,
     canary_aim,
     carry_out,
@@ -52,6 +53,24 @@ Digest = Annotated[
 Why = Annotated[str, typer.Option("--why", help="For those who look at it later.")]
 
 
+OneDigest = Annotated[
+    str, typer.Argument(metavar="[DIGEST]", help="One trained model; not given: all of it.")
+]
+Candidate = Annotated[
+    str, typer.Argument(metavar="[DIGEST]", help="The candidate; not given with --stop.")
+]
+To = Annotated[
+    str, typer.Option("--to", metavar="DIGEST", help="Not to the one before, but to this one.")
+]
+Release = Annotated[bool, typer.Option("--release", help="Let the trainer promote again.")]
+StopShadow = Annotated[bool, typer.Option("--stop", help="Ask no candidate any more.")]
+Share = Annotated[
+    float,
+    typer.Option("--share", min=0, max=1, callback=finite, help="Of the keys, for example 0.05."),
+]
+StopCanary = Annotated[bool, typer.Option("--stop", help="Let what serves answer all keys again.")]
+
+
 @app.command("list")
 def list_models(
     model: OneModel = "",
@@ -71,22 +90,23 @@ def list_models(
 @app.command()
 def show(
     model: Model,
-    digest: Annotated[
-        str, typer.Argument(metavar="[DIGEST]", help="One trained model; not given: all of it.")
-    ] = "",
+    digest: OneDigest = "",
     data: Data = DEFAULT_DATA,
     json: Json = False,  # noqa: FBT002
 ) -> None:
     """Show what serves, what served before, and who decided it; with DIGEST one trained model."""
     desk = desk_of(model, data)
-    book = desk.book
     if digest:
-        facts = facts_of(book, book.one(digest), as_monitored(desk))
+        facts = facts_of(desk.book, desk.book.one(digest), as_monitored(desk))
         as_json(facts) if json else print_facts(facts)
-        return
-    found = summary(book, as_monitored(desk))
+    else:
+        _show_all(desk, json=json)
+
+
+def _show_all(desk: Desk, *, json: bool) -> None:
+    found = summary(desk.book, as_monitored(desk))
     as_json(found) if json else print_summary(found)
-    note(shown(now_words(book)))
+    note(shown(now_words(desk.book)))
 
 
 @app.command()
@@ -109,9 +129,7 @@ def promote(
 @app.command()
 def rollback(
     model: Model,
-    to: Annotated[
-        str, typer.Option("--to", metavar="DIGEST", help="Not to the one before, but to this one.")
-    ] = "",
+    to: To = "",
     data: Data = DEFAULT_DATA,
     why: Why = "",
     timeout: Timeout = 10.0,
@@ -131,9 +149,7 @@ def rollback(
 @app.command()
 def hold(
     model: Model,
-    release: Annotated[  # noqa: FBT002
-        bool, typer.Option("--release", help="Let the trainer promote again.")
-    ] = False,
+    release: Release = False,  # noqa: FBT002
     data: Data = DEFAULT_DATA,
     why: Why = "",
 ) -> None:
@@ -150,12 +166,8 @@ def hold(
 @app.command()
 def shadow(
     model: Model,
-    digest: Annotated[
-        str, typer.Argument(metavar="[DIGEST]", help="The candidate; not given with --stop.")
-    ] = "",
-    stop: Annotated[  # noqa: FBT002
-        bool, typer.Option("--stop", help="Ask no candidate any more.")
-    ] = False,
+    digest: Candidate = "",
+    stop: StopShadow = False,  # noqa: FBT002
     data: Data = DEFAULT_DATA,
     why: Why = "",
     timeout: Timeout = 10.0,
@@ -174,22 +186,9 @@ def shadow(
 @app.command()
 def canary(
     model: Model,
-    digest: Annotated[
-        str, typer.Argument(metavar="[DIGEST]", help="The candidate; not given with --stop.")
-    ] = "",
-    share: Annotated[
-        float,
-        typer.Option(
-            "--share",
-            min=0,
-            max=1,
-            callback=finite,
-            help="Of the keys, for example 0.05.",
-        ),
-    ] = 0.0,
-    stop: Annotated[  # noqa: FBT002
-        bool, typer.Option("--stop", help="Let what serves answer all keys again.")
-    ] = False,
+    digest: Candidate = "",
+    share: Share = 0.0,
+    stop: StopCanary = False,  # noqa: FBT002
     data: Data = DEFAULT_DATA,
     why: Why = "",
 ) -> None:
@@ -202,8 +201,6 @@ def canary(
     if stop:
         ended = choice_of_canary(desk.book, None, 0.0, why)
         carry_out(desk, ended, canary_aim(None, None), WAIT_S)
-        return
-    chosen = desk.book.one(digest)
-    if not serves(desk.book, chosen):
+    elif not serves(desk.book, chosen := desk.book.one(digest)):
         event = choice_of_canary(desk.book, check_files(desk, chosen), share, why)
         carry_out(desk, event, canary_aim(chosen.digest, share), WAIT_S)

@@ -20,7 +20,13 @@ class Sender:
         self.events = EventPublisher(settings, "/cli", partitioner=PARTITIONER)
         self._pipeline = pipeline
 
-    def send(self, letter: Letter, original: bytes, *, corrected: bool) -> Place:
+    def send(
+        self,
+        letter: Letter,
+        original: bytes,
+        *,
+        corrected: bool,
+    ) -> Place:
         """The place where Kafka has it now; raises RecordError when there is no door for it,
         PublishError.
         """

@@ -25,47 +25,58 @@ TRACE = "TWINSTREAM_TRACE"
 _KINDS = {USAGE: SettingsError, NOT_RUNNING: NotRunningError, TIMEOUT: WaitTimeoutError}
 
 
+Model = Annotated[str, typer.Argument(help="A model of your definition.")]
+Spine = Annotated[
+    str,
+    typer.Option(
+        metavar="PLACE",
+        help=(
+            "Parquet with the model's request fields and its moment: a file or a folder, here "
+            "or s3://."
+        ),
+    ),
+]
+OutPlace = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        metavar="PLACE",
+        help="Folder of the scores, here or s3://; only with --table it may be left out.",
+    ),
+]
+HiveTable = Annotated[
+    str, typer.Option("--table", help="Also a table of the metastore: database.table.")
+]
+At = Annotated[
+    str,
+    typer.Option(
+        help="The moment of rows without one; default: now, the time of the newest epoch."
+    ),
+]
+ModelDigest = Annotated[
+    str, typer.Option(help="Another model than the promoted one: its digest, or its beginning.")
+]
+WithFeatures = Annotated[
+    bool, typer.Option("--features", help="Also write the features, as one column.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Fail when a row is bad, and write nothing.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace earlier scores at this place.")
+]
+
+
 def score_spine(
-    model: Annotated[str, typer.Argument(help="A model of your definition.")],
-    spine: Annotated[
-        str,
-        typer.Option(
-            metavar="PLACE",
-            help=(
-                "Parquet with the model's request fields and its moment: a file or a folder, here "
-                "or s3://."
-            ),
-        ),
-    ],
-    out_place: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            metavar="PLACE",
-            help="Folder of the scores, here or s3://; only with --table it may be left out.",
-        ),
-    ] = "",
-    hive_table: Annotated[
-        str, typer.Option("--table", help="Also a table of the metastore: database.table.")
-    ] = "",
-    at: Annotated[
-        str,
-        typer.Option(
-            help="The moment of rows without one; default: now, the time of the newest epoch."
-        ),
-    ] = "",
-    model_digest: Annotated[
-        str, typer.Option(help="Another model than the promoted one: its digest, or its beginning.")
-    ] = "",
-    features: Annotated[  # noqa: FBT002
-        bool, typer.Option("--features", help="Also write the features, as one column.")
-    ] = False,
-    strict: Annotated[  # noqa: FBT002
-        bool, typer.Option("--strict", help="Fail when a row is bad, and write nothing.")
-    ] = False,
-    overwrite: Annotated[  # noqa: FBT002
-        bool, typer.Option("--overwrite", help="Replace earlier scores at this place.")
-    ] = False,
+    model: Model,
+    spine: Spine,
+    out_place: OutPlace = "",
+    hive_table: HiveTable = "",
+    at: At = "",
+    model_digest: ModelDigest = "",
+    features: WithFeatures = False,  # noqa: FBT002
+    strict: Strict = False,  # noqa: FBT002
+    overwrite: Overwrite = False,  # noqa: FBT002
     data: Data = DEFAULT_DATA,
     json: Json = False,  # noqa: FBT002
 ) -> None:
@@ -84,11 +95,15 @@ def score_spine(
         strict=strict,
         overwrite=overwrite,
     )
-    answer = process_answer(request, running.mesh(data))
+    _print(process_answer(request, running.mesh(data)), json=json)
+
+
+def _print(answer: ScoreAnswer, *, json: bool) -> None:
+    manifest = manifest_of(answer)
     if json:
-        as_json({"out": answer.out, **msgspec.structs.asdict(manifest_of(answer))})
+        as_json({"out": answer.out, **msgspec.structs.asdict(manifest)})
     else:
-        show(answer, manifest_of(answer))
+        show(answer, manifest)
 
 
 def process_answer(request: ScoreRequest, mesh: running.Running) -> ScoreAnswer:
@@ -113,17 +128,19 @@ def manifest_of(answer: ScoreAnswer) -> ScoreManifest:
 
 def show(answer: ScoreAnswer, manifest: ScoreManifest) -> None:
     """For people: what was scored, from what, and what was not."""
-    seconds = sum(answer.seconds.values())
-    rows: list[tuple[str, object]] = [
-        ("rows", f"{manifest.rows} of {manifest.spine_rows}"),
-        ("release", manifest.origin.release),
-        ("digest", manifest.digest[:16]),
-        ("seconds", f"{seconds:.1f}, Spark's start not counted"),
-    ]
-    if manifest.table:
-        rows.append(("table", manifest.table))
-    out.print(table(("", answer.out), rows))
+    out.print(table(("", answer.out), _rows(answer, manifest)))
     if manifest.bad_rows:
         note(f"[yellow]{manifest.bad_rows} bad rows[/] are in {shown(answer.out)}/_bad_rows:")
         for line in answer.bad:
             note(f"  {shown(line)}")
+
+
+def _rows(answer: ScoreAnswer, manifest: ScoreManifest) -> list[tuple[str, object]]:
+    seconds = sum(answer.seconds.values())
+    return [
+        ("rows", f"{manifest.rows} of {manifest.spine_rows}"),
+        ("release", manifest.origin.release),
+        ("digest", manifest.digest[:16]),
+        ("seconds", f"{seconds:.1f}, Spark's start not counted"),
+        *([("table", manifest.table)] if manifest.table else []),
+    ]

@@ -66,17 +66,12 @@ class Sent(msgspec.Struct):
             self.reasons.append(reason)
 
     def __str__(self) -> str:
-        parts = [f"sent {self.sent} record(s)"]
-        parts += (
-            [
-                (
-                    f"{self.bad} of them bad: ingest makes each a dead letter, "
-                    "see twinstream dead-letters list"
-                )
-            ]
-            if self.bad
-            else []
+        bad = (
+            f"{self.bad} of them bad: ingest makes each a dead letter, "
+            "see twinstream dead-letters list"
         )
+        parts = [f"sent {self.sent} record(s)"]
+        parts += [bad] if self.bad else []
         parts += [f"{self.left} line(s) not sent"] if self.left else []
         return "; ".join([*parts, *self.reasons])
 
@@ -111,16 +106,7 @@ def send_lines(
     PublishError when Kafka does not take one.
     """
     tally = Sent(reached={}, reasons=[])
-    producer = KafkaProducer(
-        settings.kafka_client(
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=5,
-            compression_type="lz4",
-            partitioner=PARTITIONER,
-            message_max_bytes=MESSAGE_BYTES,
-        )
-    )
+    producer = _producer(settings)
     try:
         for line in keyed(source, lines, timestamp_field):
             if strict and line.problem:
@@ -137,7 +123,25 @@ def send_lines(
     return {source.name: tally.reached}, tally
 
 
-def _send(producer: KafkaProducer, topic: str, line: Line, tally: Sent) -> None:
+def _producer(settings: MeshSettings) -> KafkaProducer:
+    return KafkaProducer(
+        settings.kafka_client(
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=5,
+            compression_type="lz4",
+            partitioner=PARTITIONER,
+            message_max_bytes=MESSAGE_BYTES,
+        )
+    )
+
+
+def _send(
+    producer: KafkaProducer,
+    topic: str,
+    line: Line,
+    tally: Sent,
+) -> None:
     if line.problem:
         tally.tell(f"line {line.number}: {line.problem}")
     if not line.fits:
@@ -162,7 +166,11 @@ def _send(producer: KafkaProducer, topic: str, line: Line, tally: Sent) -> None:
     tally.bad += bool(line.problem)
 
 
-def _noted(tally: Sent, error: Any, message: Any) -> None:
+def _noted(
+    tally: Sent,
+    error: Any,
+    message: Any,
+) -> None:
     if error is not None:
         tally.refused, tally.refusal = tally.refused + 1, error.str()
     else:
@@ -181,7 +189,11 @@ def _flush(producer: KafkaProducer) -> int:
     return left
 
 
-def keyed(source: Source, lines: Iterable[bytes], timestamp_field: str = "") -> Iterator[Line]:
+def keyed(
+    source: Source,
+    lines: Iterable[bytes],
+    timestamp_field: str = "",
+) -> Iterator[Line]:
     """Each line that is not blank, with its key and time.
 
     A bad one keeps the time of the line before it, so that it moves no clock.
@@ -196,7 +208,13 @@ def keyed(source: Source, lines: Iterable[bytes], timestamp_field: str = "") -> 
         yield line
 
 
-def _line(source: Source, number: int, data: bytes, timestamp_field: str, stamp: int) -> Line:
+def _line(
+    source: Source,
+    number: int,
+    data: bytes,
+    timestamp_field: str,
+    stamp: int,
+) -> Line:
     if len(data) > LONGEST_BYTES:
         return Line(
             number,
@@ -223,10 +241,7 @@ def millis(record: dict[str, Any], field: str) -> int:
     """
     value: Any = record.get(field)
     try:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        us = (
-            value if whole else int(_zoned(datetime.fromisoformat(value)).timestamp() * 1000) * 1000
-        )
+        us = _time_us(value)
     except (ValueError, TypeError, OverflowError):
         raise RecordError(
             f"{field} is {str(value)[:80]!r}, which is no time: "
@@ -237,5 +252,12 @@ def millis(record: dict[str, Any], field: str) -> int:
     return us // 1000
 
 
-def _zoned(moment: datetime) -> datetime:
+def _time_us(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(zoned(datetime.fromisoformat(value)).timestamp() * 1000) * 1000
+
+
+def zoned(moment: datetime) -> datetime:
+    """UTC when it names no zone."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+Line = TypeVar("Line")
 
 
 class _Output(Console):
@@ -36,7 +40,9 @@ def as_json(value: object) -> None:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    title: str | None = None,
 ) -> Table:
     """A plain table; None becomes an empty cell."""
     made = Table(
@@ -45,6 +51,26 @@ def table(
     for row in rows:
         made.add_row(*("" if cell is None else str(cell) for cell in row))
     return made
+
+
+def print_rows(
+    lines: Iterable[Line],
+    columns: Sequence[str],
+    cells: Callable[[Line], Sequence[object]],
+    *,
+    json: bool,
+) -> None:
+    """A table, or a JSON document a line."""
+    if not json:
+        out.print(table(columns, map(cells, lines)))
+        return
+    for line in lines:
+        as_json(line)
+
+
+def utc_second(at_us: int) -> str:
+    """A time for people, in UTC."""
+    return datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def note(text: str) -> None:

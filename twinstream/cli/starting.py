@@ -37,8 +37,30 @@ OF_THE_SHELL = (
 """Settings of one command, not of the mesh."""
 
 
-def begin(pipeline: Path | None, data: Path, *, detach: bool, timeout_s: float) -> None:
+def begin(
+    pipeline: Path | None,
+    data: Path,
+    *,
+    detach: bool,
+    timeout_s: float,
+) -> None:
     """Start a mesh and wait until it serves; it is stopped again when that fails."""
+    file = _checked(pipeline)
+    log_begin = logs.size_of(log_of(data))
+    supervisor = spawn(file, data, detach=detach)
+    note(
+        f"starting a mesh in {escape(str(data))}; the first time on a machine its engines are "
+        "fetched as well (about a minute)"
+    )
+    try:
+        await_ready(lambda: supervisor.poll() is None, supervisor.pid, data, timeout_s, log_begin)
+    except BaseException:
+        _end(supervisor)
+        raise
+
+
+def _checked(pipeline: Path | None) -> Path:
+    """The definition, when this machine can run a mesh of it; raises SettingsError."""
     if pipeline is None or not pipeline.is_file():
         raise SettingsError(
             f"there is no definition file {pipeline or ''}: give it with --pipeline FILE"
@@ -46,16 +68,7 @@ def begin(pipeline: Path | None, data: Path, *, detach: bool, timeout_s: float) 
     if said := unused(os.environ):
         raise SettingsError(said)
     extras.require(services.wanted(os.environ))
-    log_begin = logs.size_of(log_of(data))
-    supervisor = spawn(pipeline, data, detach=detach)
-    note(
-        f"starting a mesh in {escape(str(data))}; the first time on a machine its engines are fetched as well (about a minute)"
-    )
-    try:
-        await_ready(lambda: supervisor.poll() is None, supervisor.pid, data, timeout_s, log_begin)
-    except BaseException:
-        _end(supervisor)
-        raise
+    return pipeline
 
 
 def log_of(data: Path) -> Path:
@@ -72,23 +85,22 @@ def _end(supervisor: subprocess.Popen[bytes]) -> None:
         supervisor.wait()
 
 
-def spawn(pipeline: Path, data: Path, *, detach: bool) -> subprocess.Popen[bytes]:
+def spawn(
+    pipeline: Path,
+    data: Path,
+    *,
+    detach: bool,
+) -> subprocess.Popen[bytes]:
     """Start the supervisor process, its log in the data folder; without `detach` it ends with this
     process.
     """
     log = log_of(prepare(data))
     tie = [] if detach else [sys.executable, "-I", "-S", str(TETHER), str(os.getpid())]
+    program = [sys.executable, "-m", "deploy.local.supervisor"]
     with log.open("ab") as file:
         log.chmod(0o600)
         return subprocess.Popen(
-            [
-                *tie,
-                sys.executable,
-                "-m",
-                "deploy.local.supervisor",
-                str(data),
-                str(pipeline.resolve()),
-            ],
+            [*tie, *program, str(data), str(pipeline.resolve())],
             env=environment.of_supervisor(os.environ),
             umask=0o077,
             stdin=subprocess.DEVNULL,
@@ -98,7 +110,12 @@ def spawn(pipeline: Path, data: Path, *, detach: bool) -> subprocess.Popen[bytes
         )
 
 
-def join(running: state.MeshState, pipeline: Path | None, data: Path, timeout_s: float) -> None:
+def join(
+    running: state.MeshState,
+    pipeline: Path | None,
+    data: Path,
+    timeout_s: float,
+) -> None:
     """Wait for a mesh that somebody started; raises SettingsError when it is not the one that is
     asked for.
     """
@@ -116,27 +133,35 @@ def join(running: state.MeshState, pipeline: Path | None, data: Path, timeout_s:
 
 
 def differences(
-    env: Mapping[str, str], pipeline: Path | None, shell: Mapping[str, str]
+    env: Mapping[str, str],
+    pipeline: Path | None,
+    shell: Mapping[str, str],
 ) -> list[str]:
     """What this command asks for and the running mesh is not, each as a phrase."""
-    found = []
     definition = env.get("TWINSTREAM_PIPELINE", "")
-    if pipeline is not None and Path(definition).resolve() != pipeline.resolve():
-        found.append(f"the definition {definition}, not {pipeline}")
-    ignored = OF_THE_SHELL + (() if environment.is_external(env) else OF_ENGINES)
-    asked = {
-        name: value
-        for name, value in shell.items()
-        if name.startswith(environment.OURS) and value and name not in ignored
-    }
-    return found + [
+    other = pipeline is not None and Path(definition).resolve() != pipeline.resolve()
+    return [f"the definition {definition}, not {pipeline}"] * other + [
         f"{name}={env.get(name, '')}, not {value}"
-        for name, value in asked.items()
+        for name, value in _asked(env, shell).items()
         if not _same(name, value, env)
     ]
 
 
-def _same(name: str, value: str, env: Mapping[str, str]) -> bool:
+def _asked(env: Mapping[str, str], shell: Mapping[str, str]) -> dict[str, str]:
+    """Settings of the shell that mean the mesh."""
+    ignored = OF_THE_SHELL + (() if environment.is_external(env) else OF_ENGINES)
+    return {
+        name: value
+        for name, value in shell.items()
+        if name.startswith(environment.OURS) and value and name not in ignored
+    }
+
+
+def _same(
+    name: str,
+    value: str,
+    env: Mapping[str, str],
+) -> bool:
     """Whether a setting means what it means in the running mesh: 2 and 2.0 seconds are the same."""
     if name not in ENVIRONMENT.values():
         return env.get(name, "") == value
@@ -147,7 +172,11 @@ def _same(name: str, value: str, env: Mapping[str, str]) -> bool:
 
 
 def await_ready(
-    lives: Callable[[], bool], pid: int, data: Path, timeout_s: float, log_begin: int = 0
+    lives: Callable[[], bool],
+    pid: int,
+    data: Path,
+    timeout_s: float,
+    log_begin: int = 0,
 ) -> None:
     """Wait until the mesh serves, saying what has become ready and what has ended; raises what
     keeps it from it.
@@ -158,8 +187,7 @@ def await_ready(
     while True:
         waited = time.monotonic() - begun
         alive = lives()
-        found = state.read(data)
-        mine = found if found is not None and found.supervisor.pid == pid else None
+        mine = _state_of(pid, data)
         if not alive:
             raise MeshError(_last_words(log_of(data), log_begin))
         if mine is not None and _serves(mine, told, waited):
@@ -169,7 +197,17 @@ def await_ready(
         time.sleep(POLL_S)
 
 
-def _serves(found: state.MeshState, told: set[tuple[str, int]], waited: float) -> bool:
+def _state_of(pid: int, data: Path) -> state.MeshState | None:
+    """What the supervisor with this pid wrote, None before it did."""
+    found = state.read(data)
+    return found if found is not None and found.supervisor.pid == pid else None
+
+
+def _serves(
+    found: state.MeshState,
+    told: set[tuple[str, int]],
+    waited: float,
+) -> bool:
     """Whether it serves; raises what no waiting mends."""
     _tell(found, told, waited)
     if found.ready:
@@ -184,7 +222,11 @@ def _serves(found: state.MeshState, told: set[tuple[str, int]], waited: float) -
     return False
 
 
-def _tell(found: state.MeshState, told: set[tuple[str, int]], waited: float) -> None:
+def _tell(
+    found: state.MeshState,
+    told: set[tuple[str, int]],
+    waited: float,
+) -> None:
     """Say what has become ready since the last time, and what has ended and why."""
     for name, service in found.services.items():
         if service.restarts and (name, service.restarts) not in told:
@@ -201,20 +243,16 @@ def _slow(found: state.MeshState | None, data: Path) -> str:
     folder = data / "logs"
     if found is None or not found.services:
         return f"the supervisor still prepares; {logs.last_words(log_of(data))}"
-    slow = {name: service for name, service in found.services.items() if not service.ready}
-    why = {
-        name: s.blocked
-        or s.last_error
-        or logs.last_words(folder / f"{name}.log")
-        or "it says nothing"
-        for name, s in slow.items()
-    }
-    return (
-        "; ".join(
-            f"{name} ({found.services[name].state}): {reason}" for name, reason in why.items()
-        )
-        + f"; logs in {folder}"
+    slow = "; ".join(
+        f"{name} ({service.state}): {_reason(service, folder / f'{name}.log')}"
+        for name, service in found.services.items()
+        if not service.ready
     )
+    return f"{slow}; logs in {folder}"
+
+
+def _reason(service: state.ServiceState, log: Path) -> str:
+    return service.blocked or service.last_error or logs.last_words(log) or "it says nothing"
 
 
 def _last_words(log: Path, begin: int) -> str:

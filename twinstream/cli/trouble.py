@@ -27,18 +27,25 @@ def of_mesh(settings: MeshSettings, services: Mapping[str, Mapping[str, Any]]) -
         letters = msgspec.to_builtins(open_letters(settings))
     except (MeshError, KafkaException) as error:
         unknown = f"open dead letters are not counted: {error}"
-    blocked = [
+    alerts = _blocked(services) + _bugs(letters)
+    return {"dead_letters": letters, "alerts": alerts, "unknown": unknown}
+
+
+def _blocked(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [
         f"{name} is blocked: {service['blocked']}"
         for name, service in services.items()
         if service.get("blocked")
     ]
-    bugs = [
+
+
+def _bugs(letters: Mapping[str, Any]) -> list[str]:
+    return [
         f"{name}: {one['bugs']} input(s) met a fault of the mesh; see "
         f"twinstream dead-letters list --kind bug --service {name}"
         for name, one in letters.items()
         if one["bugs"]
     ]
-    return {"dead_letters": letters, "alerts": blocked + bugs, "unknown": unknown}
 
 
 def show(found: Mapping[str, Any]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from schemas.events import MetricObserved
-from schemas.topics import CONTROL_TOPICS, all_topics, topic_of
+from schemas.topics import CONTROL_TOPICS, Topic, all_topics, topic_of
 from twinstream.cli import running
 from twinstream.cli.ending import output_is_gone
 from twinstream.cli.options import DEFAULT_DATA, LONGEST_S, Data, Json, finite
@@ -25,15 +26,22 @@ FADE_S = 30.0
 DAY_MS = 86_400_000
 
 
+QUANTILES = ("p50", "p99", "max")
+METRIC_COLUMNS = ("service", "metric", "labels", "value", "unit", *QUANTILES)
+TOPIC_COLUMNS = ("topic", "writer", "public", "partitions", "kept", "what")
+Latest = dict[tuple[str, str, str], tuple[float, MetricObserved]]
+"""When a metric was seen, and what it was, by service, name and labels."""
+Seconds = Annotated[
+    float,
+    typer.Option(min=0, max=LONGEST_S, callback=finite, help="End after so long; 0: until Ctrl-C."),
+]
+MetricName = Annotated[str, typer.Option("--name", help="Only metrics whose name holds this.")]
+
+
 def watch(
     data: Data = DEFAULT_DATA,
-    seconds: Annotated[
-        float,
-        typer.Option(
-            min=0, max=LONGEST_S, callback=finite, help="End after so long; 0: until Ctrl-C."
-        ),
-    ] = 0.0,
-    name: Annotated[str, typer.Option(help="Only metrics whose name holds this.")] = "",
+    seconds: Seconds = 0.0,
+    name: MetricName = "",
     json: Json = False,  # noqa: FBT002
 ) -> None:
     """Show the mesh's metrics as they come; with --json, or into a pipe, one metric a line."""
@@ -58,7 +66,10 @@ def _next(reader: EventReader, name: str) -> MetricObserved | None:
 
 
 def _print_each(
-    reader: EventReader, name: str, until: float, show: Callable[[MetricObserved], None]
+    reader: EventReader,
+    name: str,
+    until: float,
+    show: Callable[[MetricObserved], None],
 ) -> None:
     while time.monotonic() < until:
         if output_is_gone():
@@ -69,37 +80,44 @@ def _print_each(
 
 
 def _print_line(metric: MetricObserved) -> None:
-    labels = " ".join(f"{key}={value}" for key, value in sorted(metric.labels.items()))
-    sys.stdout.write(f"{metric.service} {metric.name} {labels} {metric.value:.6g} {metric.unit}\n")
+    value = f"{metric.value:.6g} {metric.unit}"
+    sys.stdout.write(f"{metric.service} {metric.name} {_labels(metric)} {value}\n")
     sys.stdout.flush()
 
 
-def _show_live(reader: EventReader, name: str, until: float) -> None:
-    latest: dict[tuple[str, str, str], tuple[float, MetricObserved]] = {}
+def _show_live(
+    reader: EventReader,
+    name: str,
+    until: float,
+) -> None:
+    latest: Latest = {}
     with Live(refresh_per_second=4, console=out) as live:
         while time.monotonic() < until:
             metric = _next(reader, name)
             if metric is not None:
-                labels = " ".join(f"{key}={value}" for key, value in sorted(metric.labels.items()))
-                latest[metric.service, metric.name, labels] = (time.monotonic(), metric)
+                names = metric.service, metric.name, _labels(metric)
+                latest[names] = (time.monotonic(), metric)
             live.update(_metrics_table(latest))
 
 
-def _metrics_table(latest: dict[tuple[str, str, str], tuple[float, MetricObserved]]) -> Table:
+def _labels(metric: MetricObserved) -> str:
+    return " ".join(f"{key}={value}" for key, value in sorted(metric.labels.items()))
+
+
+def _metrics_table(latest: Latest) -> Table:
     now = time.monotonic()
     rows = [
-        (
-            service,
-            name,
-            labels,
-            f"{m.value:,.6g}" + ("/s" if m.kind == "counter" else ""),
-            m.unit,
-            *(f"{m.quantiles[q]:,.4g}" if q in m.quantiles else "" for q in ("p50", "p99", "max")),
-        )
-        for (service, name, labels), (seen, m) in sorted(latest.items())
+        (*names, *_value_cells(metric))
+        for names, (seen, metric) in sorted(latest.items())
         if now - seen < FADE_S
     ]
-    return table(("service", "metric", "labels", "value", "unit", "p50", "p99", "max"), rows)
+    return table(METRIC_COLUMNS, rows)
+
+
+def _value_cells(m: MetricObserved) -> tuple[str, ...]:
+    value = f"{m.value:,.6g}" + ("/s" if m.kind == "counter" else "")
+    quantiles = (f"{m.quantiles[q]:,.4g}" if q in m.quantiles else "" for q in QUANTILES)
+    return value, m.unit, *quantiles
 
 
 def topics(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT002
@@ -107,26 +125,29 @@ def topics(data: Data = DEFAULT_DATA, json: Json = False) -> None:  # noqa: FBT0
 
     With a running mesh, those of its definition too.
     """
+    found = _topics_of(data)
+    if json:
+        as_json(list(found))
+        return
+    out.print(table(TOPIC_COLUMNS, map(_topic_cells, found)))
+
+
+def _topics_of(data: Path) -> Sequence[Topic]:
     try:
         mesh = running.mesh(data)
         pipeline = mesh.pipeline()
     except (NotRunningError, MeshError):
-        found = CONTROL_TOPICS
-    else:
-        found = all_topics(
-            [s.name for s in pipeline.sources],
-            [v.name for v in pipeline.views],
-            [m.name for m in pipeline.models],
-            wall_clock=mesh.settings.clock == "wall",
-        )
-    if json:
-        as_json(list(found))
-        return
-    rows = [
-        (t.name, t.writer, t.public, t.partitions or "data", _kept(t.retention_ms), t.what)
-        for t in found
-    ]
-    out.print(table(("topic", "writer", "public", "partitions", "kept", "what"), rows))
+        return CONTROL_TOPICS
+    return all_topics(
+        [s.name for s in pipeline.sources],
+        [v.name for v in pipeline.views],
+        [m.name for m in pipeline.models],
+        wall_clock=mesh.settings.clock == "wall",
+    )
+
+
+def _topic_cells(t: Topic) -> tuple[object, ...]:
+    return t.name, t.writer, t.public, t.partitions or "data", _kept(t.retention_ms), t.what
 
 
 def _kept(retention_ms: int) -> str:

@@ -139,16 +139,22 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     def and_then(self, later: Receipt, begin: int) -> Receipt:
         """With the receipt of a later part, whose first record was number `begin`."""
-        position = {source: dict(offsets) for source, offsets in self.position.items()}
-        for source, offsets in later.position.items():
-            position[source] = {**position.get(source, {}), **offsets}
+        rejected = [Rejection(begin + one.index, one.reason) for one in later.rejected]
         return Receipt(
             accepted=self.accepted + later.accepted,
-            rejected=self.rejected
-            + [Rejection(begin + one.index, one.reason) for one in later.rejected],
-            position=position,
+            rejected=self.rejected + rejected,
+            position=_joined(self.position, later.position),
             rejections=self.rejections + later.rejections,
         )
+
+
+def _joined(
+    first: dict[str, dict[int, int]],
+    later: dict[str, dict[int, int]],
+) -> dict[str, dict[int, int]]:
+    """The later offset of each partition."""
+    names = dict.fromkeys([*first, *later])
+    return {name: {**first.get(name, {}), **later.get(name, {})} for name in names}
 
 
 class RecordAnswer(msgspec.Struct, frozen=True):

@@ -141,13 +141,7 @@ class AsyncClient:
         own features, as in training. With `rows` it is published first, and the answer has seen it.
         """
         if rows is None:
-            answer = await self.predict(model, [record], timeout_s=timeout_s)
-            try:
-                receipt = await self.publish_record(source, record, timeout_s=timeout_s)
-            except ClientError as error:
-                error.add_note(f"the record was not published; its prediction is {answer.id}-0")
-                raise
-            return RecordAnswer(receipt, answer)
+            return await self._ask_first(source, record, model, timeout_s)
         receipt = await self.publish_record(source, record, timeout_s=timeout_s)
         try:
             seen = receipt.position
@@ -157,8 +151,27 @@ class AsyncClient:
             raise
         return RecordAnswer(receipt, answer)
 
+    async def _ask_first(
+        self,
+        source: str,
+        record: Any,
+        model: str,
+        timeout_s: float | None,
+    ) -> RecordAnswer:
+        answer = await self.predict(model, [record], timeout_s=timeout_s)
+        try:
+            receipt = await self.publish_record(source, record, timeout_s=timeout_s)
+        except ClientError as error:
+            error.add_note(f"the record was not published; its prediction is {answer.id}-0")
+            raise
+        return RecordAnswer(receipt, answer)
+
     async def publish_record(
-        self, source: str, record: Any, *, timeout_s: float | None = None
+        self,
+        source: str,
+        record: Any,
+        *,
+        timeout_s: float | None = None,
     ) -> Receipt:
         """Send one record and wait until Kafka has it; raises InvalidInputError when it does not
         fit.
@@ -222,7 +235,10 @@ class AsyncClient:
             await asyncio.sleep(self._retries.first_s)
 
     async def _listened(
-        self, call: Call[Any], attempts: Attempts, news: News
+        self,
+        call: Call[Any],
+        attempts: Attempts,
+        news: News,
     ) -> AsyncIterator[Metric]:
         """Until the stream ends or breaks, as it does when the monitor is started again."""
         pause, heard = 0.0, False

@@ -147,13 +147,7 @@ class Client:
         own features, as in training. With `rows` it is published first, and the answer has seen it.
         """
         if rows is None:
-            answer = self.predict(model, [record], timeout_s=timeout_s)
-            try:
-                receipt = self.publish_record(source, record, timeout_s=timeout_s)
-            except ClientError as error:
-                error.add_note(f"the record was not published; its prediction is {answer.id}-0")
-                raise
-            return RecordAnswer(receipt, answer)
+            return self._ask_first(source, record, model, timeout_s)
         receipt = self.publish_record(source, record, timeout_s=timeout_s)
         try:
             seen = receipt.position
@@ -163,8 +157,27 @@ class Client:
             raise
         return RecordAnswer(receipt, answer)
 
+    def _ask_first(
+        self,
+        source: str,
+        record: Any,
+        model: str,
+        timeout_s: float | None,
+    ) -> RecordAnswer:
+        answer = self.predict(model, [record], timeout_s=timeout_s)
+        try:
+            receipt = self.publish_record(source, record, timeout_s=timeout_s)
+        except ClientError as error:
+            error.add_note(f"the record was not published; its prediction is {answer.id}-0")
+            raise
+        return RecordAnswer(receipt, answer)
+
     def publish_record(
-        self, source: str, record: Any, *, timeout_s: float | None = None
+        self,
+        source: str,
+        record: Any,
+        *,
+        timeout_s: float | None = None,
     ) -> Receipt:
         """Send one record and wait until Kafka has it; raises InvalidInputError when it does not
         fit.
@@ -226,7 +239,12 @@ class Client:
             yield from self._listened(call, attempts, news)
             time.sleep(self._retries.first_s)
 
-    def _listened(self, call: Call[Any], attempts: Attempts, news: News) -> Iterator[Metric]:
+    def _listened(
+        self,
+        call: Call[Any],
+        attempts: Attempts,
+        news: News,
+    ) -> Iterator[Metric]:
         """Until the stream ends or breaks, as it does when the monitor is started again."""
         pause, heard = 0.0, False
         while not heard:
@@ -248,9 +266,8 @@ class Client:
 
     def _made(self, call: Call[T], timeout_s: float | None) -> T:
         """Make a call, with its attempts; raises ClientError."""
-        attempts = Attempts(
-            call, self._retries, self._timeout_s if timeout_s is None else timeout_s
-        )
+        bound_s = self._timeout_s if timeout_s is None else timeout_s
+        attempts = Attempts(call, self._retries, bound_s)
         while True:
             try:
                 answer = self._http.request(**call.request(), timeout=attempts.left())

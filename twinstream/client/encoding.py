@@ -126,7 +126,11 @@ def view_query(
     ]
 
 
-def announcement(source: str, files: Iterable[Any], file_format: str) -> bytes:
+def announcement(
+    source: str,
+    files: Iterable[Any],
+    file_format: str,
+) -> bytes:
     """Body of `POST /v1/data-arrived`."""
     named = [FileAnnounced(uri=file) if isinstance(file, str) else file for file in files]
     refs = [{"sha256": "", **msgspec.to_builtins(file)} for file in named]

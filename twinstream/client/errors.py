@@ -20,7 +20,13 @@ class ClientError(MeshError):
     remedy_otherwise = ""
 
     def __init__(
-        self, text: str, *, status: int = 0, row: int = -1, field: str = "", remedy: str = ""
+        self,
+        text: str,
+        *,
+        status: int = 0,
+        row: int = -1,
+        field: str = "",
+        remedy: str = "",
     ) -> None:
         remedy = remedy or self.remedy_otherwise
         super().__init__(f"{text}; {remedy}" if remedy else text)

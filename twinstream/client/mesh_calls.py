@@ -100,7 +100,13 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         url = self.of("predict", "views", view)
         return Call(method="POST", url=url, answer=FeatureRows, body=body)
 
-    def send(self, source: str, body: bytes, *, repeatable: bool) -> Call[Receipt]:
+    def send(
+        self,
+        source: str,
+        body: bytes,
+        *,
+        repeatable: bool,
+    ) -> Call[Receipt]:
         """Records with their ids: a repeat of the same bytes meets its first in the same
         partition, and counts once.
         """
@@ -114,7 +120,12 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
             taken=TAKEN_RECORDS,
         )
 
-    def announce(self, source: str, files: Iterable[Any], file_format: str) -> Call[Arrivals]:
+    def announce(
+        self,
+        source: str,
+        files: Iterable[Any],
+        file_format: str,
+    ) -> Call[Arrivals]:
         """Repeatable: an object that was accepted in this version is not accepted again."""
         body = encoding.announcement(source, files, file_format)
         url = self.of("ingest", "data-arrived")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -33,15 +33,21 @@ def published_sets(
     """All that were published of these models, oldest first. Raises NotRunningError."""
     wanted = set(models)
     events = list(_believed(settings))
-    trained: dict[str, list[str]] = defaultdict(list)
-    for event in events:
-        if isinstance(event, ModelTrained):
-            trained[event.training_set_digest].append(event.model_digest)
+    trained = _trained_on(events)
     return [
         PublishedSet(event=event, models=tuple(dict.fromkeys(trained[event.digest])))
         for event in events
         if isinstance(event, TrainingSetPublished) and event.model in wanted
     ]
+
+
+def _trained_on(events: Iterable[Event]) -> Mapping[str, list[str]]:
+    """Digests of models by that of their training set."""
+    trained: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        if isinstance(event, ModelTrained):
+            trained[event.training_set_digest].append(event.model_digest)
+    return trained
 
 
 def chosen_set(
@@ -57,12 +63,20 @@ def chosen_set(
     matching = of_epoch or [one for one in ours if _begins(one.event.digest, which)]
     digests = {one.event.digest for one in matching}
     if not digests or (which and not of_epoch and len(digests) > 1):
-        many = "several" if digests else "none"
-        there = ", ".join(map(_named, ours[-5:])) or "none, seal an epoch first"
-        raise SettingsError(
-            f"{many} of the training sets of {model} match {which[:80]!r}; the newest are: {there}"
-        )
+        raise _unclear("several" if digests else "none", ours, model, which)
     return matching[-1]
+
+
+def _unclear(
+    many: str,
+    ours: Sequence[PublishedSet],
+    model: str,
+    which: str,
+) -> SettingsError:
+    there = ", ".join(map(_named, ours[-5:])) or "none, seal an epoch first"
+    return SettingsError(
+        f"{many} of the training sets of {model} match {which[:80]!r}; the newest are: {there}"
+    )
 
 
 def _named(one: PublishedSet) -> str:

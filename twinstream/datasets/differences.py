@@ -88,6 +88,7 @@ def difference(
     here, there = _matching(first, second)
     pair = _Pair(first.take(here), second.take(there))
     changed = pair.changed()
+    examples = [one for name, rows in changed.items() for one in pair.examples(name, rows)]
     return SetDifference(
         rows_first=first.num_rows - len(here),
         rows_second=second.num_rows - len(there),
@@ -95,7 +96,7 @@ def difference(
         columns_first=_alone(first, second),
         columns_second=_alone(second, first),
         changed={name: len(rows) for name, rows in changed.items()},
-        examples=[one for name, rows in changed.items() for one in pair.examples(name, rows)],
+        examples=examples,
     )
 
 

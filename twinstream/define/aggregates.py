@@ -147,7 +147,11 @@ class Declared(Comparable):
         return Aggregate(self.kind, self.field, where, params, self.width)
 
     def _check_field(
-        self, field: str, what: str, fields: Mapping[str, FieldType], owner: str
+        self,
+        field: str,
+        what: str,
+        fields: Mapping[str, FieldType],
+        owner: str,
     ) -> None:
         kind = fields[record(field, fields, owner, what, self.at).value]
         if not self.any_type and not kind.numeric:

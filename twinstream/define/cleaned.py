@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinstream.define.cleaning import Rule
+from twinstream.define.fields.base import FieldType
 from twinstream.define.source import Source
 from twinstream.errors import Reason
 
@@ -31,11 +32,14 @@ def apply_rules(source: Source, batch: pa.RecordBatch, broken: dict[int, Reason]
         for rule in rules:
             column = _changed(rule, column)
             for row in _refused(rule, column):
-                shown = _cut(source.fields[name].in_message(column[row].as_py()))
-                what = f"{shown} breaks the rule {_cut(rule.text)}"
+                what = _breaks(rule, source.fields[name], column[row].as_py())
                 broken.setdefault(row, Reason.of(name, what))
         batch = batch.set_column(at, batch.schema.field(at), column)
     return batch
+
+
+def _breaks(rule: Rule, kind: FieldType, stored: Any) -> str:
+    return f"{_cut(kind.in_message(stored))} breaks the rule {_cut(rule.text)}"
 
 
 def cleaned_value(source: Source, name: str, value: Any) -> Any:
@@ -59,21 +63,27 @@ def _changed(rule: Rule, column: pa.Array) -> pa.Array:
 
 
 def _refused(rule: Rule, column: pa.Array) -> list[int]:
-    if rule.name == "required":
-        bad = column.is_null()
-    elif rule.name == "between" and rule.bounds is not None:
-        bad = pc.or_(pc.less(column, rule.bounds[0]), pc.greater(column, rule.bounds[1])).fill_null(
-            False
-        )
-    elif rule.name == "one_of":
-        bad = pc.and_(
-            column.is_valid(),
-            pc.invert(pc.is_in(column, value_set=pa.array(rule.values, column.type))),
-        )
-    else:
-        return []
-    rows: list[int] = np.flatnonzero(bad.to_numpy(zero_copy_only=False)).tolist()
+    bad = _bad(rule, column)
+    rows: list[int] = (
+        [] if bad is None else np.flatnonzero(bad.to_numpy(zero_copy_only=False)).tolist()
+    )
     return rows
+
+
+def _bad(rule: Rule, column: pa.Array) -> pa.Array | None:
+    """Where a value breaks a rule; None for a rule that refuses nothing."""
+    if rule.name == "required":
+        return column.is_null()
+    if rule.name == "between" and rule.bounds is not None:
+        return _outside(column, *rule.bounds)
+    if rule.name == "one_of":
+        known = pc.is_in(column, value_set=pa.array(rule.values, column.type))
+        return pc.and_(column.is_valid(), pc.invert(known))
+    return None
+
+
+def _outside(column: pa.Array, low: int, high: int) -> pa.Array:
+    return pc.or_(pc.less(column, low), pc.greater(column, high)).fill_null(False)
 
 
 def _cut(text: str) -> str:

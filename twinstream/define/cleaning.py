@@ -110,33 +110,58 @@ def bind_rules(
                 did_you_mean(name, fields),
             )
         written = listed(rules, f"the rules of {name!r}")
-        bound[name] = tuple(
-            rule if isinstance(rule, Rule) else _bind(_parse(rule), name, fields[name])
-            for rule in written
-        )
+        bound[name] = tuple(_bound(rule, name, fields[name]) for rule in written)
     return bound
+
+
+def _bound(rule: Any, name: str, kind: FieldType) -> Rule:
+    return rule if isinstance(rule, Rule) else _bind(_parse(rule), name, kind)
 
 
 def _parse(rule: Any) -> Written:
     """A rule from its text, by Python's own parser; nothing is run."""
     if isinstance(rule, Written):
         return rule
-    remedy = (
-        'write "clip(0, 200)", "between(0, 1)", "one_of(\'a\', \'b\')", "required", "lower", '
-        '"upper" or "strip"'
-    )
     try:
-        tree = ast.parse(rule, mode="eval").body
-        if isinstance(tree, ast.Name):
-            return Written(tree.id)
-        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and not tree.keywords:
-            return _written(tree.func.id, *(ast.literal_eval(arg) for arg in tree.args))
+        if (found := _of_tree(ast.parse(rule, mode="eval").body)) is not None:
+            return found
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         pass
-    return refuse(f"{shown(rule)} is not a cleaning rule", remedy)
+    return refuse(
+        f"{shown(rule)} is not a cleaning rule",
+        'write "clip(0, 200)", "between(0, 1)", "one_of(\'a\', \'b\')", "required", "lower", '
+        '"upper" or "strip"',
+    )
+
+
+def _of_tree(tree: ast.expr) -> Written | None:
+    if isinstance(tree, ast.Name):
+        return Written(tree.id)
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and not tree.keywords:
+        return _written(tree.func.id, *(ast.literal_eval(arg) for arg in tree.args))
+    return None
 
 
 def _bind(rule: Written, name: str, kind: FieldType) -> Rule:
+    _check_arguments(rule, name)
+    if rule.name in {"clip", "between"}:
+        return Rule(rule.name, _bounds(rule, name, kind), (), rule.canonical())
+    if rule.name in {"lower", "upper", "strip"}:
+        _check_text(rule, name, kind)
+    values = tuple(fitted(value, kind, f"{rule} on field {name!r}") for value in rule.args)
+    return Rule(rule.name, None, values, rule.canonical())
+
+
+def _check_text(rule: Written, name: str, kind: FieldType) -> None:
+    if kind.input is not Input.TEXT:
+        refuse(
+            f"{rule} is for text, but field {name!r} is a {type(kind).__name__}",
+            "take the rule away",
+        )
+
+
+def _check_arguments(rule: Written, name: str) -> None:
+    """That there is such a rule, and that it has as many arguments as it takes."""
     if rule.name not in _ARGUMENTS:
         refuse(
             f"{rule} on field {name!r} is not a cleaning rule", did_you_mean(rule.name, _ARGUMENTS)
@@ -147,15 +172,6 @@ def _bind(rule: Written, name: str, kind: FieldType) -> Rule:
             f"{rule} on field {name!r} has {len(rule.args)} arguments",
             f"{rule.name} takes {'at least one' if wanted is None else wanted}",
         )
-    if rule.name in {"clip", "between"}:
-        return Rule(rule.name, _bounds(rule, name, kind), (), rule.canonical())
-    if rule.name in {"lower", "upper", "strip"} and kind.input is not Input.TEXT:
-        refuse(
-            f"{rule} is for text, but field {name!r} is a {type(kind).__name__}",
-            "take the rule away",
-        )
-    values = tuple(fitted(value, kind, f"{rule} on field {name!r}") for value in rule.args)
-    return Rule(rule.name, None, values, rule.canonical())
 
 
 def _bounds(rule: Written, name: str, kind: FieldType) -> tuple[int, int]:

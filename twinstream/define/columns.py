@@ -18,15 +18,24 @@ _UNITS_US = {"s": 1_000_000, "ms": 1000, "us": 1}
 _NS_IN_US = 1000
 
 
+_AS_TEXT = (pa.types.is_large_string, pa.types.is_string_view, pa.types.is_date)
+
+
 def store(kind: FieldType, column: pa.Array, *, text: bool = False) -> Stored:
     """A column of string, int64, float64, bool, decimal128 or null (see `plain`) in stored form."""
     if text:
-        column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
-        if kind.trimmed and len(column) < FEW_CELLS:
-            column = pc.ascii_trim_whitespace(column)
+        column = _text_cells(kind, column)
     if pa.types.is_null(column.type):
         return Stored(pa.nulls(len(column), kind.arrow), np.zeros(len(column), bool))
     return kind.stored_column(column, text=text)
+
+
+def _text_cells(kind: FieldType, column: pa.Array) -> pa.Array:
+    """Empty text as null, and trimmed where the type takes no space."""
+    column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+    if kind.trimmed and len(column) < FEW_CELLS:
+        return pc.ascii_trim_whitespace(column)
+    return column
 
 
 def plain(column: pa.Array) -> pa.Array:
@@ -40,22 +49,29 @@ def plain(column: pa.Array) -> pa.Array:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return plain(column.cast(kind.value_type))
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return column.cast(pa.string())
-    if pa.types.is_date(kind):
+    if any(is_of(kind) for is_of in _AS_TEXT):
         return column.cast(pa.string())
     if pa.types.is_timestamp(kind):
         return column.cast(pa.string()) if kind.tz is None else _microseconds(column)
+    return _plain_number(column)
+
+
+def _plain_number(column: pa.Array) -> pa.Array:
+    """Integers as int64 or decimals, small decimals as decimal128, floats as the shortest."""
+    kind = column.type
     if pa.types.is_uint64(kind):
-        most = pc.max(column).as_py()
-        return column.cast(pa.int64() if (most or 0) <= LIMIT else pa.decimal128(20, 0))
+        return _unsigned(column)
     if pa.types.is_integer(kind):
         return column.cast(pa.int64())
     if pa.types.is_decimal32(kind) or pa.types.is_decimal64(kind):
         return column.cast(pa.decimal128(38, kind.scale))
-    if pa.types.is_floating(kind):
-        return _shortest(column)
-    return column
+    return _shortest(column) if pa.types.is_floating(kind) else column
+
+
+def _unsigned(column: pa.Array) -> pa.Array:
+    """uint64 as int64 where all of it fits."""
+    most = pc.max(column).as_py()
+    return column.cast(pa.int64() if (most or 0) <= LIMIT else pa.decimal128(20, 0))
 
 
 def _shortest(column: pa.Array) -> pa.Array:

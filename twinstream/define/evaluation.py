@@ -46,8 +46,7 @@ def of_columns(steps: tuple[Expr, ...], cells: CellsOf) -> Cells:
         if node.op == "field":
             stack.append(cells(node.value))
         elif node.op == "literal":
-            cell = np.array(node.value, object if node.value_kind.objects else None)
-            stack.append((cell, np.True_))  # type: ignore[arg-type]
+            stack.append(_literal_cells(node))
         elif len(node.args) == 2:
             right = stack.pop()
             stack[-1] = _all(node, (stack[-1], right))
@@ -56,16 +55,24 @@ def of_columns(steps: tuple[Expr, ...], cells: CellsOf) -> Cells:
     return stack[0]
 
 
+def _literal_cells(node: Expr) -> Cells:
+    cell = np.array(node.value, object if node.value_kind.objects else None)
+    return cell, np.True_  # type: ignore[return-value]
+
+
 def field_column(column: pa.Array | pa.ChunkedArray) -> Cells:
     """Values (strings as objects, nulls filled) and validity of an Arrow column."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if array.null_count == 0:
         return array.to_numpy(zero_copy_only=False), np.True_  # type: ignore[return-value]
     valid = array.is_valid().to_numpy(zero_copy_only=False)
+    return _filled(array).to_numpy(zero_copy_only=False), valid
+
+
+def _filled(array: pa.Array) -> pa.Array:
     text = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
     zero: object = "" if text else 0
-    filled = pc.fill_null(array, pa.scalar(zero).cast(array.type))
-    return filled.to_numpy(zero_copy_only=False), valid
+    return pc.fill_null(array, pa.scalar(zero).cast(array.type))
 
 
 def _one(node: Expr, args: tuple[Any, ...]) -> Any:

@@ -42,7 +42,12 @@ class Expr:
     __slots__ = ("_steps", "args", "kind", "op", "operation", "places", "size", "value")
 
     def __init__(
-        self, op: str, args: tuple[Expr, ...], kind: str, places: int = 0, value: Any = None
+        self,
+        op: str,
+        args: tuple[Expr, ...],
+        kind: str,
+        places: int = 0,
+        value: Any = None,
     ) -> None:
         self.op, self.args, self.kind, self.places, self.value = op, args, kind, places, value
         self.size: int = 1 + sum(arg.size for arg in args)
@@ -264,13 +269,16 @@ class Expr:
             return [str(self.value)]
         if self.op == "literal":
             return [self.value_kind.written(self.value, self.places)]
-        inner = self.args[0]
-        if self.op == "isin":
-            written, places = inner.value_kind.written, inner.places
-            return [inner, f".isin([{', '.join(written(v, places) for v in sorted(self.value))}])"]
         if len(self.args) == 2:
-            return ["(", inner, f" {self.op} ", self.args[1], ")"]
-        return ["(~", inner, ")"] if self.op == "~" else [inner, f".{self.op}"]
+            return ["(", self.args[0], f" {self.op} ", self.args[1], ")"]
+        inner = self.args[0]
+        if self.op == "~":
+            return ["(~", inner, ")"]
+        return [inner, self._members(inner) if self.op == "isin" else f".{self.op}"]
+
+    def _members(self, inner: Expr) -> str:
+        written, places = inner.value_kind.written, inner.places
+        return f".isin([{', '.join(written(v, places) for v in sorted(self.value))}])"
 
     def _must_be(self, kind: str, op: str) -> None:
         if self.kind != kind:

@@ -22,14 +22,28 @@ def check_schema(source: Source, schema: pa.Schema, *, text: bool = False) -> No
         if name not in schema.names:
             if not kind.optional or name in must:
                 problems.append(f"column {name!r} is missing ({did_you_mean(name, schema.names)})")
-        elif len(schema.get_all_field_indices(name)) > 1:
-            problems.append(f"column {name!r} is there twice")
-        elif not text and not _fits(kind, schema.field(name).type):
-            problems.append(
-                f"column {name!r} is {schema.field(name).type}, expected {kind.fits_name}"
-            )
+        elif problem := _problem(name, kind, schema, text=text):
+            problems.append(problem)
     if problems:
         raise RecordError(f"the file does not fit {source.owner}: {'; '.join(problems)}")
+
+
+def _problem(
+    name: str,
+    kind: FieldType,
+    schema: pa.Schema,
+    *,
+    text: bool,
+) -> str:
+    """What is wrong with a column that is there, "" for nothing."""
+    if len(schema.get_all_field_indices(name)) > 1:
+        return f"column {name!r} is there twice"
+    found = schema.field(name).type
+    return (
+        ""
+        if text or _fits(kind, found)
+        else f"column {name!r} is {found}, expected {kind.fits_name}"
+    )
 
 
 def _fits(kind: FieldType, found: pa.DataType) -> bool:

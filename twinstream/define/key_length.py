@@ -17,7 +17,10 @@ def widest(fields: Sequence[str], types: Mapping[str, FieldType]) -> int:
 
 
 def check_key(
-    fields: Sequence[str], types: Mapping[str, FieldType], what: str, at: Location | None = None
+    fields: Sequence[str],
+    types: Mapping[str, FieldType],
+    what: str,
+    at: Location | None = None,
 ) -> None:
     """Refuses a key that no values of its fields could fit in; that a record's values do not is
     seen when it comes.

@@ -53,25 +53,31 @@ class Label:
                 "give the Source whose records carry the outcome",
             )
         self.source = source
-        self.on: tuple[str, ...] = listed(on, f"on= of label {name!r}")
-        if not self.on:
-            refuse(
-                f"label {name!r} joins on nothing",
-                "name the field, or fields, that a question and its outcome share",
-            )
-        for field in self.on:
-            if not isinstance(field, str) or field not in source.fields:
-                refuse(
-                    f"label {name!r} joins on {shown(field)}, which is not in {source.owner}",
-                    did_you_mean(field, source.fields),
-                )
-        if len(set(self.on)) < len(self.on):
-            refuse(f"label {name!r} names a field twice: {self.on}", "name each once")
+        self.on = self._checked_on(on)
         self.horizon_us = microseconds(horizon, "horizon")
         self.horizon = name_of(horizon)
         self.value: Expr | OutcomeAggregate = self._checked_value(value)
         self.missing: float | None = None if missing is None else self._checked_missing(missing)
         self.settles = self._checked_settles(settles)
+
+    def _checked_on(self, given: str | tuple[str, ...]) -> tuple[str, ...]:
+        """The fields that a question and its outcome share."""
+        fields: tuple[str, ...] = listed(given, f"on= of label {self.name!r}")
+        if not fields:
+            refuse(
+                f"label {self.name!r} joins on nothing",
+                "name the field, or fields, that a question and its outcome share",
+            )
+        for field in fields:
+            if not isinstance(field, str) or field not in self.source.fields:
+                refuse(
+                    f"label {self.name!r} joins on {shown(field)}, which is not in "
+                    f"{self.source.owner}",
+                    did_you_mean(field, self.source.fields),
+                )
+        if len(set(fields)) < len(fields):
+            refuse(f"label {self.name!r} names a field twice: {fields}", "name each once")
+        return fields
 
     @property
     def at_once(self) -> bool:

@@ -30,7 +30,12 @@ def literal_of(value: Any, beside: ValueKind, text: str) -> tuple[ValueKind, int
     )
 
 
-def rescaled(value: int, factor: int, places: int, text: str) -> int:
+def rescaled(
+    value: int,
+    factor: int,
+    places: int,
+    text: str,
+) -> int:
     """A literal, whose text is given, with more decimal places; refuses what gets too large."""
     if abs(value * factor) > LIMIT:
         refuse(

@@ -92,13 +92,17 @@ class Model:
         """What the network is given."""
         categorical = [n for n in self.request if self._takes(n) is Input.TEXT]
         numeric = [n for n in self.request if n not in categorical] + list(self.derive)
-        outputs = [
+        outputs = self._outputs()
+        numeric += [n for n, width in outputs if width == 1]
+        return Inputs(numeric, categorical, [(n, width) for n, width in outputs if width > 1])
+
+    def _outputs(self) -> list[tuple[str, int]]:
+        """Name and width of each number, or sequence, that a view answers."""
+        return [
             (f"{view.name}.{output.name}", output.width)
             for view in self.views
             for output in view.outputs
         ]
-        numeric += [n for n, width in outputs if width == 1]
-        return Inputs(numeric, categorical, [(n, width) for n, width in outputs if width > 1])
 
     @property
     def split(self) -> TimeSplit:
@@ -158,22 +162,7 @@ class Model:
             if not isinstance(view, View):
                 refuse(f"views of model {self.name!r} hold {shown(view)}", "give a list of View")
             for key in view.by:
-                if key not in self.spine.fields:
-                    refuse(
-                        (
-                            f"view {view.name!r} is kept by {key!r}, which is not in "
-                            f"{self.spine.owner}"
-                        ),
-                        did_you_mean(key, self.spine.fields),
-                    )
-                if not self.spine.fields[key].same_kind(view.source.fields[key]):
-                    refuse(
-                        (
-                            f"{key!r} is not of the same type in {self.spine.owner} and "
-                            f"{view.source.owner}"
-                        ),
-                        "give both the same type",
-                    )
+                self._check_view_key(view, key)
         names = [view.name for view in views]
         if len(set(names)) < len(names):
             refuse(
@@ -181,6 +170,19 @@ class Model:
                 "give each its own name",
             )
         return views
+
+    def _check_view_key(self, view: View, key: str) -> None:
+        """A question is asked with a view's key."""
+        if key not in self.spine.fields:
+            refuse(
+                f"view {view.name!r} is kept by {key!r}, which is not in {self.spine.owner}",
+                did_you_mean(key, self.spine.fields),
+            )
+        if not self.spine.fields[key].same_kind(view.source.fields[key]):
+            refuse(
+                f"{key!r} is not of the same type in {self.spine.owner} and {view.source.owner}",
+                "give both the same type",
+            )
 
     def _checked_split(self, split: TimeSplit | None) -> TimeSplit | None:
         if split is not None and not isinstance(split, TimeSplit):
@@ -212,24 +214,27 @@ class Model:
             return tuple(n for n in possible if n not in self.spine.id_fields)
         names: tuple[str, ...] = listed(request, f"request= of model {self.name!r}")
         for name in names:
-            if not isinstance(name, str) or name not in self.spine.fields:
-                refuse(
-                    f"request names {shown(name)}, which is not in {self.spine.owner}",
-                    did_you_mean(name, possible),
-                )
-            if name not in possible:
-                kind = self.spine.fields[name]
-                part = next(iter(kind.expression.parts))
-                refuse(
-                    f"{name!r} is a {type(kind).__name__}, which a network cannot use as it is",
-                    f'derive from it, as in derive={{"{part}": lambda r: r.{name}.{part}}}',
-                )
+            self._check_request_field(name, possible)
         if len(set(names)) < len(names):
             refuse(
                 f"request= of model {self.name!r} names a field twice: {', '.join(names)}",
                 "name each once",
             )
         return names
+
+    def _check_request_field(self, name: Any, possible: Sequence[str]) -> None:
+        if not isinstance(name, str) or name not in self.spine.fields:
+            refuse(
+                f"request names {shown(name)}, which is not in {self.spine.owner}",
+                did_you_mean(name, possible),
+            )
+        if name not in possible:
+            kind = self.spine.fields[name]
+            part = next(iter(kind.expression.parts))
+            refuse(
+                f"{name!r} is a {type(kind).__name__}, which a network cannot use as it is",
+                f'derive from it, as in derive={{"{part}": lambda r: r.{name}.{part}}}',
+            )
 
     def _derived(self, name: str, function: Condition) -> Expr:
         check_column(name, "derived input")

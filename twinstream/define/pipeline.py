@@ -35,24 +35,29 @@ class Pipeline:
     def __init__(self, name: str, *, models: Sequence[Model], views: Sequence[View] = ()) -> None:
         self.at = here()
         self.name = check_thing(name, "pipeline")
-        models, views = (
-            listed(models, f"models= of pipeline {name!r}"),
-            listed(views, f"views= of pipeline {name!r}"),
-        )
+        models, views = self._checked(models, views)
+        self.models: tuple[Model, ...] = _distinct(models, "model")
+        of_models = [v for m in models for v in m.views]
+        self.views: tuple[View, ...] = _distinct([*of_models, *views], "view")
+        self.sources: tuple[Source, ...] = _distinct(self._used_sources(), "source")
+
+    def _used_sources(self) -> list[Source]:
+        of_models = [source for m in self.models for source in (m.spine, m.label.source)]
+        return of_models + [view.source for view in self.views]
+
+    def _checked(
+        self, models: Sequence[Model], views: Sequence[View]
+    ) -> tuple[tuple[Model, ...], tuple[View, ...]]:
+        name = self.name
+        models = listed(models, f"models= of pipeline {name!r}")
+        views = listed(views, f"views= of pipeline {name!r}")
         if not models or not all(isinstance(m, Model) for m in models):
             refuse(
                 f"pipeline {name!r} has models={shown(models)}", "give a list of one or more Model"
             )
         if not all(isinstance(v, View) for v in views):
             refuse(f"pipeline {name!r} has views={shown(views)}", "give a list of View")
-        self.models: tuple[Model, ...] = _distinct(models, "model")
-        self.views: tuple[View, ...] = _distinct(
-            [*(v for m in models for v in m.views), *views], "view"
-        )
-        used = [s for m in models for s in (m.spine, m.label.source)]
-        self.sources: tuple[Source, ...] = _distinct(
-            [*used, *(v.source for v in self.views)], "source"
-        )
+        return models, views
 
     @cached_property
     def digest(self) -> str:

@@ -59,15 +59,23 @@ def scaled(value: float | Exact) -> tuple[int, int]:
     sign, digits, exponent = exact.as_tuple()
     if not isinstance(exponent, int) or len(digits) > MOST_DIGITS or abs(exponent) > MOST_DIGITS:
         return 0, -1
-    whole = int("".join(map(str, digits)))
-    places = -exponent
+    whole, places = _least_places(int("".join(map(str, digits))), -exponent)
+    return -whole if sign else whole, places
+
+
+def _least_places(whole: int, places: int) -> tuple[int, int]:
+    """The same number without zeros behind its point."""
     while places > 0 and whole % 10 == 0:
         whole, places = whole // 10, places - 1
-    whole *= 10 ** max(0, -places)
-    return -whole if sign else whole, max(0, places)
+    return whole * 10 ** max(0, -places), max(0, places)
 
 
-def fitted(value: Any, kind: FieldType, what: str, at: Location | None = None) -> Any:
+def fitted(
+    value: Any,
+    kind: FieldType,
+    what: str,
+    at: Location | None = None,
+) -> Any:
     """A value of a field in its stored form; `what` is where it is written.
 
     Refuses what the field cannot hold.

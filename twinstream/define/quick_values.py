@@ -30,6 +30,11 @@ def converter(source: Source, name: str) -> Column:
     for rule in rules:
         one = _then(one, _QUICK[rule.name](rule))
     alike = frozenset() if rules or not kind.alike else kind.alike | {type(None)}
+    return _of_each(one, alike)
+
+
+def _of_each(one: Convert, alike: frozenset[type]) -> Column:
+    """A list is left as it is where all its values are of these types."""
 
     def convert(values: list[Any]) -> list[Any]:
         if alike and alike.issuperset(map(type, values)):

@@ -27,26 +27,33 @@ def refuse_bad_keys(
 ) -> None:
     """Keys must not be too long, and the parts of a joined one must not hold the separator."""
     if _bytes_at_most(batch, fields) > LONGEST_KEY:
-        for row in np.flatnonzero(
-            pc.greater(pc.binary_length(key_text(batch, fields)), LONGEST_KEY)
-            .fill_null(False)
-            .to_numpy(zero_copy_only=False)
-        ).tolist():
-            what = f"the key is longer than {LONGEST_KEY} bytes"
-            broken.setdefault(row, Reason.of("+".join(fields), what))
+        _refuse_long(batch, fields, broken)
     for name in fields if len(fields) > 1 else ():
         column = batch.column(name)
-        if (
-            pa.types.is_string(column.type)
-            and pc.any(pc.match_substring(column, SEPARATOR)).as_py()
-        ):
-            for row in np.flatnonzero(
-                pc.match_substring(column, SEPARATOR)
-                .fill_null(False)
-                .to_numpy(zero_copy_only=False)
-            ).tolist():
-                what = "holds the character U+001F, which separates the parts of a key"
-                broken.setdefault(row, Reason.of(name, what))
+        if pa.types.is_string(column.type):
+            _refuse_separator(name, column, broken)
+
+
+def _refuse_long(batch: pa.RecordBatch, fields: tuple[str, ...], broken: dict[int, Reason]) -> None:
+    what = f"the key is longer than {LONGEST_KEY} bytes"
+    long = pc.greater(pc.binary_length(key_text(batch, fields)), LONGEST_KEY)
+    for row in _rows_of(long):
+        broken.setdefault(row, Reason.of("+".join(fields), what))
+
+
+def _refuse_separator(name: str, column: pa.Array, broken: dict[int, Reason]) -> None:
+    what = "holds the character U+001F, which separates the parts of a key"
+    holds = pc.match_substring(column, SEPARATOR)
+    if pc.any(holds).as_py():
+        for row in _rows_of(holds):
+            broken.setdefault(row, Reason.of(name, what))
+
+
+def _rows_of(condition: pa.Array) -> list[int]:
+    """Where it is true."""
+    true = condition.fill_null(False).to_numpy(zero_copy_only=False)
+    rows: list[int] = np.flatnonzero(true).tolist()
+    return rows
 
 
 def _bytes_at_most(batch: pa.RecordBatch, fields: tuple[str, ...]) -> int:

@@ -16,32 +16,18 @@ Condition = Callable[[Any], Any]
 
 
 def record(
-    function: Condition | str, fields: Mapping[str, FieldType], owner: str, what: str, at: Location
+    function: Condition | str,
+    fields: Mapping[str, FieldType],
+    owner: str,
+    what: str,
+    at: Location,
 ) -> Expr:
     """The expression that `function` computes; a plain string is the name of a field."""
     if isinstance(function, str):
         if function not in fields:
             _refuse_field(function, fields, owner, at)
         return field(str.__str__(function), fields, owner)
-    if not callable(function):
-        refuse(
-            f"{what} is {shown(function)}, not a function of a record",
-            "write it as lambda r: r.delay_minutes >= 15",
-            at,
-        )
-    try:
-        result = function(Row(fields, owner))
-    except DefinitionError:
-        raise
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        place = Location(last.filename, last.lineno or 0) if last.filename == at.file else at
-        raise DefinitionError(
-            f"{what} cannot be recorded: {type(error).__name__}: {str(error)[:200]}",
-            "use fields, literals, comparisons, + - *, & | ~, .is_null() and .isin([...]) only",
-            place.file,
-            place.line,
-        ) from error
+    result = _called(function, Row(fields, owner), what, at)
     if not isinstance(result, Expr):
         refuse(
             f"{what} gives {shown(result)}, not an expression over the fields of {owner}",
@@ -49,6 +35,43 @@ def record(
             at,
         )
     return result
+
+
+def _called(
+    function: Condition,
+    row: Row,
+    what: str,
+    at: Location,
+) -> Any:
+    """What a user's function gives."""
+    if not callable(function):
+        refuse(
+            f"{what} is {shown(function)}, not a function of a record",
+            "write it as lambda r: r.delay_minutes >= 15",
+            at,
+        )
+    try:
+        return function(row)
+    except DefinitionError:
+        raise
+    except Exception as error:
+        raise _unrecorded(error, what, at) from error
+
+
+def _unrecorded(
+    error: Exception,
+    what: str,
+    at: Location,
+) -> DefinitionError:
+    """With the line of the user's file that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = Location(last.filename, last.lineno or 0) if last.filename == at.file else at
+    return DefinitionError(
+        f"{what} cannot be recorded: {type(error).__name__}: {str(error)[:200]}",
+        "use fields, literals, comparisons, + - *, & | ~, .is_null() and .isin([...]) only",
+        place.file,
+        place.line,
+    )
 
 
 def record_condition(
@@ -69,7 +92,12 @@ def record_condition(
     return result
 
 
-def _refuse_field(name: str, fields: Mapping[str, FieldType], owner: str, at: Location) -> None:
+def _refuse_field(
+    name: str,
+    fields: Mapping[str, FieldType],
+    owner: str,
+    at: Location,
+) -> None:
     try:
         field(name, fields, owner)
     except DefinitionError as error:

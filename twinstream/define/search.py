@@ -131,34 +131,35 @@ def _checked_space(
     if not isinstance(space, (Choice, Range, bool, int, float, str)):
         refuse(
             f"{what} is {shown(space)}",
-            (
-                "take choice(...), uniform(low, high), log_uniform(low, high), "
-                "int_uniform(low, high) or a value"
-            ),
+            "take choice(...), uniform(low, high), log_uniform(low, high), "
+            "int_uniform(low, high) or a value",
         )
-    if not isinstance(name, str) or (
-        arguments is not None and name not in {**TRAINING, **arguments}
-    ):
+    _check_setting(name, what, arguments)
+    _check_bound(space, what, TRAINING.get(name) or (arguments or {}).get(name))
+    return space
+
+
+def _check_setting(name: Any, what: str, arguments: Mapping[str, Bound | None] | None) -> None:
+    """Refuses what neither training nor the network takes."""
+    known = {**TRAINING, **(arguments or {})}
+    if not isinstance(name, str) or (arguments is not None and name not in known):
         refuse(
             f"{what} is neither a setting of training nor an argument of the network",
-            did_you_mean(name, {**TRAINING, **(arguments or {})}),
+            did_you_mean(name, known),
         )
     if name == "loss":
         refuse("search names the loss", "give it as loss= of the model")
-    bound = TRAINING.get(name) or (arguments or {}).get(name)
+
+
+def _check_bound(space: Space | Plain, what: str, bound: Bound | None) -> None:
     for value in _values(space):
         if bound is not None and not bound.takes(value):
             refuse(f"{what} may be {shown(value)}", f"it is {bound}")
         if isinstance(value, int) and abs(value) > _GREATEST:
             refuse(f"{what} is {shown(value)}", "its magnitude is at most 2**62")
-    if (
-        bound is not None
-        and bound.whole
-        and isinstance(space, Range)
-        and space.kind != "int_uniform"
-    ):
+    fractions = isinstance(space, Range) and space.kind != "int_uniform"
+    if bound is not None and bound.whole and fractions:
         refuse(f"{what} is a range of fractions", f"it is {bound}: use int_uniform")
-    return space
 
 
 def _values(space: Space | Plain) -> tuple[Plain, ...]:

@@ -42,15 +42,7 @@ class Source:
         self.at = here()
         self.name = check_thing(name, "source")
         self.fields: dict[str, FieldType] = self._checked_fields(fields)
-        self.id_fields = tuple(self._field(f, "id") for f in listed(id, f"id of {self.owner}"))
-        if not self.id_fields:
-            refuse(
-                f"{self.owner} has no id",
-                "name the field, or the fields, that name a record once and for all",
-            )
-        if len(set(self.id_fields)) < len(self.id_fields):
-            refuse(f"id of {self.owner} names a field twice: {self.id_fields}", "name each once")
-        check_key(self.id_fields, self.fields, f"the id of {self.owner}")
+        self.id_fields = self._checked_id(id)
         self.key = self._field(key, "key")
         self.event_time = self._time(event_time, "event_time")
         self.known_at = None if known_at is None else self._time(known_at, "known_at")
@@ -110,20 +102,36 @@ class Source:
     def _checked_fields(self, fields: Mapping[str, FieldType]) -> dict[str, FieldType]:
         if not isinstance(fields, Mapping) or not fields:
             refuse(f"{self.owner} has no fields", 'give fields={"flight_id": String(), ...}')
-        checked = {}
-        for name, kind in fields.items():
-            checked[check_column(name, "field")] = kind
-            if isinstance(kind, type) and issubclass(kind, FieldType):
-                refuse(
-                    f"field {name!r} of {self.owner} is the class {kind.__name__}",
-                    f"call it: {kind.__name__}()",
-                )
-            if not isinstance(kind, FieldType):
-                refuse(
-                    f"field {name!r} of {self.owner} is {shown(kind)}, no type",
-                    f"take one of {', '.join(t.documented.written.strip('`') for t in TYPES)}",
-                )
-        return checked
+        return {
+            check_column(name, "field"): self._checked_type(name, kind)
+            for name, kind in fields.items()
+        }
+
+    def _checked_type(self, name: str, kind: FieldType) -> FieldType:
+        if isinstance(kind, type) and issubclass(kind, FieldType):
+            refuse(
+                f"field {name!r} of {self.owner} is the class {kind.__name__}",
+                f"call it: {kind.__name__}()",
+            )
+        if not isinstance(kind, FieldType):
+            refuse(
+                f"field {name!r} of {self.owner} is {shown(kind)}, no type",
+                f"take one of {', '.join(t.documented.written.strip('`') for t in TYPES)}",
+            )
+        return kind
+
+    def _checked_id(self, given: str | tuple[str, ...]) -> tuple[str, ...]:
+        """The fields that name a record."""
+        names = tuple(self._field(f, "id") for f in listed(given, f"id of {self.owner}"))
+        if not names:
+            refuse(
+                f"{self.owner} has no id",
+                "name the field, or the fields, that name a record once and for all",
+            )
+        if len(set(names)) < len(names):
+            refuse(f"id of {self.owner} names a field twice: {names}", "name each once")
+        check_key(names, self.fields, f"the id of {self.owner}")
+        return names
 
     def _field(self, name: str, role: str) -> str:
         if not isinstance(name, str) or name not in self.fields:

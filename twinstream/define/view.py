@@ -25,6 +25,12 @@ class Output(NamedTuple):
     width: int
 
 
+def _outputs_of(feature: Feature) -> list[Output]:
+    """One for each of its windows."""
+    width = feature.aggregate.width
+    return [Output(f"{feature.name}_{w}", feature, w, width) for w in feature.windows]
+
+
 class View:
     """Declares a view. `by`: field or fields of the source that are its key; `where`:
     which records exist for it at all.
@@ -49,14 +55,9 @@ class View:
         self.source = source
         self.by = self._checked_key(listed(by, f"by= of view {name!r}"))
         self.features = self._bound(features)
-        self.where = record_condition(
-            where, source.fields, source.owner, f"where= of view {name!r}", self.at
-        )
-        self.outputs = [
-            Output(f"{f.name}_{w}", f, w, f.aggregate.width)
-            for f in self.features
-            for w in f.windows
-        ]
+        what = f"where= of view {name!r}"
+        self.where = record_condition(where, source.fields, source.owner, what, self.at)
+        self.outputs = [output for f in self.features for output in _outputs_of(f)]
         self._check_outputs()
 
     def output(self, name: str) -> Output:

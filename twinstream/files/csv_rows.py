@@ -30,8 +30,13 @@ SKIPPED = b"-\n"
 Words = npt.NDArray[np.int64]
 
 
+Bools = npt.NDArray[np.bool_]
+
+
 def read_csv(
-    file: BinaryIO, wanted: Sequence[str] = (), block_bytes: int = BLOCK_BYTES
+    file: BinaryIO,
+    wanted: Sequence[str] = (),
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Part]:
     """All rows in bounded memory, as text, of the columns named in `wanted` (all when empty).
 
@@ -121,14 +126,7 @@ def _part(
     *,
     last_open: bool,
 ) -> Part:
-    flawed = (
-        (records[:, CELLS] != len(names))
-        | (records[:, FLAW] == STRAY)
-        | (records[:, END] - records[:, START] > MOST_ROW_BYTES)
-    )
-    if last_open and len(records):
-        flawed[-1] = True
-    flawed |= _not_utf8(data, records, flawed)
+    flawed = _flawed(data, records, len(names), last_open=last_open)
     bad = [
         bad_row(
             number + i,
@@ -139,20 +137,39 @@ def _part(
     ]
     good = np.flatnonzero(~flawed)
     found = records[good]
-    return Part(
-        _table(data, found, names, wanted), number + good, bad, lambda i: _place(data, found[i])
+    table = _table(data, found, names, wanted)
+    return Part(table, number + good, bad, lambda i: _place(data, found[i]))
+
+
+def _flawed(
+    data: bytes,
+    records: Words,
+    columns: int,
+    *,
+    last_open: bool,
+) -> Bools:
+    """Which records cannot be read."""
+    flawed: Bools = (
+        (records[:, CELLS] != columns)
+        | (records[:, FLAW] == STRAY)
+        | (records[:, END] - records[:, START] > MOST_ROW_BYTES)
     )
+    if last_open and len(records):
+        flawed[-1] = True
+    return flawed | _not_utf8(data, records, flawed)
 
 
-def _not_utf8(data: bytes, records: Words, flawed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _not_utf8(
+    data: bytes,
+    records: Words,
+    flawed: Bools,
+) -> Bools:
     """Which records hold a byte that is not UTF-8; nearly always one look at all of them is
     enough.
     """
     found = np.zeros(len(records), bool)
-    if not len(records):
-        return found
     view = memoryview(data)
-    if is_utf8(view[records[0, START] : records[-1, END]]):
+    if not len(records) or is_utf8(view[records[0, START] : records[-1, END]]):
         return found
     for i in np.flatnonzero(~flawed).tolist():
         start, end = records[i, START], records[i, END]
@@ -166,7 +183,12 @@ def _place(data: bytes, record: Words) -> Place:
     return Place(f"line {record[LINE]}", data[start : min(end, start + KEPT_BYTES + 1)])
 
 
-def _reason(record: Words, columns: int, *, is_open: bool) -> str:
+def _reason(
+    record: Words,
+    columns: int,
+    *,
+    is_open: bool,
+) -> str:
     """Why a record cannot be read."""
     if is_open:
         return "a quote is opened and never closed; all from there on is this one row"
@@ -179,39 +201,55 @@ def _reason(record: Words, columns: int, *, is_open: bool) -> str:
     return "it is not UTF-8"
 
 
-def _table(data: bytes, records: Words, names: list[str], wanted: Sequence[str]) -> pa.Table:
+def _table(
+    data: bytes,
+    records: Words,
+    names: list[str],
+    wanted: Sequence[str],
+) -> pa.Table:
     """The cells of records that are known to be good."""
     taken = [i for i, name in enumerate(names) if not wanted or name in wanted]
-    fields = [pa.field(names[i], pa.string()) for i in taken]
-    if not len(records) or not taken:
-        return (
-            pa.table({field.name: pa.nulls(len(records), pa.string()) for field in fields})
-            if fields
-            else _empty(len(records))
-        )
-    text = _joined(data, records)
-    inner = [f"c{i}" for i in range(len(names))]
-    found = pa_csv.read_csv(
-        pa.BufferReader(text),
-        read_options=pa_csv.ReadOptions(
-            column_names=inner, skip_rows=1, block_size=len(text) + 1, use_threads=False
-        ),
-        parse_options=pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-        convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(inner, pa.string()),
-            include_columns=[inner[i] for i in taken],
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-            check_utf8=False,
-        ),
-    )
+    if not taken:
+        return _empty(len(records))
+    if not len(records):
+        return pa.table({names[i]: pa.nulls(0, pa.string()) for i in taken})
+    found = _parsed(_joined(data, records), len(names), taken)
     if found.num_rows != len(records):
         raise UnreadableFileError(
             f"the CSV library finds {found.num_rows} rows where there are {len(records)}: "
             "please report this file"
         )
-    return pa.Table.from_arrays(found.columns, schema=pa.schema(fields))
+    schema = pa.schema([pa.field(names[i], pa.string()) for i in taken])
+    return pa.Table.from_arrays(found.columns, schema=schema)
+
+
+def _parsed(
+    text: pa.Buffer,
+    columns: int,
+    taken: list[int],
+) -> pa.Table:
+    """Some columns of a text, its first line skipped, under names of their numbers."""
+    inner = [f"c{i}" for i in range(columns)]
+    return pa_csv.read_csv(
+        pa.BufferReader(text),
+        read_options=pa_csv.ReadOptions(
+            column_names=inner, skip_rows=1, block_size=len(text) + 1, use_threads=False
+        ),
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        convert_options=_as_text(inner, [inner[i] for i in taken]),
+    )
+
+
+def _as_text(columns: list[str], taken: list[str]) -> pa_csv.ConvertOptions:
+    """Every cell as it is written, null where it is empty."""
+    return pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(columns, pa.string()),
+        include_columns=taken,
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=True,
+        check_utf8=False,
+    )
 
 
 def _joined(data: bytes, records: Words) -> pa.Buffer:
@@ -226,9 +264,8 @@ def _joined(data: bytes, records: Words) -> pa.Buffer:
     between = int((starts[1:] - ends[:-1]).sum())
     if between == len(records) - 1 and b"\r" not in data[first:last]:
         return pa.py_buffer(b"".join((SKIPPED, memoryview(data)[first:last], b"\n")))
-    spans = zip(starts.tolist(), ends.tolist(), strict=True)
-    lines = [data[start:end] for start, end in spans]
-    return pa.py_buffer(SKIPPED + b"\n".join(lines) + b"\n")
+    spans = map(slice, starts.tolist(), ends.tolist())
+    return pa.py_buffer(SKIPPED + b"\n".join(map(data.__getitem__, spans)) + b"\n")
 
 
 def _empty(rows: int) -> pa.Table:

@@ -26,14 +26,15 @@ def read_json_lines(file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[
         number += len(kept)
 
 
-def _part(rows: list[bytes], lines: Numbers, number: int) -> Part:
+def _part(
+    rows: list[bytes],
+    lines: Numbers,
+    number: int,
+) -> Part:
     """Rows with the number of the line of each; `number`: rows before them."""
     fits = np.fromiter(map(len, rows), np.int64, len(rows)) <= MOST_ROW_BYTES
-    bad = [
-        bad_row(number + i, _place(rows[i], lines[i]), TOO_LONG)
-        for i in np.flatnonzero(~fits).tolist()
-    ]
-    good = np.flatnonzero(fits)
+    good, long = np.flatnonzero(fits), np.flatnonzero(~fits)
+    bad = [bad_row(number + i, _place(rows[i], lines[i]), TOO_LONG) for i in long.tolist()]
     if bad:
         rows, lines = [rows[i] for i in good], lines[good]
     return Part(rows, number + good, bad, lambda i: _place(rows[i], lines[i]))
@@ -48,20 +49,28 @@ def _lines(file: BinaryIO, block_bytes: int) -> Iterator[tuple[list[bytes], int]
 
     A line that is too long is cut short, for it is not read anyway.
     """
-    rest, first, line = b"", True, 1
-    while block := file.read(block_bytes):
-        block = without_mark(block) if first else block
-        first = False
-        data = rest + block
-        end = max(
-            data.rfind(b"\n"), data.rfind(b"\r", 0, len(data) - 1)
-        )  # a CR at the very end may be half of a CRLF
-        if end < 0:
-            rest = data[: MOST_ROW_BYTES + 1]
+    rest, line = b"", 1
+    for block in _blocks(file, block_bytes):
+        whole, rest = _at_last_end(rest + block)
+        if not whole:
+            rest = rest[: MOST_ROW_BYTES + 1]
             continue
-        whole, rest = data[: end + 1], data[end + 1 :]
         lines = LINE_END.split(whole) if b"\r" in whole else whole.split(b"\n")
         yield lines, line
         line += len(lines) - 1  # behind the last end lies nothing
     if rest:
         yield LINE_END.split(rest), line
+
+
+def _blocks(file: BinaryIO, block_bytes: int) -> Iterator[bytes]:
+    """The file without its byte order mark."""
+    first = True
+    while block := file.read(block_bytes):
+        yield without_mark(block) if first else block
+        first = False
+
+
+def _at_last_end(data: bytes) -> tuple[bytes, bytes]:
+    """Whole lines, and the rest; a CR at the very end may be half of a CRLF."""
+    end = max(data.rfind(b"\n"), data.rfind(b"\r", 0, len(data) - 1))
+    return data[: end + 1], data[end + 1 :]

@@ -35,7 +35,11 @@ def check_rows(rows: int, size_bytes: int) -> None:
         )
 
 
-def check_expansion(metadata: Any, wanted: Collection[str], most_bytes: int) -> None:
+def check_expansion(
+    metadata: Any,
+    wanted: Collection[str],
+    most_bytes: int,
+) -> None:
     """Raise UnreadableFileError when the columns of `wanted` expand to more than `most_bytes`,
     by a Parquet footer's own figures.
     """
@@ -86,8 +90,7 @@ def _address_space(most_bytes: int) -> Iterator[None]:
         return
     import resource
 
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    wanted = pages * os.sysconf("SC_PAGE_SIZE") + most_bytes
+    wanted = _mapped_bytes() + most_bytes
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     if any(bound != resource.RLIM_INFINITY and bound < wanted for bound in (soft, hard)):
         yield
@@ -97,3 +100,9 @@ def _address_space(most_bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _mapped_bytes() -> int:
+    """The address space of this process, on Linux."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return pages * os.sysconf("SC_PAGE_SIZE")

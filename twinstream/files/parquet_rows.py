@@ -39,7 +39,11 @@ def readable() -> Iterator[None]:
         ) from error
 
 
-def check_parquet(path: Path, wanted: Sequence[str], most_bytes: int) -> None:
+def check_parquet(
+    path: Path,
+    wanted: Sequence[str],
+    most_bytes: int,
+) -> None:
     """Raise UnreadableFileError when the footer alone says that the file is none,
     or expands to too much.
     """
@@ -49,20 +53,21 @@ def check_parquet(path: Path, wanted: Sequence[str], most_bytes: int) -> None:
 
 
 def read_parquet(
-    source: Any, wanted: Sequence[str], batch_rows: int = BATCH_ROWS
+    source: Any,
+    wanted: Sequence[str],
+    batch_rows: int = BATCH_ROWS,
 ) -> Iterator[Part]:
     """All rows, of those columns of `wanted` that are there. `source` is a path or a seekable file.
 
     Raises UnreadableFileError, perhaps after some parts: take none before the last came.
     """
     with readable(), pa_parquet.ParquetFile(source, page_checksum_verification=True) as file:
-        names = set(file.schema_arrow.names)
         groups = _ends(file.metadata)
         _check_columns(file.schema_arrow, wanted)
+        names = set(file.schema_arrow.names)
+        columns = [name for name in wanted if name in names]
         number = 0
-        for batch in file.iter_batches(
-            batch_rows, columns=[name for name in wanted if name in names]
-        ):
+        for batch in file.iter_batches(batch_rows, columns=columns):
             yield checked(pa.Table.from_batches([batch]), number, groups)
             number += batch.num_rows
         if number != file.metadata.num_rows:
@@ -90,20 +95,13 @@ def _ends(metadata: pa_parquet.FileMetaData) -> Numbers:
     return np.cumsum(counts, dtype=np.int64)
 
 
-def checked(table: pa.Table, number: int, groups: Numbers) -> Part:
+def checked(
+    table: pa.Table,
+    number: int,
+    groups: Numbers,
+) -> Part:
     """Arrow does not look whether Parquet's text is UTF-8; all that reads it later does."""
-    broken: dict[int, str] = {}
-    as_bytes: list[int] = []
-    for at, name in enumerate(table.column_names):
-        column = table.column(at).combine_chunks()
-        if _is_text(column.type) and not _is_valid(column):
-            data = _bytes_of(column)
-            for row in _not_utf8(data):
-                broken.setdefault(row, f"{name}: its text is not UTF-8")
-            # a dictionary with one broken text breaks every row that is decoded with it:
-            # from here on each row has its own
-            table = table.set_column(at, name, data)
-            as_bytes.append(at)
+    table, as_bytes, broken = _with_bytes(table)
     if not as_bytes:
         numbers = np.arange(number, number + table.num_rows)
         return Part(table, numbers, [], lambda i: _place(table, i, number, groups))
@@ -118,7 +116,31 @@ def checked(table: pa.Table, number: int, groups: Numbers) -> Part:
     return Part(kept, numbers, bad, lambda i: _place(kept, i, int(numbers[i]) - i, groups))
 
 
-def _place(table: pa.Table, i: int, before: int, groups: Numbers) -> Place:
+def _with_bytes(table: pa.Table) -> tuple[pa.Table, list[int], dict[int, str]]:
+    """The table, columns with broken text as bytes; which these are; and each broken row with why.
+
+    A dictionary with one broken text breaks every row that is decoded with it: as bytes each row
+    has its own.
+    """
+    broken: dict[int, str] = {}
+    as_bytes: list[int] = []
+    for at, name in enumerate(table.column_names):
+        column = table.column(at).combine_chunks()
+        if _is_text(column.type) and not _is_valid(column):
+            data = _bytes_of(column)
+            for row in _not_utf8(data):
+                broken.setdefault(row, f"{name}: its text is not UTF-8")
+            table = table.set_column(at, name, data)
+            as_bytes.append(at)
+    return table, as_bytes, broken
+
+
+def _place(
+    table: pa.Table,
+    i: int,
+    before: int,
+    groups: Numbers,
+) -> Place:
     """Where row i lies, and its cells; `before`: rows of the file before row 0."""
     row = before + i
     group = int(np.searchsorted(groups, row, "right"))

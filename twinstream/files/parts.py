@@ -60,7 +60,11 @@ class Part(NamedTuple):
     place: Callable[[int], Place]
 
 
-def bad_row(number: int, place: Place, reason: str) -> BadRow:
+def bad_row(
+    number: int,
+    place: Place,
+    reason: str,
+) -> BadRow:
     """A bad row whose reason begins with where it lies; of a long one the first bytes are kept."""
     if len(place.original) <= KEPT_BYTES:
         return BadRow(number, place.where, place.original, f"{place.where}: {reason}")

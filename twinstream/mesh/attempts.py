@@ -58,7 +58,12 @@ class Attempts:
     def _of(self, step: str) -> Failure:
         return self._failures.of(step) or Failure()
 
-    def _note(self, step: str, attempts: int, reason: str) -> None:
+    def _note(
+        self,
+        step: str,
+        attempts: int,
+        reason: str,
+    ) -> None:
         now_us = time.time_ns() // 1000
         failure = Failure(attempts=attempts, kind="bug", reason=reason[:500], at_us=now_us)
         self._failures.note(step, failure)

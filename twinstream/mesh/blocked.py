@@ -43,23 +43,26 @@ class Blocks:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def add(self, place: Place, offset: int, error: Exception) -> float:
-        """A partition stands at an offset; returns after how many seconds to try again."""
+    def add(
+        self,
+        place: Place,
+        offset: int,
+        error: Exception,
+    ) -> float:
+        """A partition waits at an offset; returns after how many seconds to try again."""
         before = self._found.get(place)
-        same = before is not None and before.offset == offset
-        attempts = before.attempts + 1 if before and same else 1
-        self._found[place] = Blocked(
+        again = before if before is not None and before.offset == offset else None
+        now = Blocked(
             topic=place[0],
             partition=place[1],
             offset=offset,
             reason=f"{type(error).__name__}: {error}"[:LONGEST_REASON],
-            since_us=before.since_us if before and same else self._clock.now_us(),
-            attempts=attempts,
+            since_us=again.since_us if again else self._clock.now_us(),
+            attempts=again.attempts + 1 if again else 1,
         )
-        trace = "".join(traceback.format_exception(error))[-LONGEST_TRACE:]
-        facts = {"topic": place[0], "partition": place[1], "offset": offset, "attempt": attempts}
-        _log.error("partition_blocked", **facts, reason=str(error), trace="" if same else trace)
-        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(attempts - 1, 10))
+        self._found[place] = now
+        _tell(now, error, traced=again is None)
+        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(now.attempts - 1, 10))
 
     def clear(self, place: Place) -> None:
         """The partition goes on."""
@@ -78,3 +81,20 @@ class Blocks:
             return {}
         oldest = min(self._found.values(), key=lambda found: found.since_us)
         return {"blocked": msgspec.to_builtins(oldest), "blocked_partitions": len(self._found)}
+
+
+def _tell(
+    now: Blocked,
+    error: Exception,
+    *,
+    traced: bool,
+) -> None:
+    _log.error(
+        "partition_blocked",
+        topic=now.topic,
+        partition=now.partition,
+        offset=now.offset,
+        attempt=now.attempts,
+        reason=str(error),
+        trace="".join(traceback.format_exception(error))[-LONGEST_TRACE:] if traced else "",
+    )

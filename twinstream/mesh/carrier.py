@@ -75,7 +75,12 @@ class Carrier(Protocol):
     async def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read on from here; messages under way may still be handed over before those from here."""
 
-    async def send(self, topic: str, partition: int, value: bytes) -> Awaitable[object]:
+    async def send(
+        self,
+        topic: str,
+        partition: int,
+        value: bytes,
+    ) -> Awaitable[object]:
         """Enqueue in order; await the answer to know that Kafka has it.
 
         Raises MessageRefusedError for what is too large. When Kafka does not take one that was

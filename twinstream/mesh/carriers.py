@@ -6,7 +6,11 @@ from twinstream.mesh.carrier import Carried, Carrier, WorkerOptions
 from twinstream.mesh.settings import MeshSettings
 
 
-def carrier_of(settings: MeshSettings, options: WorkerOptions, carried: Carried) -> Carrier:
+def carrier_of(
+    settings: MeshSettings,
+    options: WorkerOptions,
+    carried: Carried,
+) -> Carrier:
     """An engine is imported by those alone whom it carries to."""
     if settings.carrier == "confluent":
         from twinstream.mesh.confluent_carrier import ConfluentCarrier

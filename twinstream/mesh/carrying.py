@@ -26,11 +26,15 @@ _log = structlog.get_logger()
 FAILED = WORKER_FAILED
 
 
+Beat = Callable[[int | None], None]
+Task = Callable[[], Awaitable[None]]
+
+
 def run(
     process: Process[Own],
     carrier: Carrier,
-    beat: Callable[[int | None], None],
-    tasks: Iterable[Callable[[], Awaitable[None]]] = (),
+    beat: Beat,
+    tasks: Iterable[Task] = (),
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> NoReturn:
     """Run a worker until it is told to stop (exit 0) or fails (exit 70). `beat(lag)` is called once
@@ -41,10 +45,9 @@ def run(
     loop = loop or event_loop()
     process.ending.on_stop(lambda: end(OK))
     watched = ends.watched(process.settings, carrier.options.topics)
+    work = _main(carrier, beat, list(tasks), lambda: process.reach.away, watched)
     try:
-        loop.run_until_complete(
-            _main(carrier, beat, list(tasks), lambda: process.reach.away, watched)
-        )
+        loop.run_until_complete(work)
     except BaseException:  # noqa: BLE001
         _log.exception("worker_failed")
     end(FAILED)
@@ -66,7 +69,11 @@ def end(status: int) -> NoReturn:
     gone(status)
 
 
-def never_taken(topic: str, partition: int, value: bytes) -> MessageRefusedError:
+def never_taken(
+    topic: str,
+    partition: int,
+    value: bytes,
+) -> MessageRefusedError:
     """Of a message that no broker takes."""
     return MessageRefusedError(
         f"{topic}[{partition}]: Kafka never takes a message of {len(value)} bytes; a view with "
@@ -76,8 +83,8 @@ def never_taken(topic: str, partition: int, value: bytes) -> MessageRefusedError
 
 async def _main(
     carrier: Carrier,
-    beat: Callable[[int | None], None],
-    tasks: list[Callable[[], Awaitable[None]]],
+    beat: Beat,
+    tasks: list[Task],
     away: Callable[[], str],
     watched: EndsWatched,
 ) -> None:
@@ -94,7 +101,12 @@ async def _main(
     _log.error("worker_crashed", reason=carrier.ended())
 
 
-def _works(carrier: Carrier, lag: int | None, *, counts: bool) -> tuple[Work, Work]:
+def _works(
+    carrier: Carrier,
+    lag: int | None,
+    *,
+    counts: bool,
+) -> tuple[Work, Work]:
     """What is left; nothing `counts` while Kafka cannot be reached."""
     following = tuple(carrier.carried.next_offsets().items())
     return (

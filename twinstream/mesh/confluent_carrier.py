@@ -53,7 +53,12 @@ class ConfluentCarrier:
     (cooperative-sticky): those that stay are read on meanwhile.
     """
 
-    def __init__(self, settings: MeshSettings, options: WorkerOptions, carried: Carried) -> None:
+    def __init__(
+        self,
+        settings: MeshSettings,
+        options: WorkerOptions,
+        carried: Carried,
+    ) -> None:
         declared.reading(options.topics)
         self.options = options
         self.carried = carried
@@ -98,7 +103,12 @@ class ConfluentCarrier:
         self._seeks.append((dict(positions), done))
         await done
 
-    async def send(self, topic: str, partition: int, value: bytes) -> Awaitable[object]:
+    async def send(
+        self,
+        topic: str,
+        partition: int,
+        value: bytes,
+    ) -> Awaitable[object]:
         """See the port."""
         return self._sends.send(topic, partition, value)
 
@@ -173,11 +183,7 @@ class ConfluentCarrier:
         given = {_place(place) for place in places}
         self._mine |= given
         starts = self._in_loop(self.carried.start_offsets(set(self._mine)))
-        later = [KafkaPlace(*place) for place in given - starts.keys()]
-        sought = [KafkaPlace(*place, starts[place]) for place in given & starts.keys()]
-        consumer.incremental_assign(sought + later)
-        consumer.pause(later)
-        consumer.resume(sought)
+        _begin(consumer, given, starts)
         self._seek({place: offset for place, offset in starts.items() if place not in given})
         _log.info("sought", partitions=len(starts))
 
@@ -205,6 +211,19 @@ class ConfluentCarrier:
 
     def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _begin(
+    consumer: Any,
+    given: set[TopicPartition],
+    starts: Mapping[TopicPartition, int],
+) -> None:
+    """Take partitions; those without a start wait for a seek."""
+    later = [KafkaPlace(*place) for place in given - starts.keys()]
+    sought = [KafkaPlace(*place, starts[place]) for place in given & starts.keys()]
+    consumer.incremental_assign(sought + later)
+    consumer.pause(later)
+    consumer.resume(sought)
 
 
 def consumer_options(settings: MeshSettings, options: WorkerOptions) -> dict[str, object]:

@@ -31,15 +31,7 @@ class ConfluentSends:
     def __init__(self, settings: MeshSettings, options: WorkerOptions) -> None:
         self.unconfirmed = 0
         self.confirmed = 0
-        self._producer = KafkaProducer(
-            settings.kafka_client(
-                enable_idempotence=True,
-                acks="all",
-                linger_ms=options.linger_s * 1000,
-                message_max_bytes=MAX_MESSAGE_BYTES,
-                compression_type="none",
-            )
-        )
+        self._producer = _producer(settings, options)
         self._answers: deque[tuple[asyncio.Future[None], Any]] = deque()
         self._loop: asyncio.AbstractEventLoop
 
@@ -48,7 +40,12 @@ class ConfluentSends:
         self._loop = loop
         threading.Thread(target=self._serve, name="deliveries", daemon=True).start()
 
-    def send(self, topic: str, partition: int, value: bytes) -> asyncio.Future[None]:
+    def send(
+        self,
+        topic: str,
+        partition: int,
+        value: bytes,
+    ) -> asyncio.Future[None]:
         """Enqueue; in the loop. Raises MessageRefusedError."""
         sent: asyncio.Future[None] = self._loop.create_future()
         try:
@@ -73,7 +70,12 @@ class ConfluentSends:
             _log.exception("producer_failed")
         end(FAILED)
 
-    def _answered(self, sent: asyncio.Future[None], error: Any, _message: Any) -> None:
+    def _answered(
+        self,
+        sent: asyncio.Future[None],
+        error: Any,
+        _message: Any,
+    ) -> None:
         """Many come at once: the loop is woken for the first."""
         self._answers.append((sent, error))
         if len(self._answers) == 1:
@@ -89,3 +91,15 @@ class ConfluentSends:
                 end(FAILED)
             if not sent.done():
                 sent.set_result(None)
+
+
+def _producer(settings: MeshSettings, options: WorkerOptions) -> KafkaProducer:
+    return KafkaProducer(
+        settings.kafka_client(
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=options.linger_s * 1000,
+            message_max_bytes=MAX_MESSAGE_BYTES,
+            compression_type="none",
+        )
+    )

@@ -8,7 +8,7 @@ and which of them a user has dealt with.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import msgspec
@@ -37,11 +37,7 @@ class LetterId(msgspec.Struct, frozen=True, order=True):
     def parse(cls, text: str) -> Self:
         """Of `service/partition/offset`; raises SettingsError."""
         service, *numbers = text.split("/")
-        if (
-            service in SERVICES
-            and len(numbers) == 2
-            and all(n.isascii() and n.isdigit() and len(n) <= 18 for n in numbers)
-        ):
+        if service in SERVICES and len(numbers) == 2 and all(map(_is_number, numbers)):
             return cls(service, int(numbers[0]), int(numbers[1]))
         raise SettingsError(
             f"{text[:80]!r} does not name a dead letter: "
@@ -50,6 +46,11 @@ class LetterId(msgspec.Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         return f"{self.service}/{self.partition}/{self.offset}"
+
+
+def _is_number(text: str) -> bool:
+    """Of at most 18 digits, as an int64 has."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,19 +87,27 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def place(self) -> bytes:
         """The same for two letters of one input."""
-        of = (
-            self.id.service,
-            self.fact("topic"),
-            self.fact("partition"),
-            self.fact("offset"),
-            self.fact("x_uri"),
-        )
+        facts = [self.fact(name) for name in ("topic", "partition", "offset", "x_uri")]
         own = str(self.id) if not self.fact("topic") else ""
-        return hashlib.blake2b(msgspec.json.encode((*of, own)), digest_size=16).digest()
+        of = (self.id.service, *facts, own)
+        return hashlib.blake2b(msgspec.json.encode(of), digest_size=16).digest()
 
 
 def letter_of(message: Any) -> Letter:
     """The letter that a message of a dead-letter topic holds, whatever its headers are."""
+    facts, carried, key = _sorted_headers(message)
+    return Letter(
+        id=LetterId(_SERVICE_OF[message.topic()], message.partition(), message.offset()),
+        at_us=max(0, message.timestamp()[1]) * 1000,
+        facts=facts,
+        carried=carried,
+        key=key,
+        value=message.value() or b"",
+    )
+
+
+def _sorted_headers(message: Any) -> tuple[dict[str, str], list[tuple[str, bytes]], bytes | None]:
+    """What is said of the original, its own headers, and its key."""
     facts, carried, key = dict[str, str](), list[tuple[str, bytes]](), None
     for name, value in _headers(message):
         if name.startswith("original_"):
@@ -107,11 +116,7 @@ def letter_of(message: Any) -> Letter:
             key = value
         else:
             facts[name.removeprefix("dead_letter_")] = value.decode(errors="backslashreplace")
-    where = LetterId(_SERVICE_OF[message.topic()], message.partition(), message.offset())
-    at_us = max(0, message.timestamp()[1]) * 1000
-    return Letter(
-        id=where, at_us=at_us, facts=facts, carried=carried, key=key, value=message.value() or b""
-    )
+    return facts, carried, key
 
 
 def _headers(message: Any) -> list[tuple[str, bytes]]:
@@ -126,13 +131,17 @@ def letters(settings: MeshSettings, services: tuple[str, ...] = SERVICES) -> Ite
     """All letters up to now, each input's first one, oldest first within a service;
     one at a time, however many there are.
     """
-    seen: set[bytes] = set()
     with EventReader(settings, [dead_letter(service) for service in services]) as reader:
-        for message in reader.messages_to_end():
-            letter = letter_of(message)
-            if letter.place not in seen:
-                seen.add(letter.place)
-                yield letter
+        yield from first_of_each(map(letter_of, reader.messages_to_end()))
+
+
+def first_of_each(found: Iterable[Letter]) -> Iterator[Letter]:
+    """The first letter of each input: one that is handled again may leave several."""
+    seen: set[bytes] = set()
+    for letter in found:
+        if letter.place not in seen:
+            seen.add(letter.place)
+            yield letter
 
 
 def letter_at(settings: MeshSettings, where: LetterId) -> Letter:
@@ -142,16 +151,8 @@ def letter_at(settings: MeshSettings, where: LetterId) -> Letter:
             group_id="dead-letters", enable_auto_commit=False, fetch_message_max_bytes=8_000_000
         )
     )
-    partition = TopicPartition(dead_letter(where.service), where.partition, where.offset)
     try:
-        low, high = range_of(consumer, partition.topic, partition.partition, WAIT_S)
-        if not low <= where.offset < high:
-            raise ObjectMissingError(
-                f"there is no dead letter {where}: its topic holds {low} to {high - 1}; "
-                "older ones are deleted after 30 days"
-            )
-        consumer.assign([partition])
-        message = consumer.poll(WAIT_S)
+        message = _message_at(consumer, where)
     finally:
         consumer.close()
     if message is None or message.error() is not None:
@@ -159,6 +160,18 @@ def letter_at(settings: MeshSettings, where: LetterId) -> Letter:
             f"dead letter {where} was not read within {WAIT_S:.0f} s: see twinstream status"
         )
     return letter_of(message)
+
+
+def _message_at(consumer: Consumer, where: LetterId) -> Any:
+    partition = TopicPartition(dead_letter(where.service), where.partition, where.offset)
+    low, high = range_of(consumer, partition.topic, partition.partition, WAIT_S)
+    if not low <= where.offset < high:
+        raise ObjectMissingError(
+            f"there is no dead letter {where}: its topic holds {low} to {high - 1}; "
+            "older ones are deleted after 30 days"
+        )
+    consumer.assign([partition])
+    return consumer.poll(WAIT_S)
 
 
 def original_of(settings: MeshSettings, letter: Letter) -> bytes:

@@ -52,7 +52,10 @@ class DeadLetters:
     """Writes the dead letters of one service."""
 
     def __init__(
-        self, settings: MeshSettings, service: str, publisher: EventPublisher | None = None
+        self,
+        settings: MeshSettings,
+        service: str,
+        publisher: EventPublisher | None = None,
     ) -> None:
         self._settings, self._service, self._topic = settings, service, dead_letter(service)
         self._source = f"/{service}"
@@ -80,7 +83,7 @@ class DeadLetters:
         large original while S3 is away.
         """
         headers = cloud_headers("DeadLettered", self._source, "application/octet-stream")
-        facts = {
+        facts: dict[str, object] = {
             "reason": reason[:MAX_REASON_CHARS],
             "topic": topic,
             "partition": partition,
@@ -88,12 +91,9 @@ class DeadLetters:
             "kind": kind,
         }
         value, overflow = self._within(original)
-        headers += [
-            (f"dead_letter_{name}", _text(value)) for name, value in (facts | overflow).items()
-        ]
+        headers += _facts(facts | overflow)
         headers += [("dead_letter_trace", _text(trace[-MAX_TRACE_CHARS:]))] if trace else []
-        headers += _key(key) + _carried(carried)
-        headers += [(f"x_{name}", _text(value)[:MAX_HEADER_BYTES]) for name, value in extra.items()]
+        headers += _key(key) + _carried(carried) + _extra(extra)
         self._publisher.publish_raw(self._topic, value, f"{topic}/{partition}", headers, wait=wait)
 
     def put_message(
@@ -137,6 +137,14 @@ class DeadLetters:
         uri = f"s3://{self._settings.bucket}/{dead_letter_prefix(self._service)}/{digest}"
         self._store.put_uri(uri, original)
         return b"", {"uri": uri, "bytes": len(original)}
+
+
+def _facts(facts: dict[str, object]) -> list[tuple[str, bytes]]:
+    return [(f"dead_letter_{name}", _text(value)) for name, value in facts.items()]
+
+
+def _extra(extra: dict[str, object]) -> list[tuple[str, bytes]]:
+    return [(f"x_{name}", _text(value)[:MAX_HEADER_BYTES]) for name, value in extra.items()]
 
 
 def _key(key: bytes | None) -> list[tuple[str, bytes]]:

@@ -98,7 +98,12 @@ class _Transport(driver.Transport):
 class FaustCarrier(faust.App):
     """A Faust app that reads `options.topics` as raw bytes and hands each message to `carried`, one at a time."""
 
-    def __init__(self, settings: MeshSettings, options: WorkerOptions, carried: Carried) -> None:
+    def __init__(
+        self,
+        settings: MeshSettings,
+        options: WorkerOptions,
+        carried: Carried,
+    ) -> None:
         declared.reading(options.topics)
         self.options = options
         self.carried = carried
@@ -133,7 +138,12 @@ class FaustCarrier(faust.App):
         """See the port."""
         return self.consumer.highwater(TP(*place))
 
-    async def send(self, topic: str, partition: int, value: bytes) -> Awaitable[Any]:  # type: ignore[override]
+    async def send(
+        self,
+        topic: str,
+        partition: int,
+        value: bytes,
+    ) -> Awaitable[Any]:  # type: ignore[override]
         """Enqueue in order; await the answer to know that Kafka has it. Raises MessageRefusedError
         for what is too large.
         """
@@ -174,28 +184,38 @@ class FaustCarrier(faust.App):
                     end(FAILED)
 
 
-def configuration(settings: MeshSettings, options: WorkerOptions, folder: Path) -> dict[str, Any]:
+ALWAYS = {
+    "consumer_auto_offset_reset": "earliest",
+    "consumer_max_fetch_size": 8_388_608,
+    "broker_session_timeout": 6.0,
+    "broker_heartbeat_interval": 2.0,
+    "broker_request_timeout": 300.0,
+    "producer_request_timeout": 30.0,
+    "producer_max_request_size": MAX_MESSAGE_BYTES,
+    "producer_acks": -1,
+    "stream_wait_empty": False,
+    "topic_allow_declare": False,
+    "topic_disable_leader": True,
+    "web_enabled": False,
+    "store": "memory://",
+}
+"""Faust's settings of every worker."""
+
+
+def configuration(
+    settings: MeshSettings,
+    options: WorkerOptions,
+    folder: Path,
+) -> dict[str, Any]:
     """Faust's settings of a worker that keeps its own state in `folder`."""
     return {
+        **ALWAYS,
         "broker_credentials": kafka_security.for_faust(settings.kafka_security()),
         "broker": [f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
         "datadir": str(folder),
         "consumer_group_instance_id": f"{options.name}-{options.instance}@{socket.gethostname()}",
-        "consumer_auto_offset_reset": "earliest",
-        "consumer_max_fetch_size": 8_388_608,
-        "broker_session_timeout": 6.0,
-        "broker_heartbeat_interval": 2.0,
-        "broker_request_timeout": 300.0,
-        "producer_request_timeout": 30.0,
         "producer_linger": options.linger_s,
-        "producer_max_request_size": MAX_MESSAGE_BYTES,
-        "producer_acks": -1,
         "stream_buffer_maxsize": options.buffered,
-        "stream_wait_empty": False,
-        "topic_allow_declare": False,
-        "topic_disable_leader": True,
-        "web_enabled": False,
-        "store": "memory://",
     }
 
 

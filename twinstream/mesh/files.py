@@ -13,7 +13,11 @@ BLOCK_BYTES = 4096
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
+def write_whole(
+    path: Path,
+    data: bytes,
+    mode: int = 0o666,
+) -> None:
     """Replace `path` in one step: a reader sees the old bytes or the new ones, never a part.
     `mode`: as of `os.open`.
     """
@@ -27,7 +31,11 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
         raise
 
 
-def write_status(path: Path, document: bytes, mode: int = 0o600) -> bool:
+def write_status(
+    path: Path,
+    document: bytes,
+    mode: int = 0o600,
+) -> bool:
     """Replace a small JSON file, on a full disk too: False when it was overwritten in place there,
     because no other file can be made.
 
@@ -45,7 +53,11 @@ def write_status(path: Path, document: bytes, mode: int = 0o600) -> bool:
     return True
 
 
-def _overwrite(path: Path, data: bytes, full: OSError) -> None:
+def _overwrite(
+    path: Path,
+    data: bytes,
+    full: OSError,
+) -> None:
     room = path.stat().st_size if path.exists() else 0
     if len(data) > room:
         raise full

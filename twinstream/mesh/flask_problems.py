@@ -8,7 +8,11 @@ from werkzeug.exceptions import HTTPException
 from twinstream.mesh.problems import NOWHERE, Place, problem_body, problem_of
 
 
-def problem_response(detail: str, status: int, place: Place = NOWHERE) -> Response:
+def problem_response(
+    detail: str,
+    status: int,
+    place: Place = NOWHERE,
+) -> Response:
     """The answer to a request that is refused."""
     headers, body = problem_body(problem_of(detail, status, place))
     return Response(body, status, headers=headers)

@@ -60,18 +60,27 @@ class Heartbeat:
         lag: int | None = None,
         detail: dict[str, object] | None = None,
     ) -> None:
-        """Say that this process lives, whether it serves, and how far it is behind. A disk that takes no beat does not end the process."""
+        """Say that this process lives, whether it serves, and how far it is behind. A disk that
+        takes no beat does not end the process.
+        """
         away = self._away()
         facts = (detail or {}) | ({"reason": away} if away else {})
-        self._write(
-            Beat(
-                name=self._name,
-                pid=os.getpid(),
-                ready=ready and not away,
-                lag=lag,
-                detail=facts,
-                at_us=self._clock.now_us(),
-            )
+        self._write(self._now(lag, facts, ready=ready and not away))
+
+    def _now(
+        self,
+        lag: int | None,
+        detail: dict[str, object],
+        *,
+        ready: bool,
+    ) -> Beat:
+        return Beat(
+            name=self._name,
+            pid=os.getpid(),
+            ready=ready,
+            lag=lag,
+            detail=detail,
+            at_us=self._clock.now_us(),
         )
 
     def _write(self, beat: Beat) -> None:
@@ -97,7 +106,12 @@ class BackgroundBeat:
         self._heartbeat, self._monotonic = heartbeat, monotonic
         self._told: tuple[float, Vitals] = (monotonic(), (False, None, {}))
 
-    def tell(self, ready: bool, lag: int | None, detail: dict[str, object]) -> None:  # noqa: FBT001
+    def tell(
+        self,
+        ready: bool,  # noqa: FBT001
+        lag: int | None,
+        detail: dict[str, object],
+    ) -> None:
         """How the loop finds itself now."""
         self._told = (self._monotonic(), (ready, lag, detail))
 

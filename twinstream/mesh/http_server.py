@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import threading
+from collections.abc import Callable
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -21,7 +22,12 @@ ASK_S = 2.0
 
 
 def serve(
-    process: Process[Own], target: str, port: int, *, workers: int = 1, respawn: bool = False
+    process: Process[Own],
+    target: str,
+    port: int,
+    *,
+    workers: int = 1,
+    respawn: bool = False,
 ) -> None:
     """Serve what `target` (module:function) makes in each worker, until told to stop.
 
@@ -29,19 +35,32 @@ def serve(
     """
     host = process.settings.http_host
     server = _server(target, host, port, workers, respawn=respawn)
-    asking = _not_while_forking()
-
-    def vitals() -> Vitals:
-        with asking:
-            return asked(host, port)
-
+    vitals = _vitals_of(host, port)
     server.on_startup(lambda: process.beats(vitals, first_s=BEAT_S))
     process.log.info("listening", address=f"http://{host}:{port}", workers=workers)
     server.serve(target_loader=made)
     process.stopping.set()
 
 
-def _server(target: str, host: str, port: int, workers: int, *, respawn: bool) -> Server:
+def _vitals_of(host: str, port: int) -> Callable[[], Vitals]:
+    """Asks the server, but not while it forks."""
+    asking = _not_while_forking()
+
+    def vitals() -> Vitals:
+        with asking:
+            return asked(host, port)
+
+    return vitals
+
+
+def _server(
+    target: str,
+    host: str,
+    port: int,
+    workers: int,
+    *,
+    respawn: bool,
+) -> Server:
     return Server(
         target,
         factory=True,
@@ -75,10 +94,14 @@ def asked(host: str, port: int) -> Vitals:
     """What `/readyz` answers: one that does not answer is not ready."""
     connection = http.client.HTTPConnection(host, port, timeout=ASK_S)
     try:
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        return response.status == http.HTTPStatus.OK, None, json.loads(response.read())
+        return _said(connection)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return False, None, {"reason": f"does not answer: {error}"}
     finally:
         connection.close()
+
+
+def _said(connection: http.client.HTTPConnection) -> Vitals:
+    connection.request("GET", "/readyz")
+    response = connection.getresponse()
+    return response.status == http.HTTPStatus.OK, None, json.loads(response.read())

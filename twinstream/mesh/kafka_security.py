@@ -110,22 +110,30 @@ def for_faust(security: KafkaSecurity) -> CredentialsT | None:
 def for_java(security: KafkaSecurity) -> dict[str, str]:
     """Options of a Java client.
 
-    A certificate and its key have to stand in one PEM file there, so they are the user's to name.
+    A certificate and its key have to be in one PEM file there, so they are the user's to name.
     """
-    found = {"security.protocol": security.protocol.upper()}
-    if security.sasl:
-        module = LOGIN_MODULES[security.mechanism]
-        found["sasl.mechanism"] = security.mechanism
-        found["sasl.jaas.config"] = (
-            f'{module} required username="{_quoted(security.user)}" '
+    return {
+        "security.protocol": security.protocol.upper(),
+        **(_java_login(security) if security.sasl else {}),
+        **(_java_tls(security) if security.tls else {}),
+    }
+
+
+def _java_login(security: KafkaSecurity) -> dict[str, str]:
+    return {
+        "sasl.mechanism": security.mechanism,
+        "sasl.jaas.config": (
+            f'{LOGIN_MODULES[security.mechanism]} required username="{_quoted(security.user)}" '
             f'password="{_quoted(security.password)}";'
-        )
-    if security.tls:
-        found["ssl.endpoint.identification.algorithm"] = (
-            "" if security.host_names == "none" else security.host_names
-        )
-        if security.ca:
-            found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": security.ca}
+        ),
+    }
+
+
+def _java_tls(security: KafkaSecurity) -> dict[str, str]:
+    names = "" if security.host_names == "none" else security.host_names
+    found = {"ssl.endpoint.identification.algorithm": names}
+    if security.ca:
+        found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": security.ca}
     return found
 
 

@@ -26,16 +26,21 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
         """Raises SettingsError naming the variable that is wrong."""
         env = os.environ if env is None else env
-        names = {
-            field: next(
-                (n for n in (cls.PREFIX + field.upper(), cls.ELSE.get(field, "")) if env.get(n)), ""
-            )
-            for field in cls.__struct_fields__
-        }
+        names = {field: cls._name_of(field, env) for field in cls.__struct_fields__}
+        given = {field: env[name] for field, name in names.items() if name}
         try:
-            return msgspec.convert(
-                {field: env[name] for field, name in names.items() if name}, cls, strict=False
-            )
+            return msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
-            field = str(error).rsplit("$.", 1)[-1].strip("`")
-            raise SettingsError(f"{names.get(field) or cls.PREFIX + '*'}: {error}") from error
+            name = names.get(_field_of(error)) or cls.PREFIX + "*"
+            raise SettingsError(f"{name}: {error}") from error
+
+    @classmethod
+    def _name_of(cls, field: str, env: Mapping[str, str]) -> str:
+        """The variable that sets a field, "" when none does."""
+        possible = (cls.PREFIX + field.upper(), cls.ELSE.get(field, ""))
+        return next((name for name in possible if env.get(name)), "")
+
+
+def _field_of(error: msgspec.ValidationError) -> str:
+    """Its message ends with the path of the field."""
+    return str(error).rsplit("$.", 1)[-1].strip("`")

@@ -7,6 +7,7 @@ import sys
 from typing import Any, TextIO, cast
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 
 class Forgiving:
@@ -34,27 +35,11 @@ class Forgiving:
 
 
 def configure(service: str, level: str = "info") -> structlog.stdlib.BoundLogger:
-    """Set up this process's log, with `service` in every line; libraries' own logs of WARNING and above join it."""
-
-    def named(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        """In every thread, which has context variables of its own."""
-        return {"service": service, **event}
-
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        named,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    terminal = sys.stderr.isatty()
-    last: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
-    )
-    exceptions: list[structlog.typing.Processor] = (
-        [] if terminal else [structlog.processors.format_exc_info]
-    )
+    """Set up this process's log, with `service` in every line; libraries' own logs of WARNING and
+    above join it.
+    """
     structlog.configure(
-        processors=[*shared, *exceptions, last],
+        processors=_processors(service, terminal=sys.stderr.isatty()),
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Forgiving(sys.stderr))),
         cache_logger_on_first_use=False,
@@ -65,3 +50,33 @@ def configure(service: str, level: str = "info") -> structlog.stdlib.BoundLogger
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
     )
     return structlog.get_logger()
+
+
+def _processors(service: str, *, terminal: bool) -> list[Processor]:
+    last: list[Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if terminal
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    return [
+        structlog.contextvars.merge_contextvars,
+        _named(service),
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *last,
+    ]
+
+
+def _named(service: str) -> Processor:
+    """Puts the service's name in every line, in every thread: each has context variables of its
+    own.
+    """
+
+    def named(
+        _: object,
+        __: str,
+        event: EventDict,
+    ) -> EventDict:
+        return {"service": service, **event}
+
+    return named

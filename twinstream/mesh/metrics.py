@@ -27,6 +27,11 @@ QUANTILES = {"p50": 0.5, "p99": 0.99}
 _log = structlog.get_logger()
 
 
+Counts = dict[Series, float]
+Gauges = dict[Series, tuple[float, str]]
+Observations = dict[Series, tuple[list[float], str]]
+
+
 class Metrics:
     """Counters (sent as deltas), gauges (last value) and observations (count, p50, p99, max).
     Safe for threads.
@@ -43,9 +48,9 @@ class Metrics:
         self._service = service
         self._clock = clock or WallClock()
         self._lock = threading.Lock()
-        self._counts: dict[Series, float] = {}
-        self._gauges: dict[Series, tuple[float, str]] = {}
-        self._seen: dict[Series, tuple[list[float], str]] = {}
+        self._counts: Counts = {}
+        self._gauges: Gauges = {}
+        self._seen: Observations = {}
         self._publisher = EventPublisher(settings, f"/{service}", lost=self._note_lost)
         self._stop = threading.Event()
         self._thread = threading.Thread(
@@ -141,13 +146,7 @@ class Metrics:
         _log.warning("metrics_lost", count=n)
 
     def _taken(self) -> list[MetricObserved]:
-        with self._lock:
-            counts = self._counts
-            self._counts = {}
-            gauges = self._gauges
-            self._gauges = {}
-            seen = self._seen
-            self._seen = {}
+        counts, gauges, seen = self._emptied()
         return [
             *(self._metric(s, n, "1", "counter") for s, n in counts.items()),
             *(self._metric(s, value, unit, "gauge") for s, (value, unit) in gauges.items()),
@@ -156,6 +155,13 @@ class Metrics:
                 for s, (values, unit) in seen.items()
             ),
         ]
+
+    def _emptied(self) -> tuple[Counts, Gauges, Observations]:
+        """What has come since the last time."""
+        with self._lock:
+            taken = self._counts, self._gauges, self._seen
+            self._counts, self._gauges, self._seen = {}, {}, {}
+        return taken
 
     def _metric(
         self,

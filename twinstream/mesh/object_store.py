@@ -58,12 +58,22 @@ class ObjectStore:
     def __init__(self, settings: MeshSettings) -> None:
         self._client: Any = s3_client(settings)
 
-    def put(self, bucket: str, key: str, data: bytes) -> str | None:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: bytes,
+    ) -> str | None:
         """Write one object; return its version id, None in a bucket without versions."""
         with _translated(f"s3://{bucket}/{key}"):
             return _version(self._client.put_object(Bucket=bucket, Key=key, Body=data)) or None
 
-    def create(self, bucket: str, key: str, data: bytes) -> bool:
+    def create(
+        self,
+        bucket: str,
+        key: str,
+        data: bytes,
+    ) -> bool:
         """Write an object that is not there yet; False when another one is, which stays as it is.
 
         `data` has to be the caller's own (a random word in it): a put that is sent again because
@@ -76,14 +86,24 @@ class ObjectStore:
             return self.get(bucket, key) == data
         return True
 
-    def get(self, bucket: str, key: str, version_id: str | None = None) -> bytes:
+    def get(
+        self,
+        bucket: str,
+        key: str,
+        version_id: str | None = None,
+    ) -> bytes:
         """All bytes of one object."""
         with _translated(f"s3://{bucket}/{key}", version_id):
             return self._client.get_object(Bucket=bucket, Key=key, **_pinned(version_id))[
                 "Body"
             ].read()
 
-    def head(self, bucket: str, key: str, version_id: str | None = None) -> ObjectHead:
+    def head(
+        self,
+        bucket: str,
+        key: str,
+        version_id: str | None = None,
+    ) -> ObjectHead:
         """Size, version and tag of one object."""
         with _translated(f"s3://{bucket}/{key}", version_id):
             answer = self._client.head_object(Bucket=bucket, Key=key, **_pinned(version_id))
@@ -107,7 +127,10 @@ class ObjectStore:
         return self.get(*split_uri(uri), version_id)
 
     def chunks_uri(
-        self, uri: str, version_id: str | None = None, chunk_bytes: int = 1 << 20
+        self,
+        uri: str,
+        version_id: str | None = None,
+        chunk_bytes: int = 1 << 20,
     ) -> Iterator[bytes]:
         """All bytes of an object in order, a part at a time."""
         bucket, key = split_uri(uri)
@@ -116,7 +139,13 @@ class ObjectStore:
                 "Body"
             ].iter_chunks(chunk_bytes)
 
-    def range_uri(self, uri: str, start: int, length: int, version_id: str | None = None) -> bytes:
+    def range_uri(
+        self,
+        uri: str,
+        start: int,
+        length: int,
+        version_id: str | None = None,
+    ) -> bytes:
         """`length` bytes of an object from `start` on."""
         bucket, key = split_uri(uri)
         span = f"bytes={start}-{start + length - 1}"
@@ -129,7 +158,12 @@ class ObjectStore:
         """`head` of `s3://bucket/key`."""
         return self.head(*split_uri(uri), version_id)
 
-    def download(self, uri: str, path: str | Path, version_id: str | None = None) -> None:
+    def download(
+        self,
+        uri: str,
+        path: str | Path,
+        version_id: str | None = None,
+    ) -> None:
         """Stream an object into a local file, which is replaced."""
         bucket, key = split_uri(uri)
         extra = _pinned(version_id)

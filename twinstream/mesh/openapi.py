@@ -113,24 +113,33 @@ def document(described: Description) -> Schema:
 
 
 def _operation(operation: HttpOperation, described: Description) -> Schema:
-    answers = {str(status): _answer(status, found) for status, found in operation.answers.items()}
-    for status, when in {**described.door, **operation.refused}.items():
-        problem = _content(Content(media={PROBLEM: Problem}))
-        if str(status) in answers:
-            answers[str(status)]["content"] |= problem
-        else:
-            answers[str(status)] = {"description": _sentence(when), "content": problem}
+    name = _identifier(operation)
     found: Schema = {
-        "operationId": _identifier(operation),
+        "operationId": name,
         "summary": _sentence(operation.what),
         "parameters": [*_path_parts(operation, described), *map(_parameter, operation.query)],
-        "responses": dict(sorted(answers.items())),
+        "responses": _responses(operation, described),
     }
     if operation.body is not None:
-        example = described.examples.get(found["operationId"], operation.body.example)
-        body = msgspec.structs.replace(operation.body, example=example)
-        found["requestBody"] = {"required": True, "content": _content(body)}
+        found["requestBody"] = _request_body(operation.body, described.examples.get(name))
     return found
+
+
+def _request_body(body: Content, example: Any) -> Schema:
+    """`example` None: the body's own."""
+    shown = body if example is None else msgspec.structs.replace(body, example=example)
+    return {"required": True, "content": _content(shown)}
+
+
+def _responses(operation: HttpOperation, described: Description) -> Schema:
+    """By status, in order: answers, and what is refused."""
+    answers = {str(status): _answer(status, found) for status, found in operation.answers.items()}
+    refused = {**described.door, **operation.refused}
+    for status, when in refused.items():
+        problem = _content(Content(media={PROBLEM: Problem}))
+        found = answers.setdefault(str(status), {"description": _sentence(when), "content": {}})
+        found["content"] |= problem
+    return dict(sorted(answers.items()))
 
 
 def _answer(status: int, found: Content) -> Schema:
@@ -168,12 +177,16 @@ def _parameter(query: Query) -> Schema:
 def _components(described: Description) -> Schema:
     kinds: dict[type, None] = dict.fromkeys((Problem, *described.structs))
     for operation in described.operations:
-        bodies = [*operation.answers.values(), *([operation.body] if operation.body else [])]
-        kinds |= dict.fromkeys(
-            kind for body in bodies for kind in body.media.values() if isinstance(kind, type)
-        )
+        kinds |= dict.fromkeys(_types_of(operation))
     _, found = msgspec.json.schema_components(list(kinds), ref_template=REF)
     return {**{name: _tidied(schema) for name, schema in found.items()}, **described.schemas}
+
+
+def _types_of(operation: HttpOperation) -> Iterator[type]:
+    """Of what it answers and of what it is given."""
+    bodies = [*operation.answers.values(), *([operation.body] if operation.body else [])]
+    for body in bodies:
+        yield from (kind for kind in body.media.values() if isinstance(kind, type))
 
 
 def _tidied(schema: Any) -> Any:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -25,7 +27,10 @@ def load(path: str | Path) -> Pipeline:
         raise DefinitionError(
             f"there is no definition file {str(path)!r}", "give the path of your pipeline.py"
         )
-    module = _run(file)
+    return _only_pipeline(_run(file), file)
+
+
+def _only_pipeline(module: ModuleType, file: Path) -> Pipeline:
     found = {name: value for name, value in vars(module).items() if isinstance(value, Pipeline)}
     if "pipeline" in found:
         return found["pipeline"]
@@ -49,8 +54,16 @@ def _run(file: Path) -> ModuleType:
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))
     sys.modules[name] = module
-    try:
+    with _told_of(file):
         spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _told_of(file: Path) -> Iterator[None]:
+    """What a file raises as a DefinitionError, with the line in it."""
+    try:
+        yield
     except MeshError:
         raise
     except SyntaxError as error:
@@ -61,7 +74,6 @@ def _run(file: Path) -> ModuleType:
         raise DefinitionError(
             f"{type(error).__name__}: {error}", "", str(file), _line_in(file, error)
         ) from error
-    return module
 
 
 def _line_in(file: Path, error: Exception) -> int:

@@ -33,7 +33,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class RefusedError(Exception):
     """A request that does not get through the door."""
 
-    def __init__(self, status: int, text: str, remedy: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        remedy: str = "",
+    ) -> None:
         super().__init__(text)
         self.status, self.text, self.remedy = status, text, remedy
 
@@ -50,7 +55,11 @@ NOWHERE = Place()
 _encode = msgspec.json.Encoder().encode
 
 
-def problem_of(detail: str, status: int, place: Place = NOWHERE) -> Problem:
+def problem_of(
+    detail: str,
+    status: int,
+    place: Place = NOWHERE,
+) -> Problem:
     """The problem of an error's words and place."""
     return Problem(
         title=HTTPStatus(status).phrase,

@@ -110,7 +110,11 @@ class Quarantine:
     """
 
     def __init__(
-        self, settings: MeshSettings, name: str, dead_letters: Letters, meter: Meter
+        self,
+        settings: MeshSettings,
+        name: str,
+        dead_letters: Letters,
+        meter: Meter,
     ) -> None:
         self._name = name
         self._dead_letters = dead_letters
@@ -149,9 +153,7 @@ class Quarantine:
         place = str(origin_of(message))
         attempts = getattr(self.failures.of(place), "attempts", 0) + 1
         reason = f"{type(error).__name__}: {error}"
-        self.failures.note(
-            place, Failure(attempts=attempts, kind="bug", reason=reason[:500], at_us=_now_us())
-        )
+        self.failures.note(place, _failure(attempts, "bug", reason))
         _log.error("input_failed", place=place, attempt=attempts, of=ATTEMPTS, exc_info=error)
         if attempts < ATTEMPTS:
             raise error
@@ -159,7 +161,12 @@ class Quarantine:
         self.refuse(message, f"failed {attempts} times: {reason}", kind="bug", trace=trace)
 
     def refuse(
-        self, message: Any, reason: str, *, kind: Kind = "permanent", trace: str = ""
+        self,
+        message: Any,
+        reason: str,
+        *,
+        kind: Kind = "permanent",
+        trace: str = "",
     ) -> None:
         """Make the message a dead letter, once, however often it is read again."""
         place = str(origin_of(message))
@@ -169,13 +176,21 @@ class Quarantine:
         self._dead_letters.put_message(message, reason, kind=kind, trace=trace, reader=self._name)
         self._meter.count("mesh_dead_letters_total", 1, process=self._name, kind=kind)
         attempts = getattr(known, "attempts", 0)
-        self.failures.note(
-            place,
-            Failure(
-                attempts=attempts, refused=True, kind=kind, reason=reason[:500], at_us=_now_us()
-            ),
-        )
+        self.failures.note(place, _failure(attempts, kind, reason, refused=True))
         _log.warning("input_refused", place=place, kind=kind, reason=reason)
+
+
+def _failure(
+    attempts: int,
+    kind: str,
+    reason: str,
+    *,
+    refused: bool = False,
+) -> Failure:
+    """As of now."""
+    return Failure(
+        attempts=attempts, refused=refused, kind=kind, reason=reason[:500], at_us=_now_us()
+    )
 
 
 def _read(path: Path) -> dict[str, Failure]:

@@ -12,7 +12,11 @@ class Ranges(Protocol):
     """Where parts of objects come from; `ObjectStore` is one."""
 
     def range_uri(
-        self, uri: str, start: int, length: int, version_id: str | None = None
+        self,
+        uri: str,
+        start: int,
+        length: int,
+        version_id: str | None = None,
     ) -> bytes: ...
 
 
@@ -20,7 +24,11 @@ class RangedFile(io.RawIOBase):
     """`size_bytes` long; every read is one ranged request."""
 
     def __init__(
-        self, store: Ranges, uri: str, size_bytes: int, version_id: str | None = None
+        self,
+        store: Ranges,
+        uri: str,
+        size_bytes: int,
+        version_id: str | None = None,
     ) -> None:
         super().__init__()
         self._store, self._uri, self._size, self._version, self._at = (

@@ -86,7 +86,9 @@ def _present(admin: AdminClient) -> dict[str, int]:
 
 
 def _refuse_other_counts(
-    topics: dict[str, Topic], present: dict[str, int], partitions: int
+    topics: dict[str, Topic],
+    present: dict[str, int],
+    partitions: int,
 ) -> None:
     for name, topic in topics.items():
         count = topic.partitions or partitions
@@ -99,7 +101,11 @@ def _refuse_other_counts(
             )
 
 
-def _create(admin: AdminClient, missing: list[Topic], settings: MeshSettings) -> None:
+def _create(
+    admin: AdminClient,
+    missing: list[Topic],
+    settings: MeshSettings,
+) -> None:
     futures = admin.create_topics([_new(topic, settings) for topic in missing], request_timeout=30)
     for name, future in futures.items():
         try:
@@ -124,7 +130,11 @@ def _new(topic: Topic, settings: MeshSettings) -> NewTopic:
     )
 
 
-def _wait_for_leaders(admin: AdminClient, wanted: set[str], bound_s: float = 30.0) -> None:
+def _wait_for_leaders(
+    admin: AdminClient,
+    wanted: set[str],
+    bound_s: float = 30.0,
+) -> None:
     give_up = time.monotonic() + bound_s
     while True:
         with asking("leaders of topics"):

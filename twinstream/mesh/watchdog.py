@@ -40,12 +40,16 @@ class Watchdog:
         """Called once a second by the loop that is watched."""
         self._ticked.set()
         for work in works:
-            moved = not work.left or work.done != self._done.get(work.kind)
-            self._done[work.kind] = work.done
-            self._stood_s[work.kind] = 0 if moved else self._stood_s.get(work.kind, 0) + 1
-            if self._stood_s[work.kind] >= self._stall_s:
+            if self._seconds_still(work) >= self._stall_s:
                 _log.error("worker_stood_still", **work._asdict(), seconds=self._stall_s)
                 gone(WORKER_FAILED)
+
+    def _seconds_still(self, work: Work) -> int:
+        """For how long there is some left and none is done."""
+        moved = not work.left or work.done != self._done.get(work.kind)
+        self._done[work.kind] = work.done
+        self._stood_s[work.kind] = 0 if moved else self._stood_s.get(work.kind, 0) + 1
+        return self._stood_s[work.kind]
 
     def _watch(self) -> None:
         silent_s = 0

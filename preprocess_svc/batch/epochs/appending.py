@@ -65,19 +65,27 @@ class Appending:
         files_to: int,
         sources: list[Source],
     ) -> tuple[dict[str, Appended], list[int]]:
-        """The rows of these sources, and the numbers of all files that the epoch lacks.
-
-        An attempt whose process died marks the files of the next.
-        """
+        """The rows of these sources, and the numbers of all files that the epoch lacks."""
         if not sources:
             return {}, sorted(step.left_out or ())
+        names = [source.name for source in sources]
         withdrawn = _withdrawn(step, seen, files_to)
-        numbered = numbered_files(step, seen, files_to, withdrawn, [s.name for s in sources])
+        numbered = numbered_files(step, seen, files_to, withdrawn, names)
+        appended, verdicts = self._attempted(step, sources, numbered)
+        lacking = withdrawn.union(read_files.left_out(self._store, verdicts))
+        return appended, sorted(lacking)
+
+    def _attempted(
+        self,
+        step: Land,
+        sources: list[Source],
+        numbered: Numbered,
+    ) -> tuple[dict[str, Appended], str]:
+        """An attempt whose process died marks the files of the next."""
         attempts = self._marks(step.epoch, "attempts")
         marked = bool(attempts.deaths())
         with attempts.reading(0):
-            appended, verdicts = self._patiently(step, sources, numbered, marked=marked)
-        return appended, sorted({*withdrawn, *read_files.left_out(self._store, verdicts)})
+            return self._patiently(step, sources, numbered, marked=marked)
 
     def forgive(self, epoch: int) -> None:
         """This process is told to stop: no file of this epoch is to blame for that."""
@@ -151,19 +159,13 @@ class Appending:
         source: Source,
         care: read_files.Care,
     ) -> Appended:
+        after, until = step.after[source.name], step.cut[source.name]
         files = read_files.read(self._context, source, numbered, care)
-        log, ends = read_log.read(
-            self._context, source, step.after[source.name], step.cut[source.name]
-        )
+        log, ends = read_log.read(self._context, source, after, until)
         landed = self._history.append(source, step.epoch, files, log)
         cut, lanes_us = ends()
-        _log.info(
-            "history_appended",
-            source=source.name,
-            epoch=step.epoch,
-            rows=landed.rows,
-            files=len(numbered),
-        )
+        facts = {"epoch": step.epoch, "rows": landed.rows, "files": len(numbered)}
+        _log.info("history_appended", source=source.name, **facts)
         return Appended(landed=landed, cut=cut, lanes_us=lanes_us)
 
     def _care(self, epoch: int, *, marked: bool) -> read_files.Care:

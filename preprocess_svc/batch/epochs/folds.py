@@ -50,13 +50,22 @@ class Folds:
         """
         views = [self._pipeline.view(name) for name in step.views]
         folds = [self._one(step, seen, view, as_of) for view in views]
-        first = self._folded(step, folds, landed)
-        for name, why in first.lost.items():
-            self._reports.base_lost(name, why)
-        files = dict(first.files)
-        if again := [_whole(one) for one in folds if one.view.name in first.lost]:
-            files |= self._folded(step, again, landed).files
+        found = self._folded(step, folds, landed)
+        files = {**found.files, **self._folded_whole(step, folds, landed, found.lost)}
         return [(view, files[view.name]) for view in views]
+
+    def _folded_whole(
+        self,
+        step: Land,
+        folds: list[Fold],
+        landed: Mapping[str, Landed],
+        lost: Mapping[str, str],
+    ) -> Mapping[str, list[FileRef]]:
+        """The views whose base is lost, which is told; `lost` says why."""
+        for name, why in lost.items():
+            self._reports.base_lost(name, why)
+        again = [_whole(one) for one in folds if one.view.name in lost]
+        return self._folded(step, again, landed).files if again else {}
 
     def _folded(
         self,
@@ -78,8 +87,7 @@ class Folds:
         as_of: int,
     ) -> Fold:
         since = complete_since(ViewPlan(view), as_of)
-        before = seen.published.get((view.name, step.epoch - 1))
-        files = self._usable(before, since)
+        files = self._usable(seen.published.get((view.name, step.epoch - 1)), since)
         prefix = base_prefix(self._pipeline.name, view.name, step.epoch)
         return Fold(
             view=view,
@@ -104,11 +112,8 @@ class Folds:
     ) -> list[tuple[list[str], list[int]]]:
         """Files of the history, each with the numbers of the folds that take them."""
         fresh = self._history.files_at(source, landed.path)
-        new = numbers_of(folds, source, whole=False)
-        whole = numbers_of(folds, source, whole=True)
-        parts = []
-        if new and fresh:
-            parts.append((fresh, new))
+        new, whole = (numbers_of(folds, source, whole=whole) for whole in (False, True))
+        parts = [(fresh, new)] if fresh and new else []
         if whole:
             before = self._history.files(source, step.epoch - 1)
             parts.append(([*before, *fresh], whole))

@@ -141,10 +141,11 @@ class Landing:
         """Everything but the decision: rows and bases where nobody looks yet."""
         taken = self._timed("history", lambda: self._taken(step, seen, before))
         common = self._common(step, taken)
-        folded = self._timed(
-            "fold",
-            lambda: self._folds.fold(step, seen, taken.landed, common.as_of_us),
-        )
+
+        def fold() -> list[tuple[View, list[FileRef]]]:
+            return self._folds.fold(step, seen, taken.landed, common.as_of_us)
+
+        folded = self._timed("fold", fold)
         return EpochDecision(
             by=self._decisions.attempt(),
             rows=taken.rows,
@@ -166,7 +167,7 @@ class Landing:
         return EpochInput(
             appended=appended,
             settled=settled,
-            cuts=dict(before[0].manifests[0].cuts) if before else {},
+            cuts=_cuts_of(before),
             files_to=files_to,
             left_out=left_out,
         )
@@ -221,6 +222,11 @@ class Landing:
             cuts=common.cuts,
             left_out=common.left_out,
         )
+
+
+def _cuts_of(decided: list[EpochDecision]) -> dict[str, dict[int, Cut]]:
+    """Those of the first decision, if there is one."""
+    return dict(decided[0].manifests[0].cuts) if decided else {}
 
 
 def _refuse_other_gaps(step: Land, left_out: list[int]) -> None:

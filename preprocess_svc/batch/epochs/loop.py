@@ -16,6 +16,7 @@ from preprocess_svc.batch.spark.away import is_away
 from schemas.events import (
     EpochSealRequested,
     Event,
+    TrainingSetPublished,
     ViewPublished,
 )
 from twinstream.errors import TransientError
@@ -135,27 +136,39 @@ class Batch:
         work: Callable[[], object],
         give_up: Callable[[str], None] | None = None,
     ) -> bool:
-        """Do a step; False when it failed and is tried again after a pause, or was given up.
-
-        An engine that is away costs no attempt. A bug ends the process until its last attempt. Then what may be passed over is given up; what may
-        not blocks: the process stays up, not ready, and says so, for its cause may be mended from outside.
-        """
+        """Do a step; False when it failed and is tried again after a pause, or was given up."""
         try:
             work()
-        except Exception as error:
-            if is_away(error):
-                self._wait(place, error)
+        except Exception as error:  # noqa: BLE001  (raised again but for what is waited for or given up)
+            if not self._is_over(place, error, give_up):
                 return False
-            _log.error("step_failed", step=place, exc_info=error)
-            if self._attempts.met(place, error):
-                raise
-            if give_up is None:
-                self._wait(place, error)
-                return False
-            give_up(self._attempts.why(place))
         self._attempts.done(place)
         self.blocked = ""
         self._pause_s = FIRST_PAUSE_S
+        return True
+
+    def _is_over(
+        self,
+        place: str,
+        error: Exception,
+        give_up: Callable[[str], None] | None,
+    ) -> bool:
+        """Whether a step that failed was given up.
+
+        An engine that is away costs no attempt. A bug ends the process until its last attempt. Then
+        what may be passed over is given up; what may not blocks: the process stays up, not ready,
+        and says so, for its cause may be mended from outside.
+        """
+        if is_away(error):
+            self._wait(place, error)
+            return False
+        _log.error("step_failed", step=place, exc_info=error)
+        if self._attempts.met(place, error):
+            raise error
+        if give_up is None:
+            self._wait(place, error)
+            return False
+        give_up(self._attempts.why(place))
         return True
 
     def _wait(self, place: str, error: Exception) -> None:
@@ -172,21 +185,22 @@ class Batch:
             self._train_model(model, manifest)
 
     def _train_model(self, model: str, manifest: ViewPublished) -> None:
-        """A set that cannot be built is given up for this epoch; it stops neither epochs nor other models."""
+        """A set that cannot be built is given up for this epoch; it stops neither epochs nor other
+        models.
+        """
 
         def give_up(why: str) -> None:
             self.seen.decline(model, manifest.epoch, self._plan.digest)
             self._ports.alert(f"no training set of {model} for epoch {manifest.epoch}: {why}")
 
         place = f"the training set of {model} for epoch {manifest.epoch}"
+        self._tried(place, lambda: self._train_if_grown(model, manifest), give_up)
 
-        def build() -> None:
-            if self._grown(model, manifest.epoch):
-                self._timed("training_set", lambda: self._train_one(model, manifest))
-            else:
-                self.seen.decline(model, manifest.epoch, self._plan.digest)
-
-        self._tried(place, build, give_up)
+    def _train_if_grown(self, model: str, manifest: ViewPublished) -> None:
+        if self._grown(model, manifest.epoch):
+            self._timed("training_set", lambda: self._train_one(model, manifest))
+        else:
+            self.seen.decline(model, manifest.epoch, self._plan.digest)
 
     def _grown(self, model: str, epoch: int) -> bool:
         """Whether the model's questions are so many more than at its last training set that a new one is worth the work."""
@@ -211,20 +225,18 @@ class Batch:
         if published is None:
             _log.warning("training_set_empty", model=model, epoch=manifest.epoch)
             self.seen.decline(model, manifest.epoch, self._plan.digest)
-            return
-        published = self._ports.settle_training(published, self.seen.first_seal(published.epoch))
+        else:
+            self._settle(published)
+
+    def _settle(self, mine: TrainingSetPublished) -> None:
+        """Publish the training set that counts, ours or another process's."""
+        published = self._ports.settle_training(mine, self.seen.first_seal(mine.epoch))
         self.learn(to_end=True)
         if not self.seen.is_trained(published):
-            self._publish(published, model)
-        without = f"no table of the training set of {model} for epoch {published.epoch}"
+            self._publish(published, published.model)
+        without = f"no table of the training set of {published.model} for epoch {published.epoch}"
         self._aside(lambda: self._ports.tabulate(published), without)
-        _log.info(
-            "training_set_published",
-            model=model,
-            epoch=published.epoch,
-            rows=published.rows,
-            digest=published.digest[:12],
-        )
+        _tell_published(published)
 
     def _publish_all(self, manifests: list[ViewPublished]) -> None:
         """What another process has published meanwhile is not published again."""
@@ -242,3 +254,13 @@ class Batch:
         started = time.monotonic()
         work()
         self._ports.observe(phase, time.monotonic() - started)
+
+
+def _tell_published(published: TrainingSetPublished) -> None:
+    _log.info(
+        "training_set_published",
+        model=published.model,
+        epoch=published.epoch,
+        rows=published.rows,
+        digest=published.digest[:12],
+    )

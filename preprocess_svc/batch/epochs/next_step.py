@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from preprocess_svc.batch.epochs.plan import Cuts, Land, Plan, Rest, Seal, Step, Train, Wait
 from preprocess_svc.batch.epochs.seen import Seen
-from schemas.events import Cut, ViewPublished
+from schemas.events import Cut, EpochSealRequested, ViewPublished
 from twinstream.protocol.known_time import EARLIEST_US
 
 ASK_AGAIN_US = 5_000_000
@@ -26,12 +26,17 @@ def next_step(
     missing = tuple(view for view in plan.views if (view, newest) not in seen.published)
     if missing:
         return _land(plan, seen, newest, missing)
-    untrained = tuple(
-        model for model in plan.models if (model, newest, plan.digest) not in seen.trained
-    )
-    if untrained:
-        return Train(newest, untrained)
-    return _open_epoch(plan, seen, newest + 1, now_us)
+    untrained = _untrained(plan, seen, newest)
+    return Train(newest, untrained) if untrained else _open_epoch(plan, seen, newest + 1, now_us)
+
+
+def _untrained(
+    plan: Plan,
+    seen: Seen,
+    epoch: int,
+) -> tuple[str, ...]:
+    """Models without a training set of the epoch, under this definition."""
+    return tuple(model for model in plan.models if (model, epoch, plan.digest) not in seen.trained)
 
 
 def _open_epoch(
@@ -47,15 +52,23 @@ def _open_epoch(
     missing = tuple(place for place in places if (epoch, *place) not in seen.sealed)
     if not missing:
         return _land(plan, seen, epoch, plan.views)
-    asked = seen.requested.get(epoch)
-    if asked is not None and _within(ASK_AGAIN_US, asked.requested_at_us, now_us):
-        return Wait(epoch, missing)
-    if asked is not None:
-        return Seal(epoch, asked.wishes, MISSING, asked.retrains)
+    if (asked := seen.requested.get(epoch)) is not None:
+        return _asked_before(asked, missing, now_us)
     if len(missing) < len(places):
         return Seal(epoch, 0, MISSING)
     reason = _reason(plan, seen, now_us)
     return Seal(epoch, seen.wishes, reason, seen.retrains) if reason else Rest()
+
+
+def _asked_before(
+    asked: EpochSealRequested,
+    missing: tuple[tuple[str, int], ...],
+    now_us: int,
+) -> Step:
+    """Wait for barriers, or ask for them once more."""
+    if _within(ASK_AGAIN_US, asked.requested_at_us, now_us):
+        return Wait(asked.epoch, missing)
+    return Seal(asked.epoch, asked.wishes, MISSING, asked.retrains)
 
 
 def _places(plan: Plan) -> list[tuple[str, int]]:

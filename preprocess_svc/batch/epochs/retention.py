@@ -40,21 +40,30 @@ class Retention:
         `models`: all that happened to models.
         """
         used = epochs_in_use(models, self._keep_trained)
-        old = [
+        self._delete(self._old_bases(newest))
+        return {
+            model: self._sweep_sets(folder, used.get(model, ()))
+            for model, folder in self._models.items()
+        }
+
+    def _sweep_sets(self, folder: str, used: Collection[int]) -> set[int]:
+        """Delete a model's training sets but for the newest and the used; the epochs of these."""
+        keys = list(self._store.list(self._bucket, folder))
+        gone = surplus(keys, self._keep, used)
+        self._delete(gone)
+        return _epochs(keys) - _epochs(gone)
+
+    def _delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._store.delete(self._bucket, key)
+
+    def _old_bases(self, newest: int) -> list[str]:
+        return [
             key
             for folder in self._views
             for key in self._store.list(self._bucket, folder)
             if expired(key, newest, self._keep)
         ]
-        kept = {}
-        for model, folder in self._models.items():
-            keys = list(self._store.list(self._bucket, folder))
-            gone = surplus(keys, self._keep, used.get(model, ()))
-            kept[model] = _epochs(keys) - _epochs(gone)
-            old += gone
-        for key in old:
-            self._store.delete(self._bucket, key)
-        return kept
 
 
 def _above(prefix: str) -> str:
@@ -74,7 +83,11 @@ def expired(
     return epoch is not None and epoch <= newest - keep
 
 
-def surplus(keys: list[str], keep: int, used: Collection[int] = ()) -> list[str]:
+def surplus(
+    keys: list[str],
+    keep: int,
+    used: Collection[int] = (),
+) -> list[str]:
     """The objects that belong to none of the `keep` newest epochs that have any, and to none that
     are used.
     """
@@ -93,10 +106,8 @@ def epochs_in_use(models: Iterable[Event], keep: int) -> dict[str, set[int]]:
             trained[event.model_digest] = event.epoch
         elif model := getattr(event, "model", ""):
             successions[model].apply(event)
-    return {
-        model: {trained[digest] for digest in succession.used(keep) if digest in trained}
-        for model, succession in successions.items()
-    }
+    used = {model: succession.used(keep) for model, succession in successions.items()}
+    return {model: {trained[d] for d in digests if d in trained} for model, digests in used.items()}
 
 
 def _epochs(keys: Iterable[str]) -> set[int]:

@@ -15,7 +15,7 @@ from twinstream.algebra import columns, kernel
 from twinstream.algebra.layout import HEADER
 from twinstream.algebra.plan import ViewPlan
 from twinstream.algebra.state import StateBatch
-from twinstream.define import View
+from twinstream.define import Expr, View
 
 LIFT_WORDS = 12_000_000
 """About so many words are lifted at a time: the more, the more is combined before the shuffle."""
@@ -41,21 +41,17 @@ def needed(views: Iterable[View]) -> list[str]:
     """The fields that these views of one source read."""
     names: set[str] = set()
     for view in views:
-        names |= {
-            *view.by,
-            view.source.event_time,
-            *(view.where.fields() if view.where is not None else ()),
-        }
+        names |= {*view.by, view.source.event_time, *_fields_of(view.where)}
         for column in ViewPlan(view).columns:
-            names |= (
-                {column.of}
-                if isinstance(column.of, str)
-                else column.of.fields()
-                if column.of is not None
-                else set()
-            )
-            names |= column.where.fields() if column.where is not None else set()
+            names |= _fields_of(column.of) | _fields_of(column.where)
     return sorted(names)
+
+
+def _fields_of(what: Expr | str | None) -> set[str]:
+    """That an expression, or a field by its name, reads."""
+    if what is None:
+        return set()
+    return {what} if isinstance(what, str) else what.fields()
 
 
 class Lift:
@@ -73,24 +69,25 @@ class Lift:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         plans = {number: ViewPlan(self._folds[number].view) for number in self._numbers}
+        since = {number: first_tiles(self._folds[number].since) for number in plans}
         for rows in larger(batches, lift_rows(plans.values())):
-            position = (
-                rows[POSITION].to_numpy()
-                if POSITION in rows.schema.names
-                else np.zeros(rows.num_rows, np.int64)
-            )
-            shared = columns.Shared(rows)
-            for number, plan in plans.items():
-                states = kernel.lift(
-                    plan,
-                    rows,
-                    position,
-                    since=first_tiles(self._folds[number].since),
-                    shared=shared,
-                )
-                for partition, part in enumerate(kernel.by_partition(states, self._partitions)):
-                    if len(part):
-                        yield _states(number * self._partitions + partition, part)
+            position, shared = _positions(rows), columns.Shared(rows)
+            for n, plan in plans.items():
+                states = kernel.lift(plan, rows, position, since=since[n], shared=shared)
+                yield from self._parts(n, states)
+
+    def _parts(self, number: int, states: StateBatch) -> Iterator[pa.RecordBatch]:
+        """States of a fold, by partition of its view."""
+        for partition, part in enumerate(kernel.by_partition(states, self._partitions)):
+            if len(part):
+                yield _states(number * self._partitions + partition, part)
+
+
+def _positions(rows: pa.RecordBatch) -> np.ndarray:
+    """int64; zeros where no view asks for them."""
+    if POSITION in rows.schema.names:
+        return rows[POSITION].to_numpy()
+    return np.zeros(rows.num_rows, np.int64)
 
 
 def lift_rows(plans: Iterable[ViewPlan]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ from preprocess_svc.batch.folding.pruning import prune
 from preprocess_svc.batch.spark.working_folder import working_folder
 from schemas.events import FileRef
 from twinstream.algebra.plan import ViewPlan
+from twinstream.algebra.state import StateBatch
 from twinstream.mesh.object_store import ObjectStore, sha256_of
 from twinstream.mesh.settings import MeshSettings
 
@@ -65,9 +67,13 @@ def folded(
         if row["lost"]:
             lost.setdefault(views[number], row["lost"])
         else:
-            named = {name: row[name] for name in ("uri", "sha256", "size_bytes", "rows")}
-            files[views[number]].append(FileRef(partition=partition, **named))
+            files[views[number]].append(_file_of(row, partition))
     return Folded({name: refs for name, refs in files.items() if name not in lost}, lost)
+
+
+def _file_of(row: dict[str, Any], partition: int) -> FileRef:
+    named = {name: row[name] for name in ("uri", "sha256", "size_bytes", "rows")}
+    return FileRef(partition=partition, **named)
 
 
 class MergeAndWrite:
@@ -89,25 +95,33 @@ class MergeAndWrite:
 
     def _one(self, store: ObjectStore, group: Group) -> pa.RecordBatch:
         number, partition = divmod(group.number, self._mesh.partitions)
-        fold, plan = self._folds[number], ViewPlan(self._folds[number].view)
+        fold = self._folds[number]
         before = fold.before.get(partition)
         uri = f"{fold.prefix}/{partition:05d}-{uuid.uuid4().hex}.parquet"
         with working_folder("base") as folder:
-            path = folder / "before"
             try:
                 if before:
-                    fetch_base(store, before, path)
+                    fetch_base(store, before, folder / "before")
             except CorruptBaseError as error:
                 return _written(group.number, "", "", 0, 0, str(error))
-            old = read_base(path) if before else iter(())
+            old = read_base(folder / "before") if before else iter(())
             path = folder / "base"
-            with BaseWriter(path) as writer:
-                for states in merged(plan, old, group.parts):
-                    writer.write(prune(states, fold.since))
+            rows = _merge_into(path, fold, old, group)
             store.upload(path, uri)
-            return _written(
-                group.number, uri, sha256_of(path), path.stat().st_size, writer.rows, ""
-            )
+            return _written(group.number, uri, sha256_of(path), path.stat().st_size, rows, "")
+
+
+def _merge_into(
+    path: Path,
+    fold: Fold,
+    old: Iterator[StateBatch],
+    group: Group,
+) -> int:
+    """Write a base; returns its rows."""
+    with BaseWriter(path) as writer:
+        for states in merged(ViewPlan(fold.view), old, group.parts):
+            writer.write(prune(states, fold.since))
+    return writer.rows
 
 
 def _written(*row: object) -> pa.RecordBatch:

@@ -23,16 +23,15 @@ BAD_ROWS = pa.schema(
 
 def bad_batch(bad: list[BadRow]) -> pa.RecordBatch:
     """Bad rows on their way to the disk, where a file of nothing else needs no memory."""
-    texts = [(row.where, row.reason.encode(errors="replace").decode()) for row in bad]
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array([row.number for row in bad], pa.int64()),
-            pa.array([where for where, _ in texts], pa.string()),
-            pa.array([row.original for row in bad], pa.large_binary()),
-            pa.array([reason for _, reason in texts], pa.string()),
-        ],
-        schema=BAD_ROWS,
+    reasons = [row.reason.encode(errors="replace").decode() for row in bad]
+    columns = (
+        [row.number for row in bad],
+        [row.where for row in bad],
+        [row.original for row in bad],
+        reasons,
     )
+    arrays = [pa.array(cells, kind) for cells, kind in zip(columns, BAD_ROWS.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=BAD_ROWS)
 
 
 def read_bad_rows(path: Path) -> Iterator[BadRow]:

@@ -54,17 +54,23 @@ def rows(
     """The rows that fit, with position (number of the file, row in it) and the time at which each
     became known.
     """
-    batch = chunk.batch
-    position = position_in_files(file.number, chunk.numbers)
-    claimed = pc.coalesce(batch[source.known_at or source.event_time], batch[source.event_time])
-    known = pc.min_element_wise(
-        claimed, pa.scalar(file.latest_us, pa.int64())
-    )  # as `known_time.known_in_file` has it
-    schema = row_schema(source)
+    batch, schema = chunk.batch, row_schema(source)
+    position = pa.array(position_in_files(file.number, chunk.numbers))
+    known = _known(source, batch, file.latest_us)
     return pa.RecordBatch.from_arrays(
-        [pa.array(position), known, *(batch[n] for n in schema.names[2:])],
+        [position, known, *(batch[name] for name in schema.names[2:])],
         schema=schema,
     )
+
+
+def _known(
+    source: Source,
+    batch: pa.RecordBatch,
+    latest_us: int,
+) -> pa.Array:
+    """As `known_time.known_in_file` has it."""
+    claimed = pc.coalesce(batch[source.known_at or source.event_time], batch[source.event_time])
+    return pc.min_element_wise(claimed, pa.scalar(latest_us, pa.int64()))
 
 
 def chunks(
@@ -112,15 +118,22 @@ def _decoded(
     text: bool,
 ) -> Chunk:
     try:
-        found: Decoded = (
-            decoder.json(part.rows)
-            if isinstance(part.rows, list)
-            else decoder.table(part.rows, text=text)
-        )
+        found = _read(decoder, part, text=text)
     except (RecordError, pa.ArrowException, ValueError, OverflowError) as error:
         raise UnreadableFileError(f"its rows cannot be decoded: {error}") from error
     bad = [bad_row(int(part.numbers[i]), part.place(i), reason) for i, reason in found.errors]
     return Chunk(found.batch, part.numbers[found.index], sorted([*part.bad, *bad]))
+
+
+def _read(
+    decoder: Decoder,
+    part: Part,
+    *,
+    text: bool,
+) -> Decoded:
+    if isinstance(part.rows, list):
+        return decoder.json(part.rows)
+    return decoder.table(part.rows, text=text)
 
 
 def in_slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,51 +130,55 @@ class ReadFiles:
         folder: Path,
     ) -> Iterator[pa.RecordBatch]:
         """All rows of a file once all of it could be read, else none."""
-        spool, bad = folder / "rows", folder / "bad"
+        if not self._is_spooled(store, decoder, file, folder):
+            return
+        self._dead_letters(file, folder / "bad")
+        spool = str(folder / "rows")
+        with pa.memory_map(spool) as mapped, pa.ipc.open_stream(mapped) as reader:
+            for batch in reader:
+                yield from in_slices(batch)
+
+    def _is_spooled(
+        self,
+        store: ObjectStore,
+        decoder: Decoder,
+        file: NumberedFile,
+        folder: Path,
+    ) -> bool:
+        """Fetch and read a file; one that cannot be read is left out."""
         try:
             _patiently(lambda: _fetch(store, file.accepted, folder / "file"))
             with limited_memory(self._care.memory_bytes):
-                self._spool(decoder, file, folder / "file", spool, bad)
+                self._spool(decoder, file, folder)
         except (TransientError, OSError):
             raise
         except PermanentError as error:
             self._leave_out(store, file, str(error))
-            return
+            return False
         except Exception as error:  # noqa: BLE001
             # whatever one file brings about, it costs that file alone
-            self._leave_out(
-                store,
-                file,
-                f"{type(error).__name__}: {error}",
-                kind="bug",
-                trace="".join(traceback.format_exception(error)),
-            )
-            return
-        self._dead_letters(file, bad)
-        with pa.memory_map(str(spool)) as mapped, pa.ipc.open_stream(mapped) as reader:
-            for batch in reader:
-                yield from in_slices(batch)
+            trace = "".join(traceback.format_exception(error))
+            reason = f"{type(error).__name__}: {error}"
+            self._leave_out(store, file, reason, kind="bug", trace=trace)
+            return False
+        return True
 
     def _spool(
         self,
         decoder: Decoder,
         file: NumberedFile,
-        path: Path,
-        spool: Path,
-        bad: Path,
+        folder: Path,
     ) -> None:
-        """All rows into one local file, those that do not count into another.
+        """All rows of `file` into the local file `rows`, those that do not count into `bad`.
 
         Raises UnreadableFileError, and whatever a reader of broken bytes may raise.
         """
-        form, most = file.accepted.format, self._care.expanded_bytes
+        path, form, most = folder / "file", file.accepted.format, self._care.expanded_bytes
         if form == "parquet":
             check_parquet(path, list(decoder.source.fields), most)
         with (
-            pa.OSFile(str(spool), "wb") as sink,
-            pa.ipc.new_stream(sink, row_schema(self._source)) as writer,
-            pa.OSFile(str(bad), "wb") as bad_sink,
-            pa.ipc.new_stream(bad_sink, BAD_ROWS) as bad_writer,
+            _sink(folder / "rows", row_schema(self._source)) as (sink, writer),
+            _sink(folder / "bad", BAD_ROWS) as (bad_sink, bad_writer),
         ):
             for chunk in chunks(decoder, path, form):
                 bad_writer.write_batch(bad_batch(chunk.bad))
@@ -223,6 +228,13 @@ class ReadFiles:
             )
         if letters is not None:
             letters.flush()
+
+
+@contextmanager
+def _sink(path: Path, schema: pa.Schema) -> Iterator[tuple[pa.NativeFile, pa.RecordBatchWriter]]:
+    """A local file, and what writes batches into it."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        yield sink, writer
 
 
 def left_out(store: ObjectStore, verdicts: str) -> list[int]:

@@ -53,8 +53,17 @@ def read(
     if all(start == end for start, end in spans.values()):
         nothing = Ends(_unmoved(after, cut), EARLIEST_US)
         return None, lambda: nothing
+    return _unpacked(_messages(context, source, spans), source, after, cut)
+
+
+def _unpacked(
+    messages: DataFrame,
+    source: Source,
+    after: dict[int, Cut],
+    cut: dict[int, Cut],
+) -> tuple[DataFrame, Callable[[], Ends]]:
+    """As `read`, of the messages there."""
     seen = Observation()
-    messages = _messages(context, source, spans)
     high = {p: c.raw_high for p, c in after.items()}
     observed = messages.observe(seen, *_highest(cut))
     rows = observed.mapInArrow(Unpack(source, high), spark_schema(source))
@@ -100,12 +109,12 @@ def _messages(
     """One task a log partition, in the order of its offsets: Spark splits a range only when told
     to.
     """
-    topic = records_accepted(source.name)
-    reader = context.spark.read.format("kafka").option("failOnDataLoss", "true")
-    for name, value in _kafka_options(context).items():
-        reader = reader.option(f"kafka.{name}", value)
-    for name, value in _range_options(topic, spans).items():
-        reader = reader.option(name, value)
+    options = {
+        "failOnDataLoss": "true",
+        **{f"kafka.{name}": value for name, value in _kafka_options(context).items()},
+        **_range_options(records_accepted(source.name), spans),
+    }
+    reader = context.spark.read.format("kafka").options(**options)
     return reader.load().select("partition", "offset", "value")
 
 

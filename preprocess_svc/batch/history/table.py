@@ -113,16 +113,12 @@ class History:
         new = self._once_within(source, files, log)
         if new is None:
             return Landed(0, EARLIEST_US, "")
-        seen = Observation()
-        if epoch > 1:
-            new = new.persist()
-        kept = new if epoch == 1 else self._not_before(source, epoch, new, live_only=files is None)
-        kept.observe(seen, F.count(F.lit(1)).alias("rows"), *_halves()).write.mode(
-            "errorifexists"
-        ).parquet(path)
+        if epoch == 1:
+            return _written(new, path)
+        new = new.persist()
+        landed = _written(self._not_before(source, epoch, new, live_only=files is None), path)
         new.unpersist()
-        rows = int(seen.get["rows"])
-        return Landed(rows, agreed([seen.get["even"], seen.get["odd"]]), path if rows else "")
+        return landed
 
     @staticmethod
     def _once_within(
@@ -137,14 +133,7 @@ class History:
         """
         if files is None:
             return log
-        order = F.struct(F.col(POSITION) < 0, F.col(POSITION))
-        first = F.min(order).over(Window.partitionBy(*source.id_fields))
-        both = files if log is None else files.unionByName(log)
-        return (
-            both.withColumn("_first", first)
-            .where((F.col(POSITION) >= 0) | (F.col("_first") == order))
-            .drop("_first")
-        )
+        return _live_or_first(source, files if log is None else files.unionByName(log))
 
     def _not_before(
         self,
@@ -161,9 +150,7 @@ class History:
         old = self.rows(source, epoch - 1).select(*ids, POSITION)
         if live_only:
             old = old.where(F.col(POSITION) < 0)
-        fresh = new.select(*ids).distinct()
-        first = old.join(F.broadcast(fresh) if new.count() <= FEW_ROWS else fresh, ids, "left_semi")
-        first = first.groupBy(*ids).agg(F.min(POSITION).alias("_before"))
+        first = _first_positions(old, new, ids)
         keep = F.col("_before").isNull() | ((F.col(POSITION) >= 0) & (F.col("_before") >= 0))
         return new.join(first, ids, "left").where(keep).select(*new.columns)
 
@@ -209,6 +196,33 @@ class History:
         return history_path(self._mesh.bucket, self._pipeline.name, source.name).replace(
             "s3://", "s3a://", 1
         )
+
+
+def _live_or_first(source: Source, rows: DataFrame) -> DataFrame:
+    live = F.col(POSITION) >= 0
+    order = F.struct(F.col(POSITION) < 0, F.col(POSITION))
+    first = F.min(order).over(Window.partitionBy(*source.id_fields))
+    kept = rows.withColumn("_first", first).where(live | (F.col("_first") == order))
+    return kept.drop("_first")
+
+
+def _written(rows: DataFrame, path: str) -> Landed:
+    seen = Observation()
+    observed = rows.observe(seen, F.count(F.lit(1)).alias("rows"), *_halves())
+    observed.write.mode("errorifexists").parquet(path)
+    count = int(seen.get["rows"])
+    return Landed(count, agreed([seen.get["even"], seen.get["odd"]]), path if count else "")
+
+
+def _first_positions(
+    old: DataFrame,
+    new: DataFrame,
+    ids: list[str],
+) -> DataFrame:
+    """Of each id of `new` that is in `old`, its first position there."""
+    fresh = new.select(*ids).distinct()
+    found = old.join(F.broadcast(fresh) if new.count() <= FEW_ROWS else fresh, ids, "left_semi")
+    return found.groupBy(*ids).agg(F.min(POSITION).alias("_before"))
 
 
 def _halves() -> list[Column]:

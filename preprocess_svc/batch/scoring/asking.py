@@ -121,14 +121,17 @@ class Ask:
         files.write(part_file(self._work.spine, part), kept, kept=False)
 
 
-def asked_of(form: TableForm, rows: pa.Table, at_us: int) -> AskedRows:
+def asked_of(
+    form: TableForm,
+    rows: pa.Table,
+    at_us: int,
+) -> AskedRows:
     """The questions of some rows; one with a text that is not UTF-8 is a bad row too."""
     readable = checked(form.select(rows), 0, np.array([rows.num_rows]))
-    number = readable.numbers
     found = form.decode(readable.rows, at_us)
-    broken = [(bad.number, Reason("", bad.reason)) for bad in readable.bad]
-    bad = [(int(number[row]), reason) for row, reason in found.bad]
-    return found._replace(rows=number[found.rows], bad=sorted([*bad, *broken]))
+    bad = [(bad.number, Reason("", bad.reason)) for bad in readable.bad]
+    bad += [(int(readable.numbers[row]), reason) for row, reason in found.bad]
+    return found._replace(rows=readable.numbers[found.rows], bad=sorted(bad))
 
 
 def questions(

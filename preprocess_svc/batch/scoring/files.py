@@ -54,7 +54,13 @@ class Files:
         given = pa.BufferReader(self.store.get_uri(name)) if is_s3(name) else name
         return pa_parquet.read_table(given, columns=columns, use_threads=False, partitioning=None)
 
-    def write(self, name: str, table: pa.Table, *, kept: bool) -> tuple[int, str]:
+    def write(
+        self,
+        name: str,
+        table: pa.Table,
+        *,
+        kept: bool,
+    ) -> tuple[int, str]:
         """A table; returns its size in bytes and its SHA-256. `kept`: small rather than fast."""
         sink = pa.BufferOutputStream()
         pa_parquet.write_table(

@@ -56,7 +56,12 @@ class Told:
             self._models.setdefault(event.model, {})[event.model_digest] = event
         self._lifecycle.apply(event)
 
-    def origin(self, model: Model, digest: str, asked_us: int | None) -> Origin:
+    def origin(
+        self,
+        model: Model,
+        digest: str,
+        asked_us: int | None,
+    ) -> Origin:
         """Raises SettingsError for a model that nobody trained, MeshError where nothing is promoted
         or no epoch has landed.
         """
@@ -109,7 +114,11 @@ class Told:
         return event
 
 
-def _said(event: ModelEvent, manifest: ViewPublished, asked_us: int | None) -> ScoreOrigin:
+def _said(
+    event: ModelEvent,
+    manifest: ViewPublished,
+    asked_us: int | None,
+) -> ScoreOrigin:
     release = Release(
         definition=manifest.definition_digest,
         epoch=manifest.epoch,
@@ -126,7 +135,12 @@ def _said(event: ModelEvent, manifest: ViewPublished, asked_us: int | None) -> S
     )
 
 
-def _unknown(model: str, digest: str, known: Iterable[str], matching: int) -> str:
+def _unknown(
+    model: str,
+    digest: str,
+    known: Iterable[str],
+    matching: int,
+) -> str:
     if len(digest) < SHORTEST_DIGEST:
         return f"--model-digest {digest!r} is too short: give at least {SHORTEST_DIGEST} characters"
     if matching:

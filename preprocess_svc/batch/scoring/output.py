@@ -66,7 +66,13 @@ class OnDisk:
 class OnS3:
     """A prefix, which S3 cannot rename: `_score.json` comes last, and says that it is whole."""
 
-    def __init__(self, files: Files, out: str, *, overwrite: bool) -> None:
+    def __init__(
+        self,
+        files: Files,
+        out: str,
+        *,
+        overwrite: bool,
+    ) -> None:
         split_uri(out)
         self._files = files
         self._out = out
@@ -100,14 +106,24 @@ class OnS3:
 Output = OnDisk | OnS3
 
 
-def output_at(files: Files, out: str, *, overwrite: bool) -> Output:
+def output_at(
+    files: Files,
+    out: str,
+    *,
+    overwrite: bool,
+) -> Output:
     """A folder of scores, on S3 or on a local disk."""
     if is_s3(out):
         return OnS3(files, out, overwrite=overwrite)
     return OnDisk(Path(out), overwrite=overwrite)
 
 
-def _refuse(out: str, names: list[str], *, overwrite: bool) -> None:
+def _refuse(
+    out: str,
+    names: list[str],
+    *,
+    overwrite: bool,
+) -> None:
     if not overwrite:
         half = STARTED in names
         what = "holds half of the scores of a run that died" if half else "is there already"

@@ -42,7 +42,11 @@ class ScorePlan(NamedTuple):
     asked_us: int | None
 
 
-def score_plan(mesh: MeshSettings, pipeline: Pipeline, request: ScoreRequest) -> ScorePlan:
+def score_plan(
+    mesh: MeshSettings,
+    pipeline: Pipeline,
+    request: ScoreRequest,
+) -> ScorePlan:
     """Raises SettingsError or DefinitionError for what is asked wrongly, in words."""
     model = pipeline.model(request.model)
     asked_us = _moment(request.at)
@@ -75,7 +79,11 @@ def _moment(text: str) -> int | None:
         raise SettingsError(f"--at {text!r}: {error}") from error
 
 
-def _out(mesh: MeshSettings, pipeline: Pipeline, request: ScoreRequest) -> str:
+def _out(
+    mesh: MeshSettings,
+    pipeline: Pipeline,
+    request: ScoreRequest,
+) -> str:
     if request.out:
         return _place(mesh, request.out, "out")
     if not request.table:
@@ -84,7 +92,11 @@ def _out(mesh: MeshSettings, pipeline: Pipeline, request: ScoreRequest) -> str:
     return f"s3://{mesh.bucket}/{prefix}/{uuid.uuid4().hex}"
 
 
-def _place(mesh: MeshSettings, given: str, option: str) -> str:
+def _place(
+    mesh: MeshSettings,
+    given: str,
+    option: str,
+) -> str:
     """An S3 URI, or an absolute path where Spark's workers are on this machine."""
     if is_s3(given):
         return given.replace("s3a://", "s3://", 1).rstrip("/")
@@ -96,7 +108,11 @@ def _place(mesh: MeshSettings, given: str, option: str) -> str:
     return str(Path(given).expanduser().absolute())
 
 
-def _check_columns(model: Model, spine: SpineTable, request: ScoreRequest) -> None:
+def _check_columns(
+    model: Model,
+    spine: SpineTable,
+    request: ScoreRequest,
+) -> None:
     counts = Counter(spine.schema.names)
     if twice := [name for name, count in counts.items() if count > 1]:
         raise SettingsError(f"the spine has several columns of one name: {', '.join(twice)}")

@@ -54,20 +54,56 @@ def _start_jvm(mesh: MeshSettings, options: dict[str, str]) -> None:
     SparkContext._ensure_initialized()  # noqa: SLF001
 
 
+FOREIGN = (
+    "SPARK_",
+    "PYSPARK_",
+    "JAVA_TOOL_OPTIONS",
+    "_JAVA_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "CLASSPATH",
+    "AWS_",
+)
+"""Beginnings of what another Spark, or another Java, goes by."""
+ALWAYS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.adaptive.coalescePartitions.parallelismFirst": "true",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": str(ARROW_ROWS),
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(ARROW_BYTES),
+    "spark.python.worker.reuse": "true",
+    "spark.sql.execution.pyspark.udf.faulthandler.enabled": "true",
+    "spark.scheduler.mode": "FAIR",
+    "spark.cleaner.periodicGC.interval": "5min",
+}
+S3A = {
+    "impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+    "committer.name": "magic",
+    "committer.magic.enabled": "true",
+    "fast.upload.buffer": "bytebuffer",
+    "connection.maximum": "64",
+}
+COMMITTERS = {
+    "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+    "spark.hadoop.mapreduce.outputcommitter.factory.scheme.s3a": (
+        "org.apache.hadoop.fs.s3a.commit.S3ACommitterFactory"
+    ),
+    "spark.sql.sources.commitProtocolClass": (
+        "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol"
+    ),
+    "spark.sql.parquet.output.committer.class": (
+        "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter"
+    ),
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+}
+
+
 def spark_environment(shell: Mapping[str, str], mesh: MeshSettings) -> dict[str, str]:
     """The environment of our own Spark: another one's home, configuration, options and Python have
     no say.
     """
-    foreign = (
-        "SPARK_",
-        "PYSPARK_",
-        "JAVA_TOOL_OPTIONS",
-        "_JAVA_OPTIONS",
-        "JDK_JAVA_OPTIONS",
-        "CLASSPATH",
-        "AWS_",
-    )
-    kept = {name: value for name, value in shell.items() if not name.startswith(foreign)}
+    kept = {name: value for name, value in shell.items() if not name.startswith(FOREIGN)}
     own = {
         "SPARK_HOME": str(Path(pyspark.__file__).parent),
         "SPARK_CONF_DIR": str(Path(mesh.data).absolute() / "spark" / "conf"),
@@ -104,53 +140,40 @@ def _escaped(value: str) -> str:
 
 
 def _engine(mesh: MeshSettings, knobs: BatchSettings) -> dict[str, str]:
-    code = str(Path(__file__).parents[3])
-    local = mesh.spark_master.startswith("local")
     work = scratch(Path(mesh.data) / "spark")
-    options = {
+    local = mesh.spark_master.startswith("local")
+    here = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    return {
+        **ALWAYS,
         "spark.driver.memory": knobs.driver_memory,
         "spark.driver.extraJavaOptions": (
             f'{knobs.jvm_options} -XX:-UsePerfData "-Dderby.system.home={work}" '
             f'"-Djava.io.tmpdir={work}"'
         ),
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(work),
         "spark.sql.shuffle.partitions": str(knobs.shuffle_partitions),
-        "spark.sql.adaptive.enabled": "true",
-        "spark.sql.adaptive.coalescePartitions.parallelismFirst": "true",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": str(ARROW_ROWS),
-        "spark.sql.execution.arrow.maxBytesPerBatch": str(ARROW_BYTES),
-        "spark.executorEnv.PYTHONPATH": os.pathsep.join(
-            p for p in (code, os.environ.get("PYTHONPATH", "")) if p
-        ),
-        "spark.python.worker.reuse": "true",
-        "spark.sql.execution.pyspark.udf.faulthandler.enabled": "true",
-        "spark.scheduler.mode": "FAIR",
-        "spark.cleaner.periodicGC.interval": "5min",
+        "spark.executorEnv.PYTHONPATH": _python_path(),
+        **(here if local else {}),
+        **_jars(knobs, local=local),
     }
+
+
+def _python_path() -> str:
+    code = str(Path(__file__).parents[3])
+    return os.pathsep.join(p for p in (code, os.environ.get("PYTHONPATH", "")) if p)
+
+
+def _jars(knobs: BatchSettings, *, local: bool) -> dict[str, str]:
+    if not knobs.jars:
+        return {}
+    jars = sorted(str(path) for path in Path(knobs.jars).glob("*.jar"))
     if local:
-        options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-    if knobs.jars:
-        jars = sorted(str(path) for path in Path(knobs.jars).glob("*.jar"))
-        options |= (
-            {"spark.driver.extraClassPath": os.pathsep.join(jars)}
-            if local
-            else {"spark.jars": ",".join(jars)}
-        )
-    return options
+        return {"spark.driver.extraClassPath": os.pathsep.join(jars)}
+    return {"spark.jars": ",".join(jars)}
 
 
 def _s3(mesh: MeshSettings) -> dict[str, str]:
-    s3a = {
-        "impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-        "endpoint.region": mesh.region,
-        "committer.name": "magic",
-        "committer.magic.enabled": "true",
-        "fast.upload.buffer": "bytebuffer",
-        "connection.maximum": "64",
-    }
+    s3a = {**S3A, "endpoint.region": mesh.region}
     if mesh.s3_endpoint:
         s3a |= {
             "endpoint": mesh.s3_endpoint,
@@ -161,13 +184,7 @@ def _s3(mesh: MeshSettings) -> dict[str, str]:
         s3a |= {"access.key": mesh.access_key, "secret.key": mesh.secret_key}
     if mesh.session_token:
         s3a["session.token"] = mesh.session_token
-    return {f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items()} | {
-        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-        "spark.hadoop.mapreduce.outputcommitter.factory.scheme.s3a": "org.apache.hadoop.fs.s3a.commit.S3ACommitterFactory",
-        "spark.sql.sources.commitProtocolClass": "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
-        "spark.sql.parquet.output.committer.class": "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter",
-        "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-    }
+    return {f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items()} | COMMITTERS
 
 
 def _hive(mesh: MeshSettings) -> dict[str, str]:

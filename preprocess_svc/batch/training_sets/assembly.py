@@ -100,7 +100,12 @@ class Assemble:
             pa_parquet.write_table(table, path, compression="zstd", row_group_size=GROUP_ROWS)
             return self._uploaded(key[0].as_py(), table, path).row
 
-    def _uploaded(self, part: int, table: pa.Table, path: Path) -> WrittenPart:
+    def _uploaded(
+        self,
+        part: int,
+        table: pa.Table,
+        path: Path,
+    ) -> WrittenPart:
         uri = f"{self._prefix}/{ROWS}/part-{part:05d}.parquet"
         ObjectStore(self._mesh).upload(path, uri)
         return WrittenPart(
@@ -119,9 +124,7 @@ class Assemble:
     def table(self, questions: pa.Table, answers: pa.Table) -> pa.Table:
         """The rows, ordered by (_at_us, _id, position); a row's features stand beside it."""
         model = self._model
-        questions = questions.combine_chunks().sort_by(
-            [(AT, "ascending"), (ID, "ascending"), (ROW, "ascending")]
-        )
+        questions = _ordered(questions)
         columns: dict[str, pa.Array | pa.ChunkedArray] = {
             name: questions[name] for name in (ID, AT, *model.request, *model.derive)
         }
@@ -130,17 +133,27 @@ class Assemble:
 
     def _tally(self, table: pa.Table) -> Tally:
         inputs = self._model.inputs
-        trains = self._split.trains(table[AT].to_numpy())
-        table = table.filter(pa.array(trains)).combine_chunks()
+        table = self._training_rows(table)
         return tally(
             {name: floats(table[name]) for name in inputs.numeric},
             {name: table[name] for name in inputs.categorical},
-            {
-                name: floats(pc.list_flatten(table[name])).reshape(-1, width)
-                for name, width in inputs.sequences
-            },
+            {name: _sequences(table[name], width) for name, width in inputs.sequences},
             floats(table[LABEL]),
         )
+
+    def _training_rows(self, table: pa.Table) -> pa.Table:
+        trains = self._split.trains(table[AT].to_numpy())
+        return table.filter(pa.array(trains)).combine_chunks()
+
+
+def _ordered(questions: pa.Table) -> pa.Table:
+    order = [(name, "ascending") for name in (AT, ID, ROW)]
+    return questions.combine_chunks().sort_by(order)
+
+
+def _sequences(column: pa.ChunkedArray, width: int) -> np.ndarray:
+    """float64 [rows, width]."""
+    return floats(pc.list_flatten(column)).reshape(-1, width)
 
 
 def answer_columns(
@@ -154,11 +167,16 @@ def answer_columns(
     columns: dict[str, pa.Array] = {}
     place = np.argsort(np.argsort(rows))
     for number, view in enumerate(model.views):
-        mine = answers.filter(pc.equal(answers[VIEW], number)).combine_chunks().sort_by(ROW)
+        mine = _answers_of(answers, number)
         if mine.num_rows != len(rows):
             raise ValueError(f"view {view.name} answered {mine.num_rows} of {len(rows)} questions")
         columns |= outputs(view, mine[ANSWERS], place)
     return columns
+
+
+def _answers_of(answers: pa.Table, view: int) -> pa.Table:
+    """Of the view with this number, in the order of the questions."""
+    return answers.filter(pc.equal(answers[VIEW], view)).combine_chunks().sort_by(ROW)
 
 
 def outputs(
@@ -169,18 +187,23 @@ def outputs(
     """The columns of a view's outputs; `place[i]`: which answer belongs to row i.
     NaN becomes null.
     """
-    width = sum(output.width for output in view.outputs)
-    values = numbers(answers, width)[place]
-    columns, at = {}, 0
-    for output in view.outputs:
-        part = values[:, at : at + output.width]
-        flat = pa.array(np.ascontiguousarray(part).reshape(-1), from_pandas=True)
-        offsets = pa.array(np.arange(len(part) + 1, dtype=np.int32) * output.width)
-        columns[f"{view.name}.{output.name}"] = (
-            flat if output.width == 1 else pa.ListArray.from_arrays(offsets, flat)
-        )
-        at += output.width
-    return columns
+    widths = [output.width for output in view.outputs]
+    values = numbers(answers, sum(widths))[place]
+    parts = np.split(values, np.cumsum(widths)[:-1], axis=1)
+    return {
+        f"{view.name}.{output.name}": _output_column(part)
+        for output, part in zip(view.outputs, parts, strict=True)
+    }
+
+
+def _output_column(values: np.ndarray) -> pa.Array:
+    """Of float64 [rows, width]: numbers, or lists of them where the width is not 1."""
+    rows, width = values.shape
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1), from_pandas=True)
+    if width == 1:
+        return flat
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * width)
+    return pa.ListArray.from_arrays(offsets, flat)
 
 
 def floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -212,17 +235,17 @@ def column_kind(column: pa.DataType) -> str:
 def _digest_values(digest: hashlib._Hash, column: pa.Array) -> None:
     digest.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes())
     if pa.types.is_list(column.type):
-        digest.update(column.value_lengths().fill_null(0).to_numpy().astype("<i8").tobytes())
+        digest.update(_bytes_of(column.value_lengths(), "<i8"))
         _digest_values(digest, column.flatten())
     elif pa.types.is_string(column.type):
-        digest.update(pc.binary_length(column).fill_null(0).to_numpy().astype("<i8").tobytes())
+        digest.update(_bytes_of(pc.binary_length(column), "<i8"))
         digest.update("".join(column.drop_null().to_pylist()).encode())
     else:
         kind = "<f8" if pa.types.is_floating(column.type) else "<i8"
-        digest.update(
-            column.cast(pa.int8() if pa.types.is_boolean(column.type) else column.type)
-            .fill_null(0)
-            .to_numpy()
-            .astype(kind)
-            .tobytes()
-        )
+        as_number = pa.int8() if pa.types.is_boolean(column.type) else column.type
+        digest.update(_bytes_of(column.cast(as_number), kind))
+
+
+def _bytes_of(numbers: pa.Array, kind: str) -> bytes:
+    """With 0 for null."""
+    return bytes(numbers.fill_null(0).to_numpy().astype(kind).tobytes())

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql.pandas.group_ops import PandasCogroupedOps
 
 from preprocess_svc.batch.history.rows import POSITION, ddl
 from preprocess_svc.batch.history.table import History
@@ -27,7 +29,7 @@ from preprocess_svc.batch.training_sets.statistics import Tally, merge_tallies
 from preprocess_svc.batch.training_sets.view_joins import ViewJoins, function_of, parted
 from schemas.events import FileRef, TrainingSetPublished
 from schemas.topics import training_prefix
-from twinstream.define import Model
+from twinstream.define import Model, Source
 from twinstream.features.inputs import Inputs
 from twinstream.mesh.object_store import ObjectStore
 from twinstream.protocol import training_manifest, training_statistics
@@ -97,8 +99,7 @@ class TrainingSets:
             at, counts = moments[AT].to_numpy(), moments["count"].to_numpy()
             cut = TrainingCut.of(model, (epoch, as_of_us), at, counts)
             bounds = file_bounds(at, counts, self._knobs.rows_per_file)
-            written = self._written(model, cut, questions, bounds)
-            return self._published(model, cut, written)
+            return self._published(model, cut, self._written(model, cut, questions, bounds))
         finally:
             questions.unpersist()
 
@@ -109,15 +110,20 @@ class TrainingSets:
         as_of_us: int,
     ) -> DataFrame:
         """Spine rows with their outcome, one task a part of the `on` keys."""
-        label, groups = model.label, self._knobs.shuffle_partitions
+        on, groups = model.label.on, self._knobs.shuffle_partitions
         stage = Outcomes(model, as_of_us)
-        asked = self._history.rows(model.spine, epoch).select(POSITION, *stage.spine_fields)
-        outcomes = self._history.rows(label.source, epoch).select(POSITION, *stage.label_fields)
-        return (
-            parted(asked, label.on, groups)
-            .cogroup(parted(outcomes, label.on, groups))
-            .applyInArrow(function_of(stage), ddl(stage.schema))
-        )
+        asked = self._columns(model.spine, epoch, stage.spine_fields)
+        outcomes = self._columns(model.label.source, epoch, stage.label_fields)
+        pairs = parted(asked, on, groups).cogroup(parted(outcomes, on, groups))
+        return pairs.applyInArrow(function_of(stage), ddl(stage.schema))
+
+    def _columns(
+        self,
+        source: Source,
+        epoch: int,
+        fields: Iterable[str],
+    ) -> DataFrame:
+        return self._history.rows(source, epoch).select(POSITION, *fields)
 
     def _written(
         self,
@@ -127,15 +133,24 @@ class TrainingSets:
         bounds: list[int],
     ) -> list[WrittenPart]:
         """Files of the set in the order of time."""
-        parts = TimeParts(bounds)
+        rows = self._rows(model, cut, questions, TimeParts(bounds))
+        prefix = self._new_prefix(model, cut.epoch)
+        stage = Assemble(self._mesh, model, cut.split, prefix)
+        written = rows.applyInArrow(_function_with_key(stage), WRITTEN).toArrow().to_pylist()
+        return sorted(msgspec.convert(written, list[WrittenPart]), key=lambda part: part.part)
+
+    def _rows(
+        self,
+        model: Model,
+        cut: TrainingCut,
+        questions: DataFrame,
+        parts: TimeParts,
+    ) -> PandasCogroupedOps:
+        """Questions beside what the views answered, by parts of time."""
         joins = ViewJoins(self._context, self._history, cut.epoch)
         features = joins.answers(model, questions, parts)
         of_parts = questions.withColumn(PART, parts.column).groupBy(PART)
-        rows = of_parts.cogroup(features.groupBy(PART))
-        stage = Assemble(self._mesh, model, cut.split, self._new_prefix(model, cut.epoch))
-        written = rows.applyInArrow(_function_with_key(stage), WRITTEN).toArrow()
-        found = msgspec.convert(written.to_pylist(), list[WrittenPart])
-        return sorted(found, key=lambda part: part.part)
+        return of_parts.cogroup(features.groupBy(PART))
 
     def _new_prefix(self, model: Model, epoch: int) -> str:
         """S3 URI below which no other attempt writes."""

@@ -54,15 +54,17 @@ class ViewFeatures:
 
     def _answers(self, asked: pa.Table, events: pa.Table) -> np.ndarray:
         """float64 [questions, outputs]."""
-        key = key_text(one_batch(asked), self._view.by)
         known = Events(
             one_batch(events),
             events[POSITION].to_numpy(),
             events[KNOWN].to_numpy(),
         )
+        return point_in_time(ViewPlan(self._view), known, self._spine(asked))
+
+    def _spine(self, asked: pa.Table) -> Spine:
+        key = key_text(one_batch(asked), self._view.by)
         known_by = asked[KNOWN_BY].to_numpy() if KNOWN_BY in asked.column_names else None
-        spine = Spine(key.cast(pa.binary()), asked[AT].to_numpy(), known_by)
-        return point_in_time(ViewPlan(self._view), known, spine)
+        return Spine(key.cast(pa.binary()), asked[AT].to_numpy(), known_by)
 
 
 def as_bytes(answers: np.ndarray, most_bytes: int = ARRAY_BYTES) -> pa.ChunkedArray:

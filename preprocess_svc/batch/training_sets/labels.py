@@ -55,16 +55,12 @@ def labels_of(
         answers = _aggregated(model, label.value, asked, outcomes, join)
         known = ~np.isnan(answers)
     else:
-        at = integers(asked[model.at])
-        row = _latest(label, at, outcomes, join)
+        row = _latest(label, integers(asked[model.at]), outcomes, join)
         answers = _values(label.value, outcomes)[row]
         known = row >= 0
     missing = np.nan if label.missing is None else label.missing
-    return Labels(
-        label=np.where(np.isnan(answers), missing, answers),
-        known=known,
-        joins=join.asked >= 0,
-    )
+    filled = np.where(np.isnan(answers), missing, answers)
+    return Labels(label=filled, known=known, joins=join.asked >= 0)
 
 
 def _aggregated(
@@ -130,15 +126,23 @@ def _latest(
     if not outcomes.num_rows or not len(at):
         return np.full(len(at), -1, np.int64)
     time = integers(outcomes[label.source.event_time])
-    position = integers(outcomes[POSITION])
-    order = np.lexsort((position, time, join.records))
-    until = latest_us(at, label.horizon_us)
+    row, there = _latest_until(latest_us(at, label.horizon_us), time, outcomes, join)
+    mine = (join.asked >= 0) & (join.records[row] == join.asked)
+    fits = there & mine & (time[row] >= at)
+    return np.where(fits, row, -1)
+
+
+def _latest_until(
+    until: Longs,
+    time: Longs,
+    outcomes: pa.Table,
+    join: Codes,
+) -> tuple[Longs, Bools]:
+    """Of each question the latest row of its key or of one before it, and whether there is one."""
+    order = np.lexsort((integers(outcomes[POSITION]), time, join.records))
     by_key = Codes(join.asked, join.records[order])
     last = _last_until(by_key, until, time[order])
-    row = order[np.maximum(last, 0)]
-    mine = (join.asked >= 0) & (join.records[row] == join.asked)
-    fits = (last >= 0) & mine & (time[row] >= at)
-    return np.where(fits, row, -1)
+    return order[np.maximum(last, 0)], last >= 0
 
 
 def _values(
@@ -171,13 +175,13 @@ def _codes(
     on: tuple[str, ...],
 ) -> Codes:
     """Of the values of these fields on both sides."""
-    left = key_text(one_batch(asked), on)
-    right = key_text(one_batch(outcomes), on)
-    both = pa.chunked_array([left, right])
-    encoded = both.combine_chunks().dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
-    theirs = codes[len(left) :]
-    return Codes(
-        asked=codes[: len(left)],
-        records=np.where(theirs < 0, -2, theirs),
-    )
+    keys = [key_text(one_batch(table), on) for table in (asked, outcomes)]
+    ours, theirs = np.split(_encoded(keys), [len(keys[0])])
+    return Codes(asked=ours, records=np.where(theirs < 0, -2, theirs))
+
+
+def _encoded(keys: list[pa.Array]) -> Longs:
+    """A number for each text, -1 for null."""
+    encoded = pa.chunked_array(keys).combine_chunks().dictionary_encode()
+    codes: Longs = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+    return codes

@@ -117,13 +117,14 @@ def tally(
     """Of some rows: float64 columns with NaN for null, string columns, float64 [rows, k]."""
     return Tally(
         numeric={name: Moments.of(values) for name, values in numeric.items()},
-        categories={
-            name: sorted(values.drop_null().unique().to_pylist())
-            for name, values in categorical.items()
-        },
+        categories={name: _categories(values) for name, values in categorical.items()},
         sequences={name: Moments.of(values.reshape(-1)) for name, values in sequences.items()},
         label=Moments.of(label),
     )
+
+
+def _categories(values: pa.Array) -> list[str]:
+    return sorted(values.drop_null().unique().to_pylist())
 
 
 def merge_tallies(tallies: Iterable[Tally]) -> Tally:
@@ -132,11 +133,14 @@ def merge_tallies(tallies: Iterable[Tally]) -> Tally:
 
 
 def _both(a: Tally, b: Tally) -> Tally:
+    categories = {name: {*a.categories[name], *b.categories[name]} for name in a.categories}
     return Tally(
-        numeric={name: a.numeric[name].merged(b.numeric[name]) for name in a.numeric},
-        categories={
-            name: sorted({*a.categories[name], *b.categories[name]}) for name in a.categories
-        },
-        sequences={name: a.sequences[name].merged(b.sequences[name]) for name in a.sequences},
+        numeric=_merged(a.numeric, b.numeric),
+        categories={name: sorted(values) for name, values in categories.items()},
+        sequences=_merged(a.sequences, b.sequences),
         label=a.label.merged(b.label),
     )
+
+
+def _merged(a: dict[str, Moments], b: dict[str, Moments]) -> dict[str, Moments]:
+    return {name: a[name].merged(b[name]) for name in a}

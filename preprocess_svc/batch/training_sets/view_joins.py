@@ -61,12 +61,8 @@ class ViewJoins:
         events = rows.select(KNOWN, POSITION, *needed([view]))
         known_by = [KNOWN_BY] if KNOWN_BY in questions.columns else []
         asked = questions.select(ROW, AT, *known_by, *view.by)
-        stage = ViewFeatures(view, number, parts)
-        return (
-            parted(asked, view.by, self._groups)
-            .cogroup(parted(events, view.by, self._groups))
-            .applyInArrow(function_of(stage), FEATURES)
-        )
+        pairs = parted(asked, view.by, self._groups).cogroup(parted(events, view.by, self._groups))
+        return pairs.applyInArrow(function_of(ViewFeatures(view, number, parts)), FEATURES)
 
 
 def parted(

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local import processes, state
-from twinstream.cli.records import MOST_RESTARTS, _await_views
+from twinstream.cli.batch_watch import MOST_RESTARTS
+from twinstream.cli.records import _await_views
 from twinstream.errors import MeshError, WaitTimeoutError
 
 

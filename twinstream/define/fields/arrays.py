@@ -33,6 +33,10 @@ class Stored(NamedTuple):
     array: pa.Array
     doubtful: Bools
 
+    def with_doubtful(self, values: pa.Array) -> pa.Array:
+        """The whole column, given its doubtful cells."""
+        return pc.replace_with_mask(self.array, pa.array(self.doubtful), values)
+
 
 def sure(column: pa.Array) -> Stored:
     """A column that is stored as it is."""
@@ -45,7 +49,12 @@ def unsure(column: pa.Array, arrow: pa.DataType) -> Stored:
     return Stored(nothing, bools(column.is_valid()))
 
 
-def within(column: pa.Array, low: int, high: int, doubtful: Bools | None = None) -> Stored:
+def within(
+    column: pa.Array,
+    low: int,
+    high: int,
+    doubtful: Bools | None = None,
+) -> Stored:
     """Whole numbers of an int64 column; doubtful where they lie outside, or were so before."""
     values, valid = ints(column)
     if doubtful is None:
@@ -58,16 +67,19 @@ def scaled_floats(column: pa.Array, places: int, *, whole: bool = False) -> Stor
     and with `whole` when they are not whole.
     """
     valid = bools(column.is_valid())
-    if column.null_count:
-        column = column.fill_null(0.0)
-    values = column.to_numpy(zero_copy_only=False)
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = values * float(10**places)
-        rounded = np.rint(scaled)
-        sure = _sure_of(scaled, rounded, whole=whole)
+    filled = column.fill_null(0.0) if column.null_count else column
+    rounded, sure = _rounded(filled.to_numpy(zero_copy_only=False), places, whole=whole)
     good = valid & sure
     numbers = np.where(good, rounded, 0).astype(np.int64)
     return Stored(pa.array(numbers, mask=~good), valid & ~sure)
+
+
+def _rounded(values: Floats, places: int, *, whole: bool) -> tuple[Floats, Bools]:
+    """Scaled and rounded, and of which that is sure."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = values * float(10**places)
+        rounded = np.rint(scaled)
+        return rounded, _sure_of(scaled, rounded, whole=whole)
 
 
 def _sure_of(scaled: Floats, rounded: Floats, *, whole: bool) -> Bools:
@@ -83,19 +95,23 @@ def scaled_decimals(column: pa.Array, places: int, *, whole: bool = False) -> St
     """Exact decimals of any scale, rounded half-even to so many places;
     with `whole` doubtful where that changes one.
     """
-    lost = np.zeros(len(column), bool)
     try:
-        if column.type.scale > places:
-            rounded = pc.round(column, places, "half_to_even")
-            lost = bools(pc.not_equal(column, rounded)) if whole else lost
-            column = rounded
+        rounded, lost = _half_even(column, places)
     except pa.ArrowInvalid:
         return unsure(column, pa.int64())
-    column, doubt = cast(column, pa.decimal128(38, places))
+    column, doubt = cast(rounded, pa.decimal128(38, places))
     low, high = _halves(column)
     valid = bools(column.is_valid())
-    doubt |= lost | (valid & (high != low >> 63))
+    doubt |= (lost & whole) | (valid & (high != low >> 63))
     return _within(np.where(valid, low, 0), valid, doubt, (-LIMIT, LIMIT))
+
+
+def _half_even(column: pa.Array, places: int) -> tuple[pa.Array, Bools]:
+    """Rounded to so many places, and which values that changes."""
+    if column.type.scale <= places:
+        return column, np.zeros(len(column), bool)
+    rounded = pc.round(column, places, "half_to_even")
+    return rounded, bools(pc.not_equal(column, rounded))
 
 
 def cast(column: pa.Array, to: pa.DataType) -> tuple[pa.Array, Bools]:
@@ -107,9 +123,13 @@ def cast(column: pa.Array, to: pa.DataType) -> tuple[pa.Array, Bools]:
     except pa.ArrowInvalid:
         if len(column) <= _LEAF:
             return pa.nulls(len(column), to), bools(column.is_valid())
-        middle = len(column) // 2
-        halves = cast(column.slice(0, middle), to), cast(column.slice(middle), to)
-        return pa.concat_arrays([h[0] for h in halves]), np.concatenate([h[1] for h in halves])
+    return _cast_halves(column, to)
+
+
+def _cast_halves(column: pa.Array, to: pa.DataType) -> tuple[pa.Array, Bools]:
+    middle = len(column) // 2
+    arrays, doubts = zip(cast(column[:middle], to), cast(column[middle:], to), strict=True)
+    return pa.concat_arrays(arrays), np.concatenate(doubts)
 
 
 def cells_of(column: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], Words]:
@@ -134,7 +154,13 @@ def scanned(column: pa.Array, out: Words) -> Stored:
     return Stored(pa.array(out), doubt)
 
 
-def scanned_numbers(column: pa.Array, places: int, *, csv: bool, whole: bool) -> Stored:
+def scanned_numbers(
+    column: pa.Array,
+    places: int,
+    *,
+    csv: bool,
+    whole: bool,
+) -> Stored:
     """Text as numbers of so many places, by the compiled loop."""
     from twinstream.define.compiled.cells import scan_numbers
 
@@ -187,7 +213,12 @@ def _halves(column: pa.Array) -> tuple[Words, Words]:
     return words[::2], words[1::2]
 
 
-def _within(values: Words, valid: Bools, doubt: Bools, bounds: tuple[int, int]) -> Stored:
+def _within(
+    values: Words,
+    valid: Bools,
+    doubt: Bools,
+    bounds: tuple[int, int],
+) -> Stored:
     low, high = bounds
     doubt = doubt | (valid & ((values < low) | (values > high)))
     good = valid & ~doubt

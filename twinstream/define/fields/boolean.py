@@ -45,12 +45,7 @@ class Bool(FieldType):
     def stored_column(self, column: pa.Array, *, text: bool) -> Stored:
         if pa.types.is_boolean(column.type):
             return sure(column)
-        if not text:
-            return unsure(column, self.arrow)
-        lowered = pc.ascii_lower(pc.ascii_trim_whitespace(column))
-        known = pc.is_in(lowered, value_set=pa.array(list(_WRITTEN)))
-        true = pc.is_in(lowered, value_set=pa.array([t for t, value in _WRITTEN.items() if value]))
-        return Stored(pc.if_else(known, true, None), bools(pc.and_not(column.is_valid(), known)))
+        return _of_text(column) if text else unsure(column, self.arrow)
 
     def fits(self, found: pa.DataType) -> bool:
         return bool(pa.types.is_boolean(found))
@@ -67,3 +62,10 @@ class Bool(FieldType):
             return self.stored_value(value, text=False)
 
         return convert
+
+
+def _of_text(column: pa.Array) -> Stored:
+    lowered = pc.ascii_lower(pc.ascii_trim_whitespace(column))
+    known = pc.is_in(lowered, value_set=pa.array(list(_WRITTEN)))
+    true = pc.is_in(lowered, value_set=pa.array([t for t, value in _WRITTEN.items() if value]))
+    return Stored(pc.if_else(known, true, None), bools(pc.and_not(column.is_valid(), known)))

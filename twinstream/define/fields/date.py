@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twinstream.define.fields.arrays import Stored, bools, cast, is_text, unsure, within
+from twinstream.define.fields.arrays import Bools, Stored, bools, cast, is_text, unsure, within
 from twinstream.define.fields.base import (
     Convert,
     DocumentedType,
@@ -113,9 +113,7 @@ class Date(FieldType):
     def stored_column(self, column: pa.Array, *, text: bool) -> Stored:  # noqa: ARG002
         if not pa.types.is_string(column.type):
             return unsure(column, self.arrow)
-        plain = pc.if_else(pc.match_substring_regex(column, _PATTERN), column, None)
-        days, doubt = cast(plain, pa.date32())
-        doubt |= bools(pc.and_not(column.is_valid(), plain.is_valid()))
+        days, doubt = _days_of(column)
         return within(days.cast(pa.int32()).cast(pa.int64()), FIRST_DAY, LAST_DAY, doubt)
 
     def from_json(self, values: list[Any]) -> Stored:
@@ -148,3 +146,10 @@ class Date(FieldType):
 
     def in_message(self, stored: Any) -> str:
         return date_of(stored).isoformat() if isinstance(stored, int) else repr(stored)
+
+
+def _days_of(column: pa.Array) -> tuple[pa.Array, Bools]:
+    """Text as dates, and which of it is none for sure."""
+    plain = pc.if_else(pc.match_substring_regex(column, _PATTERN), column, None)
+    days, doubt = cast(plain, pa.date32())
+    return days, doubt | bools(pc.and_not(column.is_valid(), plain.is_valid()))

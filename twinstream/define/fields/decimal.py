@@ -100,20 +100,26 @@ class Decimal(FieldType):
     def stored_column(self, column: pa.Array, *, text: bool) -> Stored:
         found = column.type
         if pa.types.is_string(found):
-            if len(column) >= FEW_CELLS:
-                return scanned_numbers(column, self.places, csv=text, whole=False)
-            numbers, doubt = cast(column, pa.float64())
-            result = scaled_floats(numbers, self.places)
-            return Stored(result.array, result.doubtful | doubt)
+            return self._of_text(column, csv=text)
         if pa.types.is_floating(found):
             return scaled_floats(column, self.places)
         if pa.types.is_integer(found):
-            bound = LIMIT // 10**self.places
-            stored = within(column, -bound, bound)
-            return Stored(pc.multiply(stored.array, 10**self.places), stored.doubtful)
+            return self._of_integers(column)
         if pa.types.is_decimal128(found):
             return scaled_decimals(column, self.places)
         return unsure(column, self.arrow)
+
+    def _of_text(self, column: pa.Array, *, csv: bool) -> Stored:
+        if len(column) >= FEW_CELLS:
+            return scanned_numbers(column, self.places, csv=csv, whole=False)
+        numbers, doubt = cast(column, pa.float64())
+        result = scaled_floats(numbers, self.places)
+        return Stored(result.array, result.doubtful | doubt)
+
+    def _of_integers(self, column: pa.Array) -> Stored:
+        bound = LIMIT // 10**self.places
+        stored = within(column, -bound, bound)
+        return Stored(pc.multiply(stored.array, 10**self.places), stored.doubtful)
 
     def from_json(self, values: list[Any]) -> Stored:
         return self.stored_column(pa.array(values, pa.float64()), text=False)

@@ -54,7 +54,13 @@ def within_limit(exact: Exact, value: Any) -> int:
     return int(exact)
 
 
-def fitted_number(value: Any, places: int, what: str, at: Location | None, met: str) -> int:
+def fitted_number(
+    value: Any,
+    places: int,
+    what: str,
+    at: Location | None,
+    met: str,
+) -> int:
     """A number of a definition scaled by 10**places; refuses what a field of type `met` cannot
     hold.
     """
@@ -71,7 +77,12 @@ def fitted_number(value: Any, places: int, what: str, at: Location | None, met: 
     return stored
 
 
-def refuse_other(value: Any, what: str, at: Location | None, met: str) -> NoReturn:
+def refuse_other(
+    value: Any,
+    what: str,
+    at: Location | None,
+    met: str,
+) -> NoReturn:
     """Refuse what is not a number where a field of type `met` needs one."""
     refuse(
         f"{shown(value)} in {what} is not a number",

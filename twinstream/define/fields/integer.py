@@ -53,9 +53,7 @@ class Int(FieldType):
     def stored_column(self, column: pa.Array, *, text: bool) -> Stored:
         found = column.type
         if pa.types.is_string(found) and text:
-            if len(column) >= FEW_CELLS:
-                return scanned_numbers(column, 0, csv=True, whole=True)
-            return _few_cells(column)
+            return _of_text(column)
         if pa.types.is_integer(found):
             return within(column, -LIMIT, LIMIT)
         if pa.types.is_floating(found):
@@ -77,6 +75,12 @@ class Int(FieldType):
             return None if value is None else self.stored_value(value, text=False)
 
         return convert
+
+
+def _of_text(column: pa.Array) -> Stored:
+    if len(column) >= FEW_CELLS:
+        return scanned_numbers(column, 0, csv=True, whole=True)
+    return _few_cells(column)
 
 
 def _few_cells(column: pa.Array) -> Stored:

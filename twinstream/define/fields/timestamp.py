@@ -151,23 +151,19 @@ class Timestamp(FieldType):
             return _narrowed(scaled_decimals(column, 0, whole=True))
         if not pa.types.is_string(found):
             return unsure(column, self.arrow)
-        if len(column) >= FEW_CELLS:
-            return _scanned_moments(column, csv=text)
-        moments, doubt = cast(column, MOMENT)
-        return within(moments.cast(pa.int64()), FIRST_US, LAST_US, doubt)
+        return _of_text(column, csv=text)
 
     def from_json(self, values: list[Any]) -> Stored:
         """Text and whole microseconds may be mixed."""
         found = set(map(type, values))
-        if str not in found or int not in found:
-            kind = pa.string() if str in found else pa.int64()
-            return self.stored_column(pa.array(values, kind), text=False)
-        text, whole = (
-            self.stored_column(
-                pa.array([v if isinstance(v, of) else None for v in values], arrow), text=False
-            )
-            for of, arrow in ((str, pa.string()), (int, pa.int64()))
-        )
+        if str in found and int in found:
+            return self._mixed(values)
+        kind = pa.string() if str in found else pa.int64()
+        return self.stored_column(pa.array(values, kind), text=False)
+
+    def _mixed(self, values: list[Any]) -> Stored:
+        text = self.stored_column(_only(values, str, pa.string()), text=False)
+        whole = self.stored_column(_only(values, int, pa.int64()), text=False)
         return Stored(pc.coalesce(text.array, whole.array), text.doubtful | whole.doubtful)
 
     def fits(self, found: pa.DataType) -> bool:
@@ -200,6 +196,18 @@ class Timestamp(FieldType):
         except (ValueError, OverflowError):
             return self.stored_value(text, text=False)
         return us if FIRST_US <= us <= LAST_US else self.stored_value(text, text=False)
+
+
+def _of_text(column: pa.Array, *, csv: bool) -> Stored:
+    if len(column) >= FEW_CELLS:
+        return _scanned_moments(column, csv=csv)
+    moments, doubt = cast(column, MOMENT)
+    return within(moments.cast(pa.int64()), FIRST_US, LAST_US, doubt)
+
+
+def _only(values: list[Any], of: type, arrow: pa.DataType) -> pa.Array:
+    """The values of one type, null for the others."""
+    return pa.array([v if isinstance(v, of) else None for v in values], arrow)
 
 
 def _moment(text: str) -> int:

@@ -20,7 +20,9 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 def cloud_headers(
-    type_name: str, source: str, content_type: str = "application/json"
+    type_name: str,
+    source: str,
+    content_type: str = "application/json",
 ) -> list[tuple[str, bytes]]:
     """CloudEvents attributes of one event that happens now."""
     return [
@@ -47,16 +49,20 @@ def event_of(message: Any) -> ev.Event:
     """The plausible event that a message carries; raises UndecodableEventError with the message as
     its attribute.
     """
-    headers = {name: value or b"" for name, value in headers_of(message)}
-    type_name = headers.get("ce_type", b"").decode(errors="replace")
-    try:
-        event = ev.decode(type_name, message.value() or b"")
-    except (KeyError, ValueError, msgspec.MsgspecError, RecursionError) as cause:
-        reason = f"{where(message)} is not a {type_name[:80] or 'named event'}: {cause}"
-        raise UndecodableEventError(reason, message) from cause
+    event = _decoded(message)
     if reason := refusal(event, message.topic(), time.time_ns() // 1000):
         raise UndecodableEventError(f"{where(message)} is not plausible: {reason}", message)
     return event
+
+
+def _decoded(message: Any) -> ev.Event:
+    headers = {name: value or b"" for name, value in headers_of(message)}
+    type_name = headers.get("ce_type", b"").decode(errors="replace")
+    try:
+        return ev.decode(type_name, message.value() or b"")
+    except (KeyError, ValueError, msgspec.MsgspecError, RecursionError) as cause:
+        reason = f"{where(message)} is not a {type_name[:80] or 'named event'}: {cause}"
+        raise UndecodableEventError(reason, message) from cause
 
 
 def where(message: Any) -> str:

@@ -60,7 +60,11 @@ def unread(what: str, error: KafkaError) -> NotRunningError:
     return NotRunningError(f"{what}: Kafka does not answer: {error.str()}")
 
 
-def unsent(topic: str, error: KafkaError, size: int | None = None) -> Exception:
+def unsent(
+    topic: str,
+    error: KafkaError,
+    size: int | None = None,
+) -> Exception:
     """Of a message that was not taken: a MessageRefusedError when it never will be, a PublishError
     otherwise.
     """

@@ -33,7 +33,12 @@ def known(offset: int, what: str) -> int:
     return offset
 
 
-def range_of(consumer: Any, topic: str, partition: int, timeout_s: float) -> Range:
+def range_of(
+    consumer: Any,
+    topic: str,
+    partition: int,
+    timeout_s: float,
+) -> Range:
     """What a partition holds now, as the broker says; raises NotRunningError."""
     what = f"{topic}[{partition}]"
     with asking(what):
@@ -42,14 +47,21 @@ def range_of(consumer: Any, topic: str, partition: int, timeout_s: float) -> Ran
     return Range(known(low, what), known(high, what))
 
 
-def cached_range(consumer: Any, topic: str, partition: int) -> Range | None:
+def cached_range(
+    consumer: Any,
+    topic: str,
+    partition: int,
+) -> Range | None:
     """What the consumer last heard of a partition; None before it has heard of it. Asks nobody."""
     low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
     return None if high < 0 else Range(max(low, 0), high)
 
 
 def at_time(
-    consumer: Any, wanted: Iterable[Place], time_ms: int, timeout_s: float
+    consumer: Any,
+    wanted: Iterable[Place],
+    time_ms: int,
+    timeout_s: float,
 ) -> dict[Place, int | None]:
     """The first offset of each partition with a timestamp at or after a time; None where there is
     none. Raises NotRunningError.
@@ -67,18 +79,29 @@ def _at_time(found: TopicPartition) -> int | None:
     return None if found.offset == OFFSET_END else known(found.offset, what)
 
 
-def ends(admin: AdminClient, wanted: Sequence[Place], timeout_s: float) -> dict[Place, int]:
+def ends(
+    admin: AdminClient,
+    wanted: Sequence[Place],
+    timeout_s: float,
+) -> dict[Place, int]:
     """The offset after the last of each partition, all asked at once; raises NotRunningError."""
     return _listed(admin, wanted, OffsetSpec.latest(), timeout_s)
 
 
-def beginnings(admin: AdminClient, wanted: Sequence[Place], timeout_s: float) -> dict[Place, int]:
+def beginnings(
+    admin: AdminClient,
+    wanted: Sequence[Place],
+    timeout_s: float,
+) -> dict[Place, int]:
     """The first offset of each partition, all asked at once; raises NotRunningError."""
     return _listed(admin, wanted, OffsetSpec.earliest(), timeout_s)
 
 
 def _listed(
-    admin: AdminClient, wanted: Sequence[Place], which: OffsetSpec, timeout_s: float
+    admin: AdminClient,
+    wanted: Sequence[Place],
+    which: OffsetSpec,
+    timeout_s: float,
 ) -> dict[Place, int]:
     asked = {TopicPartition(*place): which for place in wanted}
     found: dict[Place, int] = {}
@@ -89,7 +112,11 @@ def _listed(
     return found
 
 
-def partitions(client: Any, topic: str, timeout_s: float) -> list[int]:
+def partitions(
+    client: Any,
+    topic: str,
+    timeout_s: float,
+) -> list[int]:
     """Numbers of a topic's partitions; raises NotRunningError, also for a topic that is not
     there.
     """

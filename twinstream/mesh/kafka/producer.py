@@ -129,11 +129,16 @@ class RenewedProducer:
             _log.error("producer_made_anew", waiting=len(broken), reason=str(error))
             self._now = KafkaProducer(self._options, self._make)
             self.renewals += 1
-        with suppress(PublishError):
-            broken.poll(0)  # takes the error from the queue, before the reports of what is purged
-        broken.client.purge()
-        with suppress(PublishError):
-            broken.flush(1.0)
+        _purge(broken)
+
+
+def _purge(broken: KafkaProducer) -> None:
+    """Who waits for its messages is told that they are lost."""
+    with suppress(PublishError):
+        broken.poll(0)  # takes the error from the queue, before the reports of what is purged
+    broken.client.purge()
+    with suppress(PublishError):
+        broken.flush(1.0)
 
 
 def _size(message: Mapping[str, Any]) -> int:

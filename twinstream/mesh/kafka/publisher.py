@@ -86,7 +86,11 @@ class EventPublisher:
         )
 
     def publish(
-        self, event: ev.Event, key: str | bytes | None = None, *, wait: bool = True
+        self,
+        event: ev.Event,
+        key: str | bytes | None = None,
+        *,
+        wait: bool = True,
     ) -> Place | None:
         """Send one event; with `wait`, return its place when Kafka has it, else fail on a later
         call or `flush`.

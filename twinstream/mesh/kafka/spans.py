@@ -31,7 +31,11 @@ class Span(NamedTuple):
     end: int
 
 
-def messages(consumer: Any, spans: Mapping[Place, Span], silence_s: float) -> Iterator[Any]:
+def messages(
+    consumer: Any,
+    spans: Mapping[Place, Span],
+    silence_s: float,
+) -> Iterator[Any]:
     """The messages of these spans; raises NotRunningError when none comes for `silence_s`.
 
     A span may end in marks of a client's transactions, of which no message tells: the end of the
