@@ -30,11 +30,14 @@ KEPT = 1000
 
 
 class Training(msgspec.Struct, frozen=True):
-    """One training to do. `round` counts earlier trainings on the same set, and moves the seed."""
+    """One training to do. `round` counts earlier trainings on the same set, and moves the seed;
+    `champion` is the model that answers now.
+    """
 
     training_set: TrainingSetPublished
     round: int
     reason: str
+    champion: ModelPromoted | None = None
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -106,6 +109,7 @@ class ModelHistory:
             or UNTRAINED + newest.digest in self.judged
         ):
             return None
+        champion = self.succession.serving(definition_digest)
         ours = [event for event in self.trained if event.definition_digest == definition_digest]
         round_ = sum(event.training_set_digest == newest.digest for event in ours)
         if (
@@ -115,10 +119,10 @@ class ModelHistory:
             and newest.epoch > ours[-1].epoch
         ):
             return Training(
-                newest, round_, self.retrain.reason
+                newest, round_, self.retrain.reason, champion
             )  # else the batch layer ends an epoch for the wish, and builds a set of it
         if round_ == 0 and self._grown(newest, ours, min_growth):
-            return Training(newest, 0, "a new training set")
+            return Training(newest, 0, "a new training set", champion)
         return None
 
     def _grown(

@@ -19,6 +19,7 @@ from train_svc.backlog import Judgement, Training
 from train_svc.baselines import Baselines, fit_baselines, left_out_words
 from train_svc.calibration import calibrated_unit
 from train_svc.champion import evidence_of
+from train_svc.choosing import choose
 from train_svc.measuring import every_metric
 from train_svc.ports import Ports, Problem, TrainingSet
 from train_svc.promotion import Bounds, judge
@@ -27,13 +28,11 @@ from train_svc.rows import (
     Split,
     TrainingImpossibleError,
     split_of,
-    thinned,
 )
 from train_svc.search import Found
 from train_svc.settings import TrainSettings
 from train_svc.training import TrainingConfig
-from twinstream.define import Choice, Range
-from twinstream.errors import MeshError, TrainingSetCorruptError
+from twinstream.errors import TrainingSetCorruptError
 from twinstream.features.inputs import Inputs
 from twinstream.nn.digest import model_digest, qualified_name
 from twinstream.nn.files import (
@@ -92,15 +91,8 @@ def as_problem(
     inputs = Inputs.of(model.inputs)
     split = parts_of(data, inputs)
     config = config_of(model, ports.settings, ports.settings.seed + work.round)
-    training.check(split, config.changed(fixed(model.search)))
+    training.check(split, config.changed(search.fixed(model.search)))
     return Problem(split, inputs, data.statistics, config, model.network)
-
-
-def fixed(
-    space: Mapping[str, Any],
-) -> dict[str, Any]:
-    """What a search space leaves no choice about."""
-    return {name: v for name, v in space.items() if not isinstance(v, (Choice, Range))}
 
 
 def fit_best(
@@ -109,8 +101,7 @@ def fit_best(
     ports: Ports,
 ) -> Fitted:
     """The network of the best candidate, trained on all rows."""
-    model = ports.pipeline.model(work.training_set.model)
-    found, share = choose(problem, model.search, ports)
+    found, share = choose(problem, work, ports)
     chosen = problem.config.changed(found.best)
     network, counts = training.fit_network(
         problem.split,
@@ -280,45 +271,6 @@ def promoted(
         reason=f"{reason}; {served_by(trained.metrics)}",
         promoted_at_us=now_us,
     )
-
-
-def choose(
-    problem: Problem,
-    space: Mapping[str, Any],
-    ports: Ports,
-) -> tuple[Found, float]:
-    """The best candidate of the model's search space, and the share of rows that was looked at."""
-    settings = ports.settings
-    tried = search.candidates(space, settings.candidates, problem.config.seed)
-    if len(tried) == 1:
-        return Found(tried[0], [], search.IN_PROCESS), 0.0
-    share = search.share_of_rows(len(problem.split.train), settings)
-    config = msgspec.structs.replace(problem.config, max_epochs=settings.search_epochs, threads=1)
-    smaller = msgspec.structs.replace(
-        problem,
-        split=thinned(problem.split, share, problem.config.seed),
-        config=config,
-    )
-    name = search.tuner_for(len(problem.split.train), len(tried), settings)
-    return searched(name, smaller, tried, ports), share
-
-
-def searched(
-    name: str,
-    problem: Problem,
-    tried: list[search.Candidate],
-    ports: Ports,
-) -> Found:
-    """What a tuner finds; when its engine falls, the search goes on in this process."""
-    try:
-        return ports.tuners[name].search(problem, tried)
-    except MeshError:
-        raise
-    except Exception as error:
-        if name == search.IN_PROCESS:
-            raise
-        log.warning("search_engine_failed", tuner=name, reason=str(error)[:500])
-        return ports.tuners[search.IN_PROCESS].search(problem, tried)
 
 
 def parts_of(

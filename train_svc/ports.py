@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.events import ModelPromoted, ModelTrained, TrainingSetPublished
 from train_svc.rows import Split
-from train_svc.search import Candidate, Found
+from train_svc.search import Found, Search
 from train_svc.settings import TrainSettings
 from train_svc.training import TrainingConfig
 from twinstream.features.inputs import Inputs
@@ -63,7 +63,8 @@ class Problem(msgspec.Struct, frozen=True):
 class Tuner(Protocol):
     """Runs a search."""
 
-    def search(self, problem: Problem, candidates: list[Candidate]) -> Found: ...
+    def search(self, problem: Problem, wanted: Search) -> Found:
+        """Raises NothingFoundError when no trial gave a finite loss."""
 
 
 class FittedBaseline(msgspec.Struct, frozen=True):

@@ -1,13 +1,11 @@
-"""Which configurations a search tries, on how many rows, and where it runs:
-rules without an engine.
-"""
+"""What a search tries, on how many rows, and where it runs: rules without an engine."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-import random
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -16,7 +14,31 @@ from twinstream.define import Choice, Range
 from twinstream.errors import PermanentError
 
 IN_PROCESS, RAY = "in-process", "ray"
+MOST_TRIALS = 10_000
+"""Of a search that is bounded by its time."""
+LONG_S = 60.0
+"""A search that may take longer starts Ray, which takes some ten seconds."""
 Candidate = dict[str, Any]
+Space = Mapping[str, Any]
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """What is searched: `space` as the definition has it, at most so many `trials`, none begun
+    after so many `seconds`, `first` before all others. `name`: the same after a restart.
+    """
+
+    space: dict[str, Any]
+    trials: int
+    seed: int
+    seconds: float | None = None
+    first: list[Candidate] = []
+    name: str = ""
+
+    def bounded(self, seconds: float | None) -> Search:
+        """Bounded by time instead of a number of trials, if a time is given."""
+        if seconds is None:
+            return self
+        return msgspec.structs.replace(self, seconds=seconds, trials=MOST_TRIALS)
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -33,44 +55,36 @@ class NothingFoundError(PermanentError, RuntimeError):
     """No trial of a search gave a finite loss."""
 
 
-class Space(Protocol):
-    """What a definition's `model.search` is."""
-
-    def items(self) -> Any: ...
-
-
-def candidates(
-    space: Mapping[str, Any],
-    count: int,
-    seed: int,
-) -> list[Candidate]:
-    """`count` draws from a model's search space, or one when nothing is to be searched;
-    the same for the same seed.
-    """
-    searched = any(isinstance(value, (Choice, Range)) for value in space.values())
-    rng = random.Random(seed)
-    return [
-        {name: draw(value, rng) for name, value in space.items()}
-        for _ in range(count if searched else 1)
-    ]
+def is_searched(space: Space) -> bool:
+    """Whether it leaves anything to choose."""
+    return any(isinstance(value, (Choice, Range)) for value in space.values())
 
 
-def draw(
-    space: Any,
-    rng: random.Random,
-) -> Any:
-    """One value of a `choice`, `uniform`, `log_uniform` or `int_uniform`;
-    a plain value is itself.
-    """
-    if isinstance(space, Choice):
-        return rng.choice(space.options)
-    if not isinstance(space, Range):
-        return space
-    if space.kind == "int_uniform":
-        return rng.randint(int(space.low), int(space.high))
-    if space.kind == "log_uniform":
-        return math.exp(rng.uniform(math.log(space.low), math.log(space.high)))
-    return rng.uniform(space.low, space.high)
+def fixed(space: Space) -> Candidate:
+    """What it leaves no choice about."""
+    return {name: v for name, v in space.items() if not isinstance(v, (Choice, Range))}
+
+
+def inside(space: Space, candidate: Candidate) -> bool:
+    """Whether a search of this space could have tried a candidate."""
+    return candidate.keys() == space.keys() and all(
+        _inside(one, candidate[name]) for name, one in space.items()
+    )
+
+
+def _inside(one: Any, value: Any) -> bool:
+    if isinstance(one, Choice):
+        return value in one.options
+    if not isinstance(one, Range):
+        return bool(value == one)
+    whole = isinstance(value, int) or one.kind != "int_uniform"
+    return isinstance(value, (int, float)) and whole and one.low <= value <= one.high
+
+
+def seed_of(seed: int, training_set_digest: str) -> int:
+    """Another one for each training set, so that each search tries other candidates."""
+    digest = hashlib.sha256(f"{seed} {training_set_digest}".encode())
+    return int.from_bytes(digest.digest()[:4], "big")
 
 
 def share_of_rows(
@@ -83,14 +97,17 @@ def share_of_rows(
 
 def tuner_for(
     train_rows: int,
-    count: int,
+    search: Search,
     settings: TrainSettings,
 ) -> str:
-    """Ray Tune for all but small searches; what is small is stated in the settings."""
+    """Ray Tune for searches that take longer than Ray takes to start."""
     if settings.tuner != "auto":
         return settings.tuner
-    small = train_rows <= settings.small_rows or count <= settings.small_candidates
-    return IN_PROCESS if small else RAY
+    if search.seconds is not None:
+        return RAY if search.seconds > LONG_S else IN_PROCESS
+    looked_at = min(train_rows, settings.search_rows)
+    passed = looked_at * settings.search_epochs * search.trials
+    return RAY if passed > settings.small_passes else IN_PROCESS
 
 
 def best_of(

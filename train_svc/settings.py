@@ -13,9 +13,9 @@ class TrainSettings(Knobs, frozen=True, kw_only=True):
     PREFIX: ClassVar[str] = "TWINSTREAM_TRAIN_"
 
     tuner: Literal["auto", "ray", "in-process"] = "auto"
-    """"auto": Ray Tune, unless the search is small (see `small_rows` and `small_candidates`)."""
+    """"auto": this process, unless the search is long (see `small_passes`)."""
     candidates: int = 6
-    """Configurations that a search tries."""
+    """Configurations that a search tries; a model's own `search_budget` takes its place."""
     search_rows: int = 40_000
     """Most training rows that a search looks at; the final fit takes all.
 
@@ -23,14 +23,12 @@ class TrainSettings(Knobs, frozen=True, kw_only=True):
     """
     search_epochs: int = 4
     """Passes over the searched rows that the best candidates get;
-    ASHA stops the others after 1 or 2.
+    successive halving stops the others after 1 or 2.
     """
-    small_rows: int = 20_000
-    """Up to so many training rows a search runs in this process:
-    starting Ray would take longer than the search.
+    small_passes: int = 4_000_000
+    """Up to so many rows, times passes, times candidates, a search runs in this process: starting
+    Ray would take longer than it saves.
     """
-    small_candidates: int = 2
-    """Up to so many candidates a search runs in this process, whatever the rows."""
     parallel: int = 2
     """Trials that run at once, each with one thread."""
     max_epochs: int = 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -82,7 +83,8 @@ def _ports(process: Process[TrainSettings]) -> Ports:
 
 def tuners(process: Process[TrainSettings]) -> dict[str, Tuner]:
     """Where candidates are searched; Ray's processes can only import networks of a module."""
-    settings, here = process.settings, InProcessTuner()
+    settings = process.settings
+    here = InProcessTuner(Path(settings.data) / "train")
     shared = all(importable(model.network) for model in process.pipeline.models)
     ray = RayTuner(
         settings.ray_address,

@@ -8,6 +8,8 @@ STORE = "tests/contract/test_store_port.py"
 CARRIER = "tests/integration/test_carrier_port.py"
 KAFKA = "tests/integration/test_kafka_ports.py"
 S3 = "tests/integration/test_s3_ports.py"
+INGEST = "tests/integration/test_ingest_ports.py"
+BATCH = "tests/integration/test_batch.py"
 
 PORTS = {
     "preprocess_svc/batch/epochs/ports.py:Objects": "tests/integration/test_objects.py",
@@ -43,26 +45,19 @@ PORTS = {
     "ingest_svc/ports.py:Meter": KAFKA,
     "ingest_svc/ports.py:Objects": S3,
     "ingest_svc/http_api/sending.py:Raw": KAFKA,
+    "ingest_svc/ports.py:RawRecords": INGEST,
+    "ingest_svc/ports.py:Tails": INGEST,
+    "ingest_svc/ports.py:SealRequests": INGEST,
+    "preprocess_svc/batch/epochs/ports.py:Ports": BATCH,
+    "preprocess_svc/batch/epochs/ports.py:Reports": BATCH,
 }
 """By file and name."""
-
-WITHOUT = {
-    "ingest_svc/ports.py:RawRecords": "tests/integration/test_ingest.py",
-    "ingest_svc/ports.py:Tails": "tests/integration/test_ingest.py",
-    "ingest_svc/ports.py:SealRequests": "tests/integration/test_ingest.py",
-    "preprocess_svc/batch/epochs/ports.py:Ports": "tests/integration/test_batch.py",
-    "preprocess_svc/batch/epochs/ports.py:Reports": "tests/integration/test_batch.py",
-}
-"""Ports that have no contract test yet, and where their real adapters are tested with all else.
-None is added.
-"""
 
 SHAPES = {
     "ingest_svc/ports.py:Head": "the answer of a port: size and version of an object",
     "ingest_svc/file_check.py:FileDecoder": "what of `twinstream.define.records.Decoder` is used",
     "ingest_svc/validation.py:Decoded": "the answer of a decoder, which is pure",
     "ingest_svc/validation.py:JsonDecoder": "what of `twinstream.define.records.Decoder` is used",
-    "train_svc/search.py:Space": "a mapping of a definition",
     "twinstream/nn/tabular.py:InputNames": "what of `twinstream.features.inputs` is used",
     "twinstream/features/inputs.py:InputNames": "what a definition names as inputs",
     "twinstream/nn/model_objects.py:Promoted": "what of an event is used",

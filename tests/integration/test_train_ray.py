@@ -13,7 +13,9 @@ from train_svc.adapters.in_process_tuner import InProcessTuner
 from train_svc.adapters.ray_tuner import LONGEST_FOLDER, RayTuner, running_ray, short_folder
 from train_svc.ports import Problem
 from train_svc.rows import split_of
+from train_svc.search import Search
 from train_svc.training import TrainingConfig
+from twinstream.define import log_uniform
 from twinstream.features.inputs import Inputs
 
 
@@ -29,12 +31,14 @@ def problem() -> Problem:
 
 @pytest.mark.engine
 def test_ray_finds_what_the_search_in_process_finds(problem: Problem, tmp_path: Path) -> None:
-    candidates = [{"learning_rate": 1e-6}, {"learning_rate": 1e-2}]
-    found = RayTuner("", str(tmp_path), parallel=2).search(problem, candidates)
-    expected = InProcessTuner().search(problem, candidates)
+    first = [{"learning_rate": 1e-6, "width": 16}, {"learning_rate": 1e-2, "width": 16}]
+    space = {"learning_rate": log_uniform(1e-6, 1e-2), "width": 16}
+    wanted = Search(space=space, trials=2, seed=1, first=first, name="one")
+    found = RayTuner("", str(tmp_path), parallel=2).search(problem, wanted)
+    expected = InProcessTuner(tmp_path).search(problem, wanted)
     assert found.tuner == "ray"
-    assert found.best == expected.best == {"learning_rate": 1e-2}
-    assert [candidate for candidate, _, _ in found.tried] == candidates
+    assert found.best == expected.best == first[1]
+    assert [candidate for candidate, _, _ in found.tried] == first
     assert min(loss for _, loss, _ in found.tried) == pytest.approx(
         min(loss for _, loss, _ in expected.tried), rel=1e-6
     )

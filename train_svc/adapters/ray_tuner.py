@@ -1,4 +1,6 @@
-"""Ray Tune as the searcher: trials in parallel, bad ones stopped early (ASHA), actors reused."""
+"""Ray Tune as the searcher: trials in parallel, suggested by Optuna, bad ones stopped early (ASHA),
+actors reused.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,9 @@ from typing import Any
 
 import structlog
 
+from train_svc.adapters.optuna_study import distributions, sampler_of
 from train_svc.ports import Problem
-from train_svc.search import RAY, Candidate, Found, best_of
+from train_svc.search import RAY, Candidate, Found, Search, best_of, fixed
 from train_svc.training import fit_network
 
 ENVIRONMENT = {
@@ -48,21 +51,20 @@ class RayTuner:
     def __init__(self, address: str, data: str, parallel: int) -> None:
         self._address, self._data, self._parallel = address, data, parallel
 
-    def search(self, problem: Problem, candidates: list[Candidate]) -> Found:
+    def search(self, problem: Problem, wanted: Search) -> Found:
         """Raises NothingFoundError when no candidate gave a finite loss."""
         with running_ray(self._address, self._data, self._parallel):
-            done, why = tune(problem, candidates, self._parallel, self._data)
+            done, why = tune(problem, wanted, self._parallel, self._data)
             return best_of(done, RAY, why)
 
 
 def tune(
-    problem: Problem, candidates: list[Candidate], parallel: int, data: str
+    problem: Problem, wanted: Search, parallel: int, data: str
 ) -> tuple[list[tuple[Candidate, float, int]], str]:
-    """(candidate, lowest validation loss, passes) of every trial, in the order of the candidates;
+    """(candidate, lowest validation loss, passes) of every trial, in the order in which they began;
     why the last failed.
     """
     from ray import tune as ray_tune
-    from ray.tune.schedulers import ASHAScheduler
 
     logging.getLogger("ray.tune").setLevel(
         logging.ERROR
@@ -70,33 +72,54 @@ def tune(
     home = Path(data).absolute() / "tune"
     shutil.rmtree(home, ignore_errors=True)  # of a search that was killed
     folder = Path(tempfile.mkdtemp(dir=_made(home)))
+    rest = fixed(wanted.space)
+    given = ray_tune.with_parameters(trial, problem=problem, rest=rest)
     try:
         results = ray_tune.Tuner(
-            ray_tune.with_resources(ray_tune.with_parameters(trial, problem=problem), {"cpu": 1}),
-            param_space={"candidate": ray_tune.grid_search(candidates)},
-            tune_config=ray_tune.TuneConfig(
-                metric="loss",
-                mode="min",
-                max_concurrent_trials=parallel,
-                reuse_actors=True,
-                scheduler=ASHAScheduler(
-                    max_t=problem.config.max_epochs, grace_period=1, reduction_factor=2
-                ),
-            ),
+            ray_tune.with_resources(given, {"cpu": 1}),
+            tune_config=tune_config(problem, wanted, parallel),
             run_config=ray_tune.RunConfig(
                 storage_path=str(folder),
                 verbose=0,
                 failure_config=ray_tune.FailureConfig(max_failures=1),
             ),
         ).fit()
-        done = [_outcome(result) for result in results]
+        done = [_outcome(result, rest) for result in results]
         why = next((_last_line(result.error) for result in results if result.error), "")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return sorted(done, key=lambda found: candidates.index(found[0])), why
+    return done, why
 
 
-def trial(config: dict[str, Any], problem: Problem) -> None:
+def tune_config(problem: Problem, wanted: Search, parallel: int) -> Any:
+    """Candidates by Optuna, those that are behind stopped by ASHA."""
+    from ray import tune as ray_tune
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search.optuna import OptunaSearch
+
+    searched = distributions(wanted.space)
+    first = [{name: one[name] for name in searched} for one in wanted.first]
+    suggesting = OptunaSearch(
+        space=searched,
+        metric="loss",
+        mode="min",
+        sampler=sampler_of(wanted, 0),
+        points_to_evaluate=first or None,
+    )
+    passes = problem.config.max_epochs
+    return ray_tune.TuneConfig(
+        metric="loss",
+        mode="min",
+        num_samples=wanted.trials,
+        time_budget_s=wanted.seconds,
+        max_concurrent_trials=parallel,
+        reuse_actors=True,
+        search_alg=suggesting,
+        scheduler=ASHAScheduler(max_t=passes, grace_period=1, reduction_factor=2),
+    )
+
+
+def trial(config: dict[str, Any], problem: Problem, rest: Candidate) -> None:
     """One trial, in an actor of its own: reports the lowest loss so far after each pass."""
     from ray import tune as ray_tune
 
@@ -112,7 +135,7 @@ def trial(config: dict[str, Any], problem: Problem) -> None:
         problem.split,
         problem.inputs,
         problem.statistics,
-        problem.config.changed(config["candidate"]),
+        problem.config.changed(rest | config),
         network_class=problem.network,
         on_epoch=report,
     )
@@ -198,8 +221,8 @@ def _made(folder: str | Path) -> Path:
     return path
 
 
-def _outcome(result: Any) -> tuple[Candidate, float, int]:
-    candidate = result.config["candidate"]
+def _outcome(result: Any, rest: Candidate) -> tuple[Candidate, float, int]:
+    candidate = rest | result.config
     if result.error is not None or not result.metrics:
         return candidate, float("nan"), 0
     return (

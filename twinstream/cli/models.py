@@ -1,5 +1,5 @@
-"""`models list | show | promote | rollback | hold | shadow | canary`: which model answers, in the
-user's hand.
+"""`models list | show | trials | promote | rollback | hold | shadow | canary`: which model answers,
+in the user's hand.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from twinstream.cli.model_tables import (
     print_summary,
     summary,
 )
+from twinstream.cli.model_trials import print_trials, searched_for
 from twinstream.cli.options import DEFAULT_DATA, Data, Json, OneModel, Timeout, finite
 from twinstream.cli.show import as_json, note, shown
 from twinstream.errors import SettingsError
@@ -101,6 +102,19 @@ def show(
         as_json(facts) if json else print_facts(facts)
     else:
         _show_all(desk, json=json)
+
+
+@app.command()
+def trials(
+    model: Model,
+    digest: Digest,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Show what the search for a trained model tried, in its order; the best one has a star."""
+    desk = desk_of(model, data)
+    found = searched_for(desk, desk.book.one(digest))
+    as_json(found) if json else print_trials(found)
 
 
 def _show_all(desk: Desk, *, json: bool) -> None:

@@ -16,7 +16,15 @@ from twinstream.define.names import check_column, check_thing
 from twinstream.define.network import network_of
 from twinstream.define.plain import Plain, listed, mapping
 from twinstream.define.recording import Condition, record
-from twinstream.define.search import LOSSES, Choice, Range, check_good_enough, check_search
+from twinstream.define.search import (
+    LOSSES,
+    Choice,
+    Range,
+    budget_seconds,
+    check_budget,
+    check_good_enough,
+    check_search,
+)
 from twinstream.define.source import Source
 from twinstream.define.time_split import TimeSplit
 from twinstream.define.view import View
@@ -56,6 +64,7 @@ class Model:
         loss: str = "binary_cross_entropy",
         split: TimeSplit | None = None,
         search: Mapping[str, Any] | None = None,
+        search_budget: str | None = None,
         good_enough: Mapping[str, float] | None = None,
     ) -> None:
         self.location = here()
@@ -79,8 +88,14 @@ class Model:
         self.search: dict[str, Choice | Range | Plain] = check_search(
             self._named(search, "search"), self.network
         )
+        self.search_budget = check_budget(search_budget, self.search)
         self.good_enough = check_good_enough(self._named(good_enough, "good_enough"))
         self._check_inputs()
+
+    @property
+    def search_seconds(self) -> float | None:
+        """How long a search may take; None: the trainer's settings bound it."""
+        return budget_seconds(self.search_budget)
 
     @property
     def own_records(self) -> bool:
@@ -110,7 +125,9 @@ class Model:
         return self._own_split or TimeSplit()
 
     def canonical(self) -> dict[str, Any]:
-        own = {} if self._own_split is None else {"split": self._own_split.canonical()}
+        own: dict[str, Any] = {}
+        own |= {} if self._own_split is None else {"split": self._own_split.canonical()}
+        own |= {} if self.search_budget is None else {"search_budget": self.search_budget}
         return {
             **own,
             "name": self.name,

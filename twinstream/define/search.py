@@ -10,6 +10,7 @@ from typing import Any
 from twinstream.define.location import did_you_mean, refuse, shown
 from twinstream.define.network import Network
 from twinstream.define.plain import Plain, number, plain
+from twinstream.protocol import spans
 from twinstream.protocol.training_settings import TABULAR, TRAINING, Bound
 
 _TABULAR = {"twinstream.nn.tabular.TabularNetwork", "twinstream.nn.TabularNetwork"}
@@ -94,6 +95,25 @@ def check_search(search: Mapping[Any, Any], network: Network) -> dict[str, Space
     """
     arguments = _arguments(network)
     return {name: _checked_space(name, space, arguments) for name, space in search.items()}
+
+
+def check_budget(budget: Any, search: Mapping[str, Space | Plain]) -> str | None:
+    """A budget as a span of time, for a model that is searched."""
+    if budget is None:
+        return None
+    if not spans.span_us(budget):
+        refuse(
+            f"search_budget is {shown(budget)}", "give a span of time such as '90s', '10m' or '2h'"
+        )
+    if not any(isinstance(space, (Choice, Range)) for space in search.values()):
+        refuse("search_budget bounds a search, and search= leaves nothing to choose", "drop it")
+    return str(budget)
+
+
+def budget_seconds(budget: str | None) -> float | None:
+    """Of a checked budget."""
+    span_us = spans.span_us(budget)
+    return None if span_us is None else span_us / spans.SECOND_US
 
 
 def check_good_enough(bounds: Mapping[Any, Any]) -> dict[str, float]:

@@ -151,6 +151,7 @@ PARAMETERS = {
     "Model.network": lambda v: model(network=v),
     "Model.loss": lambda v: model(loss=v),
     "Model.search": lambda v: model(search=v),
+    "Model.search_budget": lambda v: model(search={"dropout": choice(0.1, 0.2)}, search_budget=v),
     "Model.search.width": lambda v: model(search={"width": v}),
     "Model.search.dropout": lambda v: model(search={"dropout": choice(v)}),
     "Model.search.learning_rate": lambda v: model(search={"learning_rate": v}),
@@ -178,6 +179,7 @@ GOOD = {
         "Model.request",
         "Model.derive",
         "Model.search",
+        "Model.search_budget",
         "Model.good_enough",
     },
     "true": {
@@ -492,3 +494,20 @@ def test_bounds_of_exact_decimals_hold_in_questions_too():
     assert form.decode([{"wind": 0.5}], 1_700_000_000_000_000).batch.column("wind").to_pylist() == [
         50
     ]
+
+
+@pytest.mark.parametrize("budget", ["10", "ten minutes", "0s", 600, ["1h"]])
+def test_a_budget_that_is_no_span_of_time_is_refused(budget):
+    with pytest.raises(DefinitionError, match="search_budget"):
+        model(search={"learning_rate": choice(0.1, 0.01)}, search_budget=budget)
+
+
+def test_a_budget_bounds_a_search_and_nothing_else():
+    searched = {"learning_rate": choice(0.1, 0.01)}
+    found = model(search=searched, search_budget="10m")
+    assert found.search_seconds == 600.0
+    assert model(search=searched).search_seconds is None
+    assert "search_budget" not in model(search=searched).canonical()
+    assert found.canonical()["search_budget"] == "10m"
+    with pytest.raises(DefinitionError, match="nothing to choose"):
+        model(search={"learning_rate": 0.1}, search_budget="10m")

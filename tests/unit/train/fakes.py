@@ -129,7 +129,8 @@ class Mesh:
         self.data, self.topic, self.kept, self.clock = data, Topic(), Kept(), Hands()
         table = learnable(shop(), rows=ROWS)
         self.sets = Sets(TrainingSet(table, statistics(shop(), table)))
-        self.tuners: dict[str, Any] = {IN_PROCESS: InProcessTuner(), RAY: InProcessTuner()}
+        here = InProcessTuner(data / "train")
+        self.tuners: dict[str, Any] = {IN_PROCESS: here, RAY: here}
         self.baselines: dict[str, Any] = {LINEAR: LinearBaseline()}
         self.settings = QUICK
 

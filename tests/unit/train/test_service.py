@@ -26,13 +26,14 @@ from tests.unit.train.material import learnable, statistics
 from train_svc.ports import TrainingSet
 from train_svc.search import RAY
 from train_svc.trainer import LONGEST_REASON
-from twinstream.define import choice
+from twinstream.define import choice, log_uniform
 from twinstream.define.network import network_of
 from twinstream.errors import (
     ObjectMissingError,
     StorageUnavailableError,
     TrainingSetCorruptError,
 )
+from twinstream.nn.digest import CONFIG
 from twinstream.nn.tabular import TabularNetwork
 
 
@@ -105,6 +106,27 @@ def test_a_published_set_becomes_one_promoted_model(mesh: Mesh) -> None:
     assert [type(e) for e in found] == [ModelTrained, ModelPromoted]
     assert found[1].reason.endswith("served by ONNX Runtime")
     assert mesh.run(mesh.service()) == []
+
+
+def trials_of(mesh: Mesh, trained: ModelTrained) -> list[dict[str, Any]]:
+    """What the search for a model tried."""
+    config = msgspec.json.decode(mesh.kept.files[trained.model_digest][CONFIG])
+    return [trial["candidate"] for trial in config["training"]["trials"]]
+
+
+def test_a_search_begins_with_what_serves_and_tries_others_for_each_set(tmp_path: Path) -> None:
+    mesh = Mesh(tmp_path, search={"width": 16, "learning_rate": log_uniform(1e-3, 1e-1)})
+    mesh.settings = msgspec.structs.replace(mesh.settings, candidates=3)
+    for epoch in (1, 2):
+        mesh.land(epoch)
+        mesh.run(mesh.service())
+    first, second = (e for e in mesh.topic.events if isinstance(e, ModelTrained))
+    before, after = trials_of(mesh, first), trials_of(mesh, second)
+    config = msgspec.json.decode(mesh.kept.files[first.model_digest][CONFIG])
+    assert after[0]["learning_rate"] == config["training"]["config"]["learning_rate"]
+    assert after[0] in before
+    assert [one for one in after[1:] if one in before] == []
+    assert list(tmp_path.rglob("*.trials")) == []
 
 
 @pytest.mark.parametrize(
@@ -302,7 +324,7 @@ def test_a_search_engine_that_falls_costs_only_its_speed(tmp_path: Path) -> None
         def search(self, *_: object) -> Any:
             raise ConnectionError("the cluster is gone")
 
-    mesh = Mesh(tmp_path, search={"width": choice(16, 8)})
+    mesh = Mesh(tmp_path, search={"width": choice(16, 8), "learning_rate": 2e-2})
     mesh.settings = msgspec.structs.replace(mesh.settings, tuner="ray")
     mesh.tuners[RAY] = Fallen()
     mesh.land(1)
