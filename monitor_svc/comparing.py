@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor_svc.drift import bounded
 from monitor_svc.label_rows import Asked, Outcome
-from monitor_svc.quality import Cumulative
+from monitor_svc.quality import measure_of
 from twinstream.protocol.predictions import Prediction, ShadowScore
 
 MOST_CANDIDATES = 20
@@ -27,8 +27,8 @@ class Compared:
         self.rows = 0
         self._apart = 0.0
         self._other_side = 0
-        self.candidate = Cumulative()
-        self.served = Cumulative()
+        self.candidate = measure_of(binary=binary)
+        self.served = measure_of(binary=binary)
 
     def asked(
         self,
@@ -106,14 +106,7 @@ def _line(digest: str, found: Compared) -> dict[str, Any]:
         "other_side": found.other_side,
         "labelled": found.candidate.n,
         "quality": {
-            "candidate": _quality(found.candidate),
-            "served": _quality(found.served),
+            "candidate": found.candidate.scores(),
+            "served": found.served.scores(),
         },
-    }
-
-
-def _quality(measured: Cumulative) -> dict[str, float | None]:
-    return {
-        "auc": measured.auc(),
-        "log_loss": measured.log_loss(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor_svc.comparing import Compared
 from monitor_svc.ports import MetricSink
-from monitor_svc.quality import Cumulative
+from monitor_svc.quality import Measure
 from monitor_svc.watch import ModelWatch
 
 SHORT = 12
@@ -56,24 +56,15 @@ class ComparisonMetrics:
         model: str,
         candidate: str,
         of: str,
-        measured: Cumulative,
+        measured: Measure,
     ) -> None:
-        area, loss = measured.auc(), measured.log_loss()
-        if area is not None:
-            self._metrics.gauge(
-                "monitor_shadow_auc",
-                area,
-                "1",
-                model=model,
-                candidate=candidate,
-                of=of,
-            )
-        if loss is not None:
-            self._metrics.gauge(
-                "monitor_shadow_log_loss",
-                loss,
-                "nat",
-                model=model,
-                candidate=candidate,
-                of=of,
-            )
+        scores = measured.scores()
+        labels = {"model": model, "candidate": candidate, "of": of}
+        if (area := scores.get("auc")) is not None:
+            self._metrics.gauge("monitor_shadow_auc", area, "1", **labels)
+        if (loss := scores.get("log_loss")) is not None:
+            self._metrics.gauge("monitor_shadow_log_loss", loss, "nat", **labels)
+        if (rmse := scores.get("rmse")) is not None:
+            self._metrics.gauge("monitor_shadow_rmse", rmse, "", **labels)
+        if (mae := scores.get("mae")) is not None:
+            self._metrics.gauge("monitor_shadow_mae", mae, "", **labels)

@@ -17,6 +17,7 @@ from monitor_svc.settings import MonitorSettings
 
 MAX_P = 1e-4
 MOST_SERIES = 1000
+LOG_LOSS, ABSOLUTE_ERROR = "log_loss", "absolute_error"
 LARGEST = 1e100
 """Numbers beyond it count as so large: the square of a larger one is not finite."""
 LEAST_VALUES = 100
@@ -204,14 +205,14 @@ class Persistence:
 
 
 class ModelDrift:
-    """All tests of one model's predictions, since it began to answer."""
+    """All tests of one model's predictions, since it began to answer; `loss`: of its labelled ones."""
 
-    def __init__(self, knobs: MonitorSettings) -> None:
+    def __init__(self, knobs: MonitorSettings, loss: str = LOG_LOSS) -> None:
         self._knobs = knobs
         self._features = FeatureDrift(knobs.reference, knobs.window, knobs.ks_threshold)
         self._score, self._loss = (
             StreamDrift("score", knobs.adwin_delta),
-            StreamDrift("log_loss", knobs.adwin_delta),
+            StreamDrift(loss, knobs.adwin_delta),
         )
         self._persistence = Persistence(knobs.persist_checks)
         self.checks = 0

@@ -15,7 +15,7 @@ from twinstream.protocol.succession import Succession, held_words
 
 KEPT = 200
 LONGEST_TEXT = 500
-MOST_METRICS = 100
+MOST_METRICS = 80
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

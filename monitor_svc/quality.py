@@ -1,5 +1,5 @@
-"""How good predictions are: AUC and log loss, over the latest labelled ones and over all,
-with a release's own numbers.
+"""How good predictions are, over the latest labelled ones and over all, with a release's own
+numbers: AUC and log loss of probabilities, RMSE and MAE of numbers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ MAX_RELEASES = 50
 MAX_POINTS = 600
 _SMALLEST = 1e-7
 Floats = npt.NDArray[np.float64]
+Scores = dict[str, float | None]
 
 
 def auc(scores: Floats, labels: Floats) -> float | None:
@@ -97,27 +98,93 @@ class Cumulative:
     def log_loss(self) -> float | None:
         return self._loss / self.n if self.n else None
 
+    def scores(self) -> Scores:
+        """By name; None until labels say it."""
+        return {"auc": self.auc(), "log_loss": self.log_loss()}
+
+
+class Errors:
+    """RMSE and MAE of any number of predictions of numbers, in the label's own unit."""
+
+    positives = 0
+    """A number is neither true nor false."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._squares = 0.0
+        self._sizes = 0.0
+
+    def add(
+        self,
+        score: float,
+        label: float,
+        n: int = 1,
+    ) -> None:
+        """Count a labelled prediction; n = -1 takes it back."""
+        error = score - label
+        self.n += n
+        self._squares += n * error * error
+        self._sizes += n * abs(error)
+
+    def scores(self) -> Scores:
+        """By name; None until labels say it."""
+        if not self.n:
+            return {"rmse": None, "mae": None}
+        return {
+            "rmse": _known(math.sqrt(max(self._squares, 0.0) / self.n)),
+            "mae": _known(max(self._sizes, 0.0) / self.n),
+        }
+
+
+def measure_of(*, binary: bool) -> Measure:
+    """What measures predictions of a kind."""
+    return Cumulative() if binary else Errors()
+
+
+def scores_of(scores: Floats, labels: Floats, *, binary: bool) -> Scores:
+    """The same of some labelled predictions, exactly."""
+    if binary:
+        loss = float(log_losses(scores, labels).mean()) if len(scores) else None
+        return {"auc": auc(scores, labels), "log_loss": loss}
+    errors = scores - labels
+    if not len(errors):
+        return Errors().scores()
+    rmse = math.sqrt(float(np.square(errors).mean()))
+    return {"rmse": _known(rmse), "mae": _known(float(np.abs(errors).mean()))}
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+Measure = Cumulative | Errors
+
 
 class Point(msgspec.Struct, frozen=True):
-    """Quality at one moment of known time."""
+    """Quality at one moment of known time: of probabilities the first two, of numbers the others."""
 
     known_us: int
     labelled: int
-    auc_rolling: float | None
-    auc_all: float | None
-    log_loss_rolling: float | None
-    log_loss_all: float | None
+    auc_rolling: float | None = None
+    auc_all: float | None = None
+    log_loss_rolling: float | None = None
+    log_loss_all: float | None = None
+    rmse_rolling: float | None = None
+    rmse_all: float | None = None
+    mae_rolling: float | None = None
+    mae_all: float | None = None
 
 
 class Quality:
     """Quality of one model: rolling, since the start, and by release (the latest 50)."""
 
-    def __init__(self, rolling: int, step: int) -> None:
+    def __init__(self, rolling: int, step: int, *, binary: bool = True) -> None:
         self._rolling: deque[Asked] = deque(maxlen=rolling)
         self._step = step
-        self.all = Cumulative()
-        self.releases: dict[str, Cumulative] = {}
-        self.models: dict[str, Cumulative] = {}
+        self._binary = binary
+        self.all = measure_of(binary=binary)
+        self.releases: dict[str, Measure] = {}
+        self.models: dict[str, Measure] = {}
         """By the digest of the model, as `releases` the latest 50."""
         self.points: list[Point] = []
         self.counts = {"arrived": 0, "missing": 0, "revised": 0}
@@ -126,8 +193,8 @@ class Quality:
         """Count a label that arrived, was missing, or was revised."""
         asked = outcome.asked
         self.counts[outcome.how] += 1
-        _count(_of(self.releases, asked.release), outcome)
-        _count(_of(self.models, asked.model_digest), outcome)
+        _count(self._of(self.releases, asked.release), outcome)
+        _count(self._of(self.models, asked.model_digest), outcome)
         if not asked.canary:
             _count(self.all, outcome)
             self._roll(outcome, known_us)
@@ -155,23 +222,22 @@ class Quality:
         scores, labels = zip(*rows, strict=True) if rows else ((), ())
         return np.asarray(scores, float), np.asarray(labels, float)
 
+    def latest(self) -> Scores:
+        """Of the latest labelled predictions."""
+        return scores_of(*self.rolling(), binary=self._binary)
+
     def point(self, known_us: int) -> Point:
         """Quality as of now."""
-        scores, labels = self.rolling()
-        rolling_loss = float(log_losses(scores, labels).mean()) if len(scores) else None
-        return Point(
-            known_us,
-            self.all.n,
-            auc(scores, labels),
-            self.all.auc(),
-            rolling_loss,
-            self.all.log_loss(),
-        )
+        rolling = {f"{name}_rolling": value for name, value in self.latest().items()}
+        whole = {f"{name}_all": value for name, value in self.all.scores().items()}
+        return Point(known_us, self.all.n, **rolling, **whole)
 
     def calibration(self, bins: int = 10) -> list[dict[str, float]]:
-        """Mean score and observed share by tenths of the rolling window's scores."""
+        """Mean score and observed share by tenths of the rolling window's scores; of numbers,
+        nothing.
+        """
         scores, labels = self.rolling()
-        if len(scores) < bins:
+        if not self._binary or len(scores) < bins:
             return []
         parts = np.array_split(np.argsort(scores, kind="stable"), bins)
         return [
@@ -179,19 +245,18 @@ class Quality:
             for p in parts
         ]
 
+    def _of(self, known: dict[str, Measure], name: str) -> Measure:
+        if name not in known and len(known) >= MAX_RELEASES:
+            del known[next(iter(known))]
+        return known.setdefault(name, measure_of(binary=self._binary))
+
     def _add_point(self, known_us: int) -> None:
         self.points.append(self.point(known_us))
         if len(self.points) > MAX_POINTS:
             del self.points[1:-1:2]
 
 
-def _of(known: dict[str, Cumulative], name: str) -> Cumulative:
-    if name not in known and len(known) >= MAX_RELEASES:
-        del known[next(iter(known))]
-    return known.setdefault(name, Cumulative())
-
-
-def _count(measure: Cumulative, outcome: Outcome) -> None:
+def _count(measure: Measure, outcome: Outcome) -> None:
     score = outcome.asked.score
     if outcome.before is not None:
         measure.add(score, outcome.before, -1)

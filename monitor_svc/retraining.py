@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from monitor_svc.drift import ABSOLUTE_ERROR, LOG_LOSS
 from monitor_svc.quality import Floats, auc, auc_error, log_losses
 
 ONE_SIDED_95 = 1.645
@@ -26,7 +27,7 @@ def reason_to_retrain(
 
     Quality: with at least `min_labelled` labelled predictions, even the better end of its one-sided
     95 % confidence interval misses a bound of `good_enough`. Drift:
-    it lasts in the score, in the log loss, or in a third of all `series`.
+    it lasts in the score, in the loss, or in a third of all `series`.
     """
     if len(scores) >= min_labelled:
         for metric, bound in good_enough.items():
@@ -38,7 +39,7 @@ def reason_to_retrain(
 
 def _drifted(lasting: Sequence[str], series: int) -> str | None:
     many = lasting and len(lasting) >= series * SHARE_OF_SERIES
-    if not many and not set(lasting) & {"score", "log_loss"}:
+    if not many and not set(lasting) & {"score", LOG_LOSS, ABSOLUTE_ERROR}:
         return None
     more = f" and {len(lasting) - 5} more" if len(lasting) > 5 else ""
     return f"drift: lasts in {', '.join(lasting[:5])}{more}"
@@ -52,7 +53,11 @@ def _falls_short(
 ) -> str | None:
     if metric == "auc":
         return _small_area(bound, scores, labels)
-    return _great_loss(bound, scores, labels) if metric == "log_loss" else None
+    if metric == "log_loss":
+        return _great_mean("log loss", bound, log_losses(scores, labels))
+    if metric == "rmse":
+        return _great_square(bound, np.square(scores - labels))
+    return _great_mean("MAE", bound, np.abs(scores - labels)) if metric == "mae" else None
 
 
 def _small_area(
@@ -67,16 +72,27 @@ def _small_area(
     return f"AUC {area:.3f} is below {bound:g}" if area + ONE_SIDED_95 * error < bound else None
 
 
-def _great_loss(
+def _great_mean(
+    what: str,
     bound: float,
-    scores: Floats,
-    labels: Floats,
+    losses: Floats,
 ) -> str | None:
-    losses = log_losses(scores, labels)
-    mean, error = float(losses.mean()), float(np.std(losses)) / math.sqrt(len(losses))
-    return (
-        f"log loss {mean:.3f} is above {bound:g}" if mean - ONE_SIDED_95 * error > bound else None
-    )
+    mean = float(losses.mean())
+    return f"{what} {mean:.4g} is above {bound:g}" if _least_mean(losses) > bound else None
+
+
+def _great_square(
+    bound: float,
+    squares: Floats,
+) -> str | None:
+    rmse = math.sqrt(float(squares.mean()))
+    too_great = _least_mean(squares) > bound**2
+    return f"RMSE {rmse:.4g} is above {bound:g}" if too_great else None
+
+
+def _least_mean(losses: Floats) -> float:
+    """The lower end of the one-sided 95 % confidence interval of the mean."""
+    return float(losses.mean()) - ONE_SIDED_95 * float(np.std(losses)) / math.sqrt(len(losses))
 
 
 class Debounce:

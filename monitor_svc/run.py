@@ -14,6 +14,7 @@ from monitor_svc.board import Board
 from monitor_svc.comparison_metrics import ComparisonMetrics
 from monitor_svc.ledger import LONGEST_TEXT, DeadLetter
 from monitor_svc.ports import MetricSink, Publisher
+from monitor_svc.quality import Scores
 from monitor_svc.reading import Streams
 from monitor_svc.state import State
 from monitor_svc.telemetry import SECOND_US
@@ -194,13 +195,20 @@ class Run:
     def _measure_quality(self, name: str) -> None:
         watch = self._state.models[name]
         self._measure_models(name, watch)
-        for window, of, area, loss in _windows(watch):
+        for window, of, scores in _windows(watch):
             labels = {"model": name, "window": window, **({"release": of} if of else {})}
-            if area is not None:
-                self._metrics.gauge("monitor_auc", area, "1", **labels)
-            if loss is not None:
-                self._metrics.gauge("monitor_log_loss", loss, "nat", **labels)
+            self._measure_window(scores, labels)
         self._measure_scores(name, watch)
+
+    def _measure_window(self, scores: Scores, labels: dict[str, str]) -> None:
+        if (area := scores.get("auc")) is not None:
+            self._metrics.gauge("monitor_auc", area, "1", **labels)
+        if (loss := scores.get("log_loss")) is not None:
+            self._metrics.gauge("monitor_log_loss", loss, "nat", **labels)
+        if (rmse := scores.get("rmse")) is not None:
+            self._metrics.gauge("monitor_rmse", rmse, "", **labels)
+        if (mae := scores.get("mae")) is not None:
+            self._metrics.gauge("monitor_mae", mae, "", **labels)
 
     def _measure_scores(self, name: str, watch: ModelWatch) -> None:
         if watch.scores:
@@ -209,22 +217,25 @@ class Run:
 
     def _measure_models(self, name: str, watch: ModelWatch) -> None:
         for digest, measured in watch.quality.models.items():
-            area, loss, short = measured.auc(), measured.log_loss(), digest[:12]
-            if area is not None:
-                self._metrics.gauge("monitor_model_auc", area, "1", model=name, digest=short)
-            if loss is not None:
-                self._metrics.gauge("monitor_model_log_loss", loss, "nat", model=name, digest=short)
+            self._measure_model(measured.scores(), {"model": name, "digest": digest[:12]})
+
+    def _measure_model(self, scores: Scores, labels: dict[str, str]) -> None:
+        if (area := scores.get("auc")) is not None:
+            self._metrics.gauge("monitor_model_auc", area, "1", **labels)
+        if (loss := scores.get("log_loss")) is not None:
+            self._metrics.gauge("monitor_model_log_loss", loss, "nat", **labels)
+        if (rmse := scores.get("rmse")) is not None:
+            self._metrics.gauge("monitor_model_rmse", rmse, "", **labels)
+        if (mae := scores.get("mae")) is not None:
+            self._metrics.gauge("monitor_model_mae", mae, "", **labels)
 
 
-def _windows(watch: ModelWatch) -> list[tuple[str, str, float | None, float | None]]:
-    """(which labelled rows, of which release, AUC, log loss)."""
-    point, release = watch.quality.point(0), watch.quality.releases.get(watch.last_release)
-    rows = [
-        ("rolling", "", point.auc_rolling, point.log_loss_rolling),
-        ("all", "", point.auc_all, point.log_loss_all),
-    ]
+def _windows(watch: ModelWatch) -> list[tuple[str, str, Scores]]:
+    """(which labelled rows, of which release, scores by name)."""
+    quality, release = watch.quality, watch.quality.releases.get(watch.last_release)
+    rows = [("rolling", "", quality.latest()), ("all", "", quality.all.scores())]
     if release is not None:
-        rows.append(("release", watch.last_release, release.auc(), release.log_loss()))
+        rows.append(("release", watch.last_release, release.scores()))
     return rows
 
 

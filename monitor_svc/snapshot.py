@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from monitor_svc.quality import Point
+from monitor_svc.quality import Measure, Point
 from monitor_svc.state import State
 from monitor_svc.telemetry import Latest
 from monitor_svc.watch import ModelWatch
@@ -95,11 +95,11 @@ def _served(watch: ModelWatch) -> dict[str, Any]:
 def _labelled(watch: ModelWatch) -> dict[str, Any]:
     """How many predictions have an outcome, and why others have none."""
     asked, rows = watch.joiner.kept()
-    of_all = watch.quality.all
+    of_all, binary = watch.quality.all, watch.model.label.binary
     return {
         "labels": watch.quality.counts,
         "labelled": of_all.n,
-        "base_rate": of_all.positives / of_all.n if of_all.n else None,
+        "base_rate": of_all.positives / of_all.n if of_all.n and binary else None,
         "prediction_mean": sum(watch.scores) / len(watch.scores) if watch.scores else None,
         "pending": watch.joiner.pending,
         "kept": {"predictions": asked, "labels": rows},
@@ -129,21 +129,19 @@ def _releases(watch: ModelWatch) -> list[dict[str, Any]]:
     found = []
     for name, n in reversed(watch.predictions.items()):
         of = measured.get(name)
-        numbers = (
-            {"labelled": of.n, "auc": of.auc(), "log_loss": of.log_loss()}
-            if of
-            else {"labelled": 0, "auc": None, "log_loss": None}
-        )
-        found.append({"release": name, "predictions": n, **numbers})
+        found.append({"release": name, "predictions": n, **_measured(of)})
     return found
 
 
 def _by_digest(watch: ModelWatch) -> list[dict[str, Any]]:
     """Quality of each trained model that answered, whatever share of the keys."""
-    return [
-        {"digest": digest, "labelled": of.n, "auc": of.auc(), "log_loss": of.log_loss()}
-        for digest, of in watch.quality.models.items()
-    ]
+    return [{"digest": digest, **_measured(of)} for digest, of in watch.quality.models.items()]
+
+
+def _measured(of: Measure | None) -> dict[str, Any]:
+    """How many labels and every score; null where there is none."""
+    found = dict.fromkeys(("auc", "log_loss", "rmse", "mae"))
+    return {"labelled": of.n if of else 0, **found, **(of.scores() if of else {})}
 
 
 def _columns(points: list[Point]) -> dict[str, list[float | int | None]]:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from monitor_svc.comparing import Comparisons
-from monitor_svc.drift import LARGEST, ModelDrift, bounded
+from monitor_svc.drift import ABSOLUTE_ERROR, LARGEST, LOG_LOSS, ModelDrift, bounded
 from monitor_svc.label_files import LabelFiles
 from monitor_svc.label_rows import Asked, LabelRow, Outcome
 from monitor_svc.labels import Joiner
@@ -33,8 +33,9 @@ class ModelWatch:
     def __init__(self, model: Model, knobs: MonitorSettings) -> None:
         self.model, self._knobs = model, knobs
         self.joiner = Joiner(model.label, knobs.max_kept)
-        self.quality = Quality(knobs.rolling, knobs.quality_step)
-        self.comparisons = Comparisons(binary=model.label.binary)
+        self._binary = model.label.binary
+        self.quality = Quality(knobs.rolling, knobs.quality_step, binary=self._binary)
+        self.comparisons = Comparisons(binary=self._binary)
         self.predictions: dict[str, int] = {}
         self.last_release: str = ""
         self.last_at_us = 0
@@ -45,7 +46,7 @@ class ModelWatch:
         self.predicted_total = 0
         self.scores: deque[float] = deque(maxlen=knobs.window)
         self.model_digest = ""
-        self.drift = ModelDrift(knobs)
+        self.drift = ModelDrift(knobs, self._loss)
         self._judged: tuple[str, int, int] = ("", 0, 0)
 
     def predicted(self, event: Prediction, due_from_us: int) -> list[Outcome]:
@@ -76,7 +77,8 @@ class ModelWatch:
         canary's are no drift.
         """
         if event.release.model != self.model_digest:
-            self.model_digest, self.drift = event.release.model, ModelDrift(self._knobs)
+            self.model_digest = event.release.model
+            self.drift = ModelDrift(self._knobs, self._loss)
         self.last_release = str(event.release)
         self.scores.append(event.output)
         self.comparisons.predicted(event)
@@ -108,11 +110,10 @@ class ModelWatch:
         if not self._is_news():
             return None
         scores, labels = self.quality.rolling(self.model_digest)
-        bounds = self.model.good_enough if self.model.label.binary else {}
         return reason_to_retrain(
             scores,
             labels,
-            bounds,
+            self.model.good_enough,
             self._knobs.min_labelled,
             lasting=self.drift.lasting(),
             series=max(1, len(self.drift.findings)),
@@ -126,21 +127,30 @@ class ModelWatch:
 
     def score_histogram(self) -> dict[str, list[float]]:
         """Shares of scores in 40 equal bins: of the latest predictions and of the model's first
-        ones.
+        ones. Numbers have no bounds to lie between, and none is given.
         """
+        if not self._binary:
+            return {"recent": [], "first": []}
         shares = {"recent": list(self.scores), "first": self.drift.first_scores}
         return {name: _shares(values) for name, values in shares.items()}
 
     def _take(self, outcomes: list[Outcome], known_us: int) -> list[Outcome]:
-        if not self.model.label.binary:
-            return outcomes
         for outcome in outcomes:
             self.last_labelled_us = max(self.last_labelled_us, known_us)
             self.quality.take(outcome, known_us)
             self.comparisons.take(outcome)
             if outcome.asked.model_digest == self.model_digest and outcome.label is not None:
-                self.drift.labelled(log_loss(outcome.asked.score, outcome.label))
+                self.drift.labelled(self._lost(outcome.asked.score, outcome.label))
         return outcomes
+
+    @property
+    def _loss(self) -> str:
+        """What is watched of labelled predictions, by its name."""
+        return LOG_LOSS if self._binary else ABSOLUTE_ERROR
+
+    def _lost(self, score: float, label: float) -> float:
+        """Of one prediction."""
+        return log_loss(score, label) if self._binary else bounded(abs(score - label))
 
     def _asked(self, event: Prediction) -> Asked:
         return Asked(

@@ -22,8 +22,8 @@ function makeCharts(node) {
     logged: new TimeChart(node, { title: "Throughput", note: "records/s into the log, by source", zero: true }),
     freshness: new TimeChart(node, { title: "Freshness", note: "sent to readable", unit: "ms", zero: true }),
     latency: new TimeChart(node, { title: "Prediction latency", note: "inside the predictor", unit: "ms", zero: true }),
-    auc: new TimeChart(node, { title: "AUC", note: "as horizons pass", digits: 3, days: true, floor: 0.06, bound: () => model()?.good_enough.auc }),
-    loss: new TimeChart(node, { title: "Log loss", note: "as horizons pass", digits: 3, days: true, floor: 0.06, bound: () => model()?.good_enough.log_loss }),
+    auc: new TimeChart(node, { title: "AUC", note: "as horizons pass", digits: 3, days: true, floor: 0.06, bound: () => model()?.good_enough[measures(model())[0].id] }),
+    loss: new TimeChart(node, { title: "Log loss", note: "as horizons pass", digits: 3, days: true, floor: 0.06, bound: () => model()?.good_enough[measures(model())[1].id] }),
     predictions: new TimeChart(node, { title: "Predictions", note: "per second", zero: true }),
     scores: new Scores(node),
     calibration: new Calibration(node),
@@ -86,15 +86,24 @@ function draw() {
   showTables($("tables"), state, now());
 }
 
+// What measures a model: of probabilities the one pair, of numbers the other.
+const MEASURES = {
+  true: [{ id: "auc", title: "AUC", atLeast: true }, { id: "log_loss", title: "Log loss" }],
+  false: [{ id: "rmse", title: "RMSE" }, { id: "mae", title: "MAE" }],
+};
+function measures(model) { return MEASURES[model?.binary !== false]; }
+
 function showQuality(model) {
-  const points = model?.points;
+  const points = model?.points, [one, other] = measures(model);
+  charts.auc.rename(one.title);
+  charts.loss.rename(other.title);
   if (!points?.known_us.length) { charts.auc.clear(); charts.loss.clear(); charts.scores.show(model?.scores); charts.calibration.show(null); return; }
   const first = points.labelled.findIndex((n) => n >= 0.02 * points.labelled.at(-1)); // before it, chance moves the lines more than the model does
   const t = points.known_us.slice(first).map((us) => us / 1e6), range = [t[0], Math.max(t.at(-1), t[0] + 60)];
   const pair = (name) => [
     { id: "rolling", name: "latest", values: points[`${name}_rolling`].slice(first) }, { id: "all", name: "all", values: points[`${name}_all`].slice(first), dash: true, color: 4 }];
-  charts.auc.show(t, pair("auc"), range);
-  charts.loss.show(t, pair("log_loss"), range);
+  charts.auc.show(t, pair(one.id), range);
+  charts.loss.show(t, pair(other.id), range);
   charts.scores.show(model.scores);
   charts.calibration.show(model.calibration);
 }
@@ -128,16 +137,17 @@ function showNumbers() {
   const model = state.models[0], total = (name) => state.sources.reduce((sum, s) => sum + s[name], 0);
   const logged = newestSum("logged"), fresh = newest("freshness.p99"), slow = newest("latency.p99"), asked = newest("predictions"), seam = newest("seam_difference");
   const deadLetters = Object.values(state.dead_letters.total).reduce((a, b) => a + b, 0);
-  const bound = model?.good_enough.auc, area = model?.now.auc_rolling ?? null;
+  const [one, other] = measures(model), latest = (measure) => model?.now[`${measure.id}_rolling`] ?? null, all = (measure) => number(model?.now[`${measure.id}_all`], 3);
+  const bound = model?.good_enough[one.id], missed = latest(one) !== null && bound !== undefined && (one.atLeast ? latest(one) < bound : latest(one) > bound);
   const labelAge = model?.labelled ? `as of ${shortMoment(model.last_labelled_us)}` : "no label yet";
   $("numbers").replaceChildren(
     cell("Records / s", short(logged.value), "", `${short(total("logged"))} in all`, logged.age),
     cell("Freshness p99", number(fresh.value), "ms", p50("freshness"), fresh.age),
     cell("Prediction p99", number(slow.value), "ms", p50("latency"), slow.age),
     cell("Predictions / s", short(asked.value), "", `${short(model?.predictions ?? 0)} so far`, asked.age),
-    cell("AUC", number(area, 3), bound ? `≥ ${bound}` : "", `all ${number(model?.now.auc_all, 3)}`, labelAge, area === null || !bound ? "" : area >= bound ? "" : "bad"),
-    cell("Log loss", number(model?.now.log_loss_rolling, 3), "", `all ${number(model?.now.log_loss_all, 3)}`, labelAge),
-    cell("Labelled", short(model?.labelled ?? 0), "", `${short(model?.pending ?? 0)} waiting · ${short(model?.labels.missing ?? 0)} missing`, `${percent(model?.base_rate)} true`),
+    cell(one.title, number(latest(one), 3), bound === undefined ? "" : `${one.atLeast ? "≥" : "≤"} ${bound}`, `all ${all(one)}`, labelAge, missed ? "bad" : ""),
+    cell(other.title, number(latest(other), 3), "", `all ${all(other)}`, labelAge),
+    cell("Labelled", short(model?.labelled ?? 0), "", `${short(model?.pending ?? 0)} waiting · ${short(model?.labels.missing ?? 0)} missing`, model?.binary === false ? labelAge : `${percent(model?.base_rate)} true`),
     seam.value === null
       ? cell("Dead letters", short(deadLetters), "", deadLetters ? "see the table" : "nothing refused", "")
       : cell("Seam difference", number(seam.value), "", `${short(deadLetters)} dead letters`, seam.age, seam.value === 0 ? "good" : "bad"),

@@ -9,11 +9,14 @@ export class TimeChart {
     this.options = options;
     this.legend = el("div", { class: "legend" });
     this.plot = el("div", { class: "plot" }, el("div", { class: "none" }, "nothing yet"));
-    parent.append(el("div", { class: "card" }, el("h2", {}, options.title, el("small", {}, options.note ?? "")), this.legend, this.plot));
+    this.heading = el("h2", {}, options.title, el("small", {}, options.note ?? ""));
+    parent.append(el("div", { class: "card" }, this.heading, this.legend, this.plot));
     this.ids = "";
     this.hover = null;
     new ResizeObserver(() => this.chart?.setSize(this.size())).observe(this.plot);
   }
+
+  rename(title) { this.heading.firstChild.textContent = title; }
 
   size() { return { width: Math.max(120, this.plot.clientWidth), height: this.plot.clientHeight }; }
 

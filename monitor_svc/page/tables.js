@@ -42,12 +42,13 @@ function processes(state, now) {
 }
 
 function releases(state) {
+  const errors = state.models.some((model) => model.binary === false);
   const rows = state.models.flatMap((model) => model.releases.map((r) => [
     el("span", { class: "mono" }, r.release), model.name,
     r.release === model.release ? el("span", { class: "tag good" }, "answers") : el("span", { class: "tag" }, "before"),
-    short(r.predictions), short(r.labelled), number(r.auc, 3), number(r.log_loss, 3)]));
+    short(r.predictions), short(r.labelled), number(r.auc ?? r.rmse, 3), number(r.log_loss ?? r.mae, 3)]));
   return card("Releases", "definition, epoch, model: what answered",
-    table([["release", "short"], ["model", "short"], [""], ["predictions", "n"], ["labelled", "n"], ["AUC", "n"], ["log loss", "n"]], rows, "Nothing was predicted yet."));
+    table([["release", "short"], ["model", "short"], [""], ["predictions", "n"], ["labelled", "n"], [`AUC${errors ? ", RMSE" : ""}`, "n"], [`log loss${errors ? ", MAE" : ""}`, "n"]], rows, "Nothing was predicted yet."));
 }
 
 function labels(state) {

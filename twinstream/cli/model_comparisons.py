@@ -12,8 +12,9 @@ from twinstream.cli.model_changes import Desk
 from twinstream.cli.show import note, out, shown, table
 from twinstream.errors import MeshError
 
-COLUMNS = ("candidate", "rows", "apart", "other side", "labelled", "log loss", "of what served")
-ANSWERED = ("answered", "labelled", "AUC", "log loss")
+COLUMNS = ("candidate", "rows", "apart", "other side", "labelled", "loss", "of what served")
+ANSWERED = ("answered", "labelled", "AUC", "log loss", "RMSE", "MAE")
+MEASURES = ("auc", "log_loss", "rmse", "mae")
 WAIT_S = 10.0
 Line = Mapping[str, Any]
 
@@ -57,8 +58,8 @@ def print_answered(lines: Iterable[Line]) -> None:
 
 
 def _answered_cells(line: Line) -> tuple[object, ...]:
-    digest, area, loss = line["digest"], line["auc"], line["log_loss"]
-    return shown(digest[:SHORT]), line["labelled"], _number(area), _number(loss)
+    measured = [_number(line.get(name)) for name in MEASURES]
+    return (shown(line["digest"][:SHORT]), line["labelled"], *measured)
 
 
 def _cells(line: Line) -> tuple[object, ...]:
@@ -69,9 +70,14 @@ def _cells(line: Line) -> tuple[object, ...]:
         _number(line["difference"]),
         _number(line["other_side"]),
         line["labelled"],
-        _number(quality["candidate"]["log_loss"]),
-        _number(quality["served"]["log_loss"]),
+        _loss(quality["candidate"]),
+        _loss(quality["served"]),
     )
+
+
+def _loss(scores: Line) -> str:
+    """Log loss of probabilities, RMSE of numbers."""
+    return _number(scores.get("log_loss", scores.get("rmse")))
 
 
 def _number(value: float | None) -> str:

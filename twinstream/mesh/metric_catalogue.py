@@ -258,6 +258,14 @@ MONITOR = (
         may=("release",),
     ),
     Described(
+        "monitor_mae",
+        "mean absolute error of labelled predictions of numbers; `window`: rolling, all or release",
+        kind="gauge",
+        unit="",
+        labels=("model", "window"),
+        may=("release",),
+    ),
+    Described(
         "monitor_metrics_dropped_total",
         "metrics of other services that were left out: odd, or one series too many",
     ),
@@ -275,10 +283,33 @@ MONITOR = (
         labels=("model", "digest"),
     ),
     Described(
+        "monitor_model_mae",
+        "mean absolute error of the labelled predictions of one trained model",
+        kind="gauge",
+        unit="",
+        labels=("model", "digest"),
+    ),
+    Described(
+        "monitor_model_rmse",
+        "root mean squared error of the labelled predictions of one trained model",
+        kind="gauge",
+        unit="",
+        labels=("model", "digest"),
+    ),
+    Described(
         "monitor_prediction_mean",
         "mean of the latest scores",
         kind="gauge",
         labels=("model",),
+    ),
+    Described(
+        "monitor_rmse",
+        "root mean squared error of labelled predictions of numbers; "
+        "`window`: rolling, all or release",
+        kind="gauge",
+        unit="",
+        labels=("model", "window"),
+        may=("release",),
     ),
     Described(
         "monitor_shadow_auc",
@@ -301,10 +332,26 @@ MONITOR = (
         labels=("model", "candidate", "of"),
     ),
     Described(
+        "monitor_shadow_mae",
+        "mean absolute error on labelled rows that both were asked; "
+        "`of`: the candidate, or what served",
+        kind="gauge",
+        unit="",
+        labels=("model", "candidate", "of"),
+    ),
+    Described(
         "monitor_shadow_other_side",
         "share of rows that the candidate puts on the other side of 0.5",
         kind="gauge",
         labels=("model", "candidate"),
+    ),
+    Described(
+        "monitor_shadow_rmse",
+        "root mean squared error on labelled rows that both were asked; "
+        "`of`: the candidate, or what served",
+        kind="gauge",
+        unit="",
+        labels=("model", "candidate", "of"),
     ),
 )
 BY_PROCESS: dict[str, tuple[Described, ...]] = {
