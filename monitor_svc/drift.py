@@ -205,7 +205,9 @@ class Persistence:
 
 
 class ModelDrift:
-    """All tests of one model's predictions, since it began to answer; `loss`: of its labelled ones."""
+    """All tests of one model's predictions, since it began to answer; `loss` names that of its
+    labelled ones.
+    """
 
     def __init__(self, knobs: MonitorSettings, loss: str = LOG_LOSS) -> None:
         self._knobs = knobs

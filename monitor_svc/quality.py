@@ -136,12 +136,20 @@ class Errors:
         }
 
 
-def measure_of(*, binary: bool) -> Measure:
+def measure_of(
+    *,
+    binary: bool,
+) -> Measure:
     """What measures predictions of a kind."""
     return Cumulative() if binary else Errors()
 
 
-def scores_of(scores: Floats, labels: Floats, *, binary: bool) -> Scores:
+def measured_scores(
+    scores: Floats,
+    labels: Floats,
+    *,
+    binary: bool,
+) -> Scores:
     """The same of some labelled predictions, exactly."""
     if binary:
         loss = float(log_losses(scores, labels).mean()) if len(scores) else None
@@ -161,7 +169,9 @@ Measure = Cumulative | Errors
 
 
 class Point(msgspec.Struct, frozen=True):
-    """Quality at one moment of known time: of probabilities the first two, of numbers the others."""
+    """Quality at one moment of known time: AUC and log loss of probabilities, the others of
+    numbers.
+    """
 
     known_us: int
     labelled: int
@@ -224,7 +234,7 @@ class Quality:
 
     def latest(self) -> Scores:
         """Of the latest labelled predictions."""
-        return scores_of(*self.rolling(), binary=self._binary)
+        return measured_scores(*self.rolling(), binary=self._binary)
 
     def point(self, known_us: int) -> Point:
         """Quality as of now."""

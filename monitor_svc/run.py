@@ -200,7 +200,11 @@ class Run:
             self._measure_window(scores, labels)
         self._measure_scores(name, watch)
 
-    def _measure_window(self, scores: Scores, labels: dict[str, str]) -> None:
+    def _measure_window(
+        self,
+        scores: Scores,
+        labels: dict[str, str],
+    ) -> None:
         if (area := scores.get("auc")) is not None:
             self._metrics.gauge("monitor_auc", area, "1", **labels)
         if (loss := scores.get("log_loss")) is not None:
@@ -219,7 +223,11 @@ class Run:
         for digest, measured in watch.quality.models.items():
             self._measure_model(measured.scores(), {"model": name, "digest": digest[:12]})
 
-    def _measure_model(self, scores: Scores, labels: dict[str, str]) -> None:
+    def _measure_model(
+        self,
+        scores: Scores,
+        labels: dict[str, str],
+    ) -> None:
         if (area := scores.get("auc")) is not None:
             self._metrics.gauge("monitor_model_auc", area, "1", **labels)
         if (loss := scores.get("log_loss")) is not None:

@@ -94,7 +94,10 @@ class OptunaStudy:
         return {name: candidate[name] for name in self._distributions}
 
 
-def sampler_of(search: Search, number: int) -> TPESampler:
+def sampler_of(
+    search: Search,
+    number: int,
+) -> TPESampler:
     """Of the trial with this number: a third of a small search looks around, the rest where it was
     best.
     """

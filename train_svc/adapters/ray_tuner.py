@@ -91,7 +91,11 @@ def tune(
     return done, why
 
 
-def tune_config(problem: Problem, wanted: Search, parallel: int) -> Any:
+def tune_config(
+    problem: Problem,
+    wanted: Search,
+    parallel: int,
+) -> Any:
     """Candidates by Optuna, those that are behind stopped by ASHA."""
     from ray import tune as ray_tune
     from ray.tune.schedulers import ASHAScheduler

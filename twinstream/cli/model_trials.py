@@ -38,7 +38,10 @@ class ConfigPart(msgspec.Struct, frozen=True):
     training: Searched = Searched()
 
 
-def searched_for(desk: Desk, found: Candidate) -> Searched:
+def searched_for(
+    desk: Desk,
+    found: Candidate,
+) -> Searched:
     """The search behind a trained model, from its checked files; raises MeshError."""
     from twinstream.mesh.object_store import ObjectStore
     from twinstream.nn.digest import CONFIG, verify
@@ -64,7 +67,10 @@ def print_trials(found: Searched) -> None:
     out.print(table(("", "loss", "passes", *names, ""), trial_rows(found.trials, names)))
 
 
-def trial_rows(trials: Sequence[Trial], names: Sequence[str]) -> list[list[str]]:
+def trial_rows(
+    trials: Sequence[Trial],
+    names: Sequence[str],
+) -> list[list[str]]:
     """Number (the best one has a star), loss, passes, settings, and the loss as a bar."""
     losses = [t.validation_loss for t in trials if t.validation_loss is not None]
     best, worst = min(losses, default=0.0), max(losses, default=0.0)
@@ -78,7 +84,11 @@ def trial_rows(trials: Sequence[Trial], names: Sequence[str]) -> list[list[str]]
     return rows
 
 
-def bar(loss: float | None, best: float, worst: float) -> str:
+def bar(
+    loss: float | None,
+    best: float,
+    worst: float,
+) -> str:
     """The longer, the worse: from one character for the best loss to `WIDTH` for the worst."""
     if loss is None:
         return ""

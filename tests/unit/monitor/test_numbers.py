@@ -10,7 +10,7 @@ from examples.shop.pipeline import by_shopper, orders, visits
 from monitor_svc import snapshot
 from monitor_svc.drift import ABSOLUTE_ERROR
 from monitor_svc.label_rows import LabelRow
-from monitor_svc.quality import Errors, scores_of
+from monitor_svc.quality import Errors, measured_scores
 from monitor_svc.retraining import reason_to_retrain
 from monitor_svc.settings import MonitorSettings
 from monitor_svc.watch import ModelWatch
@@ -52,8 +52,8 @@ def test_errors_are_those_of_the_reference_whatever_was_taken_back() -> None:
         "mae": pytest.approx(mean_absolute_error(labels, given)),
     }
     assert measure.n == 500
-    assert measure.scores() == expected == scores_of(given, labels, binary=False)
-    assert Errors().scores() == scores_of(given[:0], labels[:0], binary=False)
+    assert measure.scores() == expected == measured_scores(given, labels, binary=False)
+    assert Errors().scores() == measured_scores(given[:0], labels[:0], binary=False)
 
 
 def test_errors_that_no_number_holds_are_not_told() -> None:
