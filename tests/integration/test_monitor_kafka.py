@@ -127,6 +127,12 @@ def publish_world(mesh: MeshSettings, model: str, source: str) -> None:
     publisher.flush()
 
 
+def recent_letters(address: str) -> list[dict]:
+    """Dead letters, which are read on a topic of their own."""
+    found: list[dict] = state(address)["dead_letters"]["recent"]
+    return found
+
+
 def test_service_joins_measures_asks_and_survives_a_restart(
     mesh: MeshSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +149,7 @@ def test_service_joins_measures_asks_and_survives_a_restart(
         shown = model_in(address, model)
         assert shown["labels"] == {"arrived": N - N // 50, "missing": N // 50, "revised": 0}
         assert shown["pending"] == 0
-        assert any(line["reason"] == "no JSON" for line in state(address)["dead_letters"]["recent"])
+        wait(lambda: "no JSON" in [line["reason"] for line in recent_letters(address)])
         asked = [event for event, _ in requests.read_to_end() if event.model == model]
         wait(
             lambda: asked.extend(e for e, _ in requests.read_to_end() if e.model == model) or asked
