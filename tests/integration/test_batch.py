@@ -250,7 +250,7 @@ def test_the_loop_gets_what_is_published_once_and_says_what_it_gave_up(shop: Sho
     """Of Ports and Reports, on the real engine and on the fake that the loop's own tests run on."""
     engine, fake = shop.engine(), LoopWorld(Path(shop.settings.data))
     for ports in (engine, fake):
-        while not ports.at_end() or ports.poll(0.2) is not None:
+        while ports.poll(0.2) is not None or not ports.at_end():
             pass
         for number in (1, 2):
             wish = SealRequested(reason=f"contract {number}", requested_at_us=START + number)
