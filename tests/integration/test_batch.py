@@ -246,37 +246,6 @@ def assert_equals_the_oracle(shop: Shop, batch: Batch, epoch: int) -> list[int]:
     return sizes
 
 
-def test_the_loop_gets_what_is_published_once_and_says_what_it_gave_up(shop: Shop) -> None:
-    """Of Ports and Reports, on the real engine and on the fake that the loop's own tests run on."""
-    engine, fake = shop.engine(), LoopWorld(Path(shop.settings.data))
-    for ports in (engine, fake):
-        while ports.poll(0.2) is not None or not ports.at_end():
-            pass
-        for number in (1, 2):
-            wish = SealRequested(reason=f"contract {number}", requested_at_us=START + number)
-            ports.publish(wish, "seal")
-        found = []
-        while len(found) < 2:
-            if (got := ports.poll(0.2)) is not None:
-                found.append(got)
-        assert [event.reason for event, _ in found] == ["contract 1", "contract 2"]
-        assert found[1][1] > found[0][1]
-        assert ports.at_end()
-        assert ports.poll(0.0) is None
-        ports.observe("contract", 1.0)
-        ports.base_lost("spending", "contract: it is gone")
-        ports.alert("contract: given up")
-    assert fake.alerts == ["contract: given up"]
-    with EventReader(shop.settings, [dead_letter("preprocess")]) as reader:
-        reasons = [
-            dict(m.headers())["dead_letter_reason"].decode() for m in reader.messages_to_end()
-        ]
-    assert [r for r in reasons if "contract" in r] == [
-        "the base of view spending is folded whole from the history: contract: it is gone",
-        "contract: given up",
-    ]
-
-
 def test_the_manifest_names_the_highest_raw_offset_of_every_log(
     shop: Shop, landed: dict[int, Batch]
 ) -> None:
@@ -870,3 +839,34 @@ def test_attempt_that_came_too_late_leaves_nothing_in_the_history(
     folder = f"shop/history/visits/_epoch={rivals.epoch}/"
     keys = shop.world.store.list(shop.settings.bucket, folder)
     assert len({key.removeprefix(folder).split("/")[0] for key in keys}) == 1
+
+
+def test_the_loop_gets_what_is_published_once_and_says_what_it_gave_up(shop: Shop) -> None:
+    """Of Ports and Reports, on the real engine and on the fake that the loop's own tests run on."""
+    engine, fake = shop.engine(), LoopWorld(Path(shop.settings.data))
+    for ports in (engine, fake):
+        while ports.poll(0.2) is not None or not ports.at_end():
+            pass
+        for number in (1, 2):
+            wish = SealRequested(reason=f"contract {number}", requested_at_us=START + number)
+            ports.publish(wish, "seal")
+        found = []
+        while len(found) < 2:
+            if (got := ports.poll(0.2)) is not None:
+                found.append(got)
+        assert [event.reason for event, _ in found] == ["contract 1", "contract 2"]
+        assert found[1][1] > found[0][1]
+        assert ports.at_end()
+        assert ports.poll(0.0) is None
+        ports.observe("contract", 1.0)
+        ports.base_lost("spending", "contract: it is gone")
+        ports.alert("contract: given up")
+    assert fake.alerts == ["contract: given up"]
+    with EventReader(shop.settings, [dead_letter("preprocess")]) as reader:
+        reasons = [
+            dict(m.headers())["dead_letter_reason"].decode() for m in reader.messages_to_end()
+        ]
+    assert [r for r in reasons if "contract" in r] == [
+        "the base of view spending is folded whole from the history: contract: it is gone",
+        "contract: given up",
+    ]
