@@ -122,7 +122,7 @@ def _run(
         "epoch", "sealing the first epoch: Spark folds the batch views and builds the training set"
     ):
         mesh.seal(wait=True)
-    with phases("training", "training, validating and testing with PyTorch and Ray Tune"):
+    with phases("training", "training, validating and testing with PyTorch, searched by Optuna"):
         mesh.wait_for_model(MODEL)
     with phases(
         "live",
